@@ -1,0 +1,79 @@
+"""Artifact: a trained network on disk. Folder with spec.json, weights.npz and manifest.json.
+
+manifest.json is written last and holds the SHA-256 of the other two, with seed, versions, configuration, data hash and
+results: enough to replay the run, and to notice a truncated or edited file.
+"""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from neuro.errors import UserError
+from neuro.files import array_bytes, json_bytes, parse_arrays, parse_json, read_bytes, sha256, write_atomically
+from neuro.serialize import spec_arrays, spec_from_json, spec_to_json
+from neuro.spec import NetworkSpec
+
+FORMAT = 1
+SPEC, WEIGHTS, MANIFEST = "spec.json", "weights.npz", "manifest.json"
+RECORDED_PACKAGES = ("settle", "numpy", "numba", "torch", "lava-nc")
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A spec with the manifest of how it came to be.
+
+    manifest keys: format, seed, config, versions, data (name, sha256, sizes), results, files (name -> sha256).
+    """
+
+    spec: NetworkSpec
+    manifest: dict[str, Any]
+
+
+def installed_versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that decide a result."""
+    versions = {"python": platform.python_version()}
+    for package in RECORDED_PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def save_artifact(folder: Path, artifact: Artifact) -> None:
+    """Write the artifact into `folder`, each file whole or not at all, the manifest last.
+
+    Raises: UserError if the folder cannot be written.
+    """
+    content = {
+        SPEC: json_bytes(spec_to_json(artifact.spec)),
+        WEIGHTS: array_bytes(spec_arrays(artifact.spec)),
+    }
+    manifest = {**artifact.manifest, "format": FORMAT, "files": {name: sha256(data) for name, data in content.items()}}
+    for name, data in content.items():
+        write_atomically(folder / name, data)
+    write_atomically(folder / MANIFEST, json_bytes(manifest))
+
+
+def load_artifact(folder: Path) -> Artifact:
+    """Read and verify an artifact.
+
+    Raises: UserError if a file is missing, truncated or edited (hash mismatch), or of another version.
+    """
+    if not (folder / MANIFEST).is_file():
+        raise UserError(f"run {folder}: no {MANIFEST}; give the folder of a finished run (settle train ... --out)")
+    manifest = parse_json(read_bytes(folder / MANIFEST), folder / MANIFEST)
+    if manifest.get("format") != FORMAT:
+        raise UserError(f"run {folder}: format {manifest.get('format')}, this version reads {FORMAT}; train it again")
+    files = manifest.get("files")
+    content = {}
+    for name in (SPEC, WEIGHTS):
+        content[name] = read_bytes(folder / name)
+        if not isinstance(files, dict) or sha256(content[name]) != files.get(name):
+            raise UserError(f"run {folder}: {name} differs from its hash in {MANIFEST} (truncated or edited); restore it")
+    spec = spec_from_json(parse_json(content[SPEC], folder / SPEC), parse_arrays(content[WEIGHTS], folder / WEIGHTS))
+    return Artifact(spec, manifest)

@@ -1,0 +1,191 @@
+"""Equilibrium propagation networks: the energy, and layered networks as integer specs.
+
+    E(s) = sum_l 1/2 |s_l|^2 - sum_l b_l.s_l - x.W_0.s_1 - sum_l s_l.W_l.s_{l+1}        C = 1/2 |target - s_L|^2
+
+Free phase: the states relax E. Nudged phases: E + nudge C and E - nudge C. Source: Scellier & Bengio 2017;
+Laborieux et al. 2021 (centred nudging).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from neuro.encode import PixelEncoder
+from neuro.errors import UserError
+from neuro.fixed_point import WEIGHT_LIMIT, quantize
+from neuro.neurons import SigmaDelta, Source
+from neuro.plasticity import learning_rule
+from neuro.quantize import exponent_for, glorot_bound
+from neuro.spec import NetworkSpec, Phase, Population, Projection, Schedule
+
+HEADROOM = 1.5  # how many times its initial bound a weight may grow before it saturates
+BIAS_REACH = 0.49  # largest bias
+
+
+@dataclass(frozen=True)
+class EquilibriumDesign:
+    """Choices from which `build_equilibrium` makes a spec. The defaults suit one hidden layer; see `design_for`.
+
+    input_shape, n_classes, hidden: sizes; `hidden` lists the hidden layers from input to output.
+    rule, shadow_bits:  local rule of the projections (`neuro.plasticity`); "y3" applies to the input projection.
+    state_bits, activation_bits: the real value 1 is 2**bits in u / in payloads.
+    free_steps, nudged_steps:    steps of the free phase and of each nudged phase.
+    nudge_multiplier, nudge_shift, step_multiplier, step_shift: nudge strength and step size, m / 2**shift.
+    output_box:         real box of the output state; hidden states live in [0, 1].
+    hidden_gain, output_gain, output_bias: initial weights are Glorot-uniform with these gains; bias of the output.
+    exponent_offset:    added to every weight exponent (negative: larger weights fit, on a coarser grid).
+    """
+
+    input_shape: tuple[int, ...]
+    n_classes: int
+    hidden: tuple[int, ...] = (256,)
+    rule: str = "event"
+    shadow_bits: int = 8
+    state_bits: int = 16
+    activation_bits: int = 5
+    free_steps: int = 12
+    nudged_steps: int = 6
+    nudge_multiplier: int = 1
+    nudge_shift: int = 1
+    step_multiplier: int = 3
+    step_shift: int = 2
+    output_box: tuple[float, float] = (0.0, 1.0)
+    hidden_gain: float = 1.0
+    output_gain: float = 0.5
+    output_bias: float = 0.25
+    exponent_offset: int = 0
+    encoder: PixelEncoder = field(default_factory=PixelEncoder)
+
+    def __post_init__(self) -> None:
+        if not self.hidden or any(n < 1 for n in self.hidden):
+            raise UserError(f"hidden layers {self.hidden}: give at least one layer of at least one neuron")
+        if self.n_classes < 2:
+            raise UserError(f"{self.n_classes} classes: a classifier needs at least two")
+
+
+def design_for(
+    input_shape: tuple[int, ...], n_classes: int, hidden: tuple[int, ...], **choices: object
+) -> EquilibriumDesign:
+    """Return the default design for this depth. One hidden layer: a [0, 1] output. Deeper: the error has to travel
+    through more layers, which takes a wide, nearly linear output, a weaker nudge, finer spikes and longer phases."""
+    deep: dict[str, object] = {}
+    if len(hidden) > 1:
+        deep = {
+            "activation_bits": 7,
+            "free_steps": 30,
+            "nudged_steps": 15,
+            "nudge_multiplier": 1,
+            "nudge_shift": 2,
+            "step_multiplier": 1,
+            "step_shift": 1,
+            "output_box": (-1.0, 2.0),
+        }
+    return EquilibriumDesign(input_shape, n_classes, hidden, **{**deep, **choices})  # type: ignore[arg-type]
+
+
+def build_equilibrium(design: EquilibriumDesign, seed: int) -> NetworkSpec:
+    """Return a layered, bidirectional sigma-delta network with fresh weights.
+
+    Populations "input", "bias" (one always-on unit), "hidden1".., "output"; every layer feeds the next one, hidden and
+    output layers feed back through the transposed weights. Same design and seed: same spec.
+    """
+    generator = np.random.default_rng(seed)
+    names = [f"hidden{index + 1}" for index in range(len(design.hidden))] + ["output"]
+    sizes = [int(np.prod(design.input_shape)), *design.hidden, design.n_classes]
+    projections: list[Projection] = []
+    for index, (pre, post) in enumerate(zip(["input", *names[:-1]], names, strict=True)):
+        is_output = post == "output"
+        gain = design.output_gain if is_output else design.hidden_gain
+        bound = glorot_bound(sizes[index], sizes[index + 1], gain)
+        exponent = exponent_for(HEADROOM * bound, _largest_exponent(design)) + design.exponent_offset
+        initial = generator.uniform(-bound, bound, (sizes[index], sizes[index + 1]))
+        projections.extend(_layer(design, pre, post, exponent, initial))
+        projections.append(_bias(design, post, sizes[index + 1]))
+    return NetworkSpec(
+        populations=_populations(design, names, sizes),
+        projections=tuple(projections),
+        schedule=_schedule(design),
+        input="input",
+        output="output",
+        encoder=design.encoder,
+    )
+
+
+def _largest_exponent(design: EquilibriumDesign) -> int:
+    """Finest weights whose product with a payload is still a whole state unit."""
+    return design.state_bits - max(design.activation_bits, design.encoder.activation_bits)
+
+
+def _layer(
+    design: EquilibriumDesign, pre: str, post: str, exponent: int, initial: npt.NDArray[np.float64]
+) -> list[Projection]:
+    """The projection from `pre` up to `post` and, unless `pre` is the input, its transpose back down."""
+    rule = learning_rule(design.rule if pre == "input" or design.rule != "y3" else "event", design.shadow_bits)
+    weights = quantize(initial, exponent, -WEIGHT_LIMIT, WEIGHT_LIMIT).astype(np.int8)
+    layer = [Projection(f"{pre}->{post}", pre, post, exponent, weights, rule=rule)]
+    if pre != "input":
+        layer.append(Projection(f"{post}->{pre}", post, pre, exponent, transpose_of=f"{pre}->{post}"))
+    return layer
+
+
+def _bias(design: EquilibriumDesign, post: str, size: int) -> Projection:
+    """The plastic synapses from the always-on unit to `post`: its biases."""
+    exponent = exponent_for(BIAS_REACH, _largest_exponent(design))
+    value = design.output_bias if post == "output" else 0.0
+    weights = quantize(np.full((1, size), value), exponent, -WEIGHT_LIMIT, WEIGHT_LIMIT).astype(np.int8)
+    rule = learning_rule(design.rule, design.shadow_bits)
+    return Projection(f"bias->{post}", "bias", post, exponent, weights, rule=rule)
+
+
+def _populations(design: EquilibriumDesign, names: list[str], sizes: list[int]) -> tuple[Population, ...]:
+    one = 1 << design.encoder.activation_bits
+    pixels = Source(design.encoder.activation_bits, design.encoder.payload_limit)
+    always_on = Source(design.encoder.activation_bits, one, constant=one)
+    populations = [Population("input", design.input_shape, pixels), Population("bias", (1,), always_on)]
+    for name, size in zip(names, sizes[1:], strict=True):
+        lower, upper = design.output_box if name == "output" else (0.0, 1.0)
+        unit = SigmaDelta(
+            design.state_bits,
+            design.activation_bits,
+            round(lower * 2**design.state_bits),
+            round(upper * 2**design.state_bits),
+            design.step_multiplier,
+            design.step_shift,
+        )
+        populations.append(Population(name, (size,), unit))
+    return tuple(populations)
+
+
+def _schedule(design: EquilibriumDesign) -> Schedule:
+    phases = (
+        Phase("free", design.free_steps),
+        Phase("first nudge", design.nudged_steps, +1),
+        Phase("second nudge", design.nudged_steps, -1),
+    )
+    return Schedule(phases, design.nudge_multiplier, design.nudge_shift)
+
+
+def energy(spec: NetworkSpec, states: Mapping[str, npt.NDArray[np.generic]]) -> npt.NDArray[np.float64]:
+    """Hopfield energy E of real states (see the module docstring), one number per row.
+
+    Args:    states, by population name, of shape [B, N]: sources in payload units, other populations in state units.
+    Returns: E of shape [B], dimensionless. Projections that are transposes are the same couplings, counted once.
+    """
+    real = {}
+    for population in spec.populations:
+        neuron = population.neuron
+        bits = neuron.activation_bits if isinstance(neuron, Source) else neuron.state_bits
+        real[population.name] = np.asarray(states[population.name], dtype=np.float64) / 2.0**bits
+    total = np.zeros(len(next(iter(real.values()))))
+    for population in spec.populations:
+        if not isinstance(population.neuron, Source):
+            total += 0.5 * np.square(real[population.name]).sum(axis=1)
+    for projection in spec.projections:
+        if projection.transpose_of is None:
+            weights = spec.weights_of(projection) * 2.0**-projection.exponent
+            total -= np.einsum("bi,ij,bj->b", real[projection.source], weights, real[projection.target], optimize=True)
+    return total

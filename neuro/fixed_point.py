@@ -1,0 +1,102 @@
+"""Integer arithmetic of the chip: scales, shifts, rounding, saturation and counter-based random numbers.
+
+Every backend computes with these rules, so that two backends agree to the last integer. The scalar rules
+(`round_shift`, `stochastic_shift`, `saturate`, `mix32`, ...) are plain operator arithmetic: they work on Python
+integers, on numpy arrays, and are compiled as they stand by the numba kernels of `sim.backends`.
+
+Number formats: an integer `q` with exponent `e` stands for the real number `q * 2**-e`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+INT32_MAX = 2**31 - 1
+WEIGHT_LIMIT = 127  # int8, symmetric
+
+IntArray = npt.NDArray[np.integer]
+UIntArray = npt.NDArray[np.uint32]
+
+
+def saturate(x, lower, upper):  # type: ignore[no-untyped-def]  # compiled by numba: scalars or arrays
+    """Clip integers to `lower..upper` (numpy or scalar), as a saturating register does."""
+    return np.minimum(np.maximum(x, lower), upper)
+
+
+def round_shift(x, shift):  # type: ignore[no-untyped-def]
+    """Divide by 2**shift, rounding to nearest (ties up): floor(x / 2**shift + 1/2).
+
+    `>>` alone rounds towards minus infinity; in a sigma-delta sender that bias destroys the gradient.
+    """
+    return (x + ((1 << shift) >> 1)) >> shift
+
+
+def stochastic_shift(x, shift, random_bits):  # type: ignore[no-untyped-def]
+    """Divide by 2**shift with stochastic rounding: floor(x / 2**shift + U), U uniform on [0, 1).
+
+    `random_bits` is an unsigned 32-bit integer; its low `shift` bits are U in units of 2**-shift.
+    Unbiased: the expectation over `random_bits` is exactly x / 2**shift.
+    """
+    return (x + (random_bits & ((1 << shift) - 1))) >> shift
+
+
+def mix32(x):  # type: ignore[no-untyped-def]
+    """Scramble 32-bit integers into uniform ones (a bijection on 0..2**32-1). Arrays of uint32 in numpy.
+
+    Source: the two-round multiply-xorshift finaliser "lowbias32" (C. Wellons, hash-prospector, public domain).
+    """
+    x = x ^ (x >> np.uint32(16))
+    x = np.uint32(x * np.uint32(0x7FEB352D))
+    x = x ^ (x >> np.uint32(15))
+    x = np.uint32(x * np.uint32(0x846CA68B))
+    return x ^ (x >> np.uint32(16))
+
+
+def image_key(seed: int, presentation: int) -> int:
+    """Return the 32-bit random key of one image presentation: a pure function of the two arguments.
+
+    Args:    seed, presentation (how many images were presented before this one in the whole training).
+    Returns: key in 0..2**32-1. Randomness of a synapse is `synapse_bits(key, projection, index)`.
+    """
+    return int(image_keys(seed, presentation, 1)[0])
+
+
+def image_keys(seed: int, first: int, count: int) -> UIntArray:
+    """Return `image_key(seed, first + i)` for i in 0..count-1 as an array of shape [count]."""
+    index = np.uint64(first) + np.arange(count, dtype=np.uint64)
+    low = (index & np.uint64(0xFFFFFFFF)).astype(np.uint32)
+    high = (index >> np.uint64(32)).astype(np.uint32)
+    seeds = np.array([seed & 0xFFFFFFFF, (seed >> 32) & 0xFFFFFFFF], dtype=np.uint32)
+    salt = mix32(mix32(seeds[:1]) + seeds[1:])
+    keys: UIntArray = mix32(mix32(low ^ salt) ^ (high + np.uint32(0x9E3779B9)))
+    return keys
+
+
+def stream_key(key, stream):  # type: ignore[no-untyped-def]
+    """Return an independent key for one stream (a projection, the nudge sign) of an image key."""
+    return mix32(np.uint32(key + np.uint32((stream * 0x9E3779B9) & 0xFFFFFFFF)))
+
+
+def synapse_bits(stream, index):  # type: ignore[no-untyped-def]
+    """Return the 32 random bits of synapse `index` under the key `stream` (see `stream_key`)."""
+    return mix32(np.uint32(stream + np.uint32(index)))
+
+
+NUDGE_STREAM = 0xFFFF  # the stream of an image key that draws the sign of its first nudge
+
+
+def nudge_sign(key):  # type: ignore[no-untyped-def]
+    """Return +1 or -1 as a number or array of int32: which nudge of this image comes first."""
+    return np.int32(1) - np.int32(2) * np.int32(stream_key(key, NUDGE_STREAM) & np.uint32(1))
+
+
+def quantize(values: npt.ArrayLike, exponent: int, lower: int, upper: int) -> npt.NDArray[np.int64]:
+    """Return round-to-nearest integers of `values * 2**exponent`, saturated to `lower..upper`.
+
+    Raises: ValueError if a value is NaN or infinite.
+    """
+    scaled = np.asarray(values, dtype=np.float64) * 2.0**exponent
+    if not np.all(np.isfinite(scaled)):
+        raise ValueError("quantize: values hold NaN or infinity; remove them before making integers")
+    return np.clip(np.floor(scaled + 0.5), lower, upper).astype(np.int64)

@@ -1,0 +1,61 @@
+"""Accuracy with its interval, and counts of what a run cost."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Z_95 = 1.959963984540054  # normal quantile of a two-sided 95 % interval
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """A measured share of correct predictions, with its 95 % Wilson score interval.
+
+    Source: Wilson 1927; the interval stays within [0, 1] and is sound for shares near 1.
+    """
+
+    n_correct: int
+    n: int
+
+    @property
+    def value(self) -> float:
+        """n_correct / n; NaN if n is 0."""
+        return self.n_correct / self.n if self.n else math.nan
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Lower and upper end of the 95 % interval."""
+        if not self.n:
+            return (0.0, 1.0)
+        share, z2 = self.value, Z_95**2
+        centre = (share + z2 / (2 * self.n)) / (1 + z2 / self.n)
+        half = Z_95 / (1 + z2 / self.n) * math.sqrt(share * (1 - share) / self.n + z2 / (4 * self.n**2))
+        return (max(0.0, centre - half), min(1.0, centre + half))
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        return f"{self.value:.4f} [{low:.4f}, {high:.4f}] (n = {self.n})"
+
+
+def accuracy(predictions: npt.NDArray[np.integer], labels: npt.NDArray[np.integer]) -> Accuracy:
+    """Return the accuracy of `predictions` against `labels`, both of shape [B]."""
+    return Accuracy(int(np.count_nonzero(predictions == labels)), len(labels))
+
+
+def confusion_matrix(
+    predictions: npt.NDArray[np.integer], labels: npt.NDArray[np.integer], n_classes: int
+) -> npt.NDArray[np.int64]:
+    """Return counts of shape [K, K]: row = true class, column = predicted class."""
+    index = labels.astype(np.int64) * n_classes + predictions
+    return np.bincount(index, minlength=n_classes * n_classes).reshape(n_classes, n_classes)
+
+
+def cosine(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
+    """Return the cosine of the angle between two arrays seen as vectors; 0 if either is all zero."""
+    x, y = np.asarray(a, dtype=np.float64).ravel(), np.asarray(b, dtype=np.float64).ravel()
+    norm = float(np.linalg.norm(x) * np.linalg.norm(y))
+    return float(x @ y) / norm if norm else 0.0

@@ -1,0 +1,114 @@
+"""Neuron models as equations over integers. A population of a `NetworkSpec` carries one of these.
+
+A model only states parameters and meaning; the backends of `sim` compute it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from neuro.errors import UserError
+
+MAX_STATE_BITS = 22  # one = 2**22 leaves a sign and a factor 2 of headroom in the chip's 24-bit state
+
+
+def _require(condition: bool, model: str, message: str) -> None:
+    if not condition:
+        raise UserError(f"{model}: {message}")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Neurons that are told what to send: the input image, or an always-on constant (a bias).
+
+    At the presentation step (step 0) each neuron with a non-zero payload sends it once as one graded spike; it is
+    silent afterwards. Receivers accumulate, so the value stays in force until the next image.
+
+    activation_bits: payload unit is 2**-activation_bits, so that the real value 1 is 2**activation_bits.
+    payload_limit:   largest |payload| that may be sent, integer.
+    constant:        payload of every neuron for every image; None if it comes with the image.
+    """
+
+    activation_bits: int = 5
+    payload_limit: int = 32
+    constant: int | None = None
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.activation_bits <= 12, "Source", f"activation_bits {self.activation_bits} outside 0..12")
+        _require(1 <= self.payload_limit < 2**15, "Source", f"payload_limit {self.payload_limit} outside 1..32767")
+        if self.constant is not None:
+            _require(
+                abs(self.constant) <= self.payload_limit,
+                "Source",
+                f"constant {self.constant} exceeds payload_limit {self.payload_limit}; raise the limit",
+            )
+
+
+@dataclass(frozen=True)
+class SigmaDelta:
+    """Sigma-delta unit of spiking equilibrium propagation: sends a graded spike when its rounded activation changes.
+
+    At every step, with a the accumulated input (unit 2**-state_bits) and all units updated in parallel:
+
+        I     = a + sign * ((target - u) * nudge_multiplier >> nudge_shift)      (the nudge: output population only)
+        u     = clip(u + ((I - u) * step_multiplier >> step_shift), lower, upper)
+        q     = ((u + half) >> send_shift) - s_hat,    send_shift = state_bits - activation_bits, half = 2**send_shift/2
+        s_hat = s_hat + q;   a graded spike of payload q is sent if and only if q != 0
+        a_j   = a_j + (q << shift) * W_ij at every target j, one step later      (no decay)
+
+    At equilibrium nothing changes, so nothing is sent. u starts at 0 with s_hat = 0, a = 0 for every image.
+
+    state_bits, activation_bits: the real value 1 is 2**state_bits in u and 2**activation_bits in s_hat.
+    lower, upper:                the box of u, in state units; holds 0.
+    step_multiplier, step_shift: step size step_multiplier / 2**step_shift of the relaxation, in (0, 1].
+
+    Source: O'Connor et al. 2019 (spiking equilibrium propagation); Laborieux et al. 2021 (centred nudging).
+    """
+
+    state_bits: int = 16
+    activation_bits: int = 5
+    lower: int = 0
+    upper: int = 1 << 16
+    step_multiplier: int = 3
+    step_shift: int = 2
+
+    def __post_init__(self) -> None:
+        name = "SigmaDelta"
+        _require(1 <= self.state_bits <= MAX_STATE_BITS, name, f"state_bits {self.state_bits} outside 1..22")
+        _require(
+            0 <= self.activation_bits <= self.state_bits,
+            name,
+            f"activation_bits {self.activation_bits} outside 0..state_bits ({self.state_bits})",
+        )
+        _require(
+            self.lower <= 0 <= self.upper and self.lower < self.upper,
+            name,
+            f"box [{self.lower}, {self.upper}] must hold 0 and be wider than a point",
+        )
+        limit = 1 << 23
+        _require(-limit <= self.lower and self.upper <= limit, name, "box exceeds the 24-bit state of the chip")
+        _require(0 <= self.step_shift <= 8, name, f"step_shift {self.step_shift} outside 0..8")
+        _require(
+            1 <= self.step_multiplier <= 1 << self.step_shift,
+            name,
+            f"step size {self.step_multiplier}/2**{self.step_shift} outside (0, 1]",
+        )
+
+    @property
+    def one(self) -> int:
+        """The real value 1 in state units."""
+        return 1 << self.state_bits
+
+    @property
+    def send_shift(self) -> int:
+        """Shift from state units to payload units."""
+        return self.state_bits - self.activation_bits
+
+    @property
+    def payload_limit(self) -> int:
+        """Largest |s_hat| the box allows."""
+        half = (1 << self.send_shift) >> 1
+        return max(abs((self.lower + half) >> self.send_shift), abs((self.upper + half) >> self.send_shift))
+
+
+NeuronModel = Source | SigmaDelta

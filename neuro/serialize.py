@@ -1,0 +1,107 @@
+"""NetworkSpec <-> plain JSON objects (everything but the arrays) and a dictionary of arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from neuro.encode import PixelEncoder
+from neuro.errors import UserError
+from neuro.neurons import NeuronModel, SigmaDelta, Source
+from neuro.plasticity import LearningRule, learning_rule
+from neuro.spec import NetworkSpec, Phase, Population, Projection, Schedule
+
+NEURONS: dict[str, type[Source] | type[SigmaDelta]] = {"Source": Source, "SigmaDelta": SigmaDelta}
+OFFSET_KEY = "encoder.offset"
+WEIGHTS_PREFIX = "weights."
+
+Arrays = Mapping[str, npt.NDArray[np.generic]]
+
+
+def spec_to_json(spec: NetworkSpec) -> dict[str, Any]:
+    """Return the spec without its arrays as an object that `json` can write."""
+    return {
+        "family": spec.family,
+        "input": spec.input,
+        "output": spec.output,
+        "encoder": {"activation_bits": spec.encoder.activation_bits, "centred": spec.encoder.offset is not None},
+        "schedule": asdict(spec.schedule),
+        "populations": [
+            {"name": p.name, "shape": list(p.shape), "neuron": _neuron_to_json(p.neuron)} for p in spec.populations
+        ],
+        "projections": [_projection_to_json(projection) for projection in spec.projections],
+    }
+
+
+def spec_arrays(spec: NetworkSpec) -> dict[str, npt.NDArray[np.generic]]:
+    """Return the arrays of a spec: weights by projection, and the encoder's offset."""
+    arrays: dict[str, npt.NDArray[np.generic]] = {
+        WEIGHTS_PREFIX + p.name: p.weights for p in spec.projections if p.weights is not None
+    }
+    if spec.encoder.offset is not None:
+        arrays[OFFSET_KEY] = spec.encoder.offset
+    return arrays
+
+
+def spec_from_json(content: Mapping[str, Any], arrays: Arrays) -> NetworkSpec:
+    """Rebuild a spec from `spec_to_json` and `spec_arrays`.
+
+    Raises: UserError if something is missing, of the wrong type, or does not fit together.
+    """
+    try:
+        schedule = dict(content["schedule"])
+        phases = tuple(Phase(**phase) for phase in schedule.pop("phases"))
+        encoder = content["encoder"]
+        offset = arrays[OFFSET_KEY].astype(np.int16) if encoder["centred"] else None
+        return NetworkSpec(
+            populations=tuple(
+                Population(p["name"], tuple(int(n) for n in p["shape"]), _neuron_from_json(p["neuron"]))
+                for p in content["populations"]
+            ),
+            projections=tuple(_projection_from_json(p, arrays) for p in content["projections"]),
+            schedule=Schedule(phases, **schedule),
+            input=content["input"],
+            output=content["output"],
+            encoder=PixelEncoder(encoder["activation_bits"], offset),
+            family=content["family"],
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"spec: not a network specification of this version ({type(error).__name__}: {error})") from error
+
+
+def _neuron_to_json(neuron: NeuronModel) -> dict[str, Any]:
+    return {"model": type(neuron).__name__, **asdict(neuron)}
+
+
+def _neuron_from_json(content: Mapping[str, Any]) -> NeuronModel:
+    parameters = dict(content)
+    model = parameters.pop("model")
+    if model not in NEURONS:
+        raise UserError(f"spec: neuron model {model!r} is unknown; this version knows {', '.join(NEURONS)}")
+    return NEURONS[model](**parameters)
+
+
+def _rule_to_json(rule: LearningRule | None) -> dict[str, Any] | None:
+    return None if rule is None else {"name": rule.name, "shadow_bits": rule.shadow_bits}
+
+
+def _projection_to_json(projection: Projection) -> dict[str, Any]:
+    return {
+        "name": projection.name,
+        "source": projection.source,
+        "target": projection.target,
+        "exponent": projection.exponent,
+        "transpose_of": projection.transpose_of,
+        "rule": _rule_to_json(projection.rule),
+    }
+
+
+def _projection_from_json(content: Mapping[str, Any], arrays: Arrays) -> Projection:
+    fields = dict(content)
+    rule = fields.pop("rule")
+    weights = None if fields["transpose_of"] is not None else np.asarray(arrays[WEIGHTS_PREFIX + fields["name"]])
+    return Projection(**fields, weights=weights, rule=None if rule is None else learning_rule(**rule))

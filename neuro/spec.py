@@ -1,0 +1,219 @@
+"""NetworkSpec: what a network is, in integers. The one description that every backend runs.
+
+A spec is a directed graph, cycles allowed: populations of neurons joined by projections of integer weights, and a
+schedule of phases. It is frozen and checks itself; nothing in it runs in time.
+
+Time: step 0 is the presentation (all state is zero, sources send); steps 1..schedule.last_step follow, phase after
+phase. In every step all populations update in parallel from the input accumulated so far, then send; what is sent at
+step t is received at step t + 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from neuro.encode import PixelEncoder
+from neuro.errors import UserError
+from neuro.fixed_point import WEIGHT_LIMIT
+from neuro.neurons import NeuronModel, SigmaDelta
+from neuro.plasticity import LearningRule
+from neuro.validate import check_spec
+
+Weights = npt.NDArray[np.int8]
+MAX_EXPONENT = 22
+
+
+@dataclass(frozen=True)
+class Population:
+    """A group of identical neurons. `shape` is how they are laid out, e.g. (28, 28); order is row-major."""
+
+    name: str
+    shape: tuple[int, ...]
+    neuron: NeuronModel
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            raise UserError("population: the name is empty; give every population a name")
+        if not self.shape or any(n < 1 for n in self.shape):
+            raise UserError(f"population {self.name}: shape {self.shape} needs at least one neuron along each axis")
+
+    @property
+    def size(self) -> int:
+        """Number of neurons."""
+        return int(np.prod(self.shape))
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """All-to-all synapses from `source` to `target`: a_j += (q_i << shift) * W_ij.
+
+    weights:      int8 of shape [N_source, N_target], -127..127; the real weight is weights * 2**-exponent.
+                  None for a transpose.
+    transpose_of: name of another projection whose transposed weights this one uses, now and while it learns.
+    rule:         local learning rule, None for fixed weights. A transpose has none of its own.
+    """
+
+    name: str
+    source: str
+    target: str
+    exponent: int
+    weights: Weights | None = None
+    transpose_of: str | None = None
+    rule: LearningRule | None = None
+
+    def __post_init__(self) -> None:
+        if (self.weights is None) == (self.transpose_of is None):
+            raise UserError(f"projection {self.name}: give either weights or transpose_of")
+        if not 0 <= self.exponent <= MAX_EXPONENT:
+            raise UserError(f"projection {self.name}: exponent {self.exponent} outside 0..{MAX_EXPONENT}")
+        if self.transpose_of is not None and self.rule is not None:
+            raise UserError(f"projection {self.name}: a transpose learns through {self.transpose_of}; drop its rule")
+        if self.weights is not None:
+            object.__setattr__(self, "weights", _checked_weights(self.name, self.weights))
+
+
+def _checked_weights(name: str, weights: npt.NDArray[np.generic]) -> Weights:
+    if weights.ndim != 2 or not np.issubdtype(weights.dtype, np.integer):
+        raise UserError(f"projection {name}: weights must be a 2-D integer array, got {weights.dtype} {weights.shape}")
+    if weights.size and max(-int(weights.min()), int(weights.max())) > WEIGHT_LIMIT:
+        raise UserError(f"projection {name}: weights outside -127..127 (8 bits); lower the exponent or clip them")
+    frozen = np.array(weights, dtype=np.int8)
+    frozen.flags.writeable = False
+    return frozen
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of `steps` steps. nudge is the sign of the output force: 0 in the free phase, else +1 or -1."""
+
+    name: str
+    steps: int
+    nudge: int = 0
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise UserError(f"phase {self.name}: {self.steps} steps; a phase lasts at least one step")
+        if self.nudge not in (-1, 0, 1):
+            raise UserError(f"phase {self.name}: nudge {self.nudge} must be -1, 0 or +1")
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The phases of one image. The prediction is read after the first phase, which is free.
+
+    nudge_multiplier, nudge_shift: nudge strength nudge_multiplier / 2**nudge_shift.
+    random_sign: draw per image, from the counter-based generator, which of the two nudges comes first.
+    """
+
+    phases: tuple[Phase, ...]
+    nudge_multiplier: int = 1
+    nudge_shift: int = 1
+    random_sign: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.phases or self.phases[0].nudge != 0:
+            raise UserError("schedule: the first phase must be free (nudge 0); the prediction is read after it")
+        if not 1 <= self.nudge_multiplier <= 255 or not 0 <= self.nudge_shift <= 8:
+            raise UserError("schedule: nudge_multiplier outside 1..255 or nudge_shift outside 0..8")
+
+    @property
+    def nudge(self) -> float:
+        """Nudge strength (beta of the papers), dimensionless."""
+        return self.nudge_multiplier / 2.0**self.nudge_shift
+
+    @property
+    def last_step(self) -> int:
+        """Index of the last step; an image takes last_step + 1 steps, the presentation included."""
+        return sum(phase.steps for phase in self.phases)
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """Index of the last step of each phase."""
+        return tuple(int(end) for end in np.cumsum([phase.steps for phase in self.phases]))
+
+    def phase_of_step(self) -> tuple[int, ...]:
+        """Phase index of each step 1..last_step, with -1 for step 0, the presentation."""
+        return (-1, *(index for index, phase in enumerate(self.phases) for _ in range(phase.steps)))
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkSpec:
+    """A network: populations, projections, schedule, encoder; `input` and `output` name two populations.
+
+    family: "sigma-delta" (our own unit) or "stock" (processes that Lava ships).
+    Raises UserError on construction if the parts do not fit together.
+    """
+
+    populations: tuple[Population, ...]
+    projections: tuple[Projection, ...]
+    schedule: Schedule
+    input: str
+    output: str
+    encoder: PixelEncoder = field(default_factory=PixelEncoder)
+    family: str = "sigma-delta"
+
+    def __post_init__(self) -> None:
+        check_spec(self)
+
+    @cached_property
+    def population_index(self) -> dict[str, int]:
+        """Position of each population by name."""
+        return {population.name: index for index, population in enumerate(self.populations)}
+
+    @cached_property
+    def projection_index(self) -> dict[str, int]:
+        """Position of each projection by name."""
+        return {projection.name: index for index, projection in enumerate(self.projections)}
+
+    def population(self, name: str) -> Population:
+        """Return the population called `name`."""
+        return self.populations[self.population_index[name]]
+
+    def projection(self, name: str) -> Projection:
+        """Return the projection called `name`."""
+        return self.projections[self.projection_index[name]]
+
+    def weights_of(self, projection: Projection) -> Weights:
+        """Return the int8 weights of shape [N_source, N_target], following a transpose."""
+        if projection.weights is not None:
+            return projection.weights
+        original = self.projection(str(projection.transpose_of)).weights
+        assert original is not None  # check_spec: a transpose points at a projection with weights
+        return original.T
+
+    def shift_of(self, projection: Projection) -> int:
+        """Return the left shift from payload x weight to the target's state unit."""
+        target = self.population(projection.target).neuron
+        assert isinstance(target, SigmaDelta)  # check_spec: sources receive nothing
+        source_bits = self.population(projection.source).neuron.activation_bits
+        return target.state_bits - source_bits - projection.exponent
+
+    @property
+    def plastic(self) -> tuple[Projection, ...]:
+        """Projections that learn by a rule of their own."""
+        return tuple(projection for projection in self.projections if projection.rule is not None)
+
+    @property
+    def n_inputs(self) -> int:
+        """Number of input neurons."""
+        return self.population(self.input).size
+
+    @property
+    def n_classes(self) -> int:
+        """Number of output neurons."""
+        return self.population(self.output).size
+
+    def with_weights(self, weights: Mapping[str, npt.NDArray[np.generic]]) -> NetworkSpec:
+        """Return a spec in which the named projections carry new weights of the same shape."""
+        unknown = set(weights) - {p.name for p in self.projections if p.weights is not None}
+        if unknown:
+            raise UserError(f"spec: no weights to set for {', '.join(sorted(unknown))}")
+        projections = tuple(
+            replace(p, weights=np.asarray(weights[p.name])) if p.name in weights else p for p in self.projections
+        )
+        return replace(self, projections=projections)

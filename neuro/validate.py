@@ -1,0 +1,131 @@
+"""What makes a NetworkSpec whole. Each check names the object, the limit and the remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from neuro.errors import UserError
+from neuro.fixed_point import INT32_MAX, WEIGHT_LIMIT
+from neuro.neurons import SigmaDelta, Source
+
+if TYPE_CHECKING:
+    from neuro.spec import NetworkSpec, Population, Projection
+
+FAMILIES = ("sigma-delta", "stock")
+
+
+def check_spec(spec: NetworkSpec) -> None:
+    """Raise UserError unless the parts of `spec` fit together."""
+    if spec.family not in FAMILIES:
+        raise UserError(f"spec: family {spec.family!r} is unknown; choose one of {', '.join(FAMILIES)}")
+    _check_unique("population", [population.name for population in spec.populations])
+    _check_unique("projection", [projection.name for projection in spec.projections])
+    _check_ends(spec)
+    for projection in spec.projections:
+        _check_projection(spec, projection)
+    _check_range(spec)
+
+
+def _check_unique(kind: str, names: Sequence[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise UserError(f"spec: {kind} {name!r} is defined twice; names must be unique")
+
+
+def _check_ends(spec: NetworkSpec) -> None:
+    for role, name in (("input", spec.input), ("output", spec.output)):
+        if name not in spec.population_index:
+            raise UserError(f"spec: {role} {name!r} is not a population; choose one of {list(spec.population_index)}")
+    source = spec.population(spec.input).neuron
+    if not isinstance(source, Source) or source.constant is not None:
+        raise UserError(f"spec: input {spec.input!r} must be a Source without a constant")
+    if not isinstance(spec.population(spec.output).neuron, SigmaDelta):
+        raise UserError(f"spec: output {spec.output!r} must be a SigmaDelta population")
+    others = [
+        p.name
+        for p in spec.populations
+        if isinstance(p.neuron, Source) and p.neuron.constant is None and p.name != spec.input
+    ]
+    if others:
+        raise UserError(f"spec: source {others[0]!r} is neither the input nor constant; give it a constant")
+    if spec.encoder.activation_bits != source.activation_bits:
+        raise UserError(
+            f"spec: encoder has {spec.encoder.activation_bits} activation bits, "
+            f"input {spec.input!r} has {source.activation_bits}; make them equal"
+        )
+    if spec.encoder.payload_limit > source.payload_limit:
+        raise UserError(
+            f"spec: encoder sends payloads up to {spec.encoder.payload_limit}, "
+            f"input {spec.input!r} allows {source.payload_limit}; raise payload_limit"
+        )
+
+
+def _check_projection(spec: NetworkSpec, projection: Projection) -> None:
+    name = f"projection {projection.name}"
+    for end in (projection.source, projection.target):
+        if end not in spec.population_index:
+            raise UserError(f"{name}: {end!r} is not a population of the spec")
+    if isinstance(spec.population(projection.target).neuron, Source):
+        raise UserError(f"{name}: target {projection.target!r} is a source; sources receive nothing")
+    if projection.transpose_of is not None:
+        _check_transpose(spec, projection)
+    elif spec.weights_of(projection).shape != _shape(spec, projection):
+        raise UserError(
+            f"{name}: weights have shape {spec.weights_of(projection).shape}, "
+            f"{projection.source} -> {projection.target} needs {_shape(spec, projection)}"
+        )
+    if spec.shift_of(projection) < 0:
+        raise UserError(
+            f"{name}: exponent {projection.exponent} needs more than the target's state_bits; lower it by "
+            f"{-spec.shift_of(projection)}"
+        )
+    rule = projection.rule
+    if rule is not None and rule.uses_state_difference:
+        if not isinstance(spec.population(projection.source).neuron, Source):
+            raise UserError(f"{name}: rule {rule.name} needs a source as pre population; use 'event' or 'end-point'")
+
+
+def _shape(spec: NetworkSpec, projection: Projection) -> tuple[int, int]:
+    return spec.population(projection.source).size, spec.population(projection.target).size
+
+
+def _check_transpose(spec: NetworkSpec, projection: Projection) -> None:
+    original = next((p for p in spec.projections if p.name == projection.transpose_of), None)
+    if original is None or original.weights is None:
+        raise UserError(f"projection {projection.name}: transpose_of {projection.transpose_of!r} has no weights")
+    if (projection.source, projection.target) != (original.target, original.source):
+        raise UserError(
+            f"projection {projection.name}: a transpose of {original.name} goes from {original.target} to "
+            f"{original.source}, not from {projection.source} to {projection.target}"
+        )
+    if projection.exponent != original.exponent:
+        raise UserError(f"projection {projection.name}: exponent differs from that of {original.name}")
+
+
+def _check_range(spec: NetworkSpec) -> None:
+    """No sum may leave 32 bits, whatever the weights become: backends never wrap."""
+    schedule = spec.schedule
+    for population in spec.populations:
+        neuron = population.neuron
+        if not isinstance(neuron, SigmaDelta):
+            continue
+        span = neuron.one + max(neuron.upper, -neuron.lower)
+        nudge = span * schedule.nudge_multiplier if population.name == spec.output else 0
+        reach = (worst_case_input(spec, population) + nudge + span) * neuron.step_multiplier
+        if reach > INT32_MAX:
+            raise UserError(
+                f"population {population.name}: its input can reach {reach}, beyond 32 bits ({INT32_MAX}); "
+                "lower state_bits, raise the exponents, or use fewer inputs"
+            )
+
+
+def worst_case_input(spec: NetworkSpec, population: Population) -> int:
+    """Return the largest |a| any weights of -127..127 can give `population`, in its state units."""
+    total = 0
+    for projection in spec.projections:
+        if projection.target == population.name:
+            source = spec.population(projection.source)
+            limit = source.size * source.neuron.payload_limit * WEIGHT_LIMIT
+            total += limit << spec.shift_of(projection)
+    return total

@@ -1,0 +1,1 @@
+"""How a network runs on a conventional machine: backends, training, the float oracle, reports."""

@@ -1,0 +1,237 @@
+"""The contract of every backend: open a spec, run images, get a `Record`. And the registry of backends by name.
+
+All backends must return identical integers for the same spec, payloads, targets and seed; `sim.backends.reference` is
+the executable definition. What a backend cannot do it declares in `Capabilities` and refuses with a UserError.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from neuro.errors import UserError
+from neuro.neurons import SigmaDelta
+from neuro.plasticity import Rate
+from neuro.spec import NetworkSpec
+
+IntArray = npt.NDArray[np.integer]
+FREE_ONLY_PHASES = 1
+
+
+@dataclass(frozen=True)
+class SpikeTable:
+    """Every spike of a run, one row each, ordered by image, step, population and neuron.
+
+    image, step, population (index in the spec), neuron, payload: int32 arrays of shape [S].
+    """
+
+    image: npt.NDArray[np.int32]
+    step: npt.NDArray[np.int32]
+    population: npt.NDArray[np.int32]
+    neuron: npt.NDArray[np.int32]
+    payload: npt.NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.image)
+
+    def rows(self) -> npt.NDArray[np.int32]:
+        """Return the table as an array of shape [S, 5]."""
+        return np.stack([self.image, self.step, self.population, self.neuron, self.payload], axis=1)
+
+    @staticmethod
+    def from_rows(rows: npt.NDArray[np.integer]) -> SpikeTable:
+        """Build a table from rows of shape [S, 5] in any order."""
+        rows = rows.astype(np.int32).reshape(-1, 5)
+        order = np.lexsort((rows[:, 3], rows[:, 2], rows[:, 1], rows[:, 0]))
+        return SpikeTable(*np.ascontiguousarray(rows[order].T))
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """What happened in a run of B images.
+
+    predictions of shape [B]: argmax of the output state after the free phase, lowest index on a tie.
+    output_states of shape [B, K]: that state, in state units.
+    spike_counts: by population, of shape [B, 1 + phases]: spikes sent at the presentation, then in each phase.
+    settled of shape [B]: whether no neuron sent a spike in the last step of the free phase.
+    states: by population, of shape [B, phases, N], u (s_hat for sources) at the end of each phase; None unless asked.
+    spikes: every spike; None unless asked for.
+    """
+
+    backend: str
+    seed: int
+    predictions: npt.NDArray[np.int32]
+    output_states: npt.NDArray[np.int32]
+    spike_counts: dict[str, npt.NDArray[np.int64]]
+    settled: npt.NDArray[np.bool_]
+    states: dict[str, npt.NDArray[np.int32]] | None = None
+    spikes: SpikeTable | None = None
+
+    @property
+    def n_images(self) -> int:
+        """Number of images."""
+        return len(self.predictions)
+
+    def spikes_per_inference(self, spec: NetworkSpec) -> float:
+        """Mean spikes of all non-source populations in the free phase, per image."""
+        moving = [p.name for p in spec.populations if isinstance(p.neuron, SigmaDelta)]
+        return float(sum(self.spike_counts[name][:, 1].sum() for name in moving)) / max(self.n_images, 1)
+
+    def synaptic_operations(self, spec: NetworkSpec) -> dict[str, npt.NDArray[np.int64]]:
+        """Return, by projection, of shape [B, 1 + phases]: spikes sent times fan-out (one add per synapse reached)."""
+        return {p.name: self.spike_counts[p.source] * spec.population(p.target).size for p in spec.projections}
+
+
+@dataclass(frozen=True)
+class LearningOutcome:
+    """What a stretch of training did: predictions of shape [B] before each update, and spikes sent in total."""
+
+    predictions: npt.NDArray[np.int32]
+    spike_counts: dict[str, npt.NDArray[np.int64]]
+
+
+@dataclass(frozen=True)
+class Differences:
+    """How many entries differ between two records of the same run, and how many were compared."""
+
+    spikes: int
+    states: int
+    predictions: int
+    n_images: int
+    n_spikes: int
+
+    @property
+    def total(self) -> int:
+        """Sum of all differences; 0 means equal."""
+        return self.spikes + self.states + self.predictions
+
+
+def compare(first: Record, second: Record) -> Differences:
+    """Count differing spikes (rows in one record only), states and predictions of two records with spikes and states."""
+    if first.spikes is None or second.spikes is None or first.states is None or second.states is None:
+        raise ValueError("compare: both records need spikes and states; ask for them in run()")
+    rows = np.concatenate([first.spikes.rows(), second.spikes.rows()])
+    _, counts = np.unique(rows, axis=0, return_counts=True)
+    states = sum(int(np.count_nonzero(first.states[name] != second.states[name])) for name in first.states)
+    return Differences(
+        spikes=int(np.count_nonzero(counts == 1)),
+        states=states,
+        predictions=int(np.count_nonzero(first.predictions != second.predictions)),
+        n_images=first.n_images,
+        n_spikes=len(first.spikes),
+    )
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a backend can do: `families` of specs, `learns` by local rules, and `note`, a line for people."""
+
+    families: frozenset[str]
+    learns: bool
+    note: str
+
+
+class Session(Protocol):
+    """A spec opened on a backend. Use as a context manager; `close` releases processes and memory."""
+
+    spec: NetworkSpec
+
+    def run(
+        self,
+        payloads: IntArray,
+        targets: IntArray | None = None,
+        *,
+        seed: int = 0,
+        first_image: int = 0,
+        keep_states: bool = False,
+        keep_spikes: bool = False,
+    ) -> Record:
+        """Run images with the weights as they are.
+
+        Args:    payloads of shape [B, N] as the spec's encoder gives them; targets of shape [B, K] in state units, or
+                 None to run the free phase only; seed and first_image number the images for the sign of the nudge.
+        Returns: a Record of `phases` = all phases if targets are given, else the free phase alone.
+        """
+        ...
+
+    def learn(
+        self, payloads: IntArray, targets: IntArray, rates: Mapping[str, Rate], *, seed: int, first_image: int
+    ) -> LearningOutcome:
+        """Train on images in the order given; `rates` by projection; `first_image` counts presentations so far."""
+        ...
+
+    def weights(self) -> dict[str, npt.NDArray[np.int8]]:
+        """Return a copy of the int8 weights by projection (those that are no transposes)."""
+        ...
+
+    def close(self) -> None:
+        """Release everything the session holds."""
+        ...
+
+    def __enter__(self) -> Session: ...
+
+    def __exit__(self, *exception: object) -> None: ...
+
+
+class Backend(Protocol):
+    """A way to run specs."""
+
+    name: str
+    capabilities: Capabilities
+
+    def open(self, spec: NetworkSpec, *, threads: int | None = None, batch_size: int = 1) -> Session:
+        """Prepare `spec`. threads: None for all cores. batch_size: images that learn from the same weights."""
+        ...
+
+
+REGISTRY = {
+    "events": "sim.backends.events:EventsBackend",
+    "reference": "sim.backends.reference:ReferenceBackend",
+    "lava": "sim.backends.lava.backend:LavaBackend",
+}
+
+
+def get_backend(name: str) -> Backend:
+    """Return the backend called `name`; its module is imported only now.
+
+    Raises: UserError if there is none of that name.
+    """
+    if name not in REGISTRY:
+        raise UserError(f"backend {name!r} is unknown; choose one of {', '.join(REGISTRY)}")
+    module, attribute = REGISTRY[name].split(":")
+    backend: Backend = getattr(importlib.import_module(module), attribute)()
+    return backend
+
+
+def one_hot_targets(spec: NetworkSpec, labels: IntArray) -> npt.NDArray[np.int32]:
+    """Return targets of shape [B, K]: the real value 1 for the label, 0 elsewhere, in state units.
+
+    Raises: UserError if a label is no output neuron.
+    """
+    if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < spec.n_classes:
+        raise UserError(f"labels span {labels.min()}..{labels.max()}, the network has classes 0..{spec.n_classes - 1}")
+    neuron = spec.population(spec.output).neuron
+    assert isinstance(neuron, SigmaDelta)  # check_spec
+    targets = np.zeros((len(labels), spec.n_classes), dtype=np.int32)
+    targets[np.arange(len(labels)), labels] = neuron.one
+    return targets
+
+
+def check_payloads(spec: NetworkSpec, payloads: IntArray, targets: IntArray | None) -> None:
+    """Raise UserError unless payloads and targets have the shapes and ranges the spec declares."""
+    source = spec.population(spec.input)
+    if payloads.ndim != 2 or payloads.shape[1] != source.size:
+        raise UserError(f"payloads of shape {payloads.shape}: the input population needs [B, {source.size}]")
+    if payloads.size and int(np.abs(payloads).max()) > source.neuron.payload_limit:
+        raise UserError(f"payloads exceed the limit {source.neuron.payload_limit} of population {source.name}")
+    if targets is not None and targets.shape != (len(payloads), spec.n_classes):
+        raise UserError(f"targets of shape {targets.shape}: {len(payloads)} images need [B, {spec.n_classes}]")
+    neuron = spec.population(spec.output).neuron
+    assert isinstance(neuron, SigmaDelta)  # check_spec
+    if targets is not None and targets.size and int(np.abs(targets).max()) > neuron.one:
+        raise UserError(f"targets exceed the real value 1 ({neuron.one}); scale them into [-1, 1]")

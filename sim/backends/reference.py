@@ -1,0 +1,234 @@
+"""The executable definition: the equations of `neuro` in plain numpy, one line each, no cleverness.
+
+Slow on purpose; every other backend must return these integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from neuro.fixed_point import (
+    WEIGHT_LIMIT,
+    image_keys,
+    nudge_sign,
+    round_shift,
+    saturate,
+    stochastic_shift,
+    stream_key,
+    synapse_bits,
+)
+from neuro.neurons import Source
+from neuro.plasticity import NeuronTrace, Rate, evaluate
+from neuro.spec import NetworkSpec, Projection
+from sim.backends.base import Capabilities, IntArray, LearningOutcome, Record, SpikeTable, check_payloads
+
+Int64 = npt.NDArray[np.int64]
+
+
+class Network:
+    """State of all populations for B images at once, advanced step by step."""
+
+    def __init__(self, spec: NetworkSpec, weights: Mapping[str, Int64], payloads: IntArray) -> None:
+        self.spec = spec
+        self.weights = weights
+        shape = {p.name: (len(payloads), p.size) for p in spec.populations}
+        self.accumulated = {name: np.zeros(shape[name], dtype=np.int64) for name in shape}
+        self.state = {name: np.zeros(shape[name], dtype=np.int64) for name in shape}
+        self.sent = {name: np.zeros(shape[name], dtype=np.int64) for name in shape}
+        self.spike = {name: np.zeros(shape[name], dtype=np.int64) for name in shape}
+        for population in spec.populations:
+            if isinstance(population.neuron, Source):
+                constant = population.neuron.constant
+                value = payloads if constant is None else np.full(shape[population.name], constant)
+                self.spike[population.name] = value.astype(np.int64)
+                self.sent[population.name] = value.astype(np.int64)
+
+    def _weights(self, projection: Projection) -> Int64:
+        if projection.transpose_of is not None:
+            return self.weights[projection.transpose_of].T
+        return self.weights[projection.name]
+
+    def step(self, force: Int64 | None, targets: Int64 | None) -> None:
+        """Deliver the last step's spikes, then update every neuron. force of shape [B, 1]: sign of the nudge."""
+        for projection in self.spec.projections:
+            payload = self.spike[projection.source] << self.spec.shift_of(projection)
+            self.accumulated[projection.target] += payload @ self._weights(projection)
+        for population in self.spec.populations:
+            neuron, name = population.neuron, population.name
+            if isinstance(neuron, Source):
+                self.spike[name] = np.zeros_like(self.spike[name])
+                continue
+            total = self.accumulated[name]
+            if force is not None and targets is not None and name == self.spec.output:
+                schedule = self.spec.schedule
+                pull = (targets - self.state[name]) * schedule.nudge_multiplier >> schedule.nudge_shift
+                total = total + force * pull
+            moved = self.state[name] + ((total - self.state[name]) * neuron.step_multiplier >> neuron.step_shift)
+            self.state[name] = saturate(moved, neuron.lower, neuron.upper)
+            self.spike[name] = round_shift(self.state[name], neuron.send_shift) - self.sent[name]
+            self.sent[name] = self.sent[name] + self.spike[name]
+
+
+class ReferenceSession:
+    """A spec opened on the reference; holds the full-resolution weights while it learns."""
+
+    def __init__(self, spec: NetworkSpec, batch_size: int = 1) -> None:
+        self.spec = spec
+        self.batch_size = batch_size
+        self._full = {
+            p.name: p.weights.astype(np.int64) << (p.rule.shadow_bits if p.rule else 0)
+            for p in spec.projections
+            if p.weights is not None
+        }
+
+    def _effective(self) -> dict[str, Int64]:
+        shadow = {p.name: p.rule.shadow_bits if p.rule else 0 for p in self.spec.projections}
+        return {name: round_shift(full, shadow[name]) for name, full in self._full.items()}
+
+    def run(
+        self,
+        payloads: IntArray,
+        targets: IntArray | None = None,
+        *,
+        seed: int = 0,
+        first_image: int = 0,
+        keep_states: bool = False,
+        keep_spikes: bool = False,
+    ) -> Record:
+        """See `sim.backends.base.Session.run`."""
+        check_payloads(self.spec, payloads, targets)
+        signs = nudge_signs(self.spec, seed, first_image, len(payloads))
+        history = self._history(payloads, targets, signs)
+        return record_from_history(self.spec, "reference", seed, history, keep_states, keep_spikes)
+
+    def _history(self, payloads: IntArray, targets: IntArray | None, signs: Int64) -> dict[str, dict[str, Int64]]:
+        """Return by population: spikes and states of shape [B, 1 + steps, N]."""
+        spec, schedule = self.spec, self.spec.schedule
+        network = Network(spec, self._effective(), payloads)
+        goal = None if targets is None else targets.astype(np.int64)
+        phases = schedule.phase_of_step() if goal is not None else schedule.phase_of_step()[: schedule.ends[0] + 1]
+        spikes = {p.name: [network.spike[p.name]] for p in spec.populations}
+        states = {p.name: [network.state[p.name]] for p in spec.populations}
+        for phase in phases[1:]:
+            nudge = schedule.phases[phase].nudge
+            network.step(signs[:, None] * nudge if nudge else None, goal)
+            for p in spec.populations:
+                spikes[p.name].append(network.spike[p.name])
+                states[p.name].append(network.sent[p.name] if isinstance(p.neuron, Source) else network.state[p.name])
+        return {p.name: {"spikes": np.stack(spikes[p.name], 1), "states": np.stack(states[p.name], 1)}
+                for p in spec.populations}  # fmt: skip
+
+    def learn(
+        self, payloads: IntArray, targets: IntArray, rates: Mapping[str, Rate], *, seed: int, first_image: int
+    ) -> LearningOutcome:
+        """See `sim.backends.base.Session.learn`. `batch_size` images see the same weights, then update in order."""
+        check_payloads(self.spec, payloads, targets)
+        records = []
+        for start in range(0, len(payloads), self.batch_size):
+            stop = min(start + self.batch_size, len(payloads))
+            histories = []
+            for index in range(start, stop):
+                signs = nudge_signs(self.spec, seed, first_image + index, 1)
+                histories.append(self._history(payloads[index : index + 1], targets[index : index + 1], signs))
+            for index, history in zip(range(start, stop), histories, strict=True):
+                records.append(record_from_history(self.spec, "reference", seed, history, False, False))
+                self._update(history, rates, seed, first_image + index)
+        counts = {p.name: sum(r.spike_counts[p.name].sum(0) for r in records) for p in self.spec.populations}
+        return LearningOutcome(np.concatenate([r.predictions for r in records]), counts)
+
+    def _update(
+        self, history: Mapping[str, Mapping[str, Int64]], rates: Mapping[str, Rate], seed: int, presentation: int
+    ) -> None:
+        traces = {name: trace_of(self.spec, name, history) for name in history}
+        sign = int(nudge_signs(self.spec, seed, presentation, 1)[0])
+        key = image_keys(seed, presentation, 1)
+        for index, projection in enumerate(self.spec.projections):
+            if projection.rule is None:
+                continue
+            change = evaluate(projection.rule, traces[projection.source], traces[projection.target], sign)
+            rate, shadow = rates[projection.name], projection.rule.shadow_bits
+            synapses = np.arange(change.size, dtype=np.uint32).reshape(change.shape)
+            bits = synapse_bits(stream_key(key, index), synapses).astype(np.int64)
+            scaled = change * rate.mantissa << max(shadow - rate.exponent, 0)
+            step = stochastic_shift(scaled, max(rate.exponent - shadow, 0), bits)
+            limit = WEIGHT_LIMIT << shadow
+            self._full[projection.name] = saturate(self._full[projection.name] + step, -limit, limit)
+
+    def weights(self) -> dict[str, npt.NDArray[np.int8]]:
+        """See `sim.backends.base.Session.weights`."""
+        return {name: values.astype(np.int8) for name, values in self._effective().items()}
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+    def __enter__(self) -> ReferenceSession:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def nudge_signs(spec: NetworkSpec, seed: int, first_image: int, count: int) -> Int64:
+    """Return the sign of the first nudge of each image, +1 or -1, of shape [count]."""
+    if not spec.schedule.random_sign:
+        return np.ones(count, dtype=np.int64)
+    return nudge_sign(image_keys(seed, first_image, count)).astype(np.int64)
+
+
+def trace_of(spec: NetworkSpec, name: str, history: Mapping[str, Mapping[str, Int64]]) -> NeuronTrace:
+    """Return what a rule may read of population `name` for the first image of a history of all phases."""
+    spikes, states = history[name]["spikes"][0], history[name]["states"][0]
+    first, second = spec.schedule.ends[-2], spec.schedule.ends[-1]
+    trace = np.cumsum(spikes, axis=0)
+    return NeuronTrace(spikes[first + 1 : second + 1], trace[first], trace[second], states[first], states[second])
+
+
+def record_from_history(
+    spec: NetworkSpec,
+    backend: str,
+    seed: int,
+    history: Mapping[str, Mapping[str, Int64]],
+    keep_states: bool,
+    keep_spikes: bool,
+) -> Record:
+    """Summarise spikes and states of shape [B, 1 + steps, N] by population into a Record."""
+    n_steps = history[spec.output]["states"].shape[1]
+    ends = [end for end in spec.schedule.ends if end < n_steps]
+    free_end = ends[0]
+    output = history[spec.output]["states"][:, free_end]
+    counts, rows = {}, []
+    settled = np.ones(len(output), dtype=np.bool_)
+    for index, population in enumerate(spec.populations):
+        spikes = history[population.name]["spikes"]
+        per_step = np.count_nonzero(spikes, axis=2)
+        starts = [0, 1, *[end + 1 for end in ends[:-1]]]
+        counts[population.name] = np.add.reduceat(per_step, starts, axis=1).astype(np.int64)
+        settled &= per_step[:, free_end] == 0
+        image, step, neuron = np.nonzero(spikes)
+        payload = spikes[image, step, neuron]
+        rows.append(np.stack([image, step, np.full_like(image, index), neuron, payload], axis=1))
+    states = {name: part["states"][:, ends].astype(np.int32) for name, part in history.items()}
+    return Record(
+        backend=backend,
+        seed=seed,
+        predictions=np.argmax(output, axis=1).astype(np.int32),
+        output_states=output.astype(np.int32),
+        spike_counts=counts,
+        settled=settled,
+        states=states if keep_states else None,
+        spikes=SpikeTable.from_rows(np.concatenate(rows)) if keep_spikes else None,
+    )
+
+
+class ReferenceBackend:
+    """The definition itself, as a backend."""
+
+    name = "reference"
+    capabilities = Capabilities(frozenset({"sigma-delta"}), learns=True, note="plain numpy, the executable definition")
+
+    def open(self, spec: NetworkSpec, *, threads: int | None = None, batch_size: int = 1) -> ReferenceSession:
+        """Open `spec`; `threads` makes no difference here."""
+        return ReferenceSession(spec, batch_size)
