@@ -21,6 +21,7 @@ NAMED = ("digits", "mnist", "fashion-mnist", "cifar10")
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 MAX_CLASSES = 4096
 MIN_TRAINING_IMAGES = 10
+DIGITS_TEST_SHARE = 0.2
 
 Images = npt.NDArray[np.generic]
 Labels = npt.NDArray[np.int32]
@@ -83,11 +84,20 @@ def load_dataset(name: str, seed: int = 0) -> Dataset:
 
 
 def split_validation(labels: Labels, seed: int, share: float = 0.1, limit: int = 10_000) -> Split:
-    """Return a random split of the training set: `share` of it, at most `limit` images, for validation."""
-    count = len(labels)
-    n_validation = max(1, min(int(count * share), limit))
-    order = np.random.default_rng([seed, 0x5E77]).permutation(count)
-    return Split(np.sort(order[n_validation:]), np.sort(order[:n_validation]))
+    """Return a random split of the training set: `share` of every class, at most `limit` images, for validation."""
+    share = min(share, limit / len(labels))
+    validation = stratified_sample(labels, share, np.random.default_rng([seed, 0x5E77]))
+    return Split(np.setdiff1d(np.arange(len(labels)), validation), validation)
+
+
+def stratified_sample(labels: Labels, share: float, generator: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Return sorted indices of a random sample that holds `share` of the images of every class, at least one image."""
+    chosen = []
+    for label in np.unique(labels):
+        members = generator.permutation(np.flatnonzero(labels == label))
+        chosen.append(members[: round(len(members) * share)])
+    sample = np.sort(np.concatenate(chosen)).astype(np.int64)
+    return sample if len(sample) else generator.integers(len(labels), size=1)
 
 
 def _digits(seed: int) -> Dataset:
@@ -96,8 +106,8 @@ def _digits(seed: int) -> Dataset:
     bunch = load_digits()
     images = (bunch.images / 16.0).astype(np.float32)
     labels = bunch.target.astype(np.int32)
-    order = np.random.default_rng([seed, 0xD161]).permutation(len(images))
-    test, train = order[: len(order) // 5], order[len(order) // 5 :]
+    test = stratified_sample(labels, DIGITS_TEST_SHARE, np.random.default_rng([seed, 0xD161]))
+    train = np.setdiff1d(np.arange(len(labels)), test)
     return Dataset("digits", images[train], labels[train], images[test], labels[test])
 
 

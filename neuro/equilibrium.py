@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from neuro.encode import PixelEncoder
 from neuro.errors import UserError
-from neuro.fixed_point import WEIGHT_LIMIT, quantize
+from neuro.fixed_point import WEIGHT_BITS, quantize, weight_limit
 from neuro.neurons import SigmaDelta, Source
 from neuro.plasticity import learning_rule
 from neuro.quantize import exponent_for, glorot_bound
@@ -31,11 +31,13 @@ class EquilibriumDesign:
     """Choices from which `build_equilibrium` makes a spec. The defaults suit one hidden layer; see `design_for`.
 
     input_shape, n_classes, hidden: sizes; `hidden` lists the hidden layers from input to output.
+    weight_bits:        bits of a weight, 2..8.
     rule, shadow_bits:  local rule of the projections (`neuro.plasticity`); "y3" applies to the input projection.
     state_bits, activation_bits: the real value 1 is 2**bits in u / in payloads.
     free_steps, nudged_steps:    steps of the free phase and of each nudged phase.
     nudge_multiplier, nudge_shift, step_multiplier, step_shift: nudge strength and step size, m / 2**shift.
-    output_box:         real box of the output state; hidden states live in [0, 1].
+    output_box:         real box of the output state; hidden states live in [0, 1]. An upper end above 1 lets an output
+                        that overshoots its target be corrected: on digits .986 against .983 (validation, 60 splits).
     hidden_gain, output_gain, output_bias: initial weights are Glorot-uniform with these gains; bias of the output.
     exponent_offset:    added to every weight exponent (negative: larger weights fit, on a coarser grid).
     """
@@ -45,6 +47,7 @@ class EquilibriumDesign:
     hidden: tuple[int, ...] = (256,)
     rule: str = "event"
     shadow_bits: int = 8
+    weight_bits: int = WEIGHT_BITS
     state_bits: int = 16
     activation_bits: int = 5
     free_steps: int = 12
@@ -53,7 +56,7 @@ class EquilibriumDesign:
     nudge_shift: int = 1
     step_multiplier: int = 3
     step_shift: int = 2
-    output_box: tuple[float, float] = (0.0, 1.0)
+    output_box: tuple[float, float] = (0.0, 1.5)
     hidden_gain: float = 1.0
     output_gain: float = 0.5
     output_bias: float = 0.25
@@ -70,7 +73,7 @@ class EquilibriumDesign:
 def design_for(
     input_shape: tuple[int, ...], n_classes: int, hidden: tuple[int, ...], **choices: object
 ) -> EquilibriumDesign:
-    """Return the default design for this depth. One hidden layer: a [0, 1] output. Deeper: the error has to travel
+    """Return the default design for this depth. One hidden layer: see `EquilibriumDesign`. Deeper: the error has to travel
     through more layers, which takes a wide, nearly linear output, a weaker nudge, finer spikes and longer phases."""
     deep: dict[str, object] = {}
     if len(hidden) > 1:
@@ -101,7 +104,7 @@ def build_equilibrium(design: EquilibriumDesign, seed: int) -> NetworkSpec:
         is_output = post == "output"
         gain = design.output_gain if is_output else design.hidden_gain
         bound = glorot_bound(sizes[index], sizes[index + 1], gain)
-        exponent = exponent_for(HEADROOM * bound, _largest_exponent(design)) + design.exponent_offset
+        exponent = _exponent(design, HEADROOM * bound) + design.exponent_offset
         initial = generator.uniform(-bound, bound, (sizes[index], sizes[index + 1]))
         projections.extend(_layer(design, pre, post, exponent, initial))
         projections.append(_bias(design, post, sizes[index + 1]))
@@ -115,9 +118,10 @@ def build_equilibrium(design: EquilibriumDesign, seed: int) -> NetworkSpec:
     )
 
 
-def _largest_exponent(design: EquilibriumDesign) -> int:
-    """Finest weights whose product with a payload is still a whole state unit."""
-    return design.state_bits - max(design.activation_bits, design.encoder.activation_bits)
+def _exponent(design: EquilibriumDesign, reach: float) -> int:
+    """The finest grid that holds `reach` and on which weight x payload is still a whole state unit."""
+    largest = design.state_bits - max(design.activation_bits, design.encoder.activation_bits)
+    return exponent_for(reach, weight_limit(design.weight_bits), largest)
 
 
 def _layer(
@@ -125,20 +129,22 @@ def _layer(
 ) -> list[Projection]:
     """The projection from `pre` up to `post` and, unless `pre` is the input, its transpose back down."""
     rule = learning_rule(design.rule if pre == "input" or design.rule != "y3" else "event", design.shadow_bits)
-    weights = quantize(initial, exponent, -WEIGHT_LIMIT, WEIGHT_LIMIT).astype(np.int8)
-    layer = [Projection(f"{pre}->{post}", pre, post, exponent, weights, rule=rule)]
+    limit, bits = weight_limit(design.weight_bits), design.weight_bits
+    weights = quantize(initial, exponent, -limit, limit).astype(np.int8)
+    layer = [Projection(f"{pre}->{post}", pre, post, exponent, weights, bits, rule=rule)]
     if pre != "input":
-        layer.append(Projection(f"{post}->{pre}", post, pre, exponent, transpose_of=f"{pre}->{post}"))
+        layer.append(Projection(f"{post}->{pre}", post, pre, exponent, None, bits, transpose_of=f"{pre}->{post}"))
     return layer
 
 
 def _bias(design: EquilibriumDesign, post: str, size: int) -> Projection:
     """The plastic synapses from the always-on unit to `post`: its biases."""
-    exponent = exponent_for(BIAS_REACH, _largest_exponent(design))
+    exponent = _exponent(design, BIAS_REACH)
     value = design.output_bias if post == "output" else 0.0
-    weights = quantize(np.full((1, size), value), exponent, -WEIGHT_LIMIT, WEIGHT_LIMIT).astype(np.int8)
+    limit = weight_limit(design.weight_bits)
+    weights = quantize(np.full((1, size), value), exponent, -limit, limit).astype(np.int8)
     rule = learning_rule(design.rule, design.shadow_bits)
-    return Projection(f"bias->{post}", "bias", post, exponent, weights, rule=rule)
+    return Projection(f"bias->{post}", "bias", post, exponent, weights, design.weight_bits, rule=rule)
 
 
 def _populations(design: EquilibriumDesign, names: list[str], sizes: list[int]) -> tuple[Population, ...]:

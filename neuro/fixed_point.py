@@ -13,10 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 INT32_MAX = 2**31 - 1
-WEIGHT_LIMIT = 127  # int8, symmetric
+WEIGHT_BITS = 8
 
 IntArray = npt.NDArray[np.integer]
 UIntArray = npt.NDArray[np.uint32]
+
+
+def weight_limit(bits: int) -> int:
+    """Return the largest |weight| of `bits` bits; the range is symmetric, so that a sign flip cannot overflow."""
+    return (1 << (bits - 1)) - 1
 
 
 def saturate(x, lower, upper):  # type: ignore[no-untyped-def]  # compiled by numba: scalars or arrays

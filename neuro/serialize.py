@@ -95,6 +95,7 @@ def _projection_to_json(projection: Projection) -> dict[str, Any]:
         "source": projection.source,
         "target": projection.target,
         "exponent": projection.exponent,
+        "weight_bits": projection.weight_bits,
         "transpose_of": projection.transpose_of,
         "rule": _rule_to_json(projection.rule),
     }

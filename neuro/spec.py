@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from neuro.encode import PixelEncoder
 from neuro.errors import UserError
-from neuro.fixed_point import WEIGHT_LIMIT
+from neuro.fixed_point import WEIGHT_BITS, weight_limit
 from neuro.neurons import NeuronModel, SigmaDelta
 from neuro.plasticity import LearningRule
 from neuro.validate import check_spec
@@ -52,8 +52,8 @@ class Population:
 class Projection:
     """All-to-all synapses from `source` to `target`: a_j += (q_i << shift) * W_ij.
 
-    weights:      int8 of shape [N_source, N_target], -127..127; the real weight is weights * 2**-exponent.
-                  None for a transpose.
+    weights:      int8 of shape [N_source, N_target]; the real weight is weights * 2**-exponent. None for a transpose.
+    weight_bits:  2..8; weights lie, now and while they learn, in -limit..limit with limit = 2**(weight_bits - 1) - 1.
     transpose_of: name of another projection whose transposed weights this one uses, now and while it learns.
     rule:         local learning rule, None for fixed weights. A transpose has none of its own.
     """
@@ -63,6 +63,7 @@ class Projection:
     target: str
     exponent: int
     weights: Weights | None = None
+    weight_bits: int = WEIGHT_BITS
     transpose_of: str | None = None
     rule: LearningRule | None = None
 
@@ -73,15 +74,22 @@ class Projection:
             raise UserError(f"projection {self.name}: exponent {self.exponent} outside 0..{MAX_EXPONENT}")
         if self.transpose_of is not None and self.rule is not None:
             raise UserError(f"projection {self.name}: a transpose learns through {self.transpose_of}; drop its rule")
+        if not 2 <= self.weight_bits <= WEIGHT_BITS:
+            raise UserError(f"projection {self.name}: weight_bits {self.weight_bits} outside 2..{WEIGHT_BITS}")
         if self.weights is not None:
-            object.__setattr__(self, "weights", _checked_weights(self.name, self.weights))
+            object.__setattr__(self, "weights", _checked_weights(self.name, self.weights, self.limit))
+
+    @property
+    def limit(self) -> int:
+        """Largest |weight|."""
+        return weight_limit(self.weight_bits)
 
 
-def _checked_weights(name: str, weights: npt.NDArray[np.generic]) -> Weights:
+def _checked_weights(name: str, weights: npt.NDArray[np.generic], limit: int) -> Weights:
     if weights.ndim != 2 or not np.issubdtype(weights.dtype, np.integer):
         raise UserError(f"projection {name}: weights must be a 2-D integer array, got {weights.dtype} {weights.shape}")
-    if weights.size and max(-int(weights.min()), int(weights.max())) > WEIGHT_LIMIT:
-        raise UserError(f"projection {name}: weights outside -127..127 (8 bits); lower the exponent or clip them")
+    if weights.size and max(-int(weights.min()), int(weights.max())) > limit:
+        raise UserError(f"projection {name}: weights outside -{limit}..{limit}; lower the exponent or clip them")
     frozen = np.array(weights, dtype=np.int8)
     frozen.flags.writeable = False
     return frozen

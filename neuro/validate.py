@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from neuro.errors import UserError
-from neuro.fixed_point import INT32_MAX, WEIGHT_LIMIT
+from neuro.fixed_point import INT32_MAX
 from neuro.neurons import SigmaDelta, Source
 
 if TYPE_CHECKING:
@@ -121,11 +121,11 @@ def _check_range(spec: NetworkSpec) -> None:
 
 
 def worst_case_input(spec: NetworkSpec, population: Population) -> int:
-    """Return the largest |a| any weights of -127..127 can give `population`, in its state units."""
+    """Return the largest |a| any weights within their limits can give `population`, in its state units."""
     total = 0
     for projection in spec.projections:
         if projection.target == population.name:
             source = spec.population(projection.source)
-            limit = source.size * source.neuron.payload_limit * WEIGHT_LIMIT
+            limit = source.size * source.neuron.payload_limit * projection.limit
             total += limit << spec.shift_of(projection)
     return total

@@ -169,6 +169,14 @@ class Session(Protocol):
         """Return a copy of the int8 weights by projection (those that are no transposes)."""
         ...
 
+    def full_weights(self) -> dict[str, npt.NDArray[np.int16]]:
+        """Return a copy of the plastic weights with their shadow bits, by projection: what a checkpoint keeps."""
+        ...
+
+    def restore(self, full: Mapping[str, npt.NDArray[np.int16]]) -> None:
+        """Set the plastic weights to what `full_weights` returned."""
+        ...
+
     def close(self) -> None:
         """Release everything the session holds."""
         ...

@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from neuro.fixed_point import (
-    WEIGHT_LIMIT,
     image_keys,
     nudge_sign,
     round_shift,
@@ -154,12 +153,20 @@ class ReferenceSession:
             bits = synapse_bits(stream_key(key, index), synapses).astype(np.int64)
             scaled = change * rate.mantissa << max(shadow - rate.exponent, 0)
             step = stochastic_shift(scaled, max(rate.exponent - shadow, 0), bits)
-            limit = WEIGHT_LIMIT << shadow
+            limit = projection.limit << shadow
             self._full[projection.name] = saturate(self._full[projection.name] + step, -limit, limit)
 
     def weights(self) -> dict[str, npt.NDArray[np.int8]]:
         """See `sim.backends.base.Session.weights`."""
         return {name: values.astype(np.int8) for name, values in self._effective().items()}
+
+    def full_weights(self) -> dict[str, npt.NDArray[np.int16]]:
+        """See `sim.backends.base.Session.full_weights`."""
+        return {p.name: self._full[p.name].astype(np.int16) for p in self.spec.plastic}
+
+    def restore(self, full: Mapping[str, npt.NDArray[np.int16]]) -> None:
+        """See `sim.backends.base.Session.restore`."""
+        self._full.update({name: values.astype(np.int64) for name, values in full.items()})
 
     def close(self) -> None:
         """Nothing to release."""

@@ -1,0 +1,221 @@
+"""The fast backend: integers, event-driven, compiled by numba. The reference for equality on other machines.
+
+Inference uses all cores. Training is online (batch_size 1, one core) or in batches whose images share the cores; the
+weights depend on the batch size, never on the number of threads.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import numpy.typing as npt
+
+from neuro.errors import UserError
+from neuro.fixed_point import image_keys, round_shift
+from neuro.plasticity import Rate
+from neuro.spec import NetworkSpec
+from sim.backends.base import Capabilities, IntArray, LearningOutcome, Record, SpikeTable, check_payloads
+from sim.backends.kernels import Outputs, Scratch, make_scratch, make_trace, simulate_range
+from sim.backends.learning_kernels import Synapses, Workspace, learn_in_batches, learn_online, make_workspace
+from sim.backends.plan import flat_weights, full_weights, make_plan
+from sim.backends.reference import nudge_signs
+
+SMALLEST_TASK, LARGEST_TASK = 16, 1024  # images that a thread takes at a time
+SPIKE_TABLE_START = 1 << 16
+MAX_BATCH = 4096
+
+
+class EventsSession:
+    """A spec opened on the events backend. Not for use from several threads at once."""
+
+    def __init__(self, spec: NetworkSpec, threads: int, batch_size: int) -> None:
+        self.spec = spec
+        self.threads = threads
+        self.batch_size = batch_size
+        self._plan = make_plan(spec)
+        self._weights = flat_weights(spec)
+        self._full = full_weights(spec)
+        self._n_neurons = int(self._plan.start[-1])
+        self._scratches = [make_scratch(self._n_neurons, len(spec.populations)) for _ in range(threads)]
+        self._no_trace = make_trace(1, 1, 1)
+
+    def _outputs(self, count: int, n_phases: int, keep_states: bool, spike_capacity: int) -> Outputs:
+        n_columns = 1 + len(self.spec.schedule.phases)
+        return Outputs(
+            predictions=np.zeros(count, dtype=np.int32),
+            output_states=np.zeros((count, self.spec.n_classes), dtype=np.int32),
+            settled=np.zeros(count, dtype=np.bool_),
+            counts=np.zeros((count, len(self.spec.populations), n_columns), dtype=np.int64),
+            states=np.zeros((count if keep_states else 0, n_phases, self._n_neurons), dtype=np.int32),
+            spikes=np.zeros((spike_capacity, 5), dtype=np.int32),
+        )
+
+    def run(
+        self,
+        payloads: IntArray,
+        targets: IntArray | None = None,
+        *,
+        seed: int = 0,
+        first_image: int = 0,
+        keep_states: bool = False,
+        keep_spikes: bool = False,
+    ) -> Record:
+        """See `sim.backends.base.Session.run`."""
+        check_payloads(self.spec, payloads, targets)
+        n_phases = 1 if targets is None else len(self.spec.schedule.phases)
+        out = self._outputs(len(payloads), n_phases, keep_states, 0)
+        rows = self._simulate(payloads, targets, seed, first_image, n_phases, out, keep_spikes)
+        states = None
+        if keep_states:
+            states = {p.name: out.states[:, :, start:stop] for p, start, stop in self._ranges()}
+        return Record(
+            backend="events",
+            seed=seed,
+            predictions=out.predictions,
+            output_states=out.output_states,
+            spike_counts={p.name: out.counts[:, i, : n_phases + 1] for i, p in enumerate(self.spec.populations)},
+            settled=out.settled,
+            states=states,
+            spikes=SpikeTable.from_rows(np.concatenate(rows)) if keep_spikes else None,
+        )
+
+    def _ranges(self):  # type: ignore[no-untyped-def]
+        start = self._plan.start
+        return zip(self.spec.populations, start[:-1], start[1:], strict=True)
+
+    def _simulate(
+        self,
+        payloads: IntArray,
+        targets: IntArray | None,
+        seed: int,
+        first_image: int,
+        n_phases: int,
+        out: Outputs,
+        keep_spikes: bool,
+    ) -> list[npt.NDArray[np.int32]]:
+        """Fill `out`, sharing the images among the threads; returns spike rows."""
+        payloads = np.ascontiguousarray(payloads, dtype=np.int16)
+        goal = np.zeros((len(payloads), self.spec.n_classes), np.int32) if targets is None else targets
+        goal = np.ascontiguousarray(goal, dtype=np.int32)
+        signs = nudge_signs(self.spec, seed, first_image, len(payloads)).astype(np.int32)
+        last_step = self.spec.schedule.ends[n_phases - 1]
+
+        task = max(SMALLEST_TASK, min(LARGEST_TASK, -(-len(payloads) // self.threads)))
+
+        def work(part: int) -> list[npt.NDArray[np.int32]]:
+            rows = []
+            for first in range(part * task, len(payloads), self.threads * task):
+                last = min(first + task, len(payloads))
+                arguments = (payloads, goal, signs, last_step, first, last, self._scratches[part])
+                rows.append(self._run_range(arguments, out, keep_spikes))
+            return rows
+
+        if self.threads == 1 or len(payloads) <= task:
+            parts = [work(part) for part in range(self.threads)]
+        else:
+            with ThreadPoolExecutor(self.threads) as pool:
+                parts = list(pool.map(work, range(self.threads)))
+        return [rows for part in parts for rows in part] or [np.zeros((0, 5), dtype=np.int32)]
+
+    def _run_range(self, arguments, out: Outputs, keep_spikes: bool) -> npt.NDArray[np.int32]:  # type: ignore[no-untyped-def]
+        """Run one range of images, with a spike table that grows until it holds every spike."""
+        capacity = SPIKE_TABLE_START if keep_spikes else 0
+        while True:
+            table = out._replace(spikes=np.zeros((capacity, 5), dtype=np.int32))
+            first, last = arguments[4:6]
+            out.counts[first:last] = 0
+            needed = simulate_range(self._plan, self._weights, *arguments, table, self._no_trace)
+            if needed <= capacity:
+                return table.spikes[:needed]
+            capacity = needed
+
+    def learn(
+        self, payloads: IntArray, targets: IntArray, rates: Mapping[str, Rate], *, seed: int, first_image: int
+    ) -> LearningOutcome:
+        """See `sim.backends.base.Session.learn`."""
+        check_payloads(self.spec, payloads, targets)
+        if len(self.spec.schedule.phases) < 3:
+            raise UserError("learning needs a schedule of a free phase and two nudged phases")
+        out = self._outputs(len(payloads), 0, False, 0)
+        keys = image_keys(seed, first_image, len(payloads))
+        signs = nudge_signs(self.spec, seed, first_image, len(payloads)).astype(np.int32)
+        chosen = [rates[p.name] for p in self.spec.plastic]
+        synapses = Synapses(
+            self._weights,
+            self._full,
+            np.array([rate.mantissa for rate in chosen], dtype=np.int64),
+            np.array([rate.exponent for rate in chosen], dtype=np.int64),
+        )
+        images = (
+            np.ascontiguousarray(payloads, dtype=np.int16),
+            np.ascontiguousarray(targets, dtype=np.int32),
+            signs,
+            keys,
+        )
+        self._learn(synapses, images, out)
+        counts = {p.name: out.counts[:, i].sum(axis=0) for i, p in enumerate(self.spec.populations)}
+        return LearningOutcome(out.predictions, counts)
+
+    def _learn(self, synapses: Synapses, images: tuple[npt.NDArray[np.generic], ...], out: Outputs) -> None:
+        second_nudge = self.spec.schedule.phases[-1].steps
+        trace = make_trace(self.batch_size, self._n_neurons, second_nudge)
+        delta = np.zeros(int(np.diff(self._plan.block).max()), dtype=np.int32)
+        works = [make_workspace(self._n_neurons, delta) for _ in range(self.threads)]
+        if self.batch_size == 1:
+            learn_online(self._plan, synapses, *images, self._scratches[0], out, trace, works[0])
+        else:
+            scratch = Scratch(*(np.stack(rows) for rows in zip(*self._scratches)))
+            work = Workspace(*(np.stack(rows) for rows in list(zip(*works))[:-1]), delta)
+            learn_in_batches(self._plan, synapses, *images, self.batch_size, self.threads, scratch, out, trace, work)
+
+    def weights(self) -> dict[str, npt.NDArray[np.int8]]:
+        """See `sim.backends.base.Session.weights`."""
+        result = {}
+        for index, projection in enumerate(self.spec.projections):
+            if projection.weights is not None:
+                block = self._weights[self._plan.block[index] : self._plan.block[index + 1]]
+                result[projection.name] = block.reshape(projection.weights.shape).copy()
+        return result
+
+    def full_weights(self) -> dict[str, npt.NDArray[np.int16]]:
+        """See `sim.backends.base.Session.full_weights`."""
+        parts = np.split(self._full, self._plan.full_start[1:-1])
+        return {
+            p.name: part.reshape(self.spec.weights_of(p).shape).copy()
+            for p, part in zip(self.spec.plastic, parts, strict=True)
+        }
+
+    def restore(self, full: Mapping[str, npt.NDArray[np.int16]]) -> None:
+        """See `sim.backends.base.Session.restore`."""
+        rounded = {p.name: round_shift(full[p.name], p.rule.shadow_bits) for p in self.spec.plastic if p.rule}
+        self._weights = flat_weights(self.spec.with_weights(rounded))
+        self._full = np.concatenate([np.ravel(full[p.name]) for p in self.spec.plastic]).astype(np.int16)
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+    def __enter__(self) -> EventsSession:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+class EventsBackend:
+    """Integer, event-driven, on all cores."""
+
+    name = "events"
+    capabilities = Capabilities(frozenset({"sigma-delta"}), learns=True, note="compiled, event-driven, all cores")
+
+    def open(self, spec: NetworkSpec, *, threads: int | None = None, batch_size: int = 1) -> EventsSession:
+        """Open `spec`; threads=None uses all cores."""
+        if spec.family not in self.capabilities.families:
+            raise UserError(f"backend events: it runs no {spec.family} networks")
+        if threads is not None and threads < 1:
+            raise UserError(f"backend events: {threads} threads; give at least 1")
+        if not 1 <= batch_size <= MAX_BATCH:
+            raise UserError(f"backend events: batch_size {batch_size} outside 1..{MAX_BATCH}")
+        return EventsSession(spec, threads or os.cpu_count() or 1, batch_size)

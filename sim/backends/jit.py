@@ -1,0 +1,48 @@
+"""How kernels are compiled: numba, cached on disk, without reference counting.
+
+numba keys its cache by the file of the compiled function alone, but kernels inline functions of other files; after an
+update it would run stale code. The cache therefore lives in a folder named after the content of every file involved.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+from numba import config, njit
+
+from neuro import fixed_point
+
+HERE = Path(__file__).parent
+KERNEL_FILES = ("jit.py", "plan.py", "kernels.py", "learning_kernels.py")
+
+
+def _cache_folder() -> Path:
+    digest = hashlib.sha256(numba.__version__.encode())
+    for path in [*(HERE / name for name in KERNEL_FILES), Path(fixed_point.__file__)]:
+        digest.update(path.read_bytes())
+    return HERE / "__pycache__" / f"kernels-{digest.hexdigest()[:16]}"
+
+
+CACHE_FOLDER = _cache_folder()
+
+
+def _compiler(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+    def compile_lazily(function: Callable[..., Any]) -> Any:
+        before, config.CACHE_DIR = config.CACHE_DIR, str(CACHE_FOLDER)  # read by numba while it decorates
+        try:
+            return njit(cache=True, nogil=True, error_model="numpy", **options)(function)
+        finally:
+            config.CACHE_DIR = before
+
+    return compile_lazily
+
+
+# Without reference counting ("_nrt") an access to a field of a tuple of arrays costs nothing, ten times faster here;
+# such kernels must not allocate.
+jit = _compiler(_nrt=False)
+inlined = _compiler(_nrt=False, forceinline=True)
+parallel_jit = _compiler(parallel=True)

@@ -1,0 +1,303 @@
+"""Compiled kernels: run one image through a `Plan`, event by event.
+
+The same integers as `sim.backends.reference`, computed sparsely: a projection costs work only for neurons that sent.
+Rounding comes from `neuro.fixed_point`, compiled as it stands. All arithmetic that matters is kept in 32 bits so that
+the inner loops become vector instructions.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from sim.backends.jit import inlined, jit
+from sim.backends.plan import Plan
+
+BLOCK = 16  # neurons looked at together when gathering spikes
+
+Int32 = npt.NDArray[np.int32]
+Int64 = npt.NDArray[np.int64]
+
+
+class Scratch(NamedTuple):
+    """State of one image in flight; one per thread."""
+
+    a: Int32  # [N] accumulated input
+    u: Int32  # [N] state
+    s: Int32  # [N] s_hat, what the receivers know
+    total: Int32  # [N] input plus the nudge
+    neuron: Int32  # [N] who sent in the last step: local indices, per population from plan.start on
+    payload: Int32  # [N] and what
+    n_events: Int64  # [P]
+
+
+class Trace(NamedTuple):
+    """What learning reads afterwards, for each image of a batch (slots)."""
+
+    s_first: Int32  # [slots, N] s_hat at the end of the first nudge
+    s_second: Int32  # [slots, N]
+    u_first: Int32  # [slots, N]
+    u_second: Int32  # [slots, N]
+    neuron: Int32  # [slots, capacity] spikes of the second nudge: neuron index over the whole network
+    payload: Int32  # [slots, capacity]
+    step_end: Int64  # [slots, steps + 1] where the spikes of each step end
+
+
+class Outputs(NamedTuple):
+    """Results of B images. Arrays of length 0 along B are not written."""
+
+    predictions: Int32  # [B]
+    output_states: Int32  # [B, K]
+    settled: npt.NDArray[np.bool_]  # [B]
+    counts: Int64  # [B, P, 1 + phases]
+    states: Int32  # [B or 0, phases, N]
+    spikes: Int32  # [capacity, 5] rows of a SpikeTable
+
+
+def make_scratch(n_neurons: int, n_populations: int) -> Scratch:
+    """Return zeroed scratch space."""
+    a, u, s, total, neuron, payload = (np.zeros(n_neurons, dtype=np.int32) for _ in range(6))
+    return Scratch(a, u, s, total, neuron, payload, np.zeros(n_populations, dtype=np.int64))
+
+
+def make_trace(slots: int, n_neurons: int, steps: int) -> Trace:
+    """Return space for the learning traces of `slots` images whose second nudge lasts `steps`."""
+    first, second, u_first, u_second = (np.zeros((slots, n_neurons), dtype=np.int32) for _ in range(4))
+    neuron, payload = (np.zeros((slots, n_neurons * steps), dtype=np.int32) for _ in range(2))
+    return Trace(first, second, u_first, u_second, neuron, payload, np.zeros((slots, steps + 1), dtype=np.int64))
+
+
+@inlined
+def copy(values, into):
+    """into[:] = values. (Slice assignment would allocate a temporary.)"""
+    for j in range(values.shape[0]):
+        into[j] = values[j]
+
+
+@jit
+def accumulate(a, weights, block, n_post, neuron, payload, count, shift):
+    """a_j += sum over events of (payload << shift) * W[neuron, j], four rows at a time."""
+    done = 0
+    while done + 4 <= count:
+        p0 = np.int32(payload[done] << shift)
+        p1 = np.int32(payload[done + 1] << shift)
+        p2 = np.int32(payload[done + 2] << shift)
+        p3 = np.int32(payload[done + 3] << shift)
+        r0 = weights[block + neuron[done] * n_post : block + (neuron[done] + 1) * n_post]
+        r1 = weights[block + neuron[done + 1] * n_post : block + (neuron[done + 1] + 1) * n_post]
+        r2 = weights[block + neuron[done + 2] * n_post : block + (neuron[done + 2] + 1) * n_post]
+        r3 = weights[block + neuron[done + 3] * n_post : block + (neuron[done + 3] + 1) * n_post]
+        for j in range(n_post):
+            a[j] += np.int32(
+                p0 * np.int32(r0[j]) + p1 * np.int32(r1[j]) + p2 * np.int32(r2[j]) + p3 * np.int32(r3[j])
+            )
+        done += 4
+    while done < count:
+        p0 = np.int32(payload[done] << shift)
+        r0 = weights[block + neuron[done] * n_post : block + (neuron[done] + 1) * n_post]
+        for j in range(n_post):
+            a[j] += np.int32(p0 * np.int32(r0[j]))
+        done += 1
+
+
+@inlined
+def deliver(plan, weights, scratch):
+    """Add the last step's spikes to the input of every target."""
+    for population in range(plan.static.shape[0]):
+        count = scratch.n_events[population]
+        if count == 0:
+            continue
+        first = plan.start[population]
+        neuron = scratch.neuron[first : first + count]
+        payload = scratch.payload[first : first + count]
+        for k in range(plan.outgoing_start[population], plan.outgoing_start[population + 1]):
+            projection = plan.outgoing[k]
+            target = plan.target[projection]
+            begin, end = plan.start[target], plan.start[target + 1]
+            accumulate(
+                scratch.a[begin:end], weights, plan.block[projection], end - begin, neuron, payload, count,
+                plan.weight_shift[projection],
+            )  # fmt: skip
+
+
+@inlined
+def present(plan, payload, scratch):
+    """Step 0: reset every state and let the sources send."""
+    scratch.a[:] = 0
+    scratch.u[:] = 0
+    scratch.s[:] = 0
+    for population in range(plan.static.shape[0]):
+        count = 0
+        if plan.static[population]:
+            first = plan.start[population]
+            from_image = population == plan.input
+            for j in range(plan.start[population + 1] - first):
+                value = np.int32(payload[j]) if from_image else plan.constant[first + j]
+                if value != 0:
+                    scratch.s[first + j] = value
+                    scratch.neuron[first + count] = j
+                    scratch.payload[first + count] = value
+                    count += 1
+        scratch.n_events[population] = count
+
+
+@inlined
+def relax(total, u, s, multiplier, shift, lower, upper, send_shift, neuron, payload):
+    """One step of a sigma-delta population; returns how many neurons sent."""
+    half = np.int32((1 << send_shift) >> 1)
+    size = u.shape[0]
+    sent = np.int32(0)
+    for j in range(size):
+        moved = np.int32(u[j] + (np.int32(np.int32(total[j] - u[j]) * multiplier) >> shift))
+        moved = min(max(moved, lower), upper)
+        u[j] = moved
+        q = np.int32((np.int32(moved + half) >> send_shift) - s[j])
+        s[j] += q
+        payload[j] = q
+        sent |= q
+    return gather(neuron, payload) if sent != 0 else 0
+
+
+@inlined
+def gather(neuron, payload):
+    """Move the non-zero payloads to the front and list whose they are; returns how many.
+
+    No branch per neuron (spikes are unpredictable); blocks in which nobody sent are skipped.
+    """
+    size, count = payload.shape[0], 0
+    for first in range(0, size - BLOCK + 1, BLOCK):
+        sent = np.int32(0)
+        for j in range(BLOCK):
+            sent |= payload[first + j]
+        if sent != 0:
+            for j in range(first, first + BLOCK):
+                neuron[count] = j
+                payload[count] = payload[j]
+                count += payload[j] != 0
+    for j in range(size // BLOCK * BLOCK, size):
+        neuron[count] = j
+        payload[count] = payload[j]
+        count += payload[j] != 0
+    return count
+
+
+@inlined
+def advance(plan, target, force, scratch):
+    """Update all populations from the input accumulated so far."""
+    for population in range(plan.static.shape[0]):
+        if plan.static[population]:
+            scratch.n_events[population] = 0
+            continue
+        begin, end = plan.start[population], plan.start[population + 1]
+        total = scratch.a[begin:end]
+        if force != 0 and population == plan.output:
+            total = scratch.total[begin:end]
+            for j in range(end - begin):
+                pull = ((target[j] - scratch.u[begin + j]) * plan.nudge_multiplier) >> plan.nudge_shift
+                total[j] = np.int32(scratch.a[begin + j] + force * pull)
+        scratch.n_events[population] = relax(
+            total, scratch.u[begin:end], scratch.s[begin:end], plan.multiplier[population], plan.shift[population],
+            plan.lower[population], plan.upper[population], plan.send_shift[population],
+            scratch.neuron[begin:end], scratch.payload[begin:end],
+        )  # fmt: skip
+
+
+@inlined
+def read_free_phase(plan, scratch, image, out):
+    """Write the prediction, the output state and whether the network was silent in this step."""
+    begin, end = plan.start[plan.output], plan.start[plan.output + 1]
+    best = begin
+    for j in range(begin, end):
+        out.output_states[image, j - begin] = scratch.u[j]
+        if scratch.u[j] > scratch.u[best]:
+            best = j
+    out.predictions[image] = best - begin
+    silent = True
+    for population in range(plan.static.shape[0]):
+        silent = silent and scratch.n_events[population] == 0
+    out.settled[image] = silent
+
+
+@inlined
+def keep_for_learning(plan, scratch, step, trace, slot):
+    """Store what the learning rules read: both equilibria, and every spike of the second nudge."""
+    last = plan.ends.shape[0] - 1
+    first_end = plan.ends[last - 1]
+    if step == first_end:
+        copy(scratch.s, trace.s_first[slot])
+        copy(scratch.u, trace.u_first[slot])
+        trace.step_end[slot, 0] = 0
+    if step > first_end:
+        at = trace.step_end[slot, step - first_end - 1]
+        for population in range(plan.static.shape[0]):
+            first = plan.start[population]
+            for k in range(first, first + scratch.n_events[population]):
+                trace.neuron[slot, at] = first + scratch.neuron[k]
+                trace.payload[slot, at] = scratch.payload[k]
+                at += 1
+        trace.step_end[slot, step - first_end] = at
+    if step == plan.ends[last]:
+        copy(scratch.s, trace.s_second[slot])
+        copy(scratch.u, trace.u_second[slot])
+
+
+@inlined
+def keep_spikes(plan, scratch, image, step, spikes, at):
+    """Append this step's spikes to the table; returns the new length, which may exceed the capacity (then call again)."""
+    for population in range(plan.static.shape[0]):
+        first = plan.start[population]
+        for k in range(first, first + scratch.n_events[population]):
+            if at < spikes.shape[0]:
+                spikes[at, 0] = image
+                spikes[at, 1] = step
+                spikes[at, 2] = population
+                spikes[at, 3] = scratch.neuron[k]
+                spikes[at, 4] = scratch.payload[k]
+            at += 1
+    return at
+
+
+@inlined
+def simulate(plan, weights, payload, target, sign, last_step, scratch, image, out, trace, slot, learning, n_spikes):
+    """Run one image to `last_step`; returns the length of the spike table."""
+    present(plan, payload, scratch)
+    for step in range(last_step + 1):
+        if step > 0:
+            deliver(plan, weights, scratch)
+            advance(plan, target, sign * plan.nudge[step], scratch)
+        for population in range(plan.static.shape[0]):
+            out.counts[image, population, plan.phase[step]] += scratch.n_events[population]
+        if step == plan.ends[0]:
+            read_free_phase(plan, scratch, image, out)
+        if learning:
+            keep_for_learning(plan, scratch, step, trace, slot)
+        if out.states.shape[0] > 0 and step > 0 and step == plan.ends[plan.phase[step] - 1]:
+            keep_states(plan, scratch, out.states[image, plan.phase[step] - 1])
+        if out.spikes.shape[0] > 0:
+            n_spikes = keep_spikes(plan, scratch, image, step, out.spikes, n_spikes)
+    return n_spikes
+
+
+@inlined
+def keep_states(plan, scratch, states):
+    """Copy u, and s_hat for sources, which have no u."""
+    for population in range(plan.static.shape[0]):
+        begin, end = plan.start[population], plan.start[population + 1]
+        copy(scratch.s[begin:end] if plan.static[population] else scratch.u[begin:end], states[begin:end])
+
+
+@jit
+def simulate_range(plan, weights, payloads, targets, signs, last_step, first, last, scratch, out, trace):
+    """Run images first..last-1 with fixed weights; returns the length of the spike table."""
+    n_spikes = 0
+    for image in range(first, last):
+        n_spikes = simulate(
+            plan, weights, payloads[image], targets[image], signs[image], last_step, scratch, image, out, trace, 0,
+            False, n_spikes,
+        )  # fmt: skip
+    return n_spikes
+
+
+__all__ = ["Outputs", "Plan", "Scratch", "Trace", "make_scratch", "make_trace", "simulate", "simulate_range"]

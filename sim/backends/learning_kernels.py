@@ -1,0 +1,291 @@
+"""Compiled kernels: apply the local rules of one image, then round stochastically.
+
+Per synapse the change dW of one image is a whole number; it is rounded once, with random bits that depend only on
+seed, presentation, projection and synapse. Rows (pre neurons) are independent, so threads can share the work of one
+image without changing the result.
+"""
+
+from __future__ import annotations
+
+import types
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import prange
+
+from neuro import fixed_point
+from sim.backends.jit import inlined, jit, parallel_jit
+from sim.backends.kernels import Scratch, copy, simulate
+
+END_POINT, EVENT, STATE_DIFFERENCE = 0, 1, 2
+
+
+class Workspace(NamedTuple):
+    """Space for the commit of one image, one per thread; only `delta` may be shared (rows are disjoint)."""
+
+    x: npt.NDArray[np.int32]  # [N] running trace of the pre population
+    y: npt.NDArray[np.int32]  # [N] running trace of the post population
+    moved: npt.NDArray[np.int32]  # [N] post neurons that moved
+    value: npt.NDArray[np.int64]  # [N] and by how much
+    is_moved: npt.NDArray[np.bool_]  # [N] pre neurons that moved
+    delta: npt.NDArray[np.int32]  # [largest block] sums of the event rule
+
+
+class Synapses(NamedTuple):
+    """The weights that learn and the rates they learn with."""
+
+    weights: npt.NDArray[np.int8]  # every block of the plan
+    full: npt.NDArray[np.int16]  # plastic blocks with shadow bits
+    mantissa: npt.NDArray[np.int64]  # [L]
+    exponent: npt.NDArray[np.int64]  # [L]
+
+
+def make_workspace(n_neurons: int, delta: npt.NDArray[np.int32]) -> Workspace:
+    """Return zeroed space; `delta` holds as many entries as the largest projection has synapses."""
+    x, y, moved = (np.zeros(n_neurons, dtype=np.int32) for _ in range(3))
+    return Workspace(x, y, moved, np.zeros(n_neurons, np.int64), np.zeros(n_neurons, np.bool_), delta)
+
+
+def _compile(function, **needs):  # type: ignore[no-untyped-def]
+    """Compile a rule of `neuro.fixed_point` as it stands; `needs` are its helpers, compiled before."""
+    return inlined(types.FunctionType(function.__code__, {**function.__globals__, **needs}, function.__name__))
+
+
+mix32 = _compile(fixed_point.mix32)
+stream_key = _compile(fixed_point.stream_key, mix32=mix32)
+synapse_bits = _compile(fixed_point.synapse_bits, mix32=mix32)
+stochastic_shift = _compile(fixed_point.stochastic_shift)
+round_shift = _compile(fixed_point.round_shift)
+
+
+class Target(NamedTuple):
+    """Where the changes of one projection go, as plain numbers that stay in registers."""
+
+    n_pre: int
+    n_post: int
+    block: int  # first weight
+    full_start: int  # first full-resolution weight
+    mirror_start: int  # range of plan.mirror
+    mirror_end: int
+    mantissa: int
+    up: int  # rate = mantissa * 2**(up - down) in units of the last shadow bit
+    down: int
+    shadow: int
+    limit: int
+    stream: np.uint32
+
+
+@inlined
+def make_target(plan, synapses, learner, stream):
+    """Return the Target of plastic projection `learner` for one image."""
+    projection, shadow = plan.plastic[learner], plan.shadow[learner]
+    source, target = plan.source[projection], plan.target[projection]
+    excess = synapses.exponent[learner] - shadow
+    return Target(
+        plan.start[source + 1] - plan.start[source], plan.start[target + 1] - plan.start[target],
+        plan.block[projection], plan.full_start[learner], plan.mirror_start[learner], plan.mirror_start[learner + 1],
+        synapses.mantissa[learner], max(-excess, 0), max(excess, 0), shadow, plan.limit[learner] << shadow, stream,
+    )  # fmt: skip
+
+
+@inlined
+def commit_synapse(weights, full, plan, to, row, column, change):
+    """W += rate * change at one synapse, rounded stochastically, saturated; transposes follow."""
+    index = row * to.n_post + column
+    bits = np.int64(synapse_bits(to.stream, index))
+    step = stochastic_shift((change * to.mantissa) << to.up, to.down, bits)
+    if step != 0:
+        moved = min(max(full[to.full_start + index] + step, -to.limit), to.limit)
+        full[to.full_start + index] = moved
+        rounded = np.int8(round_shift(moved, to.shadow))
+        weights[to.block + index] = rounded
+        for k in range(to.mirror_start, to.mirror_end):
+            weights[plan.block[plan.mirror[k]] + column * to.n_pre + row] = rounded
+
+
+@inlined
+def list_moved(plan, trace, slot, population, rule, work):
+    """List the neurons of `population` that moved in the second nudge, and by how much (first minus second end).
+
+    The event rule sums the payloads it saw; the others subtract the two ends. Returns how many moved.
+    """
+    begin, end = plan.start[population], plan.start[population + 1]
+    if rule == EVENT:
+        work.value[: end - begin] = 0
+        for k in range(trace.step_end[slot, -1]):
+            if begin <= trace.neuron[slot, k] < end:
+                work.value[trace.neuron[slot, k] - begin] -= trace.payload[slot, k]
+    count = 0
+    for j in range(end - begin):
+        if rule == EVENT:
+            difference = work.value[j]
+        elif rule == STATE_DIFFERENCE:
+            difference = np.int64(trace.u_first[slot, begin + j] - trace.u_second[slot, begin + j])
+        else:
+            difference = np.int64(trace.s_first[slot, begin + j] - trace.s_second[slot, begin + j])
+        if difference != 0:
+            work.moved[count] = j
+            work.value[count] = difference
+            count += 1
+    return count
+
+
+@inlined
+def commit_static(plan, learner, synapses, trace, slot, sign, stream, row_first, row_last, work):
+    """Any rule, pre neuron constant during the nudges: dW_ij = sign * x_i * (what post neuron j moved by)."""
+    projection = plan.plastic[learner]
+    source, target = plan.source[projection], plan.target[projection]
+    pre = plan.start[source]
+    to = make_target(plan, synapses, learner, stream)
+    count = list_moved(plan, trace, slot, target, plan.rule[learner], work)
+    if count == 0:
+        return
+    for i in range(row_first, row_last):
+        x = np.int64(sign * trace.s_first[slot, pre + i])
+        if x != 0:
+            for k in range(count):
+                commit_synapse(synapses.weights, synapses.full, plan, to, i, work.moved[k], x * work.value[k])
+
+
+@inlined
+def sum_events(plan, trace, slot, source, target, row_first, row_last, work):
+    """Add -(x1 y0 + x0 y1) over the spikes of the second nudge to work.delta, rows row_first..row_last-1.
+
+    x1 is read after, y1 before, this step's spikes are added. Marks in is_moved and moved who sent; returns how many
+    distinct post neurons did.
+    """
+    pre, pre_end = plan.start[source], plan.start[source + 1]
+    post, post_end = plan.start[target], plan.start[target + 1]
+    n_post, count = post_end - post, 0
+    copy(trace.s_first[slot, pre:pre_end], work.x)
+    copy(trace.s_first[slot, post:post_end], work.y)
+    work.is_moved[: pre_end - pre] = False
+    work.value[:n_post] = 0
+    for step in range(trace.step_end.shape[1] - 1):
+        begin, end = trace.step_end[slot, step], trace.step_end[slot, step + 1]
+        for k in range(begin, end):
+            if pre <= trace.neuron[slot, k] < pre_end:
+                work.x[trace.neuron[slot, k] - pre] += trace.payload[slot, k]
+                work.is_moved[trace.neuron[slot, k] - pre] = True
+        for k in range(begin, end):
+            neuron, payload = trace.neuron[slot, k], trace.payload[slot, k]
+            if post <= neuron < post_end:
+                if work.value[neuron - post] == 0:
+                    work.value[neuron - post] = 1
+                    work.moved[count] = neuron - post
+                    count += 1
+                for i in range(row_first, row_last):
+                    if work.x[i] != 0:
+                        work.delta[i * n_post + neuron - post] -= work.x[i] * payload
+            if pre + row_first <= neuron < pre + row_last:
+                row = (neuron - pre) * n_post
+                for j in range(n_post):
+                    work.delta[row + j] -= payload * work.y[j]
+        for k in range(begin, end):
+            if post <= trace.neuron[slot, k] < post_end:
+                work.y[trace.neuron[slot, k] - post] += trace.payload[slot, k]
+    return count
+
+
+@inlined
+def commit_events(plan, learner, synapses, trace, slot, sign, stream, row_first, row_last, work):
+    """Event rule between two populations that both spike during the nudges."""
+    projection = plan.plastic[learner]
+    source, target = plan.source[projection], plan.target[projection]
+    n_post = plan.start[target + 1] - plan.start[target]
+    to = make_target(plan, synapses, learner, stream)
+    count = sum_events(plan, trace, slot, source, target, row_first, row_last, work)
+    for i in range(row_first, row_last):
+        everywhere = work.is_moved[i]
+        if not everywhere and work.x[i] == 0:
+            continue
+        for k in range(n_post if everywhere else count):
+            j = k if everywhere else work.moved[k]
+            change = np.int64(sign * work.delta[i * n_post + j])
+            if change != 0:
+                work.delta[i * n_post + j] = 0
+                commit_synapse(synapses.weights, synapses.full, plan, to, i, j, change)
+
+
+@inlined
+def commit_end_points(plan, learner, synapses, trace, slot, sign, stream, row_first, row_last, work):
+    """End-point rule between two populations that both spike: dW = sign * (x y at the first end - x y at the second)."""
+    projection = plan.plastic[learner]
+    source, target = plan.source[projection], plan.target[projection]
+    pre, post = plan.start[source], plan.start[target]
+    n_post = plan.start[target + 1] - post
+    to = make_target(plan, synapses, learner, stream)
+    count = list_moved(plan, trace, slot, target, END_POINT, work)
+    for i in range(row_first, row_last):
+        x_first, x_second = np.int64(trace.s_first[slot, pre + i]), np.int64(trace.s_second[slot, pre + i])
+        everywhere = x_first != x_second
+        if not everywhere and x_first == 0:
+            continue
+        for k in range(n_post if everywhere else count):
+            j = k if everywhere else work.moved[k]
+            change = sign * (x_first * trace.s_first[slot, post + j] - x_second * trace.s_second[slot, post + j])
+            if change != 0:
+                commit_synapse(synapses.weights, synapses.full, plan, to, i, j, change)
+
+
+@inlined
+def commit(plan, synapses, trace, slot, sign, key, part, parts, work):
+    """Apply every rule for one image to the `part`-th of `parts` equal ranges of each projection's rows."""
+    for learner in range(plan.plastic.shape[0]):
+        projection = plan.plastic[learner]
+        source = plan.source[projection]
+        n_pre = plan.start[source + 1] - plan.start[source]
+        first, last = n_pre * part // parts, n_pre * (part + 1) // parts
+        stream = stream_key(key, projection)
+        if plan.static[source]:
+            commit_static(plan, learner, synapses, trace, slot, sign, stream, first, last, work)
+        elif plan.rule[learner] == EVENT:
+            commit_events(plan, learner, synapses, trace, slot, sign, stream, first, last, work)
+        else:
+            commit_end_points(plan, learner, synapses, trace, slot, sign, stream, first, last, work)
+
+
+@jit
+def learn_online(plan, synapses, payloads, targets, signs, keys, scratch, out, trace, work):
+    """Train on one image after the other: each sees the weights its predecessors left."""
+    for image in range(payloads.shape[0]):
+        simulate(
+            plan, synapses.weights, payloads[image], targets[image], signs[image], plan.ends[-1], scratch, image, out,
+            trace, 0, True, 0,
+        )  # fmt: skip
+        commit(plan, synapses, trace, 0, signs[image], keys[image], 0, 1, work)
+
+
+@jit
+def _one_thread(scratch, work, part):
+    """Return the `part`-th row of stacked scratch spaces and workspaces; `delta` stays shared."""
+    mine = Scratch(
+        scratch.a[part], scratch.u[part], scratch.s[part], scratch.total[part], scratch.neuron[part],
+        scratch.payload[part], scratch.n_events[part],
+    )  # fmt: skip
+    return mine, Workspace(
+        work.x[part], work.y[part], work.moved[part], work.value[part], work.is_moved[part], work.delta
+    )  # fmt: skip
+
+
+@parallel_jit
+def learn_in_batches(plan, synapses, payloads, targets, signs, keys, batch_size, threads, scratch, out, trace, work):
+    """Train in batches: the images of a batch see the same weights, then update them in their order.
+
+    scratch and work are stacked, one row per thread. The result does not depend on the number of threads.
+    """
+    for start in range(0, payloads.shape[0], batch_size):
+        count = min(batch_size, payloads.shape[0] - start)
+        for part in prange(threads):
+            mine, _ = _one_thread(scratch, work, part)
+            for slot in range(count * part // threads, count * (part + 1) // threads):
+                image = start + slot
+                simulate(
+                    plan, synapses.weights, payloads[image], targets[image], signs[image], plan.ends[-1], mine, image,
+                    out, trace, slot, True, 0,
+                )  # fmt: skip
+        for part in prange(threads):
+            _, mine_too = _one_thread(scratch, work, part)
+            for slot in range(count):
+                commit(plan, synapses, trace, slot, signs[start + slot], keys[start + slot], part, threads, mine_too)

@@ -1,0 +1,118 @@
+"""A spec flattened into a few arrays that the compiled kernels can walk."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from neuro.neurons import SigmaDelta, Source
+from neuro.spec import NetworkSpec
+
+Int32 = npt.NDArray[np.int32]
+Int64 = npt.NDArray[np.int64]
+
+RULE_CODES = {"end-point": 0, "event": 1, "y3": 2}
+
+
+class Plan(NamedTuple):
+    """Populations are ranges of one long neuron index; projections are blocks of one flat weight buffer.
+
+    Transposes have a block of their own, kept equal to the original, so that every spike reads a contiguous row.
+    """
+
+    start: Int64  # [P + 1] first neuron of each population
+    static: npt.NDArray[np.bool_]  # [P] sends at the presentation only
+    constant: Int32  # [N] payload of constant sources, 0 elsewhere
+    multiplier: Int32  # [P] step size
+    shift: Int32  # [P]
+    lower: Int32  # [P] box
+    upper: Int32  # [P]
+    send_shift: Int32  # [P]
+    source: Int64  # [R] population index
+    target: Int64  # [R]
+    block: Int64  # [R + 1] first weight of each projection
+    weight_shift: Int32  # [R] payload << weight_shift before the weight
+    outgoing: Int64  # [R] projections ordered by source population
+    outgoing_start: Int64  # [P + 1] range of `outgoing` per population
+    input: int  # population indices
+    output: int
+    nudge_multiplier: np.int32
+    nudge_shift: np.int32
+    nudge: Int32  # [1 + steps] sign of the output force per step
+    phase: Int64  # [1 + steps] column of the spike counts: 0 presentation, 1.. phases
+    ends: Int64  # [phases] last step of each phase
+    plastic: Int64  # [L] projection index of each learning projection
+    rule: Int64  # [L] code of its rule
+    shadow: Int64  # [L] shadow bits
+    limit: Int64  # [L] largest |weight|
+    full_start: Int64  # [L + 1] first entry in the full-resolution buffer
+    mirror: Int64  # transposes to keep equal, as projection indices, ordered by plastic projection
+    mirror_start: Int64  # [L + 1] range of `mirror` per plastic projection
+
+
+def make_plan(spec: NetworkSpec) -> Plan:
+    """Flatten `spec`."""
+    sizes = [population.size for population in spec.populations]
+    units = [p.neuron if isinstance(p.neuron, SigmaDelta) else SigmaDelta() for p in spec.populations]
+    constants = [p.neuron.constant or 0 if isinstance(p.neuron, Source) else 0 for p in spec.populations]
+    index = spec.population_index
+    source = np.array([index[p.source] for p in spec.projections], dtype=np.int64)
+    target = np.array([index[p.target] for p in spec.projections], dtype=np.int64)
+    blocks = [sizes[s] * sizes[t] for s, t in zip(source, target, strict=True)]
+    plastic = [spec.projection_index[p.name] for p in spec.plastic]
+    mirrors = [
+        [i for i, p in enumerate(spec.projections) if p.transpose_of == original.name] for original in spec.plastic
+    ]
+    schedule = spec.schedule
+    steps = schedule.phase_of_step()
+    return Plan(
+        start=_offsets(sizes),
+        static=np.array([isinstance(p.neuron, Source) for p in spec.populations]),
+        constant=np.repeat(np.array(constants, dtype=np.int32), sizes),
+        multiplier=_int32(u.step_multiplier for u in units),
+        shift=_int32(u.step_shift for u in units),
+        lower=_int32(u.lower for u in units),
+        upper=_int32(u.upper for u in units),
+        send_shift=_int32(u.send_shift for u in units),
+        source=source,
+        target=target,
+        block=_offsets(blocks),
+        weight_shift=_int32(spec.shift_of(p) for p in spec.projections),
+        outgoing=np.argsort(source, kind="stable").astype(np.int64),
+        outgoing_start=_offsets([int(np.count_nonzero(source == i)) for i in range(len(sizes))]),
+        input=index[spec.input],
+        output=index[spec.output],
+        nudge_multiplier=np.int32(schedule.nudge_multiplier),
+        nudge_shift=np.int32(schedule.nudge_shift),
+        nudge=_int32(0 if phase < 0 else schedule.phases[phase].nudge for phase in steps),
+        phase=np.array(steps, dtype=np.int64) + 1,
+        ends=np.array(schedule.ends, dtype=np.int64),
+        plastic=np.array(plastic, dtype=np.int64),
+        rule=np.array([RULE_CODES[p.rule.name] for p in spec.plastic if p.rule], dtype=np.int64),
+        shadow=np.array([p.rule.shadow_bits for p in spec.plastic if p.rule], dtype=np.int64),
+        limit=np.array([p.limit for p in spec.plastic], dtype=np.int64),
+        full_start=_offsets([blocks[i] for i in plastic]),
+        mirror=np.array([i for group in mirrors for i in group], dtype=np.int64),
+        mirror_start=_offsets([len(group) for group in mirrors]),
+    )
+
+
+def flat_weights(spec: NetworkSpec) -> npt.NDArray[np.int8]:
+    """Return all weight blocks one after the other, each of shape [N_source, N_target] row by row."""
+    return np.concatenate([np.ascontiguousarray(spec.weights_of(p)).ravel() for p in spec.projections])
+
+
+def full_weights(spec: NetworkSpec) -> npt.NDArray[np.int16]:
+    """Return the weights of plastic projections with their shadow bits, flat."""
+    parts = [spec.weights_of(p).astype(np.int16).ravel() << p.rule.shadow_bits for p in spec.plastic if p.rule]
+    return np.concatenate(parts).astype(np.int16) if parts else np.zeros(0, dtype=np.int16)
+
+
+def _offsets(sizes: list[int]) -> Int64:
+    return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+
+
+def _int32(values) -> Int32:  # type: ignore[no-untyped-def]
+    return np.array(list(values), dtype=np.int32)

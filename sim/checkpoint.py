@@ -1,0 +1,86 @@
+"""Where a training stands, in one file written atomically: RUN/checkpoint.npz."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from neuro.errors import UserError
+from neuro.files import array_bytes, parse_arrays, parse_json, read_bytes, write_atomically
+from sim.trainer import Choices, Progress, Trainer
+
+CHECKPOINT = "checkpoint.npz"
+FULL, BEST, STATE = "full.", "best.", "state"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """identity: what must not change between interruption and resumption (configuration, data hash).
+    stage: "fit" or "refit"; choices and notes: what tuning and earlier stages found; then progress and weights.
+    """
+
+    identity: dict[str, Any]
+    stage: str
+    choices: Choices
+    notes: dict[str, Any]
+    progress: Progress
+    full_weights: dict[str, npt.NDArray[np.int16]]
+    best_weights: dict[str, npt.NDArray[np.int8]]
+
+
+def save_checkpoint(
+    folder: Path, trainer: Trainer, stage: str, identity: dict[str, Any], notes: dict[str, Any]
+) -> None:
+    """Write the state of `trainer` to `folder`."""
+    state = {
+        "identity": identity,
+        "stage": stage,
+        "choices": asdict(trainer.choices),
+        "notes": notes,
+        "progress": asdict(trainer.progress),
+    }
+    arrays: dict[str, npt.NDArray[np.generic]] = {STATE: np.frombuffer(json.dumps(state).encode(), dtype=np.uint8)}
+    arrays.update({FULL + name: values for name, values in trainer.session.full_weights().items()})
+    arrays.update({BEST + name: values for name, values in trainer.best_weights.items()})
+    write_atomically(folder / CHECKPOINT, array_bytes(arrays))
+
+
+def load_checkpoint(folder: Path) -> Checkpoint | None:
+    """Return the checkpoint in `folder`, None if there is none.
+
+    Raises: UserError if the file is damaged or of another version.
+    """
+    path = folder / CHECKPOINT
+    if not path.is_file():
+        return None
+    arrays = parse_arrays(read_bytes(path), path)
+    try:
+        state = parse_json(arrays[STATE].tobytes(), path)
+        return Checkpoint(
+            identity=state["identity"],
+            stage=state["stage"],
+            choices=Choices(**state["choices"]),
+            notes=state["notes"],
+            progress=Progress.from_json(state["progress"]),
+            full_weights={k[len(FULL) :]: v.astype(np.int16) for k, v in arrays.items() if k.startswith(FULL)},
+            best_weights={k[len(BEST) :]: v.astype(np.int8) for k, v in arrays.items() if k.startswith(BEST)},
+        )
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{path}: no checkpoint of this version; delete it and train again") from error
+
+
+def resume_trainer(trainer: Trainer, checkpoint: Checkpoint) -> None:
+    """Put a fresh trainer where `checkpoint` left off."""
+    trainer.session.restore(checkpoint.full_weights)
+    trainer.best_weights = checkpoint.best_weights
+    trainer.progress = checkpoint.progress
+
+
+def remove_checkpoint(folder: Path) -> None:
+    """Delete the checkpoint, if any: the training is finished."""
+    (folder / CHECKPOINT).unlink(missing_ok=True)

@@ -1,0 +1,105 @@
+"""From a data set and a configuration to a network ready to train."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from neuro.data import Dataset, Split
+from neuro.encode import PixelEncoder, mean_offset
+from neuro.equilibrium import build_equilibrium, design_for
+from neuro.errors import UserError
+from neuro.spec import NetworkSpec
+from sim.backends.base import get_backend
+from sim.trainer import Choices, Trainer, TrainingSet
+
+IMAGES_TO_SEE = 720_000  # presentations of a default training: 12 epochs of 60,000 images
+FEWEST_EPOCHS, MOST_EPOCHS = 12, 40
+MAX_EPOCHS = 10_000
+SMALL = 10_000  # training images; below, regularise and, after validation, train again on all of them
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """What the user asks for. `None` means: choose it from the data; the choice is recorded in the manifest.
+
+    seed:                draws the initial weights, the order of images, all rounding, and the splits.
+    hidden, rule, shadow_bits, weight_bits: the network (`neuro.equilibrium.EquilibriumDesign`).
+    epochs, batch_size:  passes over the training set; images that learn from the same weights (1: online).
+    threads:             cores to use, None for all; never changes a result.
+    learning_rate, output_share, centred, exponent_offset: `sim.trainer.Choices`, tuned where None.
+    refit:               train once more on all training images, validation included, with the same choices.
+    """
+
+    seed: int = 0
+    hidden: tuple[int, ...] = (256,)
+    rule: str = "event"
+    shadow_bits: int = 8
+    weight_bits: int = 8
+    epochs: int | None = None
+    batch_size: int = 1
+    threads: int | None = None
+    learning_rate: float | None = None
+    output_share: float | None = None
+    centred: bool | None = None
+    exponent_offset: int | None = None
+    refit: bool | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < 2**63:
+            raise UserError(f"seed {self.seed} outside 0..2**63 - 1")
+        if self.epochs is not None and not 1 <= self.epochs <= MAX_EPOCHS:
+            raise UserError(f"epochs {self.epochs} outside 1..{MAX_EPOCHS}")
+        for name in ("learning_rate", "output_share"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < 1e3:
+                raise UserError(f"{name} {value} outside (0, 1000)")
+
+
+def n_epochs(config: TrainConfig, n_images: int) -> int:
+    """Return the number of epochs: as configured, else enough to see `IMAGES_TO_SEE` images within bounds."""
+    if config.epochs is not None:
+        return config.epochs
+    return min(max(round(IMAGES_TO_SEE / n_images), FEWEST_EPOCHS), MOST_EPOCHS)
+
+
+def is_small(dataset: Dataset) -> bool:
+    """Return whether the training set is so small that overfitting decides the accuracy."""
+    return len(dataset.y_train) < SMALL
+
+
+def wants_refit(config: TrainConfig, dataset: Dataset) -> bool:
+    """Return whether to train once more on all training images."""
+    return is_small(dataset) if config.refit is None else config.refit
+
+
+def build_network(dataset: Dataset, config: TrainConfig, choices: Choices, split: Split) -> NetworkSpec:
+    """Return the untrained network for a data set; a centring encoder takes its mean from split.train alone."""
+    encoder = PixelEncoder()
+    if choices.centred:
+        encoder = PixelEncoder(offset=mean_offset(dataset.x_train[split.train], encoder.activation_bits))
+    design = design_for(
+        dataset.image_shape,
+        dataset.n_classes,
+        config.hidden,
+        rule=config.rule,
+        shadow_bits=config.shadow_bits,
+        weight_bits=config.weight_bits,
+        exponent_offset=choices.exponent_offset,
+        encoder=encoder,
+    )
+    return build_equilibrium(design, config.seed)
+
+
+def make_trainer(dataset: Dataset, config: TrainConfig, choices: Choices, split: Split, epochs: int) -> Trainer:
+    """Return a trainer on the images of `split`, at its start."""
+    spec = build_network(dataset, config, choices, split)
+    used = np.union1d(split.train, split.validation)
+    data = TrainingSet(
+        payloads=spec.encoder.encode(dataset.x_train[used]),
+        labels=dataset.y_train[used],
+        split=Split(np.searchsorted(used, split.train), np.searchsorted(used, split.validation)),
+    )
+    session = get_backend("events").open(spec, threads=config.threads, batch_size=config.batch_size)
+    return Trainer(session, data, choices, epochs, config.seed, config.batch_size)

@@ -1,0 +1,261 @@
+"""Train an EP network by its local rule into a run folder: resumable, replayable, interruptible.
+
+While training the folder holds checkpoint.npz and log.jsonl (one line per epoch); once finished, the artifact
+(`neuro.artifact`). Everything random is a function of the seed and of counters, so a training that was interrupted,
+even by kill -9, and resumed ends with the weights of an uninterrupted one.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from neuro.artifact import MANIFEST, Artifact, installed_versions, load_artifact, save_artifact
+from neuro.data import Dataset, Split, split_validation
+from neuro.errors import UserError
+from neuro.files import write_atomically
+from neuro.metrics import Accuracy, accuracy
+from neuro.spec import NetworkSpec
+from sim.backends.base import Record, get_backend
+from sim.checkpoint import Checkpoint, load_checkpoint, remove_checkpoint, resume_trainer, save_checkpoint
+from sim.experiment import TrainConfig, make_trainer, n_epochs, wants_refit
+from sim.trainer import Choices, Epoch, Trainer
+from sim.tune import Trial, tune
+
+LOG = "log.jsonl"
+CHECKPOINT_EVERY_S = 5.0
+
+
+class Watcher(Protocol):
+    """Who shows a training to people. All methods may be called many times and must be quick."""
+
+    def on_trial(self, trial: Trial) -> None:
+        """A hyper-parameter trial has ended."""
+        ...
+
+    def on_stage(self, stage: str, trainer: Trainer) -> None:
+        """A training ("fit", or "refit" on all training images) starts or goes on."""
+        ...
+
+    def on_chunk(self, trainer: Trainer) -> None:
+        """Some images have been learned."""
+        ...
+
+    def on_epoch(self, trainer: Trainer) -> None:
+        """An epoch has been validated."""
+        ...
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What a finished training reached. Accuracies are measured by the `events` backend on the deployed integers."""
+
+    folder: Path
+    val_accuracy: Accuracy
+    test_accuracy: Accuracy
+    train_cpu_s: float
+    images_per_s: float
+    spikes_per_inference: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that `settle train --json` prints."""
+        return {
+            "run": str(self.folder),
+            "val_accuracy": self.val_accuracy.value,
+            "test_accuracy": self.test_accuracy.value,
+            "n_test": self.test_accuracy.n,
+            "train_cpu_s": self.train_cpu_s,
+            "images_per_s": self.images_per_s,
+            "spikes_per_inference": self.spikes_per_inference,
+        }
+
+
+def train_ep(
+    dataset: Dataset,
+    config: TrainConfig,
+    folder: Path,
+    watcher: Watcher,
+    *,
+    resume: bool = False,
+    checkpoint_every_s: float = CHECKPOINT_EVERY_S,
+) -> TrainResult:
+    """Train on `dataset` and leave a finished run in `folder`.
+
+    Tuning (`sim.tune`), a training with validation, on small data sets a second one on all training images, one
+    reading of the test set, the artifact. Interrupt it at any time; `resume=True` goes on from the last checkpoint.
+    Raises: UserError if `folder` holds another run, or a checkpoint of another configuration or data set.
+    """
+    if (folder / MANIFEST).is_file():
+        if not resume:
+            raise UserError(f"run {folder}: already finished; give another --out, or --resume to see its result")
+        return result_of(folder, load_artifact(folder))
+    run = _Run(dataset, config, folder, watcher, checkpoint_every_s)
+    checkpoint = load_checkpoint(folder)
+    if checkpoint is not None and not resume:
+        raise UserError(f"run {folder}: holds an unfinished training; give --resume to go on, or another --out")
+    if checkpoint is not None:
+        _check_identity(folder, checkpoint.identity, run.identity)
+    return run.complete(checkpoint)
+
+
+def result_of(folder: Path, artifact: Artifact) -> TrainResult:
+    """Return the result that the manifest of a finished run holds."""
+    try:
+        results = artifact.manifest["results"]
+        return TrainResult(
+            folder=folder,
+            val_accuracy=Accuracy(**results["val"]),
+            test_accuracy=Accuracy(**results["test"]),
+            train_cpu_s=results["train_cpu_s"],
+            images_per_s=results["images_per_s"],
+            spikes_per_inference=results["spikes_per_inference"],
+        )
+    except (KeyError, TypeError) as error:
+        raise UserError(f"run {folder}: its manifest holds no training results") from error
+
+
+def _check_identity(folder: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    for key in wanted:
+        if found.get(key) != wanted[key]:
+            raise UserError(
+                f"run {folder}: its checkpoint has {key} {found.get(key)}, asked for {wanted[key]}; "
+                "resume with the same settings, or give another --out"
+            )
+
+
+class _Run:
+    """One run folder on its way from nothing to an artifact."""
+
+    def __init__(
+        self, dataset: Dataset, config: TrainConfig, folder: Path, watcher: Watcher, checkpoint_every_s: float
+    ) -> None:
+        self.dataset, self.config, self.folder, self.watcher = dataset, config, folder, watcher
+        self.every_s = checkpoint_every_s
+        self.identity = {**asdict(config), "hidden": list(config.hidden), "data_sha256": dataset.sha256()}
+        del self.identity["threads"]  # changes no result
+        self.split = split_validation(dataset.y_train, config.seed)
+        self.stage = "fit"
+        self.notes: dict[str, Any] = {}
+        self._saved_at = time.monotonic()
+
+    def on_chunk(self, trainer: Trainer) -> None:
+        self.watcher.on_chunk(trainer)
+        if time.monotonic() - self._saved_at >= self.every_s:
+            self._save(trainer)
+
+    def on_epoch(self, trainer: Trainer) -> None:
+        history = [*self.notes.get("history", []), *(asdict(epoch) for epoch in trainer.progress.history)]
+        lines = "".join(json.dumps(line) + "\n" for line in history)
+        write_atomically(self.folder / LOG, lines.encode())
+        self.watcher.on_epoch(trainer)
+
+    def _save(self, trainer: Trainer) -> None:
+        save_checkpoint(self.folder, trainer, self.stage, self.identity, self.notes)
+        self._saved_at = time.monotonic()
+
+    def complete(self, checkpoint: Checkpoint | None) -> TrainResult:
+        """Do what is left to do."""
+        if checkpoint is None:
+            choices = self._tune()
+        else:
+            choices, self.stage, self.notes = checkpoint.choices, checkpoint.stage, checkpoint.notes
+        epochs = n_epochs(self.config, len(self.dataset.y_train))
+        trainer = self._train(choices, epochs, checkpoint)
+        if self.stage == "fit":
+            self._note_fit(trainer)
+            if wants_refit(self.config, self.dataset):
+                self.stage = "refit"
+                trainer = self._train(choices, epochs, None)
+        return self._finish(trainer, epochs)
+
+    def _tune(self) -> Choices:
+        start = time.process_time()
+        choices, trials = tune(self.dataset, self.config, self.split, self.watcher.on_trial)
+        self.notes["trials"] = [asdict(trial) for trial in trials]
+        self.notes["tune_cpu_s"] = time.process_time() - start
+        return choices
+
+    def _train(self, choices: Choices, epochs: int, checkpoint: Checkpoint | None) -> Trainer:
+        """Run one stage, from the checkpoint if there is one; on an interruption save before it spreads."""
+        split = self.split
+        if self.stage == "refit":
+            split = Split(np.arange(len(self.dataset.y_train)), np.zeros(0, dtype=np.int64))
+        trainer = make_trainer(self.dataset, self.config, choices, split, epochs)
+        if checkpoint is not None:
+            resume_trainer(trainer, checkpoint)
+        self.watcher.on_stage(self.stage, trainer)
+        try:
+            self._save(trainer)
+            trainer.run(self)
+        except KeyboardInterrupt:
+            self._save(trainer)
+            raise
+        return trainer
+
+    def _note_fit(self, trainer: Trainer) -> None:
+        progress = trainer.progress
+        best = progress.history[progress.best_epoch]
+        n = len(self.split.validation)
+        self.notes.update(
+            history=[asdict(epoch) for epoch in progress.history],
+            best_epoch=best.epoch,
+            val={"n_correct": round((best.val_accuracy or 0.0) * n), "n": n},
+            fit_cpu_s=progress.cpu_s,
+            images_per_s=trainer.n_images * progress.epoch / max(progress.learn_s, 1e-9),
+        )
+
+    def _finish(self, trainer: Trainer, epochs: int) -> TrainResult:
+        """Read the test set once and write the artifact."""
+        spec = trainer.session.spec.with_weights(trainer.best_weights)
+        record = infer(spec, self.dataset.x_test, self.config.threads)
+        test = accuracy(record.predictions, self.dataset.y_test)
+        refit_cpu_s = trainer.progress.cpu_s if self.stage == "refit" else 0.0
+        results = {
+            "val": self.notes["val"],
+            "test": {"n_correct": test.n_correct, "n": test.n},
+            "train_cpu_s": self.notes.get("tune_cpu_s", 0.0) + self.notes["fit_cpu_s"] + refit_cpu_s,
+            "images_per_s": self.notes["images_per_s"],
+            "spikes_per_inference": record.spikes_per_inference(spec),
+        }
+        artifact = Artifact(spec, self._manifest(trainer.choices, epochs, results))
+        save_artifact(self.folder, artifact)
+        remove_checkpoint(self.folder)
+        return result_of(self.folder, artifact)
+
+    def _manifest(self, choices: Choices, epochs: int, results: Mapping[str, Any]) -> dict[str, Any]:
+        data = self.dataset
+        return {
+            "kind": "ep",
+            "seed": self.config.seed,
+            "config": {**asdict(self.config), "hidden": list(self.config.hidden)},
+            "chosen": {**asdict(choices), "epochs": epochs, "refit": self.stage == "refit"},
+            "data": {
+                "name": data.name,
+                "sha256": self.identity["data_sha256"],
+                "n_train": len(data.y_train),
+                "n_validation": len(self.split.validation),
+                "n_test": len(data.y_test),
+                "image_shape": list(data.image_shape),
+                "n_classes": data.n_classes,
+            },
+            "versions": installed_versions(),
+            "results": dict(results),
+            "trials": self.notes.get("trials", []),
+            "history": self.notes["history"],
+            "best_epoch": self.notes["best_epoch"],
+        }
+
+
+def infer(spec: NetworkSpec, images: np.ndarray, threads: int | None = None) -> Record:  # type: ignore[type-arg]
+    """Run the free phase on `images` (as in a Dataset) with the events backend."""
+    with get_backend("events").open(spec, threads=threads) as session:
+        return session.run(spec.encoder.encode(images))
+
+
+__all__ = ["Epoch", "TrainResult", "Watcher", "infer", "result_of", "train_ep"]

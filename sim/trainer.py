@@ -1,0 +1,212 @@
+"""The training loop: chunks of images through a session, a validation after every epoch, the best epoch kept.
+
+The loop knows nothing of files or screens. It can stop after any chunk and go on from `Progress` and the weights alone:
+the order of images is a function of seed and epoch, all randomness of seed and counters.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from neuro.data import Split
+from neuro.metrics import accuracy
+from neuro.neurons import SigmaDelta
+from neuro.plasticity import Rate, rate_for
+from neuro.spec import NetworkSpec
+from sim.backends.base import LearningOutcome, Session, one_hot_targets
+
+CHUNK = 2048  # images between two looks at the clock, the keyboard and the progress bar
+FINAL_RATE = 1 / 8  # learning rate of the last epoch relative to the first; geometric in between
+Weights = dict[str, npt.NDArray[np.int8]]
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Hyper-parameters of a training, given by the user or chosen on the validation split (`sim.tune`).
+
+    learning_rate:   of the hidden layers, in units of 1 / E|x|^2, x the real input of the network.
+    output_share:    learning rate of the output layer, relative to that.
+    centred:         whether the encoder subtracts the mean training image.
+    exponent_offset: added to the exponent of every weight: negative, larger weights fit on a coarser grid.
+    """
+
+    learning_rate: float = 1.4
+    output_share: float = 0.25
+    centred: bool = False
+    exponent_offset: int = 0
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One point of the learning curve. Accuracies are shares; train_accuracy is taken before each update.
+
+    val_accuracy, spikes_per_inference: None in a training without validation images.
+    """
+
+    epoch: int
+    train_accuracy: float
+    val_accuracy: float | None
+    spikes_per_inference: float | None
+    spikes_per_learning_image: float
+    images_per_s: float
+
+
+@dataclass
+class Progress:
+    """Where a training stands: with the weights, all that is needed to go on."""
+
+    epoch: int = 0
+    position: int = 0  # images of this epoch already seen
+    n_correct: int = 0  # of them predicted right
+    n_spikes: int = 0  # and spikes sent during all phases
+    epoch_s: float = 0.0
+    learn_s: float = 0.0  # time inside the learning backend, all epochs
+    cpu_s: float = 0.0  # process time, all epochs
+    best_epoch: int = -1
+    history: list[Epoch] = field(default_factory=list)
+
+    @staticmethod
+    def from_json(content: Mapping[str, Any]) -> Progress:
+        """Rebuild from `dataclasses.asdict`."""
+        return Progress(**{**content, "history": [Epoch(**line) for line in content["history"]]})
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSet:
+    """Encoded images of shape [n, N], labels of shape [n], and the split into training and validation."""
+
+    payloads: npt.NDArray[np.int16]
+    labels: npt.NDArray[np.int32]
+    split: Split
+
+    def squared_length(self, spec: NetworkSpec) -> float:
+        """Mean over training images of |x|^2, x in real units: the scale of learning rates. At least 1e-3."""
+        one = float(1 << spec.encoder.activation_bits)
+        sample = self.payloads[self.split.train[:: max(1, len(self.split.train) // 4096)]].astype(np.float64) / one
+        return max(float(np.mean(np.sum(np.square(sample), axis=1))), 1e-3)
+
+
+class Listener(Protocol):
+    """Called between chunks and after epochs; raising an exception there stops the training."""
+
+    def on_chunk(self, trainer: Trainer) -> None:
+        """Some images have been learned."""
+        ...
+
+    def on_epoch(self, trainer: Trainer) -> None:
+        """An epoch has been validated and added to the history."""
+        ...
+
+
+class Trainer:
+    """One training: call `run` until the epochs are done."""
+
+    def __init__(
+        self, session: Session, data: TrainingSet, choices: Choices, n_epochs: int, seed: int, batch_size: int = 1
+    ) -> None:
+        self.session = session
+        self.data = data
+        self.choices = choices
+        self.n_epochs = n_epochs
+        self.seed = seed
+        self.chunk = batch_size * max(1, CHUNK // batch_size)
+        self.progress = Progress()
+        self.best_weights: Weights = session.weights()
+        self._scale = data.squared_length(session.spec)
+
+    @property
+    def n_images(self) -> int:
+        """Training images per epoch."""
+        return len(self.data.split.train)
+
+    def rates(self, epoch: int) -> dict[str, Rate]:
+        """Return the learning rate of every plastic projection in this epoch."""
+        decay = FINAL_RATE ** (epoch / max(1, self.n_epochs - 1))
+        base = self.choices.learning_rate / self._scale * decay
+        return projection_rates(self.session.spec, base, self.choices.output_share)
+
+    def run(self, listener: Listener) -> None:
+        """Train until `n_epochs` epochs are done, from wherever `progress` stands."""
+        while self.progress.epoch < self.n_epochs:
+            self._epoch(listener)
+            listener.on_epoch(self)
+
+    def _epoch(self, listener: Listener) -> None:
+        progress, spec = self.progress, self.session.spec
+        order = np.random.default_rng([self.seed, progress.epoch, 0xE90C]).permutation(self.data.split.train)
+        rates = self.rates(progress.epoch)
+        while progress.position < len(order):
+            chosen = order[progress.position : progress.position + self.chunk]
+            labels = self.data.labels[chosen]
+            start, cpu_start = time.perf_counter(), time.process_time()
+            outcome = self.session.learn(
+                self.data.payloads[chosen],
+                one_hot_targets(spec, labels),
+                rates,
+                seed=self.seed,
+                first_image=progress.epoch * len(order) + progress.position,
+            )
+            self._count(outcome, labels, time.perf_counter() - start, time.process_time() - cpu_start)
+            listener.on_chunk(self)
+        self._validate()
+
+    def _count(self, outcome: LearningOutcome, labels: npt.NDArray[np.int32], wall_s: float, cpu_s: float) -> None:
+        progress = self.progress
+        progress.position += len(labels)
+        progress.n_correct += int(np.count_nonzero(outcome.predictions == labels))
+        progress.n_spikes += int(sum(counts[1:].sum() for counts in outcome.spike_counts.values()))
+        progress.epoch_s += wall_s
+        progress.learn_s += wall_s
+        progress.cpu_s += cpu_s
+
+    def _validate(self) -> None:
+        """Measure the epoch, remember its weights if none was better, and move on to the next."""
+        progress, start = self.progress, time.process_time()
+        value, spikes = self.validation_accuracy()
+        progress.history.append(
+            Epoch(
+                epoch=progress.epoch + 1,
+                train_accuracy=progress.n_correct / self.n_images,
+                val_accuracy=value,
+                spikes_per_inference=spikes,
+                spikes_per_learning_image=progress.n_spikes / self.n_images,
+                images_per_s=self.n_images / max(progress.epoch_s, 1e-9),
+            )
+        )
+        best = progress.history[progress.best_epoch].val_accuracy if progress.best_epoch >= 0 else None
+        if value is None or best is None or value >= best:
+            progress.best_epoch = progress.epoch
+            self.best_weights = self.session.weights()
+        progress.epoch += 1
+        progress.position = progress.n_correct = progress.n_spikes = 0
+        progress.epoch_s = 0.0
+        progress.cpu_s += time.process_time() - start
+
+    def validation_accuracy(self) -> tuple[float | None, float | None]:
+        """Return accuracy and spikes per inference on the validation images, if any, with the present weights."""
+        chosen = self.data.split.validation
+        if not len(chosen):
+            return None, None
+        record = self.session.run(self.data.payloads[chosen])
+        value = accuracy(record.predictions, self.data.labels[chosen]).value
+        return value, record.spikes_per_inference(self.session.spec)
+
+
+def projection_rates(spec: NetworkSpec, learning_rate: float, output_share: float) -> dict[str, Rate]:
+    """Return integer rates for all plastic projections from a real learning rate of the hidden layers."""
+    rates = {}
+    for projection in spec.plastic:
+        pre, post = (spec.population(name).neuron for name in (projection.source, projection.target))
+        assert projection.rule is not None and isinstance(post, SigmaDelta)  # plastic; check_spec
+        post_bits = post.state_bits if projection.rule.uses_state_difference else post.activation_bits
+        share = output_share if projection.target == spec.output else 1.0
+        rates[projection.name] = rate_for(
+            learning_rate * share, spec.schedule.nudge, projection.exponent, pre.activation_bits, post_bits
+        )
+    return rates

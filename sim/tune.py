@@ -1,0 +1,108 @@
+"""Choose hyper-parameters from the training data: three from its statistics, two by trial on the validation split.
+
+- Learning rates are relative to the mean squared length of the input, which carries most of the way from one data set
+  to the next (`sim.trainer.Choices`).
+- Images are centred if their mean carries more than half of that squared length: it is then the direction in which
+  every hidden neuron would be pushed first. Otherwise zero pixels stay zero and cost no spike.
+- On small training sets the weights get a finer grid and saturate earlier (exponent_offset 1), which regularises:
+  validation accuracy .984 against .980 on digits (64 hidden, 40 splits), but .976 against .979 on MNIST.
+- The learning rate, then the share of the output layer: a first guess, and a lower and a higher value each tried in a
+  short training of its own. Another value replaces the first guess only if it is better by two standard errors.
+
+Test images are never read. Deterministic.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from neuro.data import Dataset, Split
+from sim.experiment import TrainConfig, is_small, make_trainer
+from sim.trainer import Choices, Trainer
+
+TRIAL_PRESENTATIONS = 16_384
+TRIAL_IMAGES = 8_192  # at most so many different training images
+TRIAL_VALIDATION = 4_096
+CENTRE_ABOVE = 0.5  # share of the squared length that the mean image carries
+LEARNING_RATES = {1: (1.4, 0.7, 2.8), 2: (0.35, 0.1, 1.0)}  # by hidden layers (2: two or more); first guess first
+OUTPUT_SHARES = (0.125, 0.0625, 0.25)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One trial: what was tried and the validation accuracy it reached on n images."""
+
+    choices: Choices
+    val_accuracy: float
+    n: int
+
+    def beats(self, other: Trial) -> bool:
+        """Whether this trial is better than `other` by more than two standard errors."""
+        share = min(max(other.val_accuracy, 0.5 / self.n), 1 - 0.5 / self.n)
+        return self.val_accuracy - other.val_accuracy > 2 * math.sqrt(share * (1 - share) / self.n)
+
+
+class _Quiet:
+    def on_chunk(self, trainer: Trainer) -> None:
+        """Nothing to show."""
+
+    def on_epoch(self, trainer: Trainer) -> None:
+        """Nothing to show."""
+
+
+def tune(
+    dataset: Dataset, config: TrainConfig, split: Split, on_trial: Callable[[Trial], None]
+) -> tuple[Choices, list[Trial]]:
+    """Return hyper-parameters for `config` and the trials that led to them. What the user fixed stays fixed."""
+    rates = LEARNING_RATES[min(len(config.hidden), 2)]
+    best = Choices(
+        learning_rate=config.learning_rate or rates[0],
+        output_share=config.output_share or OUTPUT_SHARES[0],
+        centred=mean_share(dataset, split) > CENTRE_ABOVE if config.centred is None else config.centred,
+        exponent_offset=int(is_small(dataset)) if config.exponent_offset is None else config.exponent_offset,
+    )
+    trials: dict[Choices, Trial] = {}
+    subset = _subset(split, config.seed)
+
+    def attempt(choices: Choices) -> Trial:
+        if choices not in trials:
+            trials[choices] = Trial(choices, _train_briefly(dataset, config, choices, subset), len(subset.validation))
+            on_trial(trials[choices])
+        return trials[choices]
+
+    if config.learning_rate is None:
+        best = _significantly_best([attempt(replace(best, learning_rate=rate)) for rate in rates])
+    if config.output_share is None:
+        best = _significantly_best([attempt(replace(best, output_share=share)) for share in OUTPUT_SHARES])
+    return best, list(trials.values())
+
+
+def mean_share(dataset: Dataset, split: Split) -> float:
+    """Return the share of the mean squared length of the training images that their mean carries, in 0..1."""
+    flat = dataset.x_train[split.train].reshape(len(split.train), -1).astype(np.float32)
+    total = float(np.mean(np.einsum("bi,bi->b", flat, flat)))
+    return float(np.sum(np.square(flat.mean(axis=0)))) / total if total > 0 else 0.0
+
+
+def _significantly_best(trials: Sequence[Trial]) -> Choices:
+    """Return the choices of the best trial if it beats the first one significantly, else of the first."""
+    best = max(trials, key=lambda trial: trial.val_accuracy)
+    return best.choices if best.beats(trials[0]) else trials[0].choices
+
+
+def _subset(split: Split, seed: int) -> Split:
+    generator = np.random.default_rng([seed, 0x7121])
+    train = generator.permutation(split.train)[:TRIAL_IMAGES]
+    return Split(np.sort(train), np.sort(generator.permutation(split.validation)[:TRIAL_VALIDATION]))
+
+
+def _train_briefly(dataset: Dataset, config: TrainConfig, choices: Choices, split: Split) -> float:
+    epochs = max(1, round(TRIAL_PRESENTATIONS / len(split.train)))
+    trainer = make_trainer(dataset, config, choices, split, epochs)
+    with trainer.session:
+        trainer.run(_Quiet())
+    return trainer.validation_accuracy()[0] or 0.0
