@@ -1,0 +1,200 @@
+"""The Lava backend: hands a job to the worker process, watches it, and reads the records. Imports no lava itself."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from neuro.errors import UserError
+from neuro.files import parse_arrays, read_bytes
+from neuro.neurons import Source
+from neuro.plasticity import Rate
+from neuro.spec import NetworkSpec
+from sim.backends.base import Capabilities, IntArray, LearningOutcome, Record, check_payloads
+from sim.backends.lava.jobs import save_job
+from sim.backends.reference import nudge_signs, record_from_history
+
+STALL_S = 120.0  # a run that finishes no image for so long is ended
+POLL_S = 0.1
+GRACE_S = 3.0  # between asking the processes of a run to end and killing them
+LAST_LINES = 5
+
+
+class LavaSession:
+    """A spec opened on Lava. Every `run` is a worker process of its own; none outlives it."""
+
+    def __init__(self, spec: NetworkSpec, stall_s: float, on_image: Callable[[int], None]) -> None:
+        self.spec = spec
+        self.stall_s = stall_s
+        self.on_image = on_image
+
+    def run(
+        self,
+        payloads: IntArray,
+        targets: IntArray | None = None,
+        *,
+        seed: int = 0,
+        first_image: int = 0,
+        keep_states: bool = False,
+        keep_spikes: bool = False,
+    ) -> Record:
+        """See `sim.backends.base.Session.run`."""
+        check_payloads(self.spec, payloads, targets)
+        signs = nudge_signs(self.spec, seed, first_image, len(payloads))
+        with tempfile.TemporaryDirectory(prefix="settle-lava-") as name:
+            folder = Path(name)
+            save_job(folder, self.spec, payloads, targets, signs)
+            self._watch(folder, len(payloads))
+            history = self._history(folder)
+        return record_from_history(self.spec, "lava", seed, history, keep_states, keep_spikes)
+
+    def _watch(self, folder: Path, n_images: int) -> None:
+        """Run the worker to its end, or end it when it stalls; never leave a process behind."""
+        with open(folder / "output", "w+", encoding="utf-8") as output:
+            command = [sys.executable, "-m", "sim.backends.lava.worker", str(folder)]
+            environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+            worker = subprocess.Popen(
+                command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, env=environment, start_new_session=True
+            )
+            try:
+                done = self._wait(worker, folder)
+            finally:
+                end_group(worker.pid)
+                worker.wait()
+            if worker.returncode != 0:
+                output.seek(0)
+                lines = [line.strip() for line in output if line.strip()][-LAST_LINES:]
+                raise UserError(
+                    f"backend lava: the run failed after image {done} of {n_images}: {' | '.join(lines) or 'no output'}"
+                )
+
+    def _wait(self, worker: subprocess.Popen[bytes], folder: Path) -> int:
+        """Wait for the worker; returns how many images it finished."""
+        done, moved_at = 0, time.monotonic()
+        while worker.poll() is None:
+            time.sleep(POLL_S)
+            now = _progress(folder)
+            if now != done:
+                done, moved_at = now, time.monotonic()
+                self.on_image(done)
+            if time.monotonic() - moved_at > self.stall_s:
+                raise UserError(
+                    f"backend lava: no image finished for {self.stall_s:g} s after image {done}; ended the run. "
+                    "Use fewer images or a smaller network"
+                )
+        return _progress(folder)
+
+    def _history(self, folder: Path) -> dict[str, dict[str, npt.NDArray[np.int64]]]:
+        """Return spikes and states of shape [B, 1 + steps, N] by population (states only at the ends of phases)."""
+        history = {}
+        for index, population in enumerate(self.spec.populations):
+            path = folder / f"record-{index}.npz"
+            arrays = parse_arrays(read_bytes(path), path)
+            spikes = arrays["spikes"].astype(np.int64)
+            states = np.zeros_like(spikes)
+            if isinstance(population.neuron, Source):
+                states += np.cumsum(spikes, axis=1)
+            else:
+                states[:, self.spec.schedule.ends[: arrays["states"].shape[1]]] = arrays["states"]
+            history[population.name] = {"spikes": spikes, "states": states}
+        return history
+
+    def learn(
+        self, payloads: IntArray, targets: IntArray, rates: Mapping[str, Rate], *, seed: int, first_image: int
+    ) -> LearningOutcome:
+        """Refused: sigma-delta units do not learn inside Lava."""
+        raise UserError("backend lava: sigma-delta networks learn on the events backend; train there, then evaluate here")
+
+    def weights(self) -> dict[str, npt.NDArray[np.int8]]:
+        """See `sim.backends.base.Session.weights`."""
+        return {p.name: p.weights.copy() for p in self.spec.projections if p.weights is not None}
+
+    def full_weights(self) -> dict[str, npt.NDArray[np.int16]]:
+        """Refused, like `learn`."""
+        raise UserError("backend lava: holds no learning state; train on the events backend")
+
+    def restore(self, full: Mapping[str, npt.NDArray[np.int16]]) -> None:
+        """Refused, like `learn`."""
+        raise UserError("backend lava: holds no learning state; train on the events backend")
+
+    def close(self) -> None:
+        """Nothing to release: no process outlives `run`."""
+
+    def __enter__(self) -> LavaSession:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def _progress(folder: Path) -> int:
+    try:
+        return int((folder / "progress").read_text(encoding="ascii") or 0)
+    except (OSError, ValueError):
+        return 0
+
+
+def end_group(group: int) -> None:
+    """End every process of a process group: politely, so that shared memory is released, then by force."""
+    for sign, patience_s in ((signal.SIGTERM, GRACE_S), (signal.SIGKILL, GRACE_S)):
+        try:
+            os.killpg(group, sign)
+        except ProcessLookupError:
+            return
+        deadline = time.monotonic() + patience_s
+        while time.monotonic() < deadline and _alive(group):
+            time.sleep(POLL_S / 4)
+
+
+def _alive(group: int) -> bool:
+    """Whether any process of the group still runs (a zombie leader waiting to be reaped does not count)."""
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, process_group = entry.read_text(encoding="utf-8").rpartition(")")[2].split()[:3]
+        except (OSError, ValueError):
+            continue
+        if int(process_group) == group and state not in "ZX":
+            return True
+    return False
+
+
+class LavaBackend:
+    """Lava processes on CPU."""
+
+    name = "lava"
+    capabilities = Capabilities(
+        frozenset({"sigma-delta"}), learns=False, note="Lava process graph on CPU; inference, free and nudged phases"
+    )
+
+    def open(
+        self,
+        spec: NetworkSpec,
+        *,
+        threads: int | None = None,
+        batch_size: int = 1,
+        stall_s: float = STALL_S,
+        on_image: Callable[[int], None] = lambda done: None,
+    ) -> LavaSession:
+        """Open `spec`. stall_s: end a run that finishes no image for so long. on_image is told the images done.
+
+        Raises: UserError if Lava is not installed.
+        """
+        if spec.family not in self.capabilities.families:
+            raise UserError(f"backend lava: it runs no {spec.family} networks")
+        if importlib.util.find_spec("lava") is None or importlib.util.find_spec("lava.magma") is None:
+            raise UserError(
+                f"backend lava: lava-nc is not installed in this Python {platform.python_version()}; it needs Python "
+                "3.10 (make demo sets it up), every other backend runs here"
+            )
+        return LavaSession(spec, stall_s, on_image)
