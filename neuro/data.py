@@ -31,7 +31,7 @@ Labels = npt.NDArray[np.int32]
 class Dataset:
     """Images in [0, 1] (uint8 0..255 or float32) and labels 0..n_classes-1, split into training and test.
 
-    x_train, x_test of shape [n, ...]; y_train, y_test of shape [n].
+    x_train, x_test of shape [n, ...]; y_train, y_test of shape [n]. source: what `load_dataset` finds it by again.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Dataset:
     y_train: Labels
     x_test: Images
     y_test: Labels
+    source: str = ""
 
     @property
     def image_shape(self) -> tuple[int, ...]:
@@ -74,12 +75,12 @@ def load_dataset(name: str, seed: int = 0) -> Dataset:
     Raises: UserError if the name is unknown, the file unusable, or a download impossible.
     """
     if name == "digits":
-        return _digits(seed)
+        return replace(_digits(seed), source=name)
     if name in NAMED:
-        return replace(_read_npz(_find_named(name)), name=name)
+        return replace(_read_npz(_find_named(name)), name=name, source=name)
     path = Path(name)
     if path.suffix == ".npz":
-        return _read_npz(path)
+        return replace(_read_npz(path), source=str(path.resolve()))
     raise UserError(f"data set {name!r} is unknown; choose one of {', '.join(NAMED)} or give a file ending in .npz")
 
 

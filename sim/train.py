@@ -237,6 +237,7 @@ class _Run:
             "chosen": {**asdict(choices), "epochs": epochs, "refit": self.stage == "refit"},
             "data": {
                 "name": data.name,
+                "source": data.source,
                 "sha256": self.identity["data_sha256"],
                 "n_train": len(data.y_train),
                 "n_validation": len(self.split.validation),

@@ -1,0 +1,190 @@
+"""The command line: `settle --help`. Thin: options in, one call each, results out; everything heavy is imported late.
+
+Contract for scripts: with --json the last line of stdout is one JSON object; progress and tables go to stderr. A user's
+mistake ends with exit code 2 and one line, an interruption with 130.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+app = typer.Typer(
+    help="Energy-based spiking networks: train with local spike-driven rules, run as Lava graphs, prove them equal.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+train_app = typer.Typer(help="Train a network by its local rule.", no_args_is_help=True)
+app.add_typer(train_app, name="train")
+
+Run = Annotated[Path, typer.Argument(help="Folder of a finished run.", metavar="RUN")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")]
+Seed = Annotated[int, typer.Option(help="Draws weights, order, rounding and splits; same seed, same result.")]
+Threads = Annotated[Optional[int], typer.Option(help="Cores to use; default all. Never changes a result.")]
+StallS = Annotated[float, typer.Option(help="End a Lava run that finishes no image for so many seconds.")]
+
+
+def _console(as_json: bool) -> Console:
+    from rich.console import Console
+
+    return Console(stderr=as_json, highlight=False)
+
+
+def _print_json(as_json: bool, content: dict[str, Any]) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps(content, allow_nan=False) + "\n")
+
+
+def _hidden(text: str) -> tuple[int, ...]:
+    from neuro.errors import UserError
+
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise UserError(f"--hidden {text!r}: give layer sizes separated by commas, e.g. 256 or 256,128") from error
+
+
+@train_app.command("ep")
+def train_ep_command(
+    data: Annotated[str, typer.Option(help="digits, mnist, fashion-mnist, cifar10, or a FILE.npz.")] = "digits",
+    out: Annotated[Optional[Path], typer.Option(help="Folder of the run; default runs/ep-DATA-HIDDEN-seedN.")] = None,
+    hidden: Annotated[str, typer.Option(help="Hidden layers from input to output, e.g. 256,128.")] = "256",
+    epochs: Annotated[Optional[int], typer.Option(help="Passes over the training set; default from its size.")] = None,
+    rule: Annotated[str, typer.Option(help="Form of the local rule: event (STDP), end-point or y3.")] = "event",
+    shadow_bits: Annotated[int, typer.Option(help="Accumulator bits below the weight while learning, 0..8.")] = 8,
+    weight_bits: Annotated[int, typer.Option(help="Bits of a weight, 2..8.")] = 8,
+    batch_size: Annotated[int, typer.Option(help="Images that learn from the same weights; > 1 uses all cores.")] = 1,
+    learning_rate: Annotated[Optional[float], typer.Option(help="Default: chosen on a validation split.")] = None,
+    output_share: Annotated[Optional[float], typer.Option(help="Output layer's share of the learning rate.")] = None,
+    centred: Annotated[
+        Optional[bool], typer.Option("--centred/--not-centred", help="Subtract the mean image; default from the data.")
+    ] = None,
+    refit: Annotated[
+        Optional[bool], typer.Option("--refit/--no-refit", help="Train again on all training images; default if few.")
+    ] = None,
+    family: Annotated[str, typer.Option(help="Family of the network: sigma-delta.")] = "sigma-delta",
+    seed: Seed = 0,
+    threads: Threads = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")] = False,
+    checkpoint_every_s: Annotated[float, typer.Option(help="Seconds between checkpoints.")] = 5.0,
+    as_json: Json = False,
+) -> None:
+    """Train an equilibrium propagation network; Ctrl-C and even kill -9 lose nothing: go on with --resume."""
+    from neuro.data import load_dataset
+    from neuro.errors import UserError
+    from sim.experiment import TrainConfig
+    from sim.train import train_ep
+
+    if family != "sigma-delta":
+        raise UserError(f"--family {family}: this version trains sigma-delta networks")
+    config = TrainConfig(
+        seed, _hidden(hidden), rule, shadow_bits, weight_bits, epochs, batch_size, threads, learning_rate,
+        output_share, centred, None, refit,
+    )  # fmt: skip
+    dataset = load_dataset(data, seed)
+    folder = out or Path("runs") / f"ep-{dataset.name}-{'-'.join(map(str, config.hidden))}-seed{seed}"
+    from sim.screen import TrainScreen, result_table
+
+    with TrainScreen() as screen:
+        result = train_ep(dataset, config, folder, screen, resume=resume, checkpoint_every_s=checkpoint_every_s)
+    _console(as_json).print(result_table(result))
+    _print_json(as_json, result.to_json())
+
+
+@app.command("evaluate")
+def evaluate_command(
+    run: Run,
+    backend: Annotated[str, typer.Option(help="events, lava or reference.")] = "events",
+    images: Annotated[Optional[int], typer.Option(help="Test images, from the first; default all, 100 on lava.")] = None,
+    check: Annotated[Optional[str], typer.Option(help="Compare every spike, state and prediction with a backend.")] = None,
+    data: Annotated[Optional[str], typer.Option(help="Other data than the run was trained on.")] = None,
+    threads: Threads = None,
+    stall_s: StallS = 120.0,
+    as_json: Json = False,
+) -> None:
+    """Measure accuracy and spikes of a run on a backend; with --check, prove it equal to another."""
+    from neuro.artifact import load_artifact
+    from neuro.data import load_dataset
+    from sim.backends.base import get_backend
+    from sim.evaluate import add_result, data_of, evaluate
+    from sim.screen import ImageProgress, evaluation_table
+
+    artifact = load_artifact(run)
+    chosen, other = get_backend(backend), get_backend(check) if check else None
+    dataset = load_dataset(data, artifact.manifest["seed"]) if data else data_of(artifact)
+    if images is None and backend in SLOW_BACKENDS:
+        images = min(SLOW_BACKENDS[backend], len(dataset.y_test))
+    with ImageProgress(backend, images or len(dataset.y_test)) as progress:
+        options: dict[str, Any] = {"threads": threads}
+        if backend == "lava":
+            options.update(stall_s=stall_s, on_image=progress.on_image)
+        evaluation = evaluate(artifact, run, dataset, chosen, images, other, **options)
+    if data is None:
+        add_result(run, artifact, evaluation)
+    _console(as_json).print(evaluation_table(evaluation))
+    _print_json(as_json, evaluation.to_json())
+
+
+SLOW_BACKENDS = {"lava": 100, "reference": 1000}  # images they evaluate by default
+
+
+@app.command("report")
+def report_command(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of finished runs.", metavar="RUN...")],
+    out: Annotated[Optional[Path], typer.Option(help="File to write; default RUN/report.html of the first run.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write one self-contained HTML page about one or more runs."""
+    from sim.report import write_report
+
+    path = write_report(runs, out or runs[0] / "report.html")
+    _console(as_json).print(f"report: {path}")
+    _print_json(as_json, {"runs": [str(run) for run in runs], "report": str(path)})
+
+
+@app.command("demo")
+def demo_command(
+    out: Annotated[Path, typer.Option(help="Folder of the run; an earlier demo in it is replaced.")] = Path("runs/demo"),
+    images: Annotated[int, typer.Option(help="Test images to compare on Lava.")] = 100,
+    seed: Seed = 0,
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:
+    """Digits, end to end, about a minute: train by local spikes, run on Lava, prove equality, write a report."""
+    from sim.demo import run_demo
+
+    _print_json(as_json, run_demo(out, images, seed, threads, _console(as_json)))
+
+
+def main() -> None:
+    """Entry point: turns a user's mistake into one line and exit code 2."""
+    from neuro.errors import UserError
+
+    try:
+        code = app(standalone_mode=False)
+    except UserError as error:
+        code = _fail(str(error), 2)
+    except typer.TyperException as error:
+        code = _fail(error.format_message(), 2)
+    except (KeyboardInterrupt, typer.Abort):
+        code = _fail("interrupted; a training goes on with --resume", 130)
+    except BrokenPipeError:
+        code = 1
+    sys.exit(code or 0)
+
+
+def _fail(message: str, code: int) -> int:
+    sys.stderr.write(f"settle: {' '.join(message.split())}\n")
+    return code
+
+
+if __name__ == "__main__":
+    main()

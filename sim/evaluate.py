@@ -1,0 +1,123 @@
+"""Evaluate a finished run on any backend, and check that backend against another, integer for integer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from neuro.artifact import Artifact
+from neuro.data import Dataset, load_dataset
+from neuro.errors import UserError
+from neuro.files import parse_json, read_bytes, write_atomically
+from neuro.metrics import Accuracy, accuracy
+from sim.backends.base import Backend, Differences, Record, compare, get_backend, one_hot_targets
+
+RESULTS = "results.jsonl"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Accuracy and spikes of a run on a backend, measured on the first n test images.
+
+    check: name of the backend it was compared with, "" if none; then `differences` over all phases, free and nudged.
+    """
+
+    run: str
+    backend: str
+    accuracy: Accuracy
+    spikes_per_inference: float
+    check: str = ""
+    differences: Differences | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that `settle evaluate --json` prints."""
+        found = self.differences
+        keys = ("spikes", "states", "predictions")
+        return {
+            "run": self.run,
+            "backend": self.backend,
+            "accuracy": self.accuracy.value,
+            "n": self.accuracy.n,
+            "spikes_per_inference": self.spikes_per_inference,
+            "differences": None if found is None else {key: getattr(found, key) for key in keys},
+        }
+
+
+def data_of(artifact: Artifact) -> Dataset:
+    """Return the data set a run was trained on.
+
+    Raises: UserError if it cannot be found or is no longer the same.
+    """
+    try:
+        wanted = artifact.manifest["data"]
+        dataset = load_dataset(wanted["source"], artifact.manifest["seed"])
+    except KeyError as error:
+        raise UserError(f"manifest: lacks {error}; train the run again") from error
+    if dataset.sha256() != wanted["sha256"]:
+        raise UserError(f"data set {wanted['name']}: differs from the one the run was trained on; restore it")
+    return dataset
+
+
+def evaluate(
+    artifact: Artifact, folder: Path, dataset: Dataset, backend: Backend, n_images: int | None, check: Backend | None,
+    **options: Any,
+) -> Evaluation:  # fmt: skip
+    """Evaluate the first `n_images` test images (None: all) on `backend`; with `check`, run both through all phases.
+
+    options are passed on to `backend.open`.
+    """
+    spec = artifact.spec
+    if spec.population(spec.input).size != dataset.x_test[0].size:
+        raise UserError(f"data set {dataset.name}: images have {dataset.x_test[0].size} values, the network {spec.n_inputs}")
+    available = len(dataset.y_test)
+    if n_images is not None and not 1 <= n_images <= available:
+        raise UserError(f"images {n_images} outside 1..{available}, the size of the test set of {dataset.name}")
+    count = n_images or available
+    payloads, labels = spec.encoder.encode(dataset.x_test[:count]), dataset.y_test[:count]
+    targets = None if check is None else one_hot_targets(spec, labels)
+
+    def run(chosen: Backend, **more: Any) -> Record:
+        with chosen.open(spec, **more) as session:
+            kept = check is not None
+            return session.run(payloads, targets, seed=artifact.manifest["seed"], keep_states=kept, keep_spikes=kept)
+
+    record = run(backend, **options)
+    return Evaluation(
+        run=str(folder),
+        backend=backend.name,
+        accuracy=accuracy(record.predictions, labels),
+        spikes_per_inference=record.spikes_per_inference(spec),
+        check=check.name if check else "",
+        differences=compare(record, run(check)) if check else None,
+    )
+
+
+def add_result(folder: Path, artifact: Artifact, evaluation: Evaluation) -> None:
+    """Append an evaluation to the run's results.jsonl, marked with the hash of the weights it holds for."""
+    row = {"kind": "evaluation", "weights_sha256": artifact.manifest["files"]["weights.npz"], **asdict(evaluation)}
+    path = folder / RESULTS
+    before = read_bytes(path) if path.is_file() else b""
+    write_atomically(path, before + json.dumps(row).encode() + b"\n")
+
+
+def read_results(folder: Path, artifact: Artifact) -> list[Evaluation]:
+    """Return the evaluations of a run that hold for its present weights, oldest first."""
+    path = folder / RESULTS
+    if not path.is_file():
+        return []
+    rows = [parse_json(line, path) for line in read_bytes(path).splitlines() if line.strip()]
+    return [_evaluation(row) for row in rows if row["weights_sha256"] == artifact.manifest["files"]["weights.npz"]]
+
+
+def _evaluation(row: Mapping[str, Any]) -> Evaluation:
+    return Evaluation(
+        row["run"],
+        row["backend"],
+        Accuracy(**row["accuracy"]),
+        row["spikes_per_inference"],
+        row["check"],
+        None if row["differences"] is None else Differences(**row["differences"]),
+    )

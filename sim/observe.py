@@ -1,0 +1,107 @@
+"""Measurements that a report shows: the network watched step by step. Everything here is measured, nothing modelled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from neuro.data import Dataset
+from neuro.equilibrium import energy
+from neuro.metrics import Accuracy, accuracy, confusion_matrix
+from neuro.neurons import SigmaDelta
+from neuro.spec import NetworkSpec, Phase
+from sim.backends.base import Record, get_backend, one_hot_targets
+
+MAX_IMAGES = 1000  # enough for smooth curves
+
+
+@dataclass(frozen=True, eq=False)
+class Relaxation:
+    """The free phase, step by step, over n images.
+
+    energy of shape [n, T]: Hopfield energy of the states, dimensionless; energy_at_rest of shape [n]: all states zero.
+    accuracy of shape [T]: share predicted right if the output were read at that step.
+    """
+
+    energy: npt.NDArray[np.float64]
+    energy_at_rest: npt.NDArray[np.float64]
+    accuracy: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Activity:
+    """Spikes over n images through all phases.
+
+    per_step: by population, of shape [1 + steps], mean spikes per image.
+    per_image: by population, of shape [n], spikes in the free phase.
+    first: the record of the first image, with spikes.
+    """
+
+    per_step: dict[str, npt.NDArray[np.float64]]
+    per_image: dict[str, npt.NDArray[np.int64]]
+    first: Record
+
+
+@dataclass(frozen=True, eq=False)
+class TestResult:
+    """Accuracy on the test set and the confusion matrix of shape [K, K] (row: true class)."""
+
+    accuracy: Accuracy
+    confusion: npt.NDArray[np.int64]
+    settled: float
+    n_images: int
+
+
+def measure_test(spec: NetworkSpec, dataset: Dataset) -> TestResult:
+    """Classify the whole test set. settled: share of images with no spike in the last step of the free phase."""
+    with get_backend("events").open(spec) as session:
+        record = session.run(spec.encoder.encode(dataset.x_test))
+    return TestResult(
+        accuracy(record.predictions, dataset.y_test),
+        confusion_matrix(record.predictions, dataset.y_test, spec.n_classes),
+        float(record.settled.mean()),
+        record.n_images,
+    )
+
+
+def watch_relaxation(spec: NetworkSpec, dataset: Dataset) -> Relaxation:
+    """Watch the free phase of the first test images: a phase of n steps is run as n phases of one step."""
+    count = min(MAX_IMAGES, len(dataset.y_test))
+    labels = dataset.y_test[:count]
+    steps = spec.schedule.phases[0].steps
+    phases = tuple(Phase(f"step {step + 1}", 1) for step in range(steps))
+    slow = replace(spec, schedule=replace(spec.schedule, phases=phases))
+    with get_backend("events").open(slow) as session:
+        payloads = spec.encoder.encode(dataset.x_test[:count])
+        record = session.run(payloads, one_hot_targets(spec, labels), keep_states=True)
+    states = record.states or {}
+    output = states[spec.output]
+    rest = {name: np.zeros_like(part[:, 0]) for name, part in states.items()}
+    return Relaxation(
+        energy=np.stack([energy(spec, {k: v[:, t] for k, v in states.items()}) for t in range(steps)], axis=1),
+        energy_at_rest=energy(spec, rest),
+        accuracy=(output.argmax(axis=2) == labels[:, None]).mean(axis=0),
+    )
+
+
+def watch_activity(spec: NetworkSpec, dataset: Dataset, seed: int) -> Activity:
+    """Count spikes of the first test images through all phases."""
+    count = min(MAX_IMAGES, len(dataset.y_test))
+    payloads = spec.encoder.encode(dataset.x_test[:count])
+    targets = one_hot_targets(spec, dataset.y_test[:count])
+    with get_backend("events").open(spec) as session:
+        record = session.run(payloads, targets, seed=seed, keep_spikes=True)
+    table = record.spikes
+    assert table is not None  # asked for above
+    first = replace(record, spikes=type(table).from_rows(table.rows()[table.image == 0]))
+    moving = [p for p in spec.populations if isinstance(p.neuron, SigmaDelta)]
+    per_step = {
+        p.name: np.bincount(
+            table.step[table.population == spec.population_index[p.name]], minlength=spec.schedule.last_step + 1
+        )
+        / count
+        for p in moving
+    }
+    return Activity(per_step, {p.name: record.spike_counts[p.name][:, 1] for p in moving}, first)

@@ -1,0 +1,161 @@
+"""What a person sees on the terminal: progress bars on stderr, tables for results."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from neuro.metrics import Accuracy
+from sim.evaluate import Evaluation
+from sim.train import TrainResult
+from sim.trainer import Trainer
+from sim.tune import Trial
+
+STAGES = {"fit": "training", "refit": "training on all images"}
+
+
+def _bar() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True, highlight=False),
+        transient=False,
+    )
+
+
+class TrainScreen:
+    """Shows a training; a `sim.train.Watcher` and a context manager."""
+
+    def __init__(self) -> None:
+        self._progress = _bar()
+        self._task: TaskID | None = None
+        self._trials = 0
+        self._stage = ""
+
+    def __enter__(self) -> TrainScreen:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def _next_task(self, description: str, total: int | None) -> TaskID:
+        self._task = self._progress.add_task(description, total=total, note="")
+        return self._task
+
+    def on_trial(self, trial: Trial) -> None:
+        """Show a hyper-parameter trial."""
+        task = self._next_task("choosing rates", None) if self._task is None else self._task
+        self._trials += 1
+        note = f"rate {trial.choices.learning_rate:g} share {trial.choices.output_share:g}: {trial.val_accuracy:.4f}"
+        self._progress.update(task, completed=self._trials, note=note)
+
+    def on_stage(self, stage: str, trainer: Trainer) -> None:
+        """Start a bar for a training."""
+        if self._task is not None:
+            shown = self._progress.tasks[-1]
+            self._progress.update(self._task, total=shown.total or shown.completed)
+        self._next_task(STAGES[stage], trainer.n_epochs * trainer.n_images)
+        self.on_chunk(trainer)
+
+    def on_chunk(self, trainer: Trainer) -> None:
+        """Advance the bar."""
+        done = trainer.progress
+        if self._task is not None:
+            self._progress.update(self._task, completed=done.epoch * trainer.n_images + done.position)
+
+    def on_epoch(self, trainer: Trainer) -> None:
+        """Show an epoch."""
+        epoch = trainer.progress.history[-1]
+        measured = f"train {epoch.train_accuracy:.4f}"
+        if epoch.val_accuracy is not None:
+            measured = f"validation {epoch.val_accuracy:.4f}"
+        note = f"epoch {epoch.epoch}/{trainer.n_epochs}  {measured}  {epoch.images_per_s:,.0f} images/s"
+        if self._task is not None:
+            self._progress.update(self._task, completed=trainer.progress.epoch * trainer.n_images, note=note)
+
+
+class ImageProgress:
+    """A bar for an evaluation that goes image by image; silent for backends that finish in one go."""
+
+    def __init__(self, name: str, total: int) -> None:
+        self._progress = _bar()
+        self._name, self._total = name, total
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> ImageProgress:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def on_image(self, done: int) -> None:
+        """Show that `done` images are finished."""
+        if self._task is None:
+            self._progress.start()
+            self._task = self._progress.add_task(self._name, total=self._total, note="images")
+        self._progress.update(self._task, completed=done)
+
+
+def _accuracy(value: Accuracy) -> str:
+    low, high = value.interval
+    return f"{value.value:.4f}  (95 % interval {low:.4f} to {high:.4f}, n = {value.n})"
+
+
+def _table(rows: list[tuple[str, str]]) -> Table:
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column()
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def result_table(result: TrainResult) -> Table:
+    """Return the result of a training."""
+    return _table(
+        [
+            ("run", str(result.folder)),
+            ("test accuracy", _accuracy(result.test_accuracy)),
+            ("validation accuracy", _accuracy(result.val_accuracy)),
+            ("spikes per inference", f"{result.spikes_per_inference:.1f}"),
+            ("training speed", f"{result.images_per_s:,.0f} images/s"),
+            ("CPU time", f"{result.train_cpu_s:.1f} s, choosing rates included"),
+        ]
+    )
+
+
+def evaluation_table(evaluation: Evaluation) -> Table:
+    """Return the result of an evaluation."""
+    rows = [
+        ("run", evaluation.run),
+        ("backend", evaluation.backend),
+        ("accuracy", _accuracy(evaluation.accuracy)),
+        ("spikes per inference", f"{evaluation.spikes_per_inference:.1f}"),
+    ]
+    found = evaluation.differences
+    if found is not None:
+        rows.append((f"{evaluation.backend} = {evaluation.check}?", equality_sentence(evaluation)))
+    return _table(rows)
+
+
+def equality_sentence(evaluation: Evaluation) -> str:
+    """Return in words what a check compared and found."""
+    found = evaluation.differences
+    if found is None:
+        return "not checked"
+    verdict = "equal" if found.total == 0 else "DIFFERENT"
+    return (
+        f"{verdict}: {found.n_images} images, {found.n_spikes:,} spikes, all phases: {found.spikes} spikes, "
+        f"{found.states} states, {found.predictions} predictions differ"
+    )
