@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from neuro.errors import UserError
-from neuro.fixed_point import image_keys, round_shift
+from neuro.fixed_point import INT32_MAX, image_keys, round_shift
+from neuro.neurons import SigmaDelta
 from neuro.plasticity import Rate
 from neuro.spec import NetworkSpec
 from sim.backends.base import Capabilities, IntArray, LearningOutcome, Record, SpikeTable, check_payloads
@@ -139,6 +140,7 @@ class EventsSession:
         check_payloads(self.spec, payloads, targets)
         if len(self.spec.schedule.phases) < 3:
             raise UserError("learning needs a schedule of a free phase and two nudged phases")
+        check_rates(self.spec, rates)
         out = self._outputs(len(payloads), 0, False, 0)
         keys = image_keys(seed, first_image, len(payloads))
         signs = nudge_signs(self.spec, seed, first_image, len(payloads)).astype(np.int32)
@@ -183,8 +185,11 @@ class EventsSession:
     def full_weights(self) -> dict[str, npt.NDArray[np.int16]]:
         """See `sim.backends.base.Session.full_weights`."""
         parts = np.split(self._full, self._plan.full_start[1:-1])
+        weights = self.weights()
         return {
-            p.name: part.reshape(self.spec.weights_of(p).shape).copy()
+            p.name: part.reshape(weights[p.name].shape).copy()
+            if p.rule and p.rule.shadow_bits
+            else weights[p.name].astype(np.int16)
             for p, part in zip(self.spec.plastic, parts, strict=True)
         }
 
@@ -202,6 +207,18 @@ class EventsSession:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+def check_rates(spec: NetworkSpec, rates: Mapping[str, Rate]) -> None:
+    """Raise UserError if a learning rate could overflow the 32 bits in which the kernels round a change."""
+    for projection in spec.plastic:
+        rule, rate = projection.rule, rates[projection.name]
+        pre, post = (spec.population(name).neuron for name in (projection.source, projection.target))
+        assert rule is not None and isinstance(post, SigmaDelta)  # plastic; check_spec
+        reach = post.upper - post.lower if rule.uses_state_difference else 2 * post.payload_limit
+        gain = rate.mantissa << max(rule.shadow_bits - rate.exponent, 0)
+        if pre.payload_limit * reach * gain + (1 << rate.exponent) > INT32_MAX:
+            raise UserError(f"learning rate of {projection.name}: {rate} overflows 32 bits; lower the learning rate")
 
 
 class EventsBackend:

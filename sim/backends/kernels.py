@@ -78,25 +78,28 @@ def copy(values, into):
 
 @jit
 def accumulate(a, weights, block, n_post, neuron, payload, count, shift):
-    """a_j += sum over events of (payload << shift) * W[neuron, j], four rows at a time."""
+    """a_j += sum over events of (payload << shift) * W[neuron, j], eight rows at a time."""
     done = 0
-    while done + 4 <= count:
-        p0 = np.int32(payload[done] << shift)
-        p1 = np.int32(payload[done + 1] << shift)
-        p2 = np.int32(payload[done + 2] << shift)
-        p3 = np.int32(payload[done + 3] << shift)
-        r0 = weights[block + neuron[done] * n_post : block + (neuron[done] + 1) * n_post]
-        r1 = weights[block + neuron[done + 1] * n_post : block + (neuron[done + 1] + 1) * n_post]
-        r2 = weights[block + neuron[done + 2] * n_post : block + (neuron[done + 2] + 1) * n_post]
-        r3 = weights[block + neuron[done + 3] * n_post : block + (neuron[done + 3] + 1) * n_post]
-        for j in range(n_post):
-            a[j] += np.int32(
+    while done + 8 <= count:
+        p0, p1, p2, p3 = payload[done], payload[done + 1], payload[done + 2], payload[done + 3]
+        p4, p5, p6, p7 = payload[done + 4], payload[done + 5], payload[done + 6], payload[done + 7]
+        b0, b1 = block + neuron[done] * n_post, block + neuron[done + 1] * n_post
+        b2, b3 = block + neuron[done + 2] * n_post, block + neuron[done + 3] * n_post
+        b4, b5 = block + neuron[done + 4] * n_post, block + neuron[done + 5] * n_post
+        b6, b7 = block + neuron[done + 6] * n_post, block + neuron[done + 7] * n_post
+        r0, r1, r2 = weights[b0 : b0 + n_post], weights[b1 : b1 + n_post], weights[b2 : b2 + n_post]
+        r3, r4, r5 = weights[b3 : b3 + n_post], weights[b4 : b4 + n_post], weights[b5 : b5 + n_post]
+        r6, r7 = weights[b6 : b6 + n_post], weights[b7 : b7 + n_post]
+        for j in range(n_post):  # slices, not weights[b + j]: only those become vector instructions
+            total = np.int32(
                 p0 * np.int32(r0[j]) + p1 * np.int32(r1[j]) + p2 * np.int32(r2[j]) + p3 * np.int32(r3[j])
-            )
-        done += 4
+                + p4 * np.int32(r4[j]) + p5 * np.int32(r5[j]) + p6 * np.int32(r6[j]) + p7 * np.int32(r7[j])
+            )  # fmt: skip
+            a[j] += np.int32(total << shift)
+        done += 8
     while done < count:
-        p0 = np.int32(payload[done] << shift)
-        r0 = weights[block + neuron[done] * n_post : block + (neuron[done] + 1) * n_post]
+        p0, b0 = np.int32(payload[done] << shift), block + neuron[done] * n_post
+        r0 = weights[b0 : b0 + n_post]
         for j in range(n_post):
             a[j] += np.int32(p0 * np.int32(r0[j]))
         done += 1

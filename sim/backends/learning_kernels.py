@@ -16,7 +16,7 @@ from numba import prange
 
 from neuro import fixed_point
 from sim.backends.jit import inlined, jit, parallel_jit
-from sim.backends.kernels import Scratch, copy, simulate
+from sim.backends.kernels import Scratch, copy, gather, simulate
 
 END_POINT, EVENT, STATE_DIFFERENCE = 0, 1, 2
 
@@ -26,25 +26,28 @@ class Workspace(NamedTuple):
 
     x: npt.NDArray[np.int32]  # [N] running trace of the pre population
     y: npt.NDArray[np.int32]  # [N] running trace of the post population
-    moved: npt.NDArray[np.int32]  # [N] post neurons that moved
-    value: npt.NDArray[np.int64]  # [N] and by how much
+    moved: npt.NDArray[np.uint32]  # [N] post neurons that moved
+    value: npt.NDArray[np.int32]  # [N] and by how much
     is_moved: npt.NDArray[np.bool_]  # [N] pre neurons that moved
-    delta: npt.NDArray[np.int32]  # [largest block] sums of the event rule
+    listed: npt.NDArray[np.int32]  # [N] synapses of a column that change
+    step: npt.NDArray[np.int32]  # [N] rounded changes of one row or column
+    delta: npt.NDArray[np.int32]  # [largest block] sums of the event rule, zero between images
 
 
 class Synapses(NamedTuple):
     """The weights that learn and the rates they learn with."""
 
     weights: npt.NDArray[np.int8]  # every block of the plan
-    full: npt.NDArray[np.int16]  # plastic blocks with shadow bits
+    full: npt.NDArray[np.int16]  # plastic blocks with shadow bits; those without any are not kept up to date
     mantissa: npt.NDArray[np.int64]  # [L]
     exponent: npt.NDArray[np.int64]  # [L]
 
 
 def make_workspace(n_neurons: int, delta: npt.NDArray[np.int32]) -> Workspace:
     """Return zeroed space; `delta` holds as many entries as the largest projection has synapses."""
-    x, y, moved = (np.zeros(n_neurons, dtype=np.int32) for _ in range(3))
-    return Workspace(x, y, moved, np.zeros(n_neurons, np.int64), np.zeros(n_neurons, np.bool_), delta)
+    x, y, value, listed, step = (np.zeros(n_neurons, dtype=np.int32) for _ in range(5))
+    moved, is_moved = np.zeros(n_neurons, dtype=np.uint32), np.zeros(n_neurons, dtype=np.bool_)
+    return Workspace(x, y, moved, value, is_moved, listed, step, delta)
 
 
 def _compile(function, **needs):  # type: ignore[no-untyped-def]
@@ -55,7 +58,6 @@ def _compile(function, **needs):  # type: ignore[no-untyped-def]
 mix32 = _compile(fixed_point.mix32)
 stream_key = _compile(fixed_point.stream_key, mix32=mix32)
 synapse_bits = _compile(fixed_point.synapse_bits, mix32=mix32)
-stochastic_shift = _compile(fixed_point.stochastic_shift)
 round_shift = _compile(fixed_point.round_shift)
 
 
@@ -68,9 +70,9 @@ class Target(NamedTuple):
     full_start: int  # first full-resolution weight
     mirror_start: int  # range of plan.mirror
     mirror_end: int
-    mantissa: int
-    up: int  # rate = mantissa * 2**(up - down) in units of the last shadow bit
-    down: int
+    gain: np.int32  # rate = gain * 2**-down in units of the last shadow bit
+    down: np.int32
+    mask: np.uint32  # the random bits below 2**down
     shadow: int
     limit: int
     stream: np.uint32
@@ -81,27 +83,47 @@ def make_target(plan, synapses, learner, stream):
     """Return the Target of plastic projection `learner` for one image."""
     projection, shadow = plan.plastic[learner], plan.shadow[learner]
     source, target = plan.source[projection], plan.target[projection]
-    excess = synapses.exponent[learner] - shadow
+    down = max(synapses.exponent[learner] - shadow, 0)
+    gain = synapses.mantissa[learner] << max(shadow - synapses.exponent[learner], 0)
     return Target(
         plan.start[source + 1] - plan.start[source], plan.start[target + 1] - plan.start[target],
         plan.block[projection], plan.full_start[learner], plan.mirror_start[learner], plan.mirror_start[learner + 1],
-        synapses.mantissa[learner], max(-excess, 0), max(excess, 0), shadow, plan.limit[learner] << shadow, stream,
+        np.int32(gain), np.int32(down), np.uint32((1 << down) - 1), shadow, plan.limit[learner] << shadow, stream,
     )  # fmt: skip
 
 
 @inlined
-def commit_synapse(weights, full, plan, to, row, column, change):
-    """W += rate * change at one synapse, rounded stochastically, saturated; transposes follow."""
+def rounded_step(to, index, change):
+    """Return rate * change in units of the last shadow bit, rounded stochastically for synapse `index`.
+
+    `fixed_point.stochastic_shift` in 32 bits; `events.check_rates` makes sure that nothing overflows.
+    """
+    bits = np.int32(synapse_bits(to.stream, index) & to.mask)
+    return np.int32(np.int32(np.int32(change * to.gain) + bits) >> to.down)
+
+
+@inlined
+def move_weight(weights, full, at, full_at, step, limit, shadow):
+    """W += step at one synapse, saturated; without shadow bits `full` is not used. Returns the new int8 weight."""
+    if shadow == 0:
+        moved = min(max(np.int32(weights[at] + step), -limit), limit)
+    else:
+        moved = min(max(np.int32(full[full_at] + step), -limit), limit)
+        full[full_at] = moved
+        moved = round_shift(moved, shadow)
+    weights[at] = moved
+    return np.int8(moved)
+
+
+@inlined
+def move_and_mirror(plan, synapses, to, row, column, step):
+    """W += step at one synapse, and at the same synapse of every transpose."""
     index = row * to.n_post + column
-    bits = np.int64(synapse_bits(to.stream, index))
-    step = stochastic_shift((change * to.mantissa) << to.up, to.down, bits)
-    if step != 0:
-        moved = min(max(full[to.full_start + index] + step, -to.limit), to.limit)
-        full[to.full_start + index] = moved
-        rounded = np.int8(round_shift(moved, to.shadow))
-        weights[to.block + index] = rounded
-        for k in range(to.mirror_start, to.mirror_end):
-            weights[plan.block[plan.mirror[k]] + column * to.n_pre + row] = rounded
+    rounded = move_weight(
+        synapses.weights, synapses.full, to.block + index, to.full_start + index, step, to.limit, to.shadow
+    )  # fmt: skip
+    for k in range(to.mirror_start, to.mirror_end):
+        synapses.weights[plan.block[plan.mirror[k]] + column * to.n_pre + row] = rounded
 
 
 @inlined
@@ -121,9 +143,9 @@ def list_moved(plan, trace, slot, population, rule, work):
         if rule == EVENT:
             difference = work.value[j]
         elif rule == STATE_DIFFERENCE:
-            difference = np.int64(trace.u_first[slot, begin + j] - trace.u_second[slot, begin + j])
+            difference = np.int32(trace.u_first[slot, begin + j] - trace.u_second[slot, begin + j])
         else:
-            difference = np.int64(trace.s_first[slot, begin + j] - trace.s_second[slot, begin + j])
+            difference = np.int32(trace.s_first[slot, begin + j] - trace.s_second[slot, begin + j])
         if difference != 0:
             work.moved[count] = j
             work.value[count] = difference
@@ -135,38 +157,46 @@ def list_moved(plan, trace, slot, population, rule, work):
 def commit_static(plan, learner, synapses, trace, slot, sign, stream, row_first, row_last, work):
     """Any rule, pre neuron constant during the nudges: dW_ij = sign * x_i * (what post neuron j moved by)."""
     projection = plan.plastic[learner]
-    source, target = plan.source[projection], plan.target[projection]
-    pre = plan.start[source]
+    pre = plan.start[plan.source[projection]]
     to = make_target(plan, synapses, learner, stream)
-    count = list_moved(plan, trace, slot, target, plan.rule[learner], work)
+    steps, moved, value = work.step, work.moved, work.value
+    limit, shadow = np.int32(to.limit), to.shadow
+    count = list_moved(plan, trace, slot, plan.target[projection], plan.rule[learner], work)
     if count == 0:
         return
     for i in range(row_first, row_last):
-        x = np.int64(sign * trace.s_first[slot, pre + i])
-        if x != 0:
-            for k in range(count):
-                commit_synapse(synapses.weights, synapses.full, plan, to, i, work.moved[k], x * work.value[k])
+        x = np.int32(sign * trace.s_first[slot, pre + i])
+        if x == 0:
+            continue
+        first = i * to.n_post
+        weights = synapses.weights[to.block + first : to.block + first + to.n_post]
+        full = synapses.full[to.full_start + first : to.full_start + first + to.n_post]
+        for k in range(count):  # becomes vector instructions
+            steps[k] = rounded_step(to, first + moved[k], np.int32(x * value[k]))
+        for k in range(count):  # no branch: many steps are zero, unpredictably
+            move_weight(weights, full, moved[k], moved[k], steps[k], limit, shadow)
 
 
 @inlined
 def sum_events(plan, trace, slot, source, target, row_first, row_last, work):
-    """Add -(x1 y0 + x0 y1) over the spikes of the second nudge to work.delta, rows row_first..row_last-1.
+    """Add -(x1 y0 + x0 y1) over the spikes of the second nudge to work.delta [N_post, N_pre], rows row_first..row_last-1.
 
     x1 is read after, y1 before, this step's spikes are added. Marks in is_moved and moved who sent; returns how many
     distinct post neurons did.
     """
     pre, pre_end = plan.start[source], plan.start[source + 1]
     post, post_end = plan.start[target], plan.start[target + 1]
-    n_post, count = post_end - post, 0
-    copy(trace.s_first[slot, pre:pre_end], work.x)
-    copy(trace.s_first[slot, post:post_end], work.y)
-    work.is_moved[: pre_end - pre] = False
+    n_pre, n_post, count = pre_end - pre, post_end - post, 0
+    delta, x, y = work.delta, work.x, work.y
+    copy(trace.s_first[slot, pre:pre_end], x)
+    copy(trace.s_first[slot, post:post_end], y)
+    work.is_moved[:n_pre] = False
     work.value[:n_post] = 0
     for step in range(trace.step_end.shape[1] - 1):
         begin, end = trace.step_end[slot, step], trace.step_end[slot, step + 1]
         for k in range(begin, end):
             if pre <= trace.neuron[slot, k] < pre_end:
-                work.x[trace.neuron[slot, k] - pre] += trace.payload[slot, k]
+                x[trace.neuron[slot, k] - pre] += trace.payload[slot, k]
                 work.is_moved[trace.neuron[slot, k] - pre] = True
         for k in range(begin, end):
             neuron, payload = trace.neuron[slot, k], trace.payload[slot, k]
@@ -175,58 +205,63 @@ def sum_events(plan, trace, slot, source, target, row_first, row_last, work):
                     work.value[neuron - post] = 1
                     work.moved[count] = neuron - post
                     count += 1
+                column = delta[(neuron - post) * n_pre : (neuron - post + 1) * n_pre]
                 for i in range(row_first, row_last):
-                    if work.x[i] != 0:
-                        work.delta[i * n_post + neuron - post] -= work.x[i] * payload
+                    column[i] -= np.int32(x[i] * payload)
             if pre + row_first <= neuron < pre + row_last:
-                row = (neuron - pre) * n_post
                 for j in range(n_post):
-                    work.delta[row + j] -= payload * work.y[j]
+                    delta[j * n_pre + neuron - pre] -= payload * y[j]
         for k in range(begin, end):
             if post <= trace.neuron[slot, k] < post_end:
-                work.y[trace.neuron[slot, k] - post] += trace.payload[slot, k]
+                y[trace.neuron[slot, k] - post] += trace.payload[slot, k]
     return count
+
+
+@inlined
+def commit_column(plan, synapses, to, column, sign, row_first, row_last, delta, work):
+    """Apply and clear `delta`, of shape [N_pre], of one post neuron."""
+    steps = work.step[: row_last - row_first]
+    for i in range(row_last - row_first):  # becomes vector instructions
+        steps[i] = rounded_step(to, (row_first + i) * to.n_post + column, np.int32(sign * delta[row_first + i]))
+        delta[row_first + i] = 0
+    for k in range(gather(work.listed, steps)):
+        move_and_mirror(plan, synapses, to, row_first + work.listed[k], column, steps[k])
 
 
 @inlined
 def commit_events(plan, learner, synapses, trace, slot, sign, stream, row_first, row_last, work):
     """Event rule between two populations that both spike during the nudges."""
     projection = plan.plastic[learner]
-    source, target = plan.source[projection], plan.target[projection]
-    n_post = plan.start[target + 1] - plan.start[target]
     to = make_target(plan, synapses, learner, stream)
+    source, target = plan.source[projection], plan.target[projection]
     count = sum_events(plan, trace, slot, source, target, row_first, row_last, work)
+    for k in range(count):
+        column = np.int64(work.moved[k])
+        delta = work.delta[column * to.n_pre : (column + 1) * to.n_pre]
+        commit_column(plan, synapses, to, column, sign, row_first, row_last, delta, work)
+    delta = work.delta
     for i in range(row_first, row_last):
-        everywhere = work.is_moved[i]
-        if not everywhere and work.x[i] == 0:
-            continue
-        for k in range(n_post if everywhere else count):
-            j = k if everywhere else work.moved[k]
-            change = np.int64(sign * work.delta[i * n_post + j])
-            if change != 0:
-                work.delta[i * n_post + j] = 0
-                commit_synapse(synapses.weights, synapses.full, plan, to, i, j, change)
+        if work.is_moved[i]:
+            for j in range(to.n_post):
+                change = np.int32(sign * delta[j * to.n_pre + i])
+                if change != 0:
+                    delta[j * to.n_pre + i] = 0
+                    move_and_mirror(plan, synapses, to, i, j, rounded_step(to, i * to.n_post + j, change))
 
 
 @inlined
 def commit_end_points(plan, learner, synapses, trace, slot, sign, stream, row_first, row_last, work):
     """End-point rule between two populations that both spike: dW = sign * (x y at the first end - x y at the second)."""
     projection = plan.plastic[learner]
-    source, target = plan.source[projection], plan.target[projection]
-    pre, post = plan.start[source], plan.start[target]
-    n_post = plan.start[target + 1] - post
+    pre, post = plan.start[plan.source[projection]], plan.start[plan.target[projection]]
     to = make_target(plan, synapses, learner, stream)
-    count = list_moved(plan, trace, slot, target, END_POINT, work)
-    for i in range(row_first, row_last):
-        x_first, x_second = np.int64(trace.s_first[slot, pre + i]), np.int64(trace.s_second[slot, pre + i])
-        everywhere = x_first != x_second
-        if not everywhere and x_first == 0:
-            continue
-        for k in range(n_post if everywhere else count):
-            j = k if everywhere else work.moved[k]
-            change = sign * (x_first * trace.s_first[slot, post + j] - x_second * trace.s_second[slot, post + j])
+    for j in range(to.n_post):
+        y_first, y_second = trace.s_first[slot, post + j], trace.s_second[slot, post + j]
+        for i in range(row_first, row_last):
+            x_first, x_second = trace.s_first[slot, pre + i], trace.s_second[slot, pre + i]
+            change = np.int32(sign * (x_first * y_first - x_second * y_second))
             if change != 0:
-                commit_synapse(synapses.weights, synapses.full, plan, to, i, j, change)
+                move_and_mirror(plan, synapses, to, i, j, rounded_step(to, i * to.n_post + j, change))
 
 
 @inlined
@@ -265,7 +300,8 @@ def _one_thread(scratch, work, part):
         scratch.payload[part], scratch.n_events[part],
     )  # fmt: skip
     return mine, Workspace(
-        work.x[part], work.y[part], work.moved[part], work.value[part], work.is_moved[part], work.delta
+        work.x[part], work.y[part], work.moved[part], work.value[part], work.is_moved[part], work.listed[part],
+        work.step[part], work.delta
     )  # fmt: skip
 
 
