@@ -50,8 +50,8 @@ class EquilibriumDesign:
     weight_bits: int = WEIGHT_BITS
     state_bits: int = 16
     activation_bits: int = 5
-    free_steps: int = 12
-    nudged_steps: int = 6
+    free_steps: int = 10
+    nudged_steps: int = 4
     nudge_multiplier: int = 1
     nudge_shift: int = 1
     step_multiplier: int = 3

@@ -235,11 +235,11 @@ def check_payloads(spec: NetworkSpec, payloads: IntArray, targets: IntArray | No
     source = spec.population(spec.input)
     if payloads.ndim != 2 or payloads.shape[1] != source.size:
         raise UserError(f"payloads of shape {payloads.shape}: the input population needs [B, {source.size}]")
-    if payloads.size and int(np.abs(payloads).max()) > source.neuron.payload_limit:
+    if payloads.size and max(-int(payloads.min()), int(payloads.max())) > source.neuron.payload_limit:
         raise UserError(f"payloads exceed the limit {source.neuron.payload_limit} of population {source.name}")
     if targets is not None and targets.shape != (len(payloads), spec.n_classes):
         raise UserError(f"targets of shape {targets.shape}: {len(payloads)} images need [B, {spec.n_classes}]")
     neuron = spec.population(spec.output).neuron
     assert isinstance(neuron, SigmaDelta)  # check_spec
-    if targets is not None and targets.size and int(np.abs(targets).max()) > neuron.one:
+    if targets is not None and targets.size and max(-int(targets.min()), int(targets.max())) > neuron.one:
         raise UserError(f"targets exceed the real value 1 ({neuron.one}); scale them into [-1, 1]")

@@ -20,8 +20,8 @@ from neuro.plasticity import Rate
 from neuro.spec import NetworkSpec
 from sim.backends.base import Capabilities, IntArray, LearningOutcome, Record, SpikeTable, check_payloads
 from sim.backends.kernels import Outputs, Scratch, make_scratch, make_trace, simulate_range
-from sim.backends.learning_kernels import Synapses, Workspace, learn_in_batches, learn_online, make_workspace
-from sim.backends.plan import flat_weights, full_weights, make_plan
+from sim.backends.learning_kernels import Synapses, Workspace, learn_in_batches, learn_online, make_delta, make_workspace
+from sim.backends.plan import flat_weights, flatten_full, full_weights, make_plan, unpad
 from sim.backends.reference import nudge_signs
 
 SMALLEST_TASK, LARGEST_TASK = 16, 1024  # images that a thread takes at a time
@@ -71,7 +71,8 @@ class EventsSession:
         rows = self._simulate(payloads, targets, seed, first_image, n_phases, out, keep_spikes)
         states = None
         if keep_states:
-            states = {p.name: out.states[:, :, start:stop] for p, start, stop in self._ranges()}
+            starts = zip(self.spec.populations, self._plan.start, strict=False)
+            states = {p.name: out.states[:, :, start : start + p.size] for p, start in starts}
         return Record(
             backend="events",
             seed=seed,
@@ -82,10 +83,6 @@ class EventsSession:
             states=states,
             spikes=SpikeTable.from_rows(np.concatenate(rows)) if keep_spikes else None,
         )
-
-    def _ranges(self):  # type: ignore[no-untyped-def]
-        start = self._plan.start
-        return zip(self.spec.populations, start[:-1], start[1:], strict=True)
 
     def _simulate(
         self,
@@ -164,7 +161,7 @@ class EventsSession:
     def _learn(self, synapses: Synapses, images: tuple[npt.NDArray[np.generic], ...], out: Outputs) -> None:
         second_nudge = self.spec.schedule.phases[-1].steps
         trace = make_trace(self.batch_size, self._n_neurons, second_nudge)
-        delta = np.zeros(int(np.diff(self._plan.block).max()), dtype=np.int32)
+        delta = make_delta(self._plan)
         works = [make_workspace(self._n_neurons, delta) for _ in range(self.threads)]
         if self.batch_size == 1:
             learn_online(self._plan, synapses, *images, self._scratches[0], out, trace, works[0])
@@ -179,7 +176,7 @@ class EventsSession:
         for index, projection in enumerate(self.spec.projections):
             if projection.weights is not None:
                 block = self._weights[self._plan.block[index] : self._plan.block[index + 1]]
-                result[projection.name] = block.reshape(projection.weights.shape).copy()
+                result[projection.name] = unpad(block, projection.weights.shape)
         return result
 
     def full_weights(self) -> dict[str, npt.NDArray[np.int16]]:
@@ -187,7 +184,7 @@ class EventsSession:
         parts = np.split(self._full, self._plan.full_start[1:-1])
         weights = self.weights()
         return {
-            p.name: part.reshape(weights[p.name].shape).copy()
+            p.name: unpad(part, weights[p.name].shape)
             if p.rule and p.rule.shadow_bits
             else weights[p.name].astype(np.int16)
             for p, part in zip(self.spec.plastic, parts, strict=True)
@@ -197,7 +194,7 @@ class EventsSession:
         """See `sim.backends.base.Session.restore`."""
         rounded = {p.name: round_shift(full[p.name], p.rule.shadow_bits) for p in self.spec.plastic if p.rule}
         self._weights = flat_weights(self.spec.with_weights(rounded))
-        self._full = np.concatenate([np.ravel(full[p.name]) for p in self.spec.plastic]).astype(np.int16)
+        self._full = flatten_full(full[p.name] for p in self.spec.plastic)
 
     def close(self) -> None:
         """Nothing to release."""

@@ -13,9 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sim.backends.jit import inlined, jit
-from sim.backends.plan import Plan
-
-BLOCK = 16  # neurons looked at together when gathering spikes
+from sim.backends.plan import LANES, Plan
 
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
@@ -77,9 +75,9 @@ def copy(values, into):
 
 
 @jit
-def accumulate(a, weights, block, n_post, neuron, payload, count, shift):
-    """a_j += sum over events of (payload << shift) * W[neuron, j], eight rows at a time."""
-    done = 0
+def accumulate(a, weights, block, neuron, payload, count, shift):
+    """a_j += sum over events of (payload << shift) * W[neuron, j], eight rows at a time. Rows have the length of a."""
+    n_post, done = a.shape[0], 0
     while done + 8 <= count:
         p0, p1, p2, p3 = payload[done], payload[done + 1], payload[done + 2], payload[done + 3]
         p4, p5, p6, p7 = payload[done + 4], payload[done + 5], payload[done + 6], payload[done + 7]
@@ -120,29 +118,50 @@ def deliver(plan, weights, scratch):
             target = plan.target[projection]
             begin, end = plan.start[target], plan.start[target + 1]
             accumulate(
-                scratch.a[begin:end], weights, plan.block[projection], end - begin, neuron, payload, count,
+                scratch.a[begin:end], weights, plan.block[projection], neuron, payload, count,
                 plan.weight_shift[projection],
             )  # fmt: skip
 
 
 @inlined
+def gather(neuron, payload):
+    """Move the non-zero payloads to the front and list whose they are; returns how many.
+
+    No branch per neuron (spikes are unpredictable); blocks in which nobody sent are skipped. The length is a multiple
+    of LANES.
+    """
+    count = 0
+    for first in range(0, payload.shape[0], LANES):
+        sent = np.int32(0)
+        for j in range(LANES):
+            sent |= payload[first + j]
+        if sent != 0:
+            for j in range(first, first + LANES):
+                neuron[count] = j
+                payload[count] = payload[j]
+                count += payload[j] != 0
+    return count
+
+
+@inlined
 def present(plan, payload, scratch):
     """Step 0: reset every state and let the sources send."""
-    scratch.a[:] = 0
-    scratch.u[:] = 0
-    scratch.s[:] = 0
     for population in range(plan.static.shape[0]):
+        first, last = plan.start[population], plan.start[population + 1]
         count = 0
         if plan.static[population]:
-            first = plan.start[population]
-            from_image = population == plan.input
-            for j in range(plan.start[population + 1] - first):
-                value = np.int32(payload[j]) if from_image else plan.constant[first + j]
-                if value != 0:
-                    scratch.s[first + j] = value
-                    scratch.neuron[first + count] = j
-                    scratch.payload[first + count] = value
-                    count += 1
+            sent = scratch.payload[first:last]
+            if population == plan.input:
+                copy(payload, sent)
+                sent[payload.shape[0] :] = 0
+            else:
+                copy(plan.constant[first:last], sent)
+            copy(sent, scratch.s[first:last])
+            count = gather(scratch.neuron[first:last], sent)
+        else:
+            scratch.a[first:last] = 0
+            scratch.u[first:last] = 0
+            scratch.s[first:last] = 0
         scratch.n_events[population] = count
 
 
@@ -164,29 +183,6 @@ def relax(total, u, s, multiplier, shift, lower, upper, send_shift, neuron, payl
 
 
 @inlined
-def gather(neuron, payload):
-    """Move the non-zero payloads to the front and list whose they are; returns how many.
-
-    No branch per neuron (spikes are unpredictable); blocks in which nobody sent are skipped.
-    """
-    size, count = payload.shape[0], 0
-    for first in range(0, size - BLOCK + 1, BLOCK):
-        sent = np.int32(0)
-        for j in range(BLOCK):
-            sent |= payload[first + j]
-        if sent != 0:
-            for j in range(first, first + BLOCK):
-                neuron[count] = j
-                payload[count] = payload[j]
-                count += payload[j] != 0
-    for j in range(size // BLOCK * BLOCK, size):
-        neuron[count] = j
-        payload[count] = payload[j]
-        count += payload[j] != 0
-    return count
-
-
-@inlined
 def advance(plan, target, force, scratch):
     """Update all populations from the input accumulated so far."""
     for population in range(plan.static.shape[0]):
@@ -197,7 +193,7 @@ def advance(plan, target, force, scratch):
         total = scratch.a[begin:end]
         if force != 0 and population == plan.output:
             total = scratch.total[begin:end]
-            for j in range(end - begin):
+            for j in range(plan.size[population]):
                 pull = ((target[j] - scratch.u[begin + j]) * plan.nudge_multiplier) >> plan.nudge_shift
                 total[j] = np.int32(scratch.a[begin + j] + force * pull)
         scratch.n_events[population] = relax(
@@ -210,7 +206,8 @@ def advance(plan, target, force, scratch):
 @inlined
 def read_free_phase(plan, scratch, image, out):
     """Write the prediction, the output state and whether the network was silent in this step."""
-    begin, end = plan.start[plan.output], plan.start[plan.output + 1]
+    begin = plan.start[plan.output]
+    end = begin + plan.size[plan.output]
     best = begin
     for j in range(begin, end):
         out.output_states[image, j - begin] = scratch.u[j]
@@ -224,13 +221,22 @@ def read_free_phase(plan, scratch, image, out):
 
 
 @inlined
+def keep_end(plan, scratch, s, u):
+    """Copy what a rule may read at the end of a nudge: s_hat of all neurons, u where a rule uses it."""
+    for population in range(plan.static.shape[0]):
+        first, last = plan.start[population], plan.start[population + 1]
+        copy(scratch.s[first:last], s[first:last])
+        if plan.keeps_state[population]:
+            copy(scratch.u[first:last], u[first:last])
+
+
+@inlined
 def keep_for_learning(plan, scratch, step, trace, slot):
     """Store what the learning rules read: both equilibria, and every spike of the second nudge."""
     last = plan.ends.shape[0] - 1
     first_end = plan.ends[last - 1]
     if step == first_end:
-        copy(scratch.s, trace.s_first[slot])
-        copy(scratch.u, trace.u_first[slot])
+        keep_end(plan, scratch, trace.s_first[slot], trace.u_first[slot])
         trace.step_end[slot, 0] = 0
     if step > first_end:
         at = trace.step_end[slot, step - first_end - 1]
@@ -242,8 +248,7 @@ def keep_for_learning(plan, scratch, step, trace, slot):
                 at += 1
         trace.step_end[slot, step - first_end] = at
     if step == plan.ends[last]:
-        copy(scratch.s, trace.s_second[slot])
-        copy(scratch.u, trace.u_second[slot])
+        keep_end(plan, scratch, trace.s_second[slot], trace.u_second[slot])
 
 
 @inlined

@@ -17,8 +17,10 @@ from numba import prange
 from neuro import fixed_point
 from sim.backends.jit import inlined, jit, parallel_jit
 from sim.backends.kernels import Scratch, copy, gather, simulate
+from sim.backends.plan import LANES, Plan
 
 END_POINT, EVENT, STATE_DIFFERENCE = 0, 1, 2
+DELTA_GAP = 16  # keeps the rows of delta from falling onto the same cache sets
 
 
 class Workspace(NamedTuple):
@@ -28,7 +30,8 @@ class Workspace(NamedTuple):
     y: npt.NDArray[np.int32]  # [N] running trace of the post population
     moved: npt.NDArray[np.uint32]  # [N] post neurons that moved
     value: npt.NDArray[np.int32]  # [N] and by how much
-    is_moved: npt.NDArray[np.bool_]  # [N] pre neurons that moved
+    sent: npt.NDArray[np.uint32]  # [N] pre neurons that sent
+    seen: npt.NDArray[np.bool_]  # [N] whether they are listed
     listed: npt.NDArray[np.int32]  # [N] synapses of a column that change
     step: npt.NDArray[np.int32]  # [N] rounded changes of one row or column
     delta: npt.NDArray[np.int32]  # [largest block] sums of the event rule, zero between images
@@ -43,11 +46,16 @@ class Synapses(NamedTuple):
     exponent: npt.NDArray[np.int64]  # [L]
 
 
+def make_delta(plan: Plan) -> npt.NDArray[np.int32]:
+    """Return zeroed space for the sums of the event rule in the largest projection."""
+    return np.zeros(int(((plan.size[plan.source] + DELTA_GAP) * plan.size[plan.target]).max()), dtype=np.int32)
+
+
 def make_workspace(n_neurons: int, delta: npt.NDArray[np.int32]) -> Workspace:
-    """Return zeroed space; `delta` holds as many entries as the largest projection has synapses."""
+    """Return zeroed space around a `delta` of `make_delta`."""
     x, y, value, listed, step = (np.zeros(n_neurons, dtype=np.int32) for _ in range(5))
-    moved, is_moved = np.zeros(n_neurons, dtype=np.uint32), np.zeros(n_neurons, dtype=np.bool_)
-    return Workspace(x, y, moved, value, is_moved, listed, step, delta)
+    moved, sent = np.zeros(n_neurons, dtype=np.uint32), np.zeros(n_neurons, dtype=np.uint32)
+    return Workspace(x, y, moved, value, sent, np.zeros(n_neurons, dtype=np.bool_), listed, step, delta)
 
 
 def _compile(function, **needs):  # type: ignore[no-untyped-def]
@@ -66,6 +74,7 @@ class Target(NamedTuple):
 
     n_pre: int
     n_post: int
+    stride: int  # weights per row
     block: int  # first weight
     full_start: int  # first full-resolution weight
     mirror_start: int  # range of plan.mirror
@@ -86,7 +95,7 @@ def make_target(plan, synapses, learner, stream):
     down = max(synapses.exponent[learner] - shadow, 0)
     gain = synapses.mantissa[learner] << max(shadow - synapses.exponent[learner], 0)
     return Target(
-        plan.start[source + 1] - plan.start[source], plan.start[target + 1] - plan.start[target],
+        plan.size[source], plan.size[target], plan.stride[projection],
         plan.block[projection], plan.full_start[learner], plan.mirror_start[learner], plan.mirror_start[learner + 1],
         np.int32(gain), np.int32(down), np.uint32((1 << down) - 1), shadow, plan.limit[learner] << shadow, stream,
     )  # fmt: skip
@@ -118,12 +127,13 @@ def move_weight(weights, full, at, full_at, step, limit, shadow):
 @inlined
 def move_and_mirror(plan, synapses, to, row, column, step):
     """W += step at one synapse, and at the same synapse of every transpose."""
-    index = row * to.n_post + column
+    at = row * to.stride + column
     rounded = move_weight(
-        synapses.weights, synapses.full, to.block + index, to.full_start + index, step, to.limit, to.shadow
+        synapses.weights, synapses.full, to.block + at, to.full_start + at, step, to.limit, to.shadow
     )  # fmt: skip
     for k in range(to.mirror_start, to.mirror_end):
-        synapses.weights[plan.block[plan.mirror[k]] + column * to.n_pre + row] = rounded
+        mirror = plan.mirror[k]
+        synapses.weights[plan.block[mirror] + column * plan.stride[mirror] + row] = rounded
 
 
 @inlined
@@ -132,7 +142,8 @@ def list_moved(plan, trace, slot, population, rule, work):
 
     The event rule sums the payloads it saw; the others subtract the two ends. Returns how many moved.
     """
-    begin, end = plan.start[population], plan.start[population + 1]
+    begin = plan.start[population]
+    end = begin + plan.size[population]
     if rule == EVENT:
         work.value[: end - begin] = 0
         for k in range(trace.step_end[slot, -1]):
@@ -168,62 +179,70 @@ def commit_static(plan, learner, synapses, trace, slot, sign, stream, row_first,
         x = np.int32(sign * trace.s_first[slot, pre + i])
         if x == 0:
             continue
-        first = i * to.n_post
+        first = i * to.stride
         weights = synapses.weights[to.block + first : to.block + first + to.n_post]
         full = synapses.full[to.full_start + first : to.full_start + first + to.n_post]
         for k in range(count):  # becomes vector instructions
-            steps[k] = rounded_step(to, first + moved[k], np.int32(x * value[k]))
+            steps[k] = rounded_step(to, i * to.n_post + moved[k], np.int32(x * value[k]))
         for k in range(count):  # no branch: many steps are zero, unpredictably
             move_weight(weights, full, moved[k], moved[k], steps[k], limit, shadow)
 
 
 @inlined
 def sum_events(plan, trace, slot, source, target, row_first, row_last, work):
-    """Add -(x1 y0 + x0 y1) over the spikes of the second nudge to work.delta [N_post, N_pre], rows row_first..row_last-1.
+    """Add -(x1 y0 + x0 y1) over the spikes of the second nudge to work.delta, for pre neurons row_first..row_last-1.
 
-    x1 is read after, y1 before, this step's spikes are added. Marks in is_moved and moved who sent; returns how many
-    distinct post neurons did.
+    x1 is read after, y1 before, this step's spikes are added. delta holds a row of DELTA_GAP more than n_pre entries per
+    post neuron. Lists who sent, each neuron once: post neurons in work.moved, pre neurons in work.sent. Returns how many.
     """
-    pre, pre_end = plan.start[source], plan.start[source + 1]
-    post, post_end = plan.start[target], plan.start[target + 1]
-    n_pre, n_post, count = pre_end - pre, post_end - post, 0
+    pre, post = plan.start[source], plan.start[target]
+    n_pre, n_post = plan.size[source], plan.size[target]
+    stride, n_moved, n_sent = n_pre + DELTA_GAP, 0, 0
     delta, x, y = work.delta, work.x, work.y
-    copy(trace.s_first[slot, pre:pre_end], x)
-    copy(trace.s_first[slot, post:post_end], y)
-    work.is_moved[:n_pre] = False
+    copy(trace.s_first[slot, pre : pre + n_pre], x)
+    copy(trace.s_first[slot, post : post + n_post], y)
+    work.seen[:n_pre] = False
     work.value[:n_post] = 0
     for step in range(trace.step_end.shape[1] - 1):
         begin, end = trace.step_end[slot, step], trace.step_end[slot, step + 1]
         for k in range(begin, end):
-            if pre <= trace.neuron[slot, k] < pre_end:
-                x[trace.neuron[slot, k] - pre] += trace.payload[slot, k]
-                work.is_moved[trace.neuron[slot, k] - pre] = True
+            i = trace.neuron[slot, k] - pre
+            if 0 <= i < n_pre:
+                x[i] += trace.payload[slot, k]
+                if row_first <= i < row_last and not work.seen[i]:
+                    work.seen[i] = True
+                    work.sent[n_sent] = i
+                    n_sent += 1
         for k in range(begin, end):
-            neuron, payload = trace.neuron[slot, k], trace.payload[slot, k]
-            if post <= neuron < post_end:
-                if work.value[neuron - post] == 0:
-                    work.value[neuron - post] = 1
-                    work.moved[count] = neuron - post
-                    count += 1
-                column = delta[(neuron - post) * n_pre : (neuron - post + 1) * n_pre]
-                for i in range(row_first, row_last):
-                    column[i] -= np.int32(x[i] * payload)
-            if pre + row_first <= neuron < pre + row_last:
-                for j in range(n_post):
-                    delta[j * n_pre + neuron - pre] -= payload * y[j]
+            i, j, payload = trace.neuron[slot, k] - pre, trace.neuron[slot, k] - post, trace.payload[slot, k]
+            if 0 <= j < n_post:
+                if work.value[j] == 0:
+                    work.value[j] = 1
+                    work.moved[n_moved] = j
+                    n_moved += 1
+                column = delta[j * stride : j * stride + n_pre]
+                for r in range(row_first, row_last):
+                    column[r] -= np.int32(x[r] * payload)
+            if row_first <= i < row_last:
+                for c in range(n_post):
+                    delta[c * stride + i] -= payload * y[c]
         for k in range(begin, end):
-            if post <= trace.neuron[slot, k] < post_end:
-                y[trace.neuron[slot, k] - post] += trace.payload[slot, k]
-    return count
+            j = trace.neuron[slot, k] - post
+            if 0 <= j < n_post:
+                y[j] += trace.payload[slot, k]
+    return n_moved, n_sent
 
 
 @inlined
 def commit_column(plan, synapses, to, column, sign, row_first, row_last, delta, work):
     """Apply and clear `delta`, of shape [N_pre], of one post neuron."""
-    steps = work.step[: row_last - row_first]
-    for i in range(row_last - row_first):  # becomes vector instructions
+    size = row_last - row_first
+    padded = (size + LANES - 1) // LANES * LANES
+    steps = work.step[:padded]
+    for i in range(size):  # becomes vector instructions
         steps[i] = rounded_step(to, (row_first + i) * to.n_post + column, np.int32(sign * delta[row_first + i]))
         delta[row_first + i] = 0
+    steps[size:] = 0
     for k in range(gather(work.listed, steps)):
         move_and_mirror(plan, synapses, to, row_first + work.listed[k], column, steps[k])
 
@@ -234,19 +253,19 @@ def commit_events(plan, learner, synapses, trace, slot, sign, stream, row_first,
     projection = plan.plastic[learner]
     to = make_target(plan, synapses, learner, stream)
     source, target = plan.source[projection], plan.target[projection]
-    count = sum_events(plan, trace, slot, source, target, row_first, row_last, work)
-    for k in range(count):
+    n_moved, n_sent = sum_events(plan, trace, slot, source, target, row_first, row_last, work)
+    delta, stride = work.delta, to.n_pre + DELTA_GAP
+    for k in range(n_moved):
         column = np.int64(work.moved[k])
-        delta = work.delta[column * to.n_pre : (column + 1) * to.n_pre]
-        commit_column(plan, synapses, to, column, sign, row_first, row_last, delta, work)
-    delta = work.delta
-    for i in range(row_first, row_last):
-        if work.is_moved[i]:
-            for j in range(to.n_post):
-                change = np.int32(sign * delta[j * to.n_pre + i])
-                if change != 0:
-                    delta[j * to.n_pre + i] = 0
-                    move_and_mirror(plan, synapses, to, i, j, rounded_step(to, i * to.n_post + j, change))
+        part = delta[column * stride : column * stride + to.n_pre]
+        commit_column(plan, synapses, to, column, sign, row_first, row_last, part, work)
+    for k in range(n_sent):
+        i = np.int64(work.sent[k])
+        for j in range(to.n_post):
+            change = np.int32(sign * delta[j * stride + i])
+            if change != 0:
+                delta[j * stride + i] = 0
+                move_and_mirror(plan, synapses, to, i, j, rounded_step(to, i * to.n_post + j, change))
 
 
 @inlined
@@ -270,7 +289,7 @@ def commit(plan, synapses, trace, slot, sign, key, part, parts, work):
     for learner in range(plan.plastic.shape[0]):
         projection = plan.plastic[learner]
         source = plan.source[projection]
-        n_pre = plan.start[source + 1] - plan.start[source]
+        n_pre = plan.size[source]
         first, last = n_pre * part // parts, n_pre * (part + 1) // parts
         stream = stream_key(key, projection)
         if plan.static[source]:
@@ -300,7 +319,7 @@ def _one_thread(scratch, work, part):
         scratch.payload[part], scratch.n_events[part],
     )  # fmt: skip
     return mine, Workspace(
-        work.x[part], work.y[part], work.moved[part], work.value[part], work.is_moved[part], work.listed[part],
+        work.x[part], work.y[part], work.moved[part], work.value[part], work.sent[part], work.seen[part], work.listed[part],
         work.step[part], work.delta
     )  # fmt: skip
 

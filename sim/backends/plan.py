@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -13,16 +14,20 @@ from neuro.spec import NetworkSpec
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
 
+LANES = 16  # 32-bit numbers in a vector register
 RULE_CODES = {"end-point": 0, "event": 1, "y3": 2}
 
 
 class Plan(NamedTuple):
     """Populations are ranges of one long neuron index; projections are blocks of one flat weight buffer.
 
-    Transposes have a block of their own, kept equal to the original, so that every spike reads a contiguous row.
+    Ranges and rows of weights are padded to a multiple of LANES with neurons that receive and send nothing, so that
+    loops over them are whole vector instructions. Transposes have a block of their own, kept equal to the original, so
+    that every spike reads a contiguous row.
     """
 
     start: Int64  # [P + 1] first neuron of each population
+    size: Int64  # [P] neurons without padding
     static: npt.NDArray[np.bool_]  # [P] sends at the presentation only
     constant: Int32  # [N] payload of constant sources, 0 elsewhere
     multiplier: Int32  # [P] step size
@@ -33,6 +38,7 @@ class Plan(NamedTuple):
     source: Int64  # [R] population index
     target: Int64  # [R]
     block: Int64  # [R + 1] first weight of each projection
+    stride: Int64  # [R] weights per row, padding included
     weight_shift: Int32  # [R] payload << weight_shift before the weight
     outgoing: Int64  # [R] projections ordered by source population
     outgoing_start: Int64  # [P + 1] range of `outgoing` per population
@@ -48,6 +54,7 @@ class Plan(NamedTuple):
     shadow: Int64  # [L] shadow bits
     limit: Int64  # [L] largest |weight|
     full_start: Int64  # [L + 1] first entry in the full-resolution buffer
+    keeps_state: npt.NDArray[np.bool_]  # [P] a rule reads its unquantised state
     mirror: Int64  # transposes to keep equal, as projection indices, ordered by plastic projection
     mirror_start: Int64  # [L + 1] range of `mirror` per plastic projection
 
@@ -60,7 +67,8 @@ def make_plan(spec: NetworkSpec) -> Plan:
     index = spec.population_index
     source = np.array([index[p.source] for p in spec.projections], dtype=np.int64)
     target = np.array([index[p.target] for p in spec.projections], dtype=np.int64)
-    blocks = [sizes[s] * sizes[t] for s, t in zip(source, target, strict=True)]
+    padded = [-(-size // LANES) * LANES for size in sizes]
+    blocks = [sizes[s] * padded[t] for s, t in zip(source, target, strict=True)]
     plastic = [spec.projection_index[p.name] for p in spec.plastic]
     mirrors = [
         [i for i, p in enumerate(spec.projections) if p.transpose_of == original.name] for original in spec.plastic
@@ -68,9 +76,10 @@ def make_plan(spec: NetworkSpec) -> Plan:
     schedule = spec.schedule
     steps = schedule.phase_of_step()
     return Plan(
-        start=_offsets(sizes),
+        start=_offsets(padded),
+        size=np.array(sizes, dtype=np.int64),
         static=np.array([isinstance(p.neuron, Source) for p in spec.populations]),
-        constant=np.repeat(np.array(constants, dtype=np.int32), sizes),
+        constant=_padded_constants(constants, sizes, padded),
         multiplier=_int32(u.step_multiplier for u in units),
         shift=_int32(u.step_shift for u in units),
         lower=_int32(u.lower for u in units),
@@ -79,6 +88,7 @@ def make_plan(spec: NetworkSpec) -> Plan:
         source=source,
         target=target,
         block=_offsets(blocks),
+        stride=np.array([padded[t] for t in target], dtype=np.int64),
         weight_shift=_int32(spec.shift_of(p) for p in spec.projections),
         outgoing=np.argsort(source, kind="stable").astype(np.int64),
         outgoing_start=_offsets([int(np.count_nonzero(source == i)) for i in range(len(sizes))]),
@@ -94,20 +104,44 @@ def make_plan(spec: NetworkSpec) -> Plan:
         shadow=np.array([p.rule.shadow_bits for p in spec.plastic if p.rule], dtype=np.int64),
         limit=np.array([p.limit for p in spec.plastic], dtype=np.int64),
         full_start=_offsets([blocks[i] for i in plastic]),
+        keeps_state=np.array([_keeps_state(spec, population.name) for population in spec.populations]),
         mirror=np.array([i for group in mirrors for i in group], dtype=np.int64),
         mirror_start=_offsets([len(group) for group in mirrors]),
     )
 
 
+def _keeps_state(spec: NetworkSpec, name: str) -> bool:
+    return any(p.rule is not None and p.rule.uses_state_difference and p.target == name for p in spec.plastic)
+
+
+def _padded_constants(constants: list[int], sizes: list[int], padded: list[int]) -> Int32:
+    parts = [np.pad(np.full(n, c), (0, m - n)) for c, n, m in zip(constants, sizes, padded, strict=True)]
+    return np.concatenate(parts).astype(np.int32)
+
+
 def flat_weights(spec: NetworkSpec) -> npt.NDArray[np.int8]:
-    """Return all weight blocks one after the other, each of shape [N_source, N_target] row by row."""
-    return np.concatenate([np.ascontiguousarray(spec.weights_of(p)).ravel() for p in spec.projections])
+    """Return all weight blocks one after the other, row by row, rows padded with zeros."""
+    return np.concatenate([_padded(spec.weights_of(projection)) for projection in spec.projections]).astype(np.int8)
 
 
 def full_weights(spec: NetworkSpec) -> npt.NDArray[np.int16]:
-    """Return the weights of plastic projections with their shadow bits, flat."""
-    parts = [spec.weights_of(p).astype(np.int16).ravel() << p.rule.shadow_bits for p in spec.plastic if p.rule]
+    """Return the weights of plastic projections with their shadow bits, flat, rows padded with zeros."""
+    parts = [_padded(spec.weights_of(p).astype(np.int16) << p.rule.shadow_bits) for p in spec.plastic if p.rule]
     return np.concatenate(parts).astype(np.int16) if parts else np.zeros(0, dtype=np.int16)
+
+
+def flatten_full(full: Iterable[npt.NDArray[np.int16]]) -> npt.NDArray[np.int16]:
+    """Return full-resolution weights of shape [N_source, N_target] each as one flat buffer, rows padded."""
+    return np.concatenate([_padded(weights) for weights in full]).astype(np.int16)
+
+
+def unpad(flat: npt.NDArray[np.generic], shape: tuple[int, int]) -> npt.NDArray[np.generic]:
+    """Return a copy of one block as an array of shape [N_source, N_target]."""
+    return flat.reshape(shape[0], -1)[:, : shape[1]].copy()
+
+
+def _padded(weights: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    return np.pad(weights, ((0, 0), (0, -weights.shape[1] % LANES))).ravel()
 
 
 def _offsets(sizes: list[int]) -> Int64:

@@ -1,0 +1,38 @@
+"""Where a benchmark leaves its answer."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+from neuro.artifact import installed_versions
+from neuro.files import json_bytes, write_atomically
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def machine() -> dict[str, Any]:
+    """Return what a reader needs to judge a timing: processor, cores, versions."""
+    model = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        model = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        pass
+    return {"processor": model, "cores": os.cpu_count(), "versions": installed_versions()}
+
+
+def parser(description: str, name: str) -> argparse.ArgumentParser:
+    """Return an argument parser with the common option --out (default benchmarks/results/NAME.json)."""
+    arguments = argparse.ArgumentParser(description=description)
+    arguments.add_argument("--out", type=Path, default=RESULTS / f"{name}.json", help="JSON file to write")
+    return arguments
+
+
+def save(path: Path, content: dict[str, Any]) -> None:
+    """Write the answer with the machine it was measured on."""
+    write_atomically(path, json_bytes({**content, "machine": machine()}))
+    print(f"written: {path}")
