@@ -26,7 +26,7 @@ from neuro.equilibrium import build_equilibrium, design_for
 from neuro.metrics import Accuracy, accuracy
 from sim.backends.base import get_backend, one_hot_targets
 from sim.fast_rate import FastRateNetwork
-from sim.trainer import Choices, projection_rates
+from sim.trainer import CHUNK, Choices, projection_rates
 
 SIZES = (784, 512, 10)
 BATCH = 20
@@ -68,7 +68,10 @@ def train_events(data: Dataset, order: list[np.ndarray], seed: int) -> tuple[flo
         session.learn(payloads[:0], targets[:0], rates, seed=seed, first_image=0)  # compiles, once
         start = time.perf_counter()
         for epoch, images in enumerate(order):
-            session.learn(payloads[images], targets[images], rates, seed=seed, first_image=epoch * len(images))
+            for first in range(0, len(images), CHUNK):
+                chunk = images[first : first + CHUNK]
+                shown = epoch * len(images) + first
+                session.learn(payloads[chunk], targets[chunk], rates, seed=seed, first_image=shown)
         elapsed = time.perf_counter() - start
         predictions = session.run(spec.encoder.encode(data.x_test)).predictions
     return elapsed, accuracy(predictions, data.y_test)

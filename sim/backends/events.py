@@ -41,7 +41,7 @@ class EventsSession:
         self._full = full_weights(spec)
         self._n_neurons = int(self._plan.start[-1])
         self._scratches = [make_scratch(self._n_neurons, len(spec.populations)) for _ in range(threads)]
-        self._no_trace = make_trace(1, 1, 1)
+        self._no_trace = make_trace(1, 1, 1, 1)
 
     def _outputs(self, count: int, n_phases: int, keep_states: bool, spike_capacity: int) -> Outputs:
         n_columns = 1 + len(self.spec.schedule.phases)
@@ -160,7 +160,7 @@ class EventsSession:
 
     def _learn(self, synapses: Synapses, images: tuple[npt.NDArray[np.generic], ...], out: Outputs) -> None:
         second_nudge = self.spec.schedule.phases[-1].steps
-        trace = make_trace(self.batch_size, self._n_neurons, second_nudge)
+        trace = make_trace(self.batch_size, self._n_neurons, len(self.spec.populations), second_nudge)
         delta = make_delta(self._plan)
         works = [make_workspace(self._n_neurons, delta) for _ in range(self.threads)]
         if self.batch_size == 1:

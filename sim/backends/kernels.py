@@ -38,6 +38,8 @@ class Trace(NamedTuple):
     s_second: Int32  # [slots, N]
     u_first: Int32  # [slots, N]
     u_second: Int32  # [slots, N]
+    active: Int32  # [slots, N] neurons of sources with a payload: local indices, per population from plan.start on
+    n_active: Int64  # [slots, P]
     neuron: Int32  # [slots, capacity] spikes of the second nudge: neuron index over the whole network
     payload: Int32  # [slots, capacity]
     step_end: Int64  # [slots, steps + 1] where the spikes of each step end
@@ -60,11 +62,12 @@ def make_scratch(n_neurons: int, n_populations: int) -> Scratch:
     return Scratch(a, u, s, total, neuron, payload, np.zeros(n_populations, dtype=np.int64))
 
 
-def make_trace(slots: int, n_neurons: int, steps: int) -> Trace:
+def make_trace(slots: int, n_neurons: int, n_populations: int, steps: int) -> Trace:
     """Return space for the learning traces of `slots` images whose second nudge lasts `steps`."""
-    first, second, u_first, u_second = (np.zeros((slots, n_neurons), dtype=np.int32) for _ in range(4))
+    first, second, u_first, u_second, active = (np.zeros((slots, n_neurons), dtype=np.int32) for _ in range(5))
     neuron, payload = (np.zeros((slots, n_neurons * steps), dtype=np.int32) for _ in range(2))
-    return Trace(first, second, u_first, u_second, neuron, payload, np.zeros((slots, steps + 1), dtype=np.int64))
+    n_active, step_end = np.zeros((slots, n_populations), np.int64), np.zeros((slots, steps + 1), np.int64)
+    return Trace(first, second, u_first, u_second, active, n_active, neuron, payload, step_end)
 
 
 @inlined
@@ -137,9 +140,10 @@ def gather(neuron, payload):
             sent |= payload[first + j]
         if sent != 0:
             for j in range(first, first + LANES):
+                q = payload[j]
                 neuron[count] = j
-                payload[count] = payload[j]
-                count += payload[j] != 0
+                payload[count] = q
+                count += q != 0
     return count
 
 
@@ -235,6 +239,11 @@ def keep_for_learning(plan, scratch, step, trace, slot):
     """Store what the learning rules read: both equilibria, and every spike of the second nudge."""
     last = plan.ends.shape[0] - 1
     first_end = plan.ends[last - 1]
+    if step == 0:
+        for population in range(plan.static.shape[0]):
+            first, count = plan.start[population], scratch.n_events[population]
+            copy(scratch.neuron[first : first + count], trace.active[slot, first : first + count])
+            trace.n_active[slot, population] = count
     if step == first_end:
         keep_end(plan, scratch, trace.s_first[slot], trace.u_first[slot])
         trace.step_end[slot, 0] = 0

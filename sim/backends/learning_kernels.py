@@ -20,6 +20,7 @@ from sim.backends.kernels import Scratch, copy, gather, simulate
 from sim.backends.plan import LANES, Plan
 
 END_POINT, EVENT, STATE_DIFFERENCE = 0, 1, 2
+N_RULES = 3
 DELTA_GAP = 16  # keeps the rows of delta from falling onto the same cache sets
 
 
@@ -27,7 +28,8 @@ class Workspace(NamedTuple):
     """Space for the commit of one image, one per thread; only `delta` may be shared (rows are disjoint)."""
 
     x: npt.NDArray[np.int32]  # [N] running trace of the pre population
-    y: npt.NDArray[np.int32]  # [N] running trace of the post population
+    y: npt.NDArray[np.int32]  # [N] sums over the spikes of the post population, zero between images
+    y_trace: npt.NDArray[np.int32]  # [N] running trace of the post population
     moved: npt.NDArray[np.uint32]  # [N] post neurons that moved
     value: npt.NDArray[np.int32]  # [N] and by how much
     sent: npt.NDArray[np.uint32]  # [N] pre neurons that sent
@@ -53,9 +55,9 @@ def make_delta(plan: Plan) -> npt.NDArray[np.int32]:
 
 def make_workspace(n_neurons: int, delta: npt.NDArray[np.int32]) -> Workspace:
     """Return zeroed space around a `delta` of `make_delta`."""
-    x, y, value, listed, step = (np.zeros(n_neurons, dtype=np.int32) for _ in range(5))
+    x, y, y_trace, value, listed, step = (np.zeros(n_neurons, dtype=np.int32) for _ in range(6))
     moved, sent = np.zeros(n_neurons, dtype=np.uint32), np.zeros(n_neurons, dtype=np.uint32)
-    return Workspace(x, y, moved, value, sent, np.zeros(n_neurons, dtype=np.bool_), listed, step, delta)
+    return Workspace(x, y, y_trace, moved, value, sent, np.zeros(n_neurons, dtype=np.bool_), listed, step, delta)
 
 
 def _compile(function, **needs):  # type: ignore[no-untyped-def]
@@ -142,18 +144,26 @@ def list_moved(plan, trace, slot, population, rule, work):
 
     The event rule sums the payloads it saw; the others subtract the two ends. Returns how many moved.
     """
-    begin = plan.start[population]
-    end = begin + plan.size[population]
+    begin, size, count = plan.start[population], plan.size[population], 0
     if rule == EVENT:
-        work.value[: end - begin] = 0
+        n_listed, sums = 0, work.y  # sums are zero between calls
         for k in range(trace.step_end[slot, -1]):
-            if begin <= trace.neuron[slot, k] < end:
-                work.value[trace.neuron[slot, k] - begin] -= trace.payload[slot, k]
-    count = 0
-    for j in range(end - begin):
-        if rule == EVENT:
-            difference = work.value[j]
-        elif rule == STATE_DIFFERENCE:
+            j = trace.neuron[slot, k] - begin
+            if 0 <= j < size:
+                if sums[j] == 0:  # perhaps again, after a return to zero: the second visit below finds 0
+                    work.listed[n_listed] = j
+                    n_listed += 1
+                sums[j] -= trace.payload[slot, k]
+        for k in range(n_listed):
+            j = work.listed[k]
+            if sums[j] != 0:
+                work.moved[count] = j
+                work.value[count] = sums[j]
+                count += 1
+                sums[j] = 0
+        return count
+    for j in range(size):
+        if rule == STATE_DIFFERENCE:
             difference = np.int32(trace.u_first[slot, begin + j] - trace.u_second[slot, begin + j])
         else:
             difference = np.int32(trace.s_first[slot, begin + j] - trace.s_second[slot, begin + j])
@@ -165,20 +175,21 @@ def list_moved(plan, trace, slot, population, rule, work):
 
 
 @inlined
-def commit_static(plan, learner, synapses, trace, slot, sign, stream, row_first, row_last, work):
-    """Any rule, pre neuron constant during the nudges: dW_ij = sign * x_i * (what post neuron j moved by)."""
-    projection = plan.plastic[learner]
-    pre = plan.start[plan.source[projection]]
+def commit_static(plan, learner, synapses, trace, slot, sign, stream, row_first, row_last, count, work):
+    """Any rule, pre neuron constant during the nudges: dW_ij = sign * x_i * (what post neuron j moved by).
+
+    The `count` post neurons that moved are listed in `work` (see `list_moved`).
+    """
+    source = plan.source[plan.plastic[learner]]
+    pre = plan.start[source]
     to = make_target(plan, synapses, learner, stream)
     steps, moved, value = work.step, work.moved, work.value
     limit, shadow = np.int32(to.limit), to.shadow
-    count = list_moved(plan, trace, slot, plan.target[projection], plan.rule[learner], work)
-    if count == 0:
-        return
-    for i in range(row_first, row_last):
-        x = np.int32(sign * trace.s_first[slot, pre + i])
-        if x == 0:
+    for a in range(trace.n_active[slot, source] if count > 0 else 0):
+        i = np.int64(trace.active[slot, pre + a])
+        if i < row_first or i >= row_last:
             continue
+        x = np.int32(sign * trace.s_first[slot, pre + i])
         first = i * to.stride
         weights = synapses.weights[to.block + first : to.block + first + to.n_post]
         full = synapses.full[to.full_start + first : to.full_start + first + to.n_post]
@@ -198,7 +209,7 @@ def sum_events(plan, trace, slot, source, target, row_first, row_last, work):
     pre, post = plan.start[source], plan.start[target]
     n_pre, n_post = plan.size[source], plan.size[target]
     stride, n_moved, n_sent = n_pre + DELTA_GAP, 0, 0
-    delta, x, y = work.delta, work.x, work.y
+    delta, x, y = work.delta, work.x, work.y_trace
     copy(trace.s_first[slot, pre : pre + n_pre], x)
     copy(trace.s_first[slot, post : post + n_post], y)
     work.seen[:n_pre] = False
@@ -265,7 +276,9 @@ def commit_events(plan, learner, synapses, trace, slot, sign, stream, row_first,
             change = np.int32(sign * delta[j * stride + i])
             if change != 0:
                 delta[j * stride + i] = 0
-                move_and_mirror(plan, synapses, to, i, j, rounded_step(to, i * to.n_post + j, change))
+                step = rounded_step(to, i * to.n_post + j, change)
+                if step != 0:
+                    move_and_mirror(plan, synapses, to, i, j, step)
 
 
 @inlined
@@ -280,21 +293,28 @@ def commit_end_points(plan, learner, synapses, trace, slot, sign, stream, row_fi
             x_first, x_second = trace.s_first[slot, pre + i], trace.s_second[slot, pre + i]
             change = np.int32(sign * (x_first * y_first - x_second * y_second))
             if change != 0:
-                move_and_mirror(plan, synapses, to, i, j, rounded_step(to, i * to.n_post + j, change))
+                step = rounded_step(to, i * to.n_post + j, change)
+                if step != 0:
+                    move_and_mirror(plan, synapses, to, i, j, step)
 
 
 @inlined
 def commit(plan, synapses, trace, slot, sign, key, part, parts, work):
     """Apply every rule for one image to the `part`-th of `parts` equal ranges of each projection's rows."""
-    for learner in range(plan.plastic.shape[0]):
-        projection = plan.plastic[learner]
-        source = plan.source[projection]
-        n_pre = plan.size[source]
-        first, last = n_pre * part // parts, n_pre * (part + 1) // parts
+    listed, count = np.int64(-1), 0
+    for k in range(plan.plastic.shape[0]):
+        learner = plan.commit_order[k]
+        projection, rule = plan.plastic[learner], plan.rule[learner]
+        source, target = plan.source[projection], plan.target[projection]
+        first, last = plan.size[source] * part // parts, plan.size[source] * (part + 1) // parts
         stream = stream_key(key, projection)
         if plan.static[source]:
-            commit_static(plan, learner, synapses, trace, slot, sign, stream, first, last, work)
-        elif plan.rule[learner] == EVENT:
+            if listed != target * N_RULES + rule:  # projections that share target and rule share the list
+                listed, count = target * N_RULES + rule, list_moved(plan, trace, slot, target, rule, work)
+            commit_static(plan, learner, synapses, trace, slot, sign, stream, first, last, count, work)
+            continue
+        listed = -1
+        if rule == EVENT:
             commit_events(plan, learner, synapses, trace, slot, sign, stream, first, last, work)
         else:
             commit_end_points(plan, learner, synapses, trace, slot, sign, stream, first, last, work)
@@ -319,7 +339,7 @@ def _one_thread(scratch, work, part):
         scratch.payload[part], scratch.n_events[part],
     )  # fmt: skip
     return mine, Workspace(
-        work.x[part], work.y[part], work.moved[part], work.value[part], work.sent[part], work.seen[part], work.listed[part],
+        work.x[part], work.y[part], work.y_trace[part], work.moved[part], work.value[part], work.sent[part], work.seen[part], work.listed[part],
         work.step[part], work.delta
     )  # fmt: skip
 
