@@ -16,7 +16,7 @@ from numba import prange
 
 from neuro import fixed_point
 from sim.backends.jit import inlined, jit, parallel_jit
-from sim.backends.kernels import Scratch, copy, gather, simulate
+from sim.backends.kernels import Scratch, copy, gather, shifted, simulate
 from sim.backends.plan import LANES, Plan
 
 END_POINT, EVENT, STATE_DIFFERENCE = 0, 1, 2
@@ -110,7 +110,7 @@ def rounded_step(to, index, change):
     `fixed_point.stochastic_shift` in 32 bits; `events.check_rates` makes sure that nothing overflows.
     """
     bits = np.int32(synapse_bits(to.stream, index) & to.mask)
-    return np.int32(np.int32(np.int32(change * to.gain) + bits) >> to.down)
+    return shifted(np.int32(np.int32(change * to.gain) + bits), to.down)
 
 
 @inlined
@@ -335,7 +335,7 @@ def learn_online(plan, synapses, payloads, targets, signs, keys, scratch, out, t
 def _one_thread(scratch, work, part):
     """Return the `part`-th row of stacked scratch spaces and workspaces; `delta` stays shared."""
     mine = Scratch(
-        scratch.a[part], scratch.u[part], scratch.s[part], scratch.total[part], scratch.neuron[part],
+        scratch.a[part], scratch.u[part], scratch.s[part], scratch.total[part], scratch.narrow[part], scratch.neuron[part],
         scratch.payload[part], scratch.n_events[part],
     )  # fmt: skip
     return mine, Workspace(

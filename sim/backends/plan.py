@@ -39,7 +39,7 @@ class Plan(NamedTuple):
     target: Int64  # [R]
     block: Int64  # [R + 1] first weight of each projection
     stride: Int64  # [R] weights per row, padding included
-    weight_shift: Int32  # [R] payload << weight_shift before the weight
+    weight_scale: Int32  # [R] the power of two that multiplies payload * weight
     outgoing: Int64  # [R] projections ordered by source population
     outgoing_start: Int64  # [P + 1] range of `outgoing` per population
     input: int  # population indices
@@ -90,7 +90,7 @@ def make_plan(spec: NetworkSpec) -> Plan:
         target=target,
         block=_offsets(blocks),
         stride=np.array([padded[t] for t in target], dtype=np.int64),
-        weight_shift=_int32(spec.shift_of(p) for p in spec.projections),
+        weight_scale=_int32(1 << spec.shift_of(p) for p in spec.projections),
         outgoing=np.argsort(source, kind="stable").astype(np.int64),
         outgoing_start=_offsets([int(np.count_nonzero(source == i)) for i in range(len(sizes))]),
         input=index[spec.input],
