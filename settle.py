@@ -103,8 +103,12 @@ def train_ep_command(
 def evaluate_command(
     run: Run,
     backend: Annotated[str, typer.Option(help="events, lava or reference.")] = "events",
-    images: Annotated[Optional[int], typer.Option(help="Test images, from the first; default all, 100 on lava.")] = None,
-    check: Annotated[Optional[str], typer.Option(help="Compare every spike, state and prediction with a backend.")] = None,
+    images: Annotated[
+        Optional[int], typer.Option(help="Test images, from the first; default all, 100 on lava.")
+    ] = None,
+    check: Annotated[
+        Optional[str], typer.Option(help="Compare every spike, state and prediction with a backend.")
+    ] = None,
     data: Annotated[Optional[str], typer.Option(help="Other data than the run was trained on.")] = None,
     threads: Threads = None,
     stall_s: StallS = 120.0,
@@ -139,7 +143,9 @@ SLOW_BACKENDS = {"lava": 100, "reference": 1000}  # images they evaluate by defa
 @app.command("report")
 def report_command(
     runs: Annotated[list[Path], typer.Argument(help="Folders of finished runs.", metavar="RUN...")],
-    out: Annotated[Optional[Path], typer.Option(help="File to write; default RUN/report.html of the first run.")] = None,
+    out: Annotated[
+        Optional[Path], typer.Option(help="File to write; default RUN/report.html of the first run.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Write one self-contained HTML page about one or more runs."""
@@ -152,7 +158,9 @@ def report_command(
 
 @app.command("demo")
 def demo_command(
-    out: Annotated[Path, typer.Option(help="Folder of the run; an earlier demo in it is replaced.")] = Path("runs/demo"),
+    out: Annotated[Path, typer.Option(help="Folder of the run; an earlier demo in it is replaced.")] = Path(
+        "runs/demo"
+    ),
     images: Annotated[int, typer.Option(help="Test images to compare on Lava.")] = 100,
     seed: Seed = 0,
     threads: Threads = None,

@@ -86,16 +86,25 @@ def train_autograd(data: Dataset, order: list[np.ndarray], seed: int) -> tuple[f
     """(b) Rates, autograd of the energy."""
     x, goal, x_test = _torch_data(data)
     network = AutogradEnergyNetwork(SIZES, seed)
-    groups = [{"params": layer.parameters(), "lr": rate} for layer, rate in zip(network.layers, (0.4, 0.1), strict=True)]
+    groups = [
+        {"params": layer.parameters(), "lr": rate} for layer, rate in zip(network.layers, (0.4, 0.1), strict=True)
+    ]
     optimizer = torch.optim.SGD(groups)
-    return _time_batches(order, lambda i: network.train_batch(x[i], goal[i], optimizer, NUDGE), lambda: network.predict(x_test), data)
+    return _time_batches(
+        order, lambda i: network.train_batch(x[i], goal[i], optimizer, NUDGE), lambda: network.predict(x_test), data
+    )
 
 
 def train_fast(data: Dataset, order: list[np.ndarray], seed: int) -> tuple[float, Accuracy]:  # type: ignore[type-arg]
     """(c) Rates, derived by hand."""
     x, goal, x_test = _torch_data(data)
     network = FastRateNetwork(SIZES, seed)
-    return _time_batches(order, lambda i: network.train_batch(x[i], goal[i], (0.4, 0.1), NUDGE), lambda: network.predict(x_test, 20), data)
+    return _time_batches(
+        order,
+        lambda i: network.train_batch(x[i], goal[i], (0.4, 0.1), NUDGE),
+        lambda: network.predict(x_test, 20),
+        data,
+    )
 
 
 def _time_batches(
@@ -140,7 +149,18 @@ def main() -> None:
     ratios = {"a/b": speed["a"] / speed["b"], "a/c": speed["a"] / speed["c"]}
     print(f"784-512-10, {data.name}, {count} images x {options.epochs} epochs, one thread: "
           + ", ".join(f"{key} = {value:.1f}" for key, value in ratios.items()))  # fmt: skip
-    save(options.out, {"data": data.name, "n_images": count, "epochs": options.epochs, "seed": options.seed, "kind": "measured", "rows": rows, "ratios": ratios})
+    save(
+        options.out,
+        {
+            "data": data.name,
+            "n_images": count,
+            "epochs": options.epochs,
+            "seed": options.seed,
+            "kind": "measured",
+            "rows": rows,
+            "ratios": ratios,
+        },
+    )
 
 
 if __name__ == "__main__":

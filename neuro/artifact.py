@@ -74,6 +74,8 @@ def load_artifact(folder: Path) -> Artifact:
     for name in (SPEC, WEIGHTS):
         content[name] = read_bytes(folder / name)
         if not isinstance(files, dict) or sha256(content[name]) != files.get(name):
-            raise UserError(f"run {folder}: {name} differs from its hash in {MANIFEST} (truncated or edited); restore it")
+            raise UserError(
+                f"run {folder}: {name} differs from its hash in {MANIFEST} (truncated or edited); restore it"
+            )
     spec = spec_from_json(parse_json(content[SPEC], folder / SPEC), parse_arrays(content[WEIGHTS], folder / WEIGHTS))
     return Artifact(spec, manifest)

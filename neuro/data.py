@@ -165,7 +165,7 @@ def checked_dataset(name: str, x_train: Images, y_train: Images, x_test: Images,
             f"data {name}: y_test holds label {int(labels['y_test'].max())}, y_train only 0..{n_classes - 1}; "
             "use the same classes in both"
         )
-    return Dataset(name, **images, **labels)
+    return Dataset(name, images["x_train"], labels["y_train"], images["x_test"], labels["y_test"])
 
 
 def _checked_images(name: str, key: str, images: Images) -> Images:

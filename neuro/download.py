@@ -36,7 +36,9 @@ def download_named(name: str, folder: Path) -> Path:
         try:
             arrays = FETCH[name](Path(scratch))
         except ImportError as error:
-            raise UserError(f"data set {name}: downloading needs torchvision; install it, or {_by_hand(name)}") from error
+            raise UserError(
+                f"data set {name}: downloading needs torchvision; install it, or {_by_hand(name)}"
+            ) from error
         except (OSError, RuntimeError) as error:
             raise UserError(f"data set {name}: download failed ({_first_line(error)}); {_by_hand(name)}") from error
     expected = CONTENT_SHA256.get(name)

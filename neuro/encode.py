@@ -61,4 +61,5 @@ def mean_offset(images: npt.NDArray[np.generic], activation_bits: int) -> npt.ND
     mean = images.reshape(len(images), -1).mean(axis=0, dtype=np.float64)
     if images.dtype == np.uint8:
         mean = mean / 255.0
-    return np.floor(mean * (1 << activation_bits) + 0.5).astype(np.int16)
+    offset: npt.NDArray[np.int16] = np.floor(mean * (1 << activation_bits) + 0.5).astype(np.int16)
+    return offset

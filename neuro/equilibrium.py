@@ -36,8 +36,8 @@ class EquilibriumDesign:
     state_bits, activation_bits: the real value 1 is 2**bits in u / in payloads.
     free_steps, nudged_steps:    steps of the free phase and of each nudged phase.
     nudge_multiplier, nudge_shift, step_multiplier, step_shift: nudge strength and step size, m / 2**shift.
-                        A step of 7/8 settles faster than 3/4 (96 against 78 % of MNIST images silent after 10 steps) and,
-                        unlike 1, damps the two-step oscillation of couplings up to (2 - 7/8) / (7/8) = 1.29.
+                        A step of 7/8 settles faster than 3/4 (96 against 78 % of MNIST images silent after 10 steps)
+                        and, unlike 1, damps the two-step oscillation of couplings up to (2 - 7/8) / (7/8) = 1.29.
     output_box:         real box of the output state; hidden states live in [0, 1]. An upper end above 1 lets an output
                         that overshoots its target be corrected: on digits .986 against .983 (validation, 60 splits).
     hidden_gain, output_gain, output_bias: initial weights are Glorot-uniform with these gains; bias of the output.
@@ -75,8 +75,11 @@ class EquilibriumDesign:
 def design_for(
     input_shape: tuple[int, ...], n_classes: int, hidden: tuple[int, ...], **choices: object
 ) -> EquilibriumDesign:
-    """Return the default design for this depth. One hidden layer: see `EquilibriumDesign`. Deeper: the error has to travel
-    through more layers, which takes a wide, nearly linear output, a weaker nudge, finer spikes and longer phases."""
+    """Return the default design for this depth.
+
+    One hidden layer: see `EquilibriumDesign`. Deeper: the error has to travel through more layers, which takes a wide,
+    nearly linear output, a weaker nudge, finer spikes and longer phases.
+    """
     deep: dict[str, object] = {}
     if len(hidden) > 1:
         deep = {

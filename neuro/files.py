@@ -50,7 +50,7 @@ def json_bytes(content: Any) -> bytes:
 def array_bytes(arrays: Mapping[str, npt.NDArray[np.generic]]) -> bytes:
     """Return an uncompressed .npz archive of `arrays`; equal arrays give equal bytes."""
     buffer = io.BytesIO()
-    np.savez(buffer, **arrays)  # type: ignore[arg-type]
+    np.savez(buffer, **arrays)
     return buffer.getvalue()
 
 

@@ -9,13 +9,15 @@ Number formats: an integer `q` with exponent `e` stands for the real number `q *
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 INT32_MAX = 2**31 - 1
 WEIGHT_BITS = 8
 
-IntArray = npt.NDArray[np.integer]
+IntArray = npt.NDArray[np.integer[Any]]
 UIntArray = npt.NDArray[np.uint32]
 
 
@@ -24,12 +26,12 @@ def weight_limit(bits: int) -> int:
     return (1 << (bits - 1)) - 1
 
 
-def saturate(x, lower, upper):  # type: ignore[no-untyped-def]  # compiled by numba: scalars or arrays
+def saturate(x: Any, lower: Any, upper: Any) -> Any:
     """Clip integers to `lower..upper` (numpy or scalar), as a saturating register does."""
     return np.minimum(np.maximum(x, lower), upper)
 
 
-def round_shift(x, shift):  # type: ignore[no-untyped-def]
+def round_shift(x: Any, shift: Any) -> Any:
     """Divide by 2**shift, rounding to nearest (ties up): floor(x / 2**shift + 1/2).
 
     `>>` alone rounds towards minus infinity; in a sigma-delta sender that bias destroys the gradient.
@@ -37,7 +39,7 @@ def round_shift(x, shift):  # type: ignore[no-untyped-def]
     return (x + ((1 << shift) >> 1)) >> shift
 
 
-def stochastic_shift(x, shift, random_bits):  # type: ignore[no-untyped-def]
+def stochastic_shift(x: Any, shift: Any, random_bits: Any) -> Any:
     """Divide by 2**shift with stochastic rounding: floor(x / 2**shift + U), U uniform on [0, 1).
 
     `random_bits` is an unsigned 32-bit integer; its low `shift` bits are U in units of 2**-shift.
@@ -46,7 +48,7 @@ def stochastic_shift(x, shift, random_bits):  # type: ignore[no-untyped-def]
     return (x + (random_bits & ((1 << shift) - 1))) >> shift
 
 
-def mix32(x):  # type: ignore[no-untyped-def]
+def mix32(x: Any) -> Any:
     """Scramble 32-bit integers into uniform ones (a bijection on 0..2**32-1). Arrays of uint32 in numpy.
 
     Source: the two-round multiply-xorshift finaliser "lowbias32" (C. Wellons, hash-prospector, public domain).
@@ -78,12 +80,12 @@ def image_keys(seed: int, first: int, count: int) -> UIntArray:
     return keys
 
 
-def stream_key(key, stream):  # type: ignore[no-untyped-def]
+def stream_key(key: Any, stream: Any) -> Any:
     """Return an independent key for one stream (a projection, the nudge sign) of an image key."""
     return mix32(np.uint32(key + np.uint32((stream * 0x9E3779B9) & 0xFFFFFFFF)))
 
 
-def synapse_bits(stream, index):  # type: ignore[no-untyped-def]
+def synapse_bits(stream: Any, index: Any) -> Any:
     """Return the 32 random bits of synapse `index` under the key `stream` (see `stream_key`)."""
     return mix32(np.uint32(stream + np.uint32(index)))
 
@@ -91,7 +93,7 @@ def synapse_bits(stream, index):  # type: ignore[no-untyped-def]
 NUDGE_STREAM = 0xFFFF  # the stream of an image key that draws the sign of its first nudge
 
 
-def nudge_sign(key):  # type: ignore[no-untyped-def]
+def nudge_sign(key: Any) -> Any:
     """Return +1 or -1 as a number or array of int32: which nudge of this image comes first."""
     return np.int32(1) - np.int32(2) * np.int32(stream_key(key, NUDGE_STREAM) & np.uint32(1))
 
@@ -104,4 +106,5 @@ def quantize(values: npt.ArrayLike, exponent: int, lower: int, upper: int) -> np
     scaled = np.asarray(values, dtype=np.float64) * 2.0**exponent
     if not np.all(np.isfinite(scaled)):
         raise ValueError("quantize: values hold NaN or infinity; remove them before making integers")
-    return np.clip(np.floor(scaled + 0.5), lower, upper).astype(np.int64)
+    integers: npt.NDArray[np.int64] = np.clip(np.floor(scaled + 0.5), lower, upper).astype(np.int64)
+    return integers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def _decode(buffer: bytes, offsets: npt.NDArray[np.int64], path: Path) -> Array:
     from PIL import Image
 
     pictures = []
-    for start, end in zip(offsets[:-1], offsets[1:], strict=True):
+    for start, end in itertools.pairwise(offsets):
         try:
             pictures.append(np.asarray(Image.open(io.BytesIO(buffer[start:end]), formats=["JPEG"])))
         except (OSError, SyntaxError) as error:

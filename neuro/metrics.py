@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -41,13 +42,13 @@ class Accuracy:
         return f"{self.value:.4f} [{low:.4f}, {high:.4f}] (n = {self.n})"
 
 
-def accuracy(predictions: npt.NDArray[np.integer], labels: npt.NDArray[np.integer]) -> Accuracy:
+def accuracy(predictions: npt.NDArray[np.integer[Any]], labels: npt.NDArray[np.integer[Any]]) -> Accuracy:
     """Return the accuracy of `predictions` against `labels`, both of shape [B]."""
     return Accuracy(int(np.count_nonzero(predictions == labels)), len(labels))
 
 
 def confusion_matrix(
-    predictions: npt.NDArray[np.integer], labels: npt.NDArray[np.integer], n_classes: int
+    predictions: npt.NDArray[np.integer[Any]], labels: npt.NDArray[np.integer[Any]], n_classes: int
 ) -> npt.NDArray[np.int64]:
     """Return counts of shape [K, K]: row = true class, column = predicted class."""
     index = labels.astype(np.int64) * n_classes + predictions

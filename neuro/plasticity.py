@@ -130,9 +130,7 @@ def rate_near(value: float) -> Rate:
     return Rate(min(max(mantissa, 1), MAX_MANTISSA), exponent)
 
 
-def rate_for(
-    learning_rate: float, nudge: float, exponent: int, pre_bits: int, post_bits: int
-) -> Rate:
+def rate_for(learning_rate: float, nudge: float, exponent: int, pre_bits: int, post_bits: int) -> Rate:
     """Convert a learning rate of the real-valued rule dW = learning_rate/(2 nudge) * (...) to integers.
 
     Args:    learning_rate, dimensionless; nudge strength (> 0); exponent of the projection's weights;

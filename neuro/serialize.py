@@ -70,7 +70,9 @@ def spec_from_json(content: Mapping[str, Any], arrays: Arrays) -> NetworkSpec:
             family=content["family"],
         )
     except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"spec: not a network specification of this version ({type(error).__name__}: {error})") from error
+        raise UserError(
+            f"spec: not a network specification of this version ({type(error).__name__}: {error})"
+        ) from error
 
 
 def _neuron_to_json(neuron: NeuronModel) -> dict[str, Any]:
@@ -104,5 +106,6 @@ def _projection_to_json(projection: Projection) -> dict[str, Any]:
 def _projection_from_json(content: Mapping[str, Any], arrays: Arrays) -> Projection:
     fields = dict(content)
     rule = fields.pop("rule")
-    weights = None if fields["transpose_of"] is not None else np.asarray(arrays[WEIGHTS_PREFIX + fields["name"]])
+    is_transpose = fields["transpose_of"] is not None
+    weights: Any = None if is_transpose else np.asarray(arrays[WEIGHTS_PREFIX + fields["name"]])
     return Projection(**fields, weights=weights, rule=None if rule is None else learning_rule(**rule))

@@ -29,15 +29,19 @@ def run_demo(folder: Path, n_images: int, seed: int, threads: int | None, consol
     """Train on digits, check on Lava where it is installed, write the report; returns what `--json` prints."""
     _clear(folder)
     dataset = load_dataset("digits", seed)
-    console.print(f"[bold]1. Train[/] {dataset.x_train[0].size}-{HIDDEN[0]}-{dataset.n_classes} on {len(dataset.y_train)}"
-                  " handwritten digits: equilibrium propagation, a synapse changes only when its neurons spike")  # fmt: skip
+    sizes = f"{dataset.x_train[0].size}-{HIDDEN[0]}-{dataset.n_classes}"
+    console.print(
+        f"[bold]1. Train[/] {sizes} on {len(dataset.y_train)} handwritten digits: equilibrium propagation, "
+        "a synapse changes only when its neurons spike"
+    )
     with TrainScreen() as screen:
         result = train_ep(dataset, TrainConfig(seed=seed, hidden=HIDDEN, threads=threads), folder, screen)
     console.print(result_table(result))
     content: dict[str, Any] = {**result.to_json(), "lava": None}
     artifact = load_artifact(folder)
     if importlib.util.find_spec("lava") is None:
-        console.print(f"[bold]2. Lava[/] is not installed (it needs Python 3.10, this is {sys.version.split()[0]}); skipped")
+        version = sys.version.split()[0]
+        console.print(f"[bold]2. Lava[/] is not installed (it needs Python 3.10, this is {version}); skipped")
     else:
         console.print(f"[bold]2. Run[/] the same network as a Lava process graph on {n_images} test images")
         with ImageProgress("lava", n_images) as progress:

@@ -13,7 +13,7 @@ from neuro.data import Dataset, load_dataset
 from neuro.errors import UserError
 from neuro.files import parse_json, read_bytes, write_atomically
 from neuro.metrics import Accuracy, accuracy
-from sim.backends.base import Backend, Differences, Record, compare, get_backend, one_hot_targets
+from sim.backends.base import Backend, Differences, Record, compare, one_hot_targets
 
 RESULTS = "results.jsonl"
 
@@ -71,7 +71,9 @@ def evaluate(
     """
     spec = artifact.spec
     if spec.population(spec.input).size != dataset.x_test[0].size:
-        raise UserError(f"data set {dataset.name}: images have {dataset.x_test[0].size} values, the network {spec.n_inputs}")
+        raise UserError(
+            f"data set {dataset.name}: images have {dataset.x_test[0].size} values, the network {spec.n_inputs}"
+        )
     available = len(dataset.y_test)
     if n_images is not None and not 1 <= n_images <= available:
         raise UserError(f"images {n_images} outside 1..{available}, the size of the test set of {dataset.name}")

@@ -11,7 +11,7 @@ from neuro.encode import PixelEncoder, mean_offset
 from neuro.equilibrium import build_equilibrium, design_for
 from neuro.errors import UserError
 from neuro.spec import NetworkSpec
-from sim.backends.base import get_backend
+from sim.backends.base import get_backend, one_hot_targets
 from sim.trainer import Choices, Trainer, TrainingSet
 
 IMAGES_TO_SEE = 720_000  # presentations of a default training: 12 epochs of 60,000 images
@@ -90,6 +90,16 @@ def build_network(dataset: Dataset, config: TrainConfig, choices: Choices, split
         encoder=encoder,
     )
     return build_equilibrium(design, config.seed)
+
+
+def compile_kernels(dataset: Dataset, config: TrainConfig) -> None:
+    """Run every kernel of a training once, so that compiling (once per installation) is not timed as training."""
+    few = np.arange(2)
+    trainer = make_trainer(dataset, config, Choices(), Split(few, few), 1)
+    with trainer.session as session:
+        payloads, targets = trainer.data.payloads, one_hot_targets(session.spec, trainer.data.labels)
+        session.learn(payloads, targets, trainer.rates(0), seed=config.seed, first_image=0)
+        session.run(payloads)
 
 
 def make_trainer(dataset: Dataset, config: TrainConfig, choices: Choices, split: Split, epochs: int) -> Trainer:

@@ -20,7 +20,9 @@ class FastRateNetwork:
         self.w1 = _glorot(n_hidden, n_out, 0.5, generator)
         self.b0, self.b1 = torch.zeros(n_hidden), torch.full((n_out,), 0.25)
 
-    def _relax(self, drive: Tensor, hidden: Tensor, output: Tensor, steps: int, step: float, goal: Tensor, nudge: float) -> None:
+    def _relax(
+        self, drive: Tensor, hidden: Tensor, output: Tensor, steps: int, step: float, goal: Tensor, nudge: float
+    ) -> None:
         """Parallel update of both layers, in place."""
         w1_t = self.w1.T
         for _ in range(steps):

@@ -57,7 +57,9 @@ def learning_curve(history: Sequence[Mapping[str, Any]], best_epoch: int, test: 
     with plt.rc_context(STYLE):
         figure, axes = _axes(5.2, 3.0)
         epochs = [line["epoch"] for line in history]
-        axes.plot(epochs, [line["train_accuracy"] for line in history], color=GREY, label="training, before each update")
+        axes.plot(
+            epochs, [line["train_accuracy"] for line in history], color=GREY, label="training, before each update"
+        )
         validation = [line["val_accuracy"] for line in history]
         axes.plot(epochs, validation, color=BLUE, marker="o", markersize=3, label="validation")
         axes.axvline(best_epoch, color=BLUE, linewidth=0.8, linestyle=":")
@@ -126,7 +128,14 @@ def spikes_per_step(spec: NetworkSpec, activity: Activity) -> str:
         _shade_phases(axes, spec)
         bottom = np.zeros(spec.schedule.last_step + 1)
         for index, (name, values) in enumerate(activity.per_step.items()):
-            axes.bar(np.arange(len(values)), values, bottom=bottom, width=0.8, label=name, color=(BLUE, ORANGE, GREY)[index % 3])
+            axes.bar(
+                np.arange(len(values)),
+                values,
+                bottom=bottom,
+                width=0.8,
+                label=name,
+                color=(BLUE, ORANGE, GREY)[index % 3],
+            )
             bottom += values
         axes.set(xlabel="step", ylabel="mean spikes per image", xlim=(0.5, spec.schedule.last_step + 0.5))
         axes.legend(frameon=False)

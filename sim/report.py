@@ -90,7 +90,10 @@ def _facts(artifact: Artifact, dataset: Dataset) -> list[tuple[str, str]]:
     low, high = test.accuracy.interval
     results = artifact.manifest["results"]
     return [
-        (f"{test.accuracy.value:.4f}", f"test accuracy, measured; 95 % interval {low:.4f} to {high:.4f}, n = {test.n_images}"),
+        (
+            f"{test.accuracy.value:.4f}",
+            f"test accuracy, measured; 95 % interval {low:.4f} to {high:.4f}, n = {test.n_images}",
+        ),
         (f"{results['spikes_per_inference']:.1f}", "spikes per inference, measured, hidden and output, free phase"),
         (f"{100 * test.settled:.1f} %", "of test images silent in the last step of the free phase"),
         (f"{results['images_per_s']:,.0f}", "images per second while training, measured on the machine that trained"),
@@ -127,8 +130,8 @@ def _provenance(artifact: Artifact) -> list[tuple[str, str]]:
     manifest = artifact.manifest
     data = manifest["data"]
     rows = [
-        ("data", f"{data['name']}: {data['n_train']} training ({data['n_validation']} of them held out for validation), "
-                 f"{data['n_test']} test images"),
+        ("data", f"{data['name']}: {data['n_train']} training images, {data['n_validation']} of them held out for "
+                 f"validation, and {data['n_test']} test images"),
         ("data SHA-256", data["sha256"]),
         ("weights SHA-256", manifest["files"]["weights.npz"]),
         ("seed", str(manifest["seed"])),

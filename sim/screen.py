@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from neuro.metrics import Accuracy
@@ -14,14 +14,14 @@ from sim.train import TrainResult
 from sim.trainer import Trainer
 from sim.tune import Trial
 
-STAGES = {"fit": "training", "refit": "training on all images"}
+STAGES = {"fit": "training", "refit": "training on all"}
 
 
 def _bar() -> Progress:
     return Progress(
         TextColumn("{task.description}"),
-        BarColumn(bar_width=30),
-        MofNCompleteColumn(),
+        BarColumn(bar_width=12),
+        TaskProgressColumn(),
         TextColumn("{task.fields[note]}"),
         TimeElapsedColumn(),
         console=Console(stderr=True, highlight=False),
@@ -47,22 +47,37 @@ class TrainScreen:
     ) -> None:
         self._progress.stop()
 
+    def _close_task(self) -> None:
+        """Show the last bar as complete; drop it if nothing was counted."""
+        if self._task is not None:
+            shown = self._progress.tasks[-1]
+            if shown.completed == 0:
+                self._progress.remove_task(self._task)
+            else:
+                self._progress.update(self._task, total=shown.total or shown.completed)
+
     def _next_task(self, description: str, total: int | None) -> TaskID:
         self._task = self._progress.add_task(description, total=total, note="")
         return self._task
 
+    def on_compile(self) -> None:
+        """Say what the first seconds after an installation are spent on."""
+        self._next_task("compiling, once", None)
+
     def on_trial(self, trial: Trial) -> None:
         """Show a hyper-parameter trial."""
-        task = self._next_task("choosing rates", None) if self._task is None else self._task
+        if self._trials == 0:
+            self._close_task()
+            self._next_task("choosing rates", None)
+        task = self._task
+        assert task is not None  # made above
         self._trials += 1
         note = f"rate {trial.choices.learning_rate:g} share {trial.choices.output_share:g}: {trial.val_accuracy:.4f}"
         self._progress.update(task, completed=self._trials, note=note)
 
     def on_stage(self, stage: str, trainer: Trainer) -> None:
         """Start a bar for a training."""
-        if self._task is not None:
-            shown = self._progress.tasks[-1]
-            self._progress.update(self._task, total=shown.total or shown.completed)
+        self._close_task()
         self._next_task(STAGES[stage], trainer.n_epochs * trainer.n_images)
         self.on_chunk(trainer)
 
@@ -78,7 +93,7 @@ class TrainScreen:
         measured = f"train {epoch.train_accuracy:.4f}"
         if epoch.val_accuracy is not None:
             measured = f"validation {epoch.val_accuracy:.4f}"
-        note = f"epoch {epoch.epoch}/{trainer.n_epochs}  {measured}  {epoch.images_per_s:,.0f} images/s"
+        note = f"{epoch.epoch}/{trainer.n_epochs}  {measured}  {epoch.images_per_s:,.0f} images/s"
         if self._task is not None:
             self._progress.update(self._task, completed=trainer.progress.epoch * trainer.n_images, note=note)
 

@@ -24,7 +24,7 @@ from neuro.metrics import Accuracy, accuracy
 from neuro.spec import NetworkSpec
 from sim.backends.base import Record, get_backend
 from sim.checkpoint import Checkpoint, load_checkpoint, remove_checkpoint, resume_trainer, save_checkpoint
-from sim.experiment import TrainConfig, make_trainer, n_epochs, wants_refit
+from sim.experiment import TrainConfig, compile_kernels, make_trainer, n_epochs, wants_refit
 from sim.trainer import Choices, Epoch, Trainer
 from sim.tune import Trial, tune
 
@@ -34,6 +34,10 @@ CHECKPOINT_EVERY_S = 5.0
 
 class Watcher(Protocol):
     """Who shows a training to people. All methods may be called many times and must be quick."""
+
+    def on_compile(self) -> None:
+        """Kernels are being compiled: seconds after an installation or update, else no time."""
+        ...
 
     def on_trial(self, trial: Trial) -> None:
         """A hyper-parameter trial has ended."""
@@ -161,6 +165,8 @@ class _Run:
 
     def complete(self, checkpoint: Checkpoint | None) -> TrainResult:
         """Do what is left to do."""
+        self.watcher.on_compile()
+        compile_kernels(self.dataset, self.config)
         if checkpoint is None:
             choices = self._tune()
         else:

@@ -203,7 +203,8 @@ def projection_rates(spec: NetworkSpec, learning_rate: float, output_share: floa
     rates = {}
     for projection in spec.plastic:
         pre, post = (spec.population(name).neuron for name in (projection.source, projection.target))
-        assert projection.rule is not None and isinstance(post, SigmaDelta)  # plastic; check_spec
+        assert projection.rule is not None  # plastic
+        assert isinstance(post, SigmaDelta)  # check_spec
         post_bits = post.state_bits if projection.rule.uses_state_difference else post.activation_bits
         share = output_share if projection.target == spec.output else 1.0
         rates[projection.name] = rate_for(

@@ -112,7 +112,7 @@ class Differences:
 
 
 def compare(first: Record, second: Record) -> Differences:
-    """Count differing spikes (rows in one record only), states and predictions of two records with spikes and states."""
+    """Count what differs: spikes (rows that only one record has), states, predictions. Both must hold all of them."""
     if first.spikes is None or second.spikes is None or first.states is None or second.states is None:
         raise ValueError("compare: both records need spikes and states; ask for them in run()")
     rows = np.concatenate([first.spikes.rows(), second.spikes.rows()])

@@ -20,9 +20,10 @@ from neuro.plasticity import Rate
 from neuro.spec import NetworkSpec
 from sim.backends.base import Capabilities, IntArray, LearningOutcome, Record, SpikeTable, check_payloads
 from sim.backends.kernels import Outputs, Scratch, make_scratch, make_trace, simulate_range
-from sim.backends.learning_kernels import Synapses, Workspace, learn_in_batches, learn_online, make_delta, make_workspace
+from sim.backends.learning_kernels import learn_in_batches, learn_online
 from sim.backends.plan import flat_weights, flatten_full, full_weights, make_plan, unpad
 from sim.backends.reference import nudge_signs
+from sim.backends.update_kernels import Synapses, Workspace, make_delta, make_workspace
 
 SMALLEST_TASK, LARGEST_TASK = 16, 1024  # images that a thread takes at a time
 SPIKE_TABLE_START = 1 << 16
@@ -166,8 +167,8 @@ class EventsSession:
         if self.batch_size == 1:
             learn_online(self._plan, synapses, *images, self._scratches[0], out, trace, works[0])
         else:
-            scratch = Scratch(*(np.stack(rows) for rows in zip(*self._scratches)))
-            work = Workspace(*(np.stack(rows) for rows in list(zip(*works))[:-1]), delta)
+            scratch = Scratch(*(np.stack(rows) for rows in zip(*self._scratches, strict=True)))
+            work = Workspace(*(np.stack(rows) for rows in list(zip(*works, strict=True))[:-1]), delta)
             learn_in_batches(self._plan, synapses, *images, self.batch_size, self.threads, scratch, out, trace, work)
 
     def weights(self) -> dict[str, npt.NDArray[np.int8]]:
@@ -211,7 +212,8 @@ def check_rates(spec: NetworkSpec, rates: Mapping[str, Rate]) -> None:
     for projection in spec.plastic:
         rule, rate = projection.rule, rates[projection.name]
         pre, post = (spec.population(name).neuron for name in (projection.source, projection.target))
-        assert rule is not None and isinstance(post, SigmaDelta)  # plastic; check_spec
+        assert rule is not None  # plastic
+        assert isinstance(post, SigmaDelta)  # check_spec
         reach = post.upper - post.lower if rule.uses_state_difference else 2 * post.payload_limit
         gain = rate.mantissa << max(rule.shadow_bits - rate.exponent, 0)
         if pre.payload_limit * reach * gain + (1 << rate.exponent) > INT32_MAX:

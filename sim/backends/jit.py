@@ -7,6 +7,7 @@ update it would run stale code. The cache therefore lives in a folder named afte
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,12 @@ from numba import config, njit
 
 from neuro import fixed_point
 
+# Threads that wait for the slowest of a batch must sleep: spinning, they take the cores that it needs, and on a busy
+# machine training in batches becomes a hundred times slower. Read by OpenMP when the first parallel kernel starts.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 HERE = Path(__file__).parent
-KERNEL_FILES = ("jit.py", "plan.py", "kernels.py", "learning_kernels.py")
+KERNEL_FILES = ("jit.py", "plan.py", "primitives.py", "kernels.py", "update_kernels.py", "learning_kernels.py")
 
 
 def _cache_folder() -> Path:

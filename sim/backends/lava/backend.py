@@ -114,7 +114,9 @@ class LavaSession:
         self, payloads: IntArray, targets: IntArray, rates: Mapping[str, Rate], *, seed: int, first_image: int
     ) -> LearningOutcome:
         """Refused: sigma-delta units do not learn inside Lava."""
-        raise UserError("backend lava: sigma-delta networks learn on the events backend; train there, then evaluate here")
+        raise UserError(
+            "backend lava: sigma-delta networks learn on the events backend; train there, then evaluate here"
+        )
 
     def weights(self) -> dict[str, npt.NDArray[np.int8]]:
         """See `sim.backends.base.Session.weights`."""

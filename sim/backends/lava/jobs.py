@@ -19,9 +19,7 @@ SPEC, ARRAYS = "spec.json", "arrays.npz"
 IntArray = npt.NDArray[np.integer]
 
 
-def save_job(
-    folder: Path, spec: NetworkSpec, payloads: IntArray, targets: IntArray | None, signs: IntArray
-) -> None:
+def save_job(folder: Path, spec: NetworkSpec, payloads: IntArray, targets: IntArray | None, signs: IntArray) -> None:
     """Write a job for the worker."""
     arrays = {**spec_arrays(spec), "job.payloads": payloads, "job.signs": signs}
     if targets is not None:

@@ -1,0 +1,43 @@
+# make demo    train, run on Lava, write a report (installs into .venv first)
+# make test    the whole test suite
+# make lint    ruff and mypy
+
+PYTHON := $(shell command -v python3.10 2>/dev/null)
+UV := $(shell command -v uv 2>/dev/null)
+BIN := .venv/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test lint install clean
+
+demo: install
+	$(BIN)/settle demo
+
+test: install
+	$(BIN)/python -m pytest
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+install: .venv/installed
+
+.venv/installed: requirements.lock pyproject.toml
+ifneq ($(UV),)
+	$(UV) venv --quiet --clear --seed --python 3.10 .venv
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
+else ifneq ($(PYTHON),)
+	$(PYTHON) -m venv --clear .venv
+	@echo "installing about 6 GB into .venv, once; this takes some minutes"
+	$(BIN)/pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --no-deps --editable .
+else
+	@echo "Python 3.10 was not found, and Lava needs it. Install it (for example: pyenv install 3.10), or install uv, which" >&2
+	@echo "brings it along; then run make again. Without Lava any Python from 3.10 to 3.13 will do: pip install -e ." >&2
+	@exit 1
+endif
+	@touch $@
+
+clean:
+	rm -rf .venv build *.egg-info
