@@ -2,7 +2,8 @@
 # make test    the whole test suite
 # make lint    ruff and mypy
 
-PYTHON := $(shell command -v python3.10 2>/dev/null)
+IS_310 := import sys; sys.version_info[:2] == (3, 10) and print(sys.executable)
+PYTHON := $(shell for name in python3.10 python3 python; do $$name -c '$(IS_310)' 2>/dev/null; done | head -n 1)
 UV := $(shell command -v uv 2>/dev/null)
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -24,14 +25,15 @@ install: .venv/installed
 
 .venv/installed: requirements.lock pyproject.toml
 ifneq ($(UV),)
-	$(UV) venv --quiet --clear --seed --python 3.10 .venv
+	rm -rf .venv
+	$(UV) venv --quiet --seed --python 3.10 .venv
 	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
-	$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 else ifneq ($(PYTHON),)
 	$(PYTHON) -m venv --clear .venv
 	@echo "installing about 6 GB into .venv, once; this takes some minutes"
 	$(BIN)/pip install --quiet --require-hashes -r requirements.lock
-	$(BIN)/pip install --quiet --no-deps --editable .
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 else
 	@echo "Python 3.10 was not found, and Lava needs it. Install it (for example: pyenv install 3.10), or install uv, which" >&2
 	@echo "brings it along; then run make again. Without Lava any Python from 3.10 to 3.13 will do: pip install -e ." >&2

@@ -24,6 +24,7 @@ def check_spec(spec: NetworkSpec) -> None:
     _check_ends(spec)
     for projection in spec.projections:
         _check_projection(spec, projection)
+    _check_connected(spec)
     _check_range(spec)
 
 
@@ -101,6 +102,23 @@ def _check_transpose(spec: NetworkSpec, projection: Projection) -> None:
         )
     if projection.exponent != original.exponent:
         raise UserError(f"projection {projection.name}: exponent differs from that of {original.name}")
+
+
+def _check_connected(spec: NetworkSpec) -> None:
+    """Every population is joined to the input by projections, in whatever direction; backends run one graph."""
+    reached, waiting = {spec.input}, [spec.input]
+    while waiting:
+        name = waiting.pop()
+        neighbours = {p.target for p in spec.projections if p.source == name}
+        neighbours |= {p.source for p in spec.projections if p.target == name}
+        waiting += neighbours - reached
+        reached |= neighbours
+    for population in spec.populations:
+        if population.name not in reached:
+            raise UserError(
+                f"population {population.name}: no chain of projections joins it to the input {spec.input!r}; "
+                "add a projection, or drop the population"
+            )
 
 
 def _check_range(spec: NetworkSpec) -> None:

@@ -6,6 +6,7 @@ weights depend on the batch size, never on the number of threads.
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +24,7 @@ from sim.backends.kernels import Outputs, Scratch, make_scratch, make_trace, sim
 from sim.backends.learning_kernels import learn_in_batches, learn_online
 from sim.backends.plan import flat_weights, flatten_full, full_weights, make_plan, unpad
 from sim.backends.reference import nudge_signs
-from sim.backends.update_kernels import Synapses, Workspace, make_delta, make_workspace
+from sim.backends.update_kernels import Synapses, Workspace, make_workspace
 
 SMALLEST_TASK, LARGEST_TASK = 16, 1024  # images that a thread takes at a time
 SPIKE_TABLE_START = 1 << 16
@@ -162,13 +163,13 @@ class EventsSession:
     def _learn(self, synapses: Synapses, images: tuple[npt.NDArray[np.generic], ...], out: Outputs) -> None:
         second_nudge = self.spec.schedule.phases[-1].steps
         trace = make_trace(self.batch_size, self._n_neurons, len(self.spec.populations), second_nudge)
-        delta = make_delta(self._plan)
-        works = [make_workspace(self._n_neurons, delta) for _ in range(self.threads)]
         if self.batch_size == 1:
-            learn_online(self._plan, synapses, *images, self._scratches[0], out, trace, works[0])
+            work = make_workspace(self._plan, 1)
+            learn_online(self._plan, synapses, *images, self._scratches[0], out, trace, work)
         else:
             scratch = Scratch(*(np.stack(rows) for rows in zip(*self._scratches, strict=True)))
-            work = Workspace(*(np.stack(rows) for rows in list(zip(*works, strict=True))[:-1]), delta)
+            works = [make_workspace(self._plan, self.threads) for _ in range(self.threads)]
+            work = Workspace(*(np.stack(rows) for rows in zip(*works, strict=True)))
             learn_in_batches(self._plan, synapses, *images, self.batch_size, self.threads, scratch, out, trace, work)
 
     def weights(self) -> dict[str, npt.NDArray[np.int8]]:
@@ -182,7 +183,8 @@ class EventsSession:
 
     def full_weights(self) -> dict[str, npt.NDArray[np.int16]]:
         """See `sim.backends.base.Session.full_weights`."""
-        parts = np.split(self._full, self._plan.full_start[1:-1])
+        ranges = itertools.pairwise(self._plan.full_start)
+        parts = [self._full[start:end] for start, end in ranges]
         weights = self.weights()
         return {
             p.name: unpad(part, weights[p.name].shape)

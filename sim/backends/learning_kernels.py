@@ -22,14 +22,14 @@ def learn_online(plan, synapses, payloads, targets, signs, keys, scratch, out, t
 
 @jit
 def _one_thread(scratch, work, part):
-    """Return the `part`-th row of stacked scratch spaces and workspaces; `delta` stays shared."""
+    """Return the `part`-th row of stacked scratch spaces and workspaces."""
     mine = Scratch(
         scratch.a[part], scratch.u[part], scratch.s[part], scratch.total[part], scratch.narrow[part],
         scratch.neuron[part], scratch.payload[part], scratch.n_events[part],
     )  # fmt: skip
     return mine, Workspace(
         work.x[part], work.y[part], work.y_trace[part], work.moved[part], work.value[part], work.sent[part],
-        work.seen[part], work.listed[part], work.step[part], work.delta,
+        work.seen[part], work.listed[part], work.step[part], work.delta[part],
     )  # fmt: skip
 
 

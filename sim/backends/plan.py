@@ -136,12 +136,12 @@ def flat_weights(spec: NetworkSpec) -> npt.NDArray[np.int8]:
 def full_weights(spec: NetworkSpec) -> npt.NDArray[np.int16]:
     """Return the weights of plastic projections with their shadow bits, flat, rows padded with zeros."""
     parts = [_padded(spec.weights_of(p).astype(np.int16) << p.rule.shadow_bits) for p in spec.plastic if p.rule]
-    return np.concatenate(parts).astype(np.int16) if parts else np.zeros(0, dtype=np.int16)
+    return np.concatenate([np.zeros(0), *parts]).astype(np.int16)
 
 
 def flatten_full(full: Iterable[npt.NDArray[np.int16]]) -> npt.NDArray[np.int16]:
     """Return full-resolution weights of shape [N_source, N_target] each as one flat buffer, rows padded."""
-    return np.concatenate([_padded(weights) for weights in full]).astype(np.int16)
+    return np.concatenate([np.zeros(0), *(_padded(weights) for weights in full)]).astype(np.int16)
 
 
 def unpad(flat: npt.NDArray[np.generic], shape: tuple[int, int]) -> npt.NDArray[np.generic]:

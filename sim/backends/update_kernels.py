@@ -24,7 +24,7 @@ DELTA_GAP = 16  # keeps the rows of delta from falling onto the same cache sets
 
 
 class Workspace(NamedTuple):
-    """Space for the commit of one image, one per thread; only `delta` may be shared (rows are disjoint)."""
+    """Space for the commit of one image; every thread needs its own."""
 
     x: npt.NDArray[np.int32]  # [N] running trace of the pre population
     y: npt.NDArray[np.int32]  # [N] sums over the spikes of the post population, zero between images
@@ -35,7 +35,7 @@ class Workspace(NamedTuple):
     seen: npt.NDArray[np.bool_]  # [N] whether they are listed
     listed: npt.NDArray[np.int32]  # [N] synapses of a column that change
     step: npt.NDArray[np.int32]  # [N] rounded changes of one row or column
-    delta: npt.NDArray[np.int32]  # [largest block] sums of the event rule, zero between images
+    delta: npt.NDArray[np.int32]  # [largest share of a block] sums of the event rule, zero between projections
 
 
 class Synapses(NamedTuple):
@@ -47,13 +47,11 @@ class Synapses(NamedTuple):
     exponent: npt.NDArray[np.int64]  # [L]
 
 
-def make_delta(plan: Plan) -> npt.NDArray[np.int32]:
-    """Return zeroed space for the sums of the event rule in the largest projection."""
-    return np.zeros(int(((plan.size[plan.source] + DELTA_GAP) * plan.size[plan.target]).max()), dtype=np.int32)
-
-
-def make_workspace(n_neurons: int, delta: npt.NDArray[np.int32]) -> Workspace:
-    """Return zeroed space around a `delta` of `make_delta`."""
+def make_workspace(plan: Plan, threads: int) -> Workspace:
+    """Return zeroed space for one of `threads` threads that share the rows of every projection."""
+    n_neurons = int(plan.start[-1])
+    rows = -(-plan.size[plan.source] // threads) + DELTA_GAP
+    delta = np.zeros(int((rows * plan.size[plan.target]).max()), dtype=np.int32)
     x, y, y_trace, value, listed, step = (np.zeros(n_neurons, dtype=np.int32) for _ in range(6))
     moved, sent = np.zeros(n_neurons, dtype=np.uint32), np.zeros(n_neurons, dtype=np.uint32)
     return Workspace(x, y, y_trace, moved, value, sent, np.zeros(n_neurons, dtype=np.bool_), listed, step, delta)
@@ -202,13 +200,14 @@ def commit_static(plan, learner, synapses, trace, slot, sign, stream, row_first,
 def sum_events(plan, trace, slot, source, target, row_first, row_last, work):  # noqa: C901  # one pass over spikes
     """Add -(x1 y0 + x0 y1) over the spikes of the second nudge to work.delta, for pre neurons row_first..row_last-1.
 
-    x1 is read after, y1 before, this step's spikes are added. delta holds a row of DELTA_GAP more than n_pre
-    entries per post neuron. Lists who sent, each neuron once: post neurons in work.moved, pre neurons in work.sent.
-    Returns how many.
+    x1 is read after, y1 before, this step's spikes are added. delta holds, per post neuron, an entry for each of these
+    pre neurons and a gap of DELTA_GAP. Lists who sent, each neuron once: post neurons in work.moved, pre neurons in
+    work.sent. Returns how many.
     """
     pre, post = plan.start[source], plan.start[target]
     n_pre, n_post = plan.size[source], plan.size[target]
-    stride, n_moved, n_sent = n_pre + DELTA_GAP, 0, 0
+    size = row_last - row_first
+    stride, n_moved, n_sent = size + DELTA_GAP, 0, 0
     delta, x, y = work.delta, work.x, work.y_trace
     copy(trace.s_first[slot, pre : pre + n_pre], x)
     copy(trace.s_first[slot, post : post + n_post], y)
@@ -231,12 +230,12 @@ def sum_events(plan, trace, slot, source, target, row_first, row_last, work):  #
                     work.value[j] = 1
                     work.moved[n_moved] = j
                     n_moved += 1
-                column = delta[j * stride : j * stride + n_pre]
-                for r in range(row_first, row_last):
-                    column[r] -= np.int32(x[r] * payload)
+                column, mine = delta[j * stride : j * stride + size], x[row_first:row_last]
+                for r in range(size):
+                    column[r] -= np.int32(mine[r] * payload)
             if row_first <= i < row_last:
                 for c in range(n_post):
-                    delta[c * stride + i] -= payload * y[c]
+                    delta[c * stride + i - row_first] -= payload * y[c]
         for k in range(begin, end):
             j = trace.neuron[slot, k] - post
             if 0 <= j < n_post:
@@ -246,13 +245,13 @@ def sum_events(plan, trace, slot, source, target, row_first, row_last, work):  #
 
 @inlined
 def commit_column(plan, synapses, to, column, sign, row_first, row_last, delta, work):
-    """Apply and clear `delta`, of shape [N_pre], of one post neuron."""
+    """Apply and clear `delta`, of shape [row_last - row_first], of one post neuron."""
     size = row_last - row_first
     padded = (size + LANES - 1) // LANES * LANES
     steps = work.step[:padded]
     for i in range(size):  # becomes vector instructions
-        steps[i] = rounded_step(to, (row_first + i) * to.n_post + column, np.int32(sign * delta[row_first + i]))
-        delta[row_first + i] = 0
+        steps[i] = rounded_step(to, (row_first + i) * to.n_post + column, np.int32(sign * delta[i]))
+        delta[i] = 0
     steps[size:] = 0
     for k in range(gather(work.listed, steps)):
         move_and_mirror(plan, synapses, to, row_first + work.listed[k], column, steps[k])
@@ -265,17 +264,19 @@ def commit_events(plan, learner, synapses, trace, slot, sign, stream, row_first,
     to = make_target(plan, synapses, learner, stream)
     source, target = plan.source[projection], plan.target[projection]
     n_moved, n_sent = sum_events(plan, trace, slot, source, target, row_first, row_last, work)
-    delta, stride = work.delta, to.n_pre + DELTA_GAP
+    delta, size = work.delta, row_last - row_first
+    stride = size + DELTA_GAP
     for k in range(n_moved):
         column = np.int64(work.moved[k])
-        part = delta[column * stride : column * stride + to.n_pre]
+        part = delta[column * stride : column * stride + size]
         commit_column(plan, synapses, to, column, sign, row_first, row_last, part, work)
     for k in range(n_sent):
         i = np.int64(work.sent[k])
         for j in range(to.n_post):
-            change = np.int32(sign * delta[j * stride + i])
+            at = j * stride + i - row_first
+            change = np.int32(sign * delta[at])
             if change != 0:
-                delta[j * stride + i] = 0
+                delta[at] = 0
                 step = rounded_step(to, i * to.n_post + j, change)
                 if step != 0:
                     move_and_mirror(plan, synapses, to, i, j, step)

@@ -1,0 +1,102 @@
+"""Every backend against the executable definition, on networks nobody has tuned: equal, not close."""
+
+import importlib.util
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from neuro.equilibrium import build_equilibrium, design_for
+from neuro.errors import UserError
+from sim.backends.base import REGISTRY, get_backend
+from sim.contract import check_learning, check_run, random_images, random_rates, random_spec
+
+SEEDS = st.integers(0, 2**32 - 1)
+needs_lava = pytest.mark.skipif(importlib.util.find_spec("lava") is None, reason="Lava needs Python 3.10")
+
+
+@settings(max_examples=150, deadline=None)
+@given(SEEDS, st.integers(1, 3))
+def test_events_runs_any_network_as_the_reference_does(seed, threads):
+    spec = random_spec(seed)
+    payloads, targets = random_images(spec, seed, 5)
+    check_run(get_backend("events"), spec, payloads, targets, seed=seed, first_image=seed % 1000, threads=threads)
+    check_run(get_backend("events"), spec, payloads, None, threads=threads)
+
+
+@settings(max_examples=150, deadline=None)
+@given(SEEDS, st.integers(1, 3), st.sampled_from([1, 2, 5]))
+def test_events_learns_any_network_as_the_reference_does(seed, threads, batch_size):
+    spec = random_spec(seed)
+    payloads, targets = random_images(spec, seed, 9)
+    rates = random_rates(spec, seed)
+    check_learning(
+        get_backend("events"), spec, payloads, targets, rates, seed=seed, batch_size=batch_size, threads=threads
+    )
+
+
+@needs_lava
+@pytest.mark.lava
+@pytest.mark.timeout(240)
+@settings(max_examples=20, deadline=None)
+@given(SEEDS)
+def test_lava_runs_any_network_as_the_reference_does(seed):
+    spec = random_spec(seed)
+    payloads, targets = random_images(spec, seed, 3)
+    differences = check_run(get_backend("lava"), spec, payloads, targets, seed=seed, first_image=seed % 1000)
+    assert differences.n_images == 3
+
+
+@pytest.mark.parametrize("rule", ["event", "end-point", "y3"])
+@pytest.mark.parametrize("hidden", [(7,), (20, 6)])
+def test_equilibrium_networks_learn_as_the_reference_does(rule, hidden):
+    spec = build_equilibrium(design_for((5, 3), 4, hidden, rule=rule), 3)
+    generator = np.random.default_rng(0)
+    images = generator.random((12, 5, 3)).astype(np.float32)
+    payloads = spec.encoder.encode(images)
+    _, targets = random_images(spec, 1, 12)
+    check_learning(get_backend("events"), spec, payloads, targets, random_rates(spec, 2), seed=9)
+
+
+@pytest.mark.parametrize("name", ["events", "reference"])
+def test_weights_restored_from_full_weights_are_equal(name):
+    for seed in range(8):
+        spec = random_spec(seed)
+        payloads, targets = random_images(spec, seed, 6)
+        rates = random_rates(spec, seed)
+        with get_backend(name).open(spec) as first, get_backend(name).open(spec) as second:
+            first.learn(payloads[:3], targets[:3], rates, seed=seed, first_image=0)
+            second.restore(first.full_weights())
+            for session in (first, second):
+                session.learn(payloads[3:], targets[3:], rates, seed=seed, first_image=3)
+            for projection, weights in first.weights().items():
+                np.testing.assert_array_equal(second.weights()[projection], weights)
+
+
+def test_random_networks_cover_what_they_promise():
+    specs = [random_spec(seed) for seed in range(200)]
+    projections = [(spec, projection) for spec in specs for projection in spec.projections]
+    assert any(projection.source == projection.target for _, projection in projections)  # self-connection
+    assert any(projection.transpose_of for _, projection in projections)
+    assert {p.rule.name for _, p in projections if p.rule} == {"event", "end-point", "y3"}
+    assert {p.rule.shadow_bits for _, p in projections if p.rule} == set(range(9))
+    assert {p.weight_bits for _, p in projections} == set(range(2, 9))
+    assert len({spec.shift_of(projection) for spec, projection in projections}) > 8
+    assert any(not spec.plastic for spec in specs)
+
+
+@pytest.mark.parametrize("name", list(REGISTRY))
+def test_wrong_inputs_are_refused_in_one_line(name):
+    if name == "lava" and importlib.util.find_spec("lava") is None:
+        pytest.skip("Lava needs Python 3.10")
+    spec = random_spec(0)
+    payloads, targets = random_images(spec, 0, 2)
+    limit = spec.population(spec.input).neuron.payload_limit
+    with get_backend(name).open(spec) as session:
+        for wrong in (payloads[:, :0], payloads[0], np.full_like(payloads, limit + 1)):
+            with pytest.raises(UserError, match="payloads") as error:
+                session.run(wrong, targets)
+            assert "\n" not in str(error.value)
+        with pytest.raises(UserError, match="targets"):
+            session.run(payloads, targets[:1])
