@@ -1,11 +1,12 @@
 """Artifact: a trained network on disk. Folder with spec.json, weights.npz and manifest.json.
 
-manifest.json is written last and holds the SHA-256 of the other two, with seed, versions, configuration, data hash and
-results: enough to replay the run, and to notice a truncated or edited file.
+manifest.json is written last and holds the SHA-256 of the other two and of itself, with seed, versions, configuration,
+data hash and results: enough to replay the run, and to notice a truncated or edited file.
 """
 
 from __future__ import annotations
 
+import json
 import platform
 from dataclasses import dataclass
 from importlib import metadata
@@ -19,6 +20,7 @@ from neuro.spec import NetworkSpec
 
 FORMAT = 1
 SPEC, WEIGHTS, MANIFEST = "spec.json", "weights.npz", "manifest.json"
+SELF = "manifest_sha256"
 RECORDED_PACKAGES = ("settle", "numpy", "numba", "torch", "lava-nc")
 
 
@@ -26,7 +28,8 @@ RECORDED_PACKAGES = ("settle", "numpy", "numba", "torch", "lava-nc")
 class Artifact:
     """A spec with the manifest of how it came to be.
 
-    manifest keys: format, seed, config, versions, data (name, sha256, sizes), results, files (name -> sha256).
+    manifest keys: format, seed, config, versions, data (name, sha256, sizes), results, files (name -> sha256),
+    manifest_sha256.
     """
 
     spec: NetworkSpec
@@ -44,6 +47,12 @@ def installed_versions() -> dict[str, str]:
     return versions
 
 
+def manifest_hash(manifest: dict[str, Any]) -> str:
+    """Return the SHA-256 of a manifest, its own hash left out, whatever the layout of the file."""
+    content = {key: value for key, value in manifest.items() if key != SELF}
+    return sha256(json_bytes(json.loads(json_bytes(content)), sort_keys=True))
+
+
 def save_artifact(folder: Path, artifact: Artifact) -> None:
     """Write the artifact into `folder`, each file whole or not at all, the manifest last.
 
@@ -54,6 +63,7 @@ def save_artifact(folder: Path, artifact: Artifact) -> None:
         WEIGHTS: array_bytes(spec_arrays(artifact.spec)),
     }
     manifest = {**artifact.manifest, "format": FORMAT, "files": {name: sha256(data) for name, data in content.items()}}
+    manifest[SELF] = manifest_hash(manifest)
     for name, data in content.items():
         write_atomically(folder / name, data)
     write_atomically(folder / MANIFEST, json_bytes(manifest))
@@ -69,6 +79,8 @@ def load_artifact(folder: Path) -> Artifact:
     manifest = parse_json(read_bytes(folder / MANIFEST), folder / MANIFEST)
     if manifest.get("format") != FORMAT:
         raise UserError(f"run {folder}: format {manifest.get('format')}, this version reads {FORMAT}; train it again")
+    if manifest.get(SELF) != manifest_hash(manifest):
+        raise UserError(f"run {folder}: {MANIFEST} differs from its own hash (edited); restore it")
     files = manifest.get("files")
     content = {}
     for name in (SPEC, WEIGHTS):

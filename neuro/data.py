@@ -85,7 +85,7 @@ def load_dataset(name: str, seed: int = 0) -> Dataset:
 
 
 def split_validation(labels: Labels, seed: int, share: float = 0.1, limit: int = 10_000) -> Split:
-    """Return a random split of the training set: `share` of every class, at most `limit` images, for validation."""
+    """Return a random split of the training set: `share` of every class, about `limit` images at most, to validate on."""
     share = min(share, limit / len(labels))
     validation = stratified_sample(labels, share, np.random.default_rng([seed, 0x5E77]))
     return Split(np.setdiff1d(np.arange(len(labels)), validation), validation)
@@ -118,13 +118,14 @@ def cache_folder() -> Path:
 
 
 def _find_named(name: str) -> Path:
+    from neuro.download import check_downloaded, download_named
+
     folders = [Path(os.environ["SETTLE_DATA"])] if os.environ.get("SETTLE_DATA") else []
     for folder in [*folders, cache_folder()]:
         for stem in (name, f"{name}_jpeg"):
             if (folder / f"{stem}.npz").is_file():
+                check_downloaded(name, folder / f"{stem}.npz")
                 return folder / f"{stem}.npz"
-    from neuro.download import download_named
-
     return download_named(name, cache_folder())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import tarfile
 import tempfile
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from neuro.errors import UserError
-from neuro.files import array_bytes, write_atomically
+from neuro.files import array_bytes, read_bytes, sha256, write_atomically
 
 CIFAR10_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 CIFAR10_MD5 = "c32a1d4ab5d03f1284b67883e8d87530"  # published beside the archive
@@ -31,21 +32,33 @@ def download_named(name: str, folder: Path) -> Path:
     Raises: UserError if torchvision is missing, the network unreachable, or the content not the published one.
     """
     target = folder / f"{name}.npz"
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        try:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder) as scratch:
             arrays = FETCH[name](Path(scratch))
-        except ImportError as error:
-            raise UserError(
-                f"data set {name}: downloading needs torchvision; install it, or {_by_hand(name)}"
-            ) from error
-        except (OSError, RuntimeError) as error:
-            raise UserError(f"data set {name}: download failed ({_first_line(error)}); {_by_hand(name)}") from error
+    except ImportError as error:
+        raise UserError(f"data set {name}: downloading needs torchvision; install it, or {_by_hand(name)}") from error
+    except (OSError, RuntimeError, ValueError, tarfile.TarError, http.client.HTTPException) as error:
+        raise UserError(f"data set {name}: download failed ({_first_line(error)}); {_by_hand(name)}") from error
     expected = CONTENT_SHA256.get(name)
     if expected is not None and content_hash(arrays) != expected:
         raise UserError(f"data set {name}: the downloaded content differs from the published one; {_by_hand(name)}")
-    write_atomically(target, array_bytes(arrays))
+    content = array_bytes(arrays)
+    write_atomically(target, content)
+    write_atomically(hash_file(target), sha256(content).encode())
     return target
+
+
+def hash_file(path: Path) -> Path:
+    """Return the file beside a downloaded data set that holds its SHA-256."""
+    return path.with_name(path.name + ".sha256")
+
+
+def check_downloaded(name: str, path: Path) -> None:
+    """Raise UserError if a file that was downloaded earlier has changed since. Files put there by hand have no hash."""
+    known = hash_file(path)
+    if known.is_file() and sha256(read_bytes(path)).encode() != read_bytes(known).strip():
+        raise UserError(f"data set {name}: {path} has changed since its download; delete it and download it again")
 
 
 def content_hash(arrays: dict[str, Any]) -> str:

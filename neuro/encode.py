@@ -10,6 +10,7 @@ import numpy.typing as npt
 from neuro.errors import UserError
 
 Payloads = npt.NDArray[np.int16]
+MAX_ACTIVATION_BITS = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +24,10 @@ class PixelEncoder:
 
     activation_bits: int = 5
     offset: npt.NDArray[np.int16] | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.activation_bits <= MAX_ACTIVATION_BITS:
+            raise UserError(f"encoder: activation_bits {self.activation_bits} outside 0..{MAX_ACTIVATION_BITS}")
 
     @property
     def payload_limit(self) -> int:

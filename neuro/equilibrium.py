@@ -70,6 +70,11 @@ class EquilibriumDesign:
             raise UserError(f"hidden layers {self.hidden}: give at least one layer of at least one neuron")
         if self.n_classes < 2:
             raise UserError(f"{self.n_classes} classes: a classifier needs at least two")
+        if not 2 <= self.weight_bits <= WEIGHT_BITS:
+            raise UserError(f"weight_bits {self.weight_bits} outside 2..{WEIGHT_BITS}")
+        for name in ("hidden_gain", "output_gain"):
+            if not 0 < getattr(self, name) < 1e3:
+                raise UserError(f"{name} {getattr(self, name)} outside (0, 1000)")
 
 
 def design_for(

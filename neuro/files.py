@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import io
 import json
 import os
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,11 @@ import numpy.typing as npt
 from neuro.errors import UserError
 
 Arrays = dict[str, npt.NDArray[np.generic]]
+# What numpy and zipfile raise on archives that were cut, altered, encrypted or made up.
+DAMAGE = (
+    OSError, ValueError, TypeError, zipfile.BadZipFile, zlib.error, EOFError, KeyError, RuntimeError, MemoryError,
+    OverflowError, struct.error, SyntaxError,
+)  # fmt: skip
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -34,17 +42,22 @@ def write_atomically(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        _discard(temporary)
         reason = "the disk is full; free some space" if error.errno == errno.ENOSPC else f"{error.strerror}"
         raise UserError(f"cannot write {path}: {reason}") from error
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        _discard(temporary)
         raise
 
 
-def json_bytes(content: Any) -> bytes:
+def _discard(path: Path) -> None:
+    with contextlib.suppress(OSError):  # it may never have come into being
+        path.unlink(missing_ok=True)
+
+
+def json_bytes(content: Any, *, sort_keys: bool = False) -> bytes:
     """Return `content` as readable JSON text with a final newline."""
-    return (json.dumps(content, indent=1, sort_keys=False, allow_nan=False) + "\n").encode()
+    return (json.dumps(content, indent=1, sort_keys=sort_keys, allow_nan=False) + "\n").encode()
 
 
 def array_bytes(arrays: Mapping[str, npt.NDArray[np.generic]]) -> bytes:
@@ -56,19 +69,27 @@ def array_bytes(arrays: Mapping[str, npt.NDArray[np.generic]]) -> bytes:
 
 def parse_arrays(content: bytes, path: Path) -> Arrays:
     """Return the arrays of an .npz archive; never unpickles. `path` is named in errors."""
+    is_archive = zipfile.is_zipfile(io.BytesIO(content))
     try:
+        if not is_archive:
+            raise ValueError("no zip archive")
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError, KeyError) as error:
-        reason = "it holds pickled objects" if "pickle" in str(error).lower() else "it is damaged or no .npz archive"
+            arrays = {key: archive[key] for key in archive.files}
+    except DAMAGE as error:
+        pickled = is_archive and "pickle" in str(error).lower()
+        reason = "it holds pickled objects" if pickled else "it is damaged or no .npz archive"
         raise UserError(f"{path}: {reason}; save plain arrays with numpy.savez") from error
+    for key, values in arrays.items():
+        if not isinstance(values, np.ndarray):
+            raise UserError(f"{path}: its member {key} is no array; save plain arrays with numpy.savez")
+    return arrays
 
 
 def parse_json(content: bytes, path: Path) -> dict[str, Any]:
     """Return the JSON object in `content`. `path` is named in errors."""
     try:
         parsed = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not valid JSON; restore the file or make the run again") from error
     if not isinstance(parsed, dict):
         raise UserError(f"{path}: holds no JSON object; restore the file or make the run again")

@@ -28,7 +28,10 @@ def decode_jpeg_arrays(arrays: Mapping[str, Array], path: Path) -> dict[str, Arr
         missing = [key for key in keys if key not in arrays]
         if missing:
             raise UserError(f"data file {path}: lacks {', '.join(missing)}")
-        decoded[f"x_{split}"] = _decode(arrays[keys[0]].tobytes(), arrays[keys[1]].astype(np.int64), path)
+        offsets = arrays[keys[1]]
+        if offsets.ndim != 1 or offsets.size < 2 or not np.issubdtype(offsets.dtype, np.integer):
+            raise UserError(f"data file {path}: {keys[1]} must hold n + 1 integers, where each picture starts and ends")
+        decoded[f"x_{split}"] = _decode(arrays[keys[0]].tobytes(), offsets.astype(np.int64), path)
         decoded[f"y_{split}"] = arrays[keys[2]]
     return decoded
 

@@ -5,9 +5,9 @@ A model only states parameters and meaning; the backends of `sim` compute it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
-from neuro.errors import UserError
+from neuro.errors import UserError, require_integers
 
 MAX_STATE_BITS = 22  # one = 2**22 leaves a sign and a factor 2 of headroom in the chip's 24-bit state
 
@@ -34,6 +34,10 @@ class Source:
     constant: int | None = None
 
     def __post_init__(self) -> None:
+        constant = 0 if self.constant is None else self.constant
+        require_integers(
+            "Source", activation_bits=self.activation_bits, payload_limit=self.payload_limit, constant=constant
+        )
         _require(0 <= self.activation_bits <= 12, "Source", f"activation_bits {self.activation_bits} outside 0..12")
         _require(1 <= self.payload_limit < 2**15, "Source", f"payload_limit {self.payload_limit} outside 1..32767")
         if self.constant is not None:
@@ -74,6 +78,7 @@ class SigmaDelta:
 
     def __post_init__(self) -> None:
         name = "SigmaDelta"
+        require_integers(name, **asdict(self))
         _require(1 <= self.state_bits <= MAX_STATE_BITS, name, f"state_bits {self.state_bits} outside 1..22")
         _require(
             0 <= self.activation_bits <= self.state_bits,

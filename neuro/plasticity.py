@@ -20,7 +20,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from neuro.errors import UserError
+from neuro.errors import UserError, require_integers
 
 Moment = Literal["first_nudge_end", "second_nudge_end", "second_nudge_spike"]
 Factor = Literal["x0", "x1", "y0", "y1", "y3"]
@@ -62,6 +62,7 @@ class LearningRule:
     shadow_bits: int = 0
 
     def __post_init__(self) -> None:
+        require_integers(f"learning rule {self.name}", shadow_bits=self.shadow_bits)
         if not 0 <= self.shadow_bits <= MAX_SHADOW_BITS:
             raise UserError(f"learning rule {self.name}: shadow_bits {self.shadow_bits} outside 0..{MAX_SHADOW_BITS}")
 
@@ -118,7 +119,7 @@ class Rate:
 
 
 def rate_near(value: float) -> Rate:
-    """Return the representable `Rate` nearest to `value` (>= 0) in ratio, with the widest mantissa available."""
+    """Return the representable `Rate` nearest to `value` (>= 0), with the widest mantissa available; at most 7."""
     if not math.isfinite(value) or value < 0:
         raise UserError(f"learning rate {value} must be a finite number >= 0")
     if value < 2.0 ** -(MAX_RATE_EXPONENT + 1):

@@ -9,9 +9,12 @@ def exponent_for(reach: float, limit: int, largest: int) -> int:
     """Return the largest exponent e <= `largest` at which a real weight of size `reach` (> 0) still fits.
 
     Args:    limit, the largest integer weight; largest, a bound set by the shifts of the chip.
-    Returns: e >= 0 with reach <= limit * 2**-e; the finest grid that does not saturate below `reach`.
+    Returns: e >= 0 with reach <= limit * 2**-e, the finest grid that does not saturate below `reach`; 0 if none does.
     """
-    return max(0, min(largest, math.floor(math.log2(limit / reach))))
+    exponent = max(0, min(largest, math.floor(math.log2(limit / reach))))
+    while exponent > 0 and reach * 2.0**exponent > limit:  # log2 rounds
+        exponent -= 1
+    return exponent
 
 
 def glorot_bound(fan_in: int, fan_out: int, gain: float = 1.0) -> float:

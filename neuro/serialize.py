@@ -69,7 +69,7 @@ def spec_from_json(content: Mapping[str, Any], arrays: Arrays) -> NetworkSpec:
             encoder=PixelEncoder(encoder["activation_bits"], offset),
             family=content["family"],
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise UserError(
             f"spec: not a network specification of this version ({type(error).__name__}: {error})"
         ) from error

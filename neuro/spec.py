@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neuro.encode import PixelEncoder
-from neuro.errors import UserError
+from neuro.errors import UserError, require_integers
 from neuro.fixed_point import WEIGHT_BITS, weight_limit
 from neuro.neurons import NeuronModel, SigmaDelta
 from neuro.plasticity import LearningRule
@@ -39,6 +39,8 @@ class Population:
     def __post_init__(self) -> None:
         if not self.name:
             raise UserError("population: the name is empty; give every population a name")
+        for length in self.shape:
+            require_integers(f"population {self.name}", length=length)
         if not self.shape or any(n < 1 for n in self.shape):
             raise UserError(f"population {self.name}: shape {self.shape} needs at least one neuron along each axis")
 
@@ -68,6 +70,7 @@ class Projection:
     rule: LearningRule | None = None
 
     def __post_init__(self) -> None:
+        require_integers(f"projection {self.name}", exponent=self.exponent, weight_bits=self.weight_bits)
         if (self.weights is None) == (self.transpose_of is None):
             raise UserError(f"projection {self.name}: give either weights or transpose_of")
         if not 0 <= self.exponent <= MAX_EXPONENT:
@@ -86,6 +89,7 @@ class Projection:
 
 
 def _checked_weights(name: str, weights: npt.NDArray[np.generic], limit: int) -> Weights:
+    weights = np.asarray(weights)
     if weights.ndim != 2 or not np.issubdtype(weights.dtype, np.integer):
         raise UserError(f"projection {name}: weights must be a 2-D integer array, got {weights.dtype} {weights.shape}")
     if weights.size and max(-int(weights.min()), int(weights.max())) > limit:
@@ -104,6 +108,7 @@ class Phase:
     nudge: int = 0
 
     def __post_init__(self) -> None:
+        require_integers(f"phase {self.name}", steps=self.steps, nudge=self.nudge)
         if self.steps < 1:
             raise UserError(f"phase {self.name}: {self.steps} steps; a phase lasts at least one step")
         if self.nudge not in (-1, 0, 1):
@@ -124,6 +129,7 @@ class Schedule:
     random_sign: bool = True
 
     def __post_init__(self) -> None:
+        require_integers("schedule", nudge_multiplier=self.nudge_multiplier, nudge_shift=self.nudge_shift)
         if not self.phases or self.phases[0].nudge != 0:
             raise UserError("schedule: the first phase must be free (nudge 0); the prediction is read after it")
         if not 1 <= self.nudge_multiplier <= 255 or not 0 <= self.nudge_shift <= 8:

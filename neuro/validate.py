@@ -21,6 +21,7 @@ def check_spec(spec: NetworkSpec) -> None:
         raise UserError(f"spec: family {spec.family!r} is unknown; choose one of {', '.join(FAMILIES)}")
     _check_unique("population", [population.name for population in spec.populations])
     _check_unique("projection", [projection.name for projection in spec.projections])
+    _check_unique("phase", [phase.name for phase in spec.schedule.phases])
     _check_ends(spec)
     for projection in spec.projections:
         _check_projection(spec, projection)
@@ -54,6 +55,12 @@ def _check_ends(spec: NetworkSpec) -> None:
         raise UserError(
             f"spec: encoder has {spec.encoder.activation_bits} activation bits, "
             f"input {spec.input!r} has {source.activation_bits}; make them equal"
+        )
+    offset, n_inputs = spec.encoder.offset, spec.population(spec.input).size
+    if offset is not None and offset.size != n_inputs:
+        raise UserError(
+            f"spec: the encoder's offset holds {offset.size} values, input {spec.input!r} has {n_inputs} neurons; "
+            "make them equal"
         )
     if spec.encoder.payload_limit > source.payload_limit:
         raise UserError(
@@ -100,8 +107,12 @@ def _check_transpose(spec: NetworkSpec, projection: Projection) -> None:
             f"projection {projection.name}: a transpose of {original.name} goes from {original.target} to "
             f"{original.source}, not from {projection.source} to {projection.target}"
         )
-    if projection.exponent != original.exponent:
-        raise UserError(f"projection {projection.name}: exponent differs from that of {original.name}")
+    for field in ("exponent", "weight_bits"):
+        if getattr(projection, field) != getattr(original, field):
+            raise UserError(
+                f"projection {projection.name}: {field} {getattr(projection, field)} differs from "
+                f"{getattr(original, field)} of {original.name}, whose weights it uses; make them equal"
+            )
 
 
 def _check_connected(spec: NetworkSpec) -> None:

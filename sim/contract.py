@@ -7,6 +7,7 @@ executable definition, `sim.backends.reference`, in every spike, state, predicti
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -100,9 +101,10 @@ def _draw_projections(
     )
     if static or generator.random() < 0.5:
         return [projection]
-    back = Projection(
-        f"{target.name}->{origin.name}^T", target.name, origin.name, projection.exponent, transpose_of=projection.name
-    )
+    back = replace(
+        projection, name=f"{target.name}->{origin.name}^T", source=target.name, target=origin.name, weights=None,
+        rule=None, transpose_of=projection.name,
+    )  # fmt: skip
     return [projection, back]
 
 

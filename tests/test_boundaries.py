@@ -1,0 +1,149 @@
+"""Who may import whom, read from the imports themselves; the size of files; what the command line loads at start."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FOLDERS = ("neuro", "sim", "hardware", "benchmarks")
+SOURCES = sorted(
+    path.relative_to(ROOT).as_posix()
+    for path in [ROOT / "settle.py", *(p for folder in FOLDERS for p in (ROOT / folder).rglob("*.py"))]
+)
+LAYERS = (*FOLDERS, "settle", "tests")  # each may import those before it only
+MAX_LINES = 400  # the aim is 300
+
+HOMES = {
+    "lava": ("sim/backends/lava/", "hardware/"),
+    "numba": ("sim/backends/",),
+    "snntorch": ("sim/robustness/twin.py",),
+    "foolbox": ("sim/robustness/",),
+    "torchvision": ("neuro/download.py",),
+    "pickle": (),
+    "cloudpickle": (),
+    "dill": (),
+    "joblib": (),
+    "tests": (),
+}
+HEAVY = ("torch", "numba", "matplotlib", "lava", "snntorch", "sklearn", "torchvision", "PIL", "jinja2")
+
+
+def tree(source: str) -> ast.Module:
+    return ast.parse((ROOT / source).read_text(encoding="utf-8"), source)
+
+
+def imports(source: str, module: ast.Module) -> Iterator[str]:
+    """Full names of what a module imports, at any depth; also by importlib.import_module("...")."""
+    package = source.removesuffix(".py").split("/")[:-1]
+    for node in ast.walk(module):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            start = package[: len(package) - node.level + 1] if node.level else []
+            base = ".".join([*start, *filter(None, [node.module])])
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and name_of(node.func) in ("import_module", "__import__"):
+            yield from (str(ast.literal_eval(a)) for a in node.args if isinstance(a, ast.Constant))
+
+
+def name_of(function: ast.expr) -> str:
+    """Last part of the name of a called function."""
+    return getattr(function, "attr", getattr(function, "id", ""))
+
+
+def packages(source: str, module: ast.Module) -> set[str]:
+    return {name.split(".")[0] for name in imports(source, module)}
+
+
+def forbidden_layers(source: str) -> set[str]:
+    layer = source.split("/")[0].removesuffix(".py")
+    return set(LAYERS[LAYERS.index(layer) + 1 :])
+
+
+def unsafe_loading(module: ast.Module) -> list[int]:
+    """Lines that could run code from a data file: torch.load, pickle's functions, allow_pickle other than False."""
+    lines = []
+    for node in ast.walk(module):
+        if isinstance(node, ast.Call):
+            owner = getattr(getattr(node.func, "value", None), "id", "")
+            pickled = [k for k in node.keywords if k.arg == "allow_pickle" and getattr(k.value, "value", True)]
+            if (owner, name_of(node.func)) in (("torch", "load"), ("torch", "save")) or pickled:
+                lines.append(node.lineno)
+    return lines
+
+
+def test_every_folder_is_looked_at():
+    assert {source.split("/")[0] for source in SOURCES} == {*FOLDERS, "settle.py"}
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_folders_import_only_those_below_them(source):
+    assert not packages(source, tree(source)) & forbidden_layers(source)
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_packages_are_imported_only_in_their_homes(source):
+    used = packages(source, tree(source))
+    assert [name for name, homes in HOMES.items() if name in used and not source.startswith(homes)] == []
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_no_file_is_ever_unpickled(source):
+    assert unsafe_loading(tree(source)) == []
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_files_are_short(source):
+    assert len((ROOT / source).read_text(encoding="utf-8").splitlines()) <= MAX_LINES
+
+
+@pytest.mark.parametrize("source", [source for source in SOURCES if source.startswith("neuro/")])
+def test_every_module_of_neuro_says_what_it_is_for(source):
+    assert ast.get_docstring(tree(source))
+
+
+@pytest.mark.parametrize(
+    ("source", "code", "expected"),
+    [
+        ("neuro/a.py", "import sim.train", {"sim"}),
+        ("neuro/a.py", "def f():\n    from sim import train", {"sim"}),
+        ("neuro/a.py", "from . import spec", {"neuro"}),
+        ("sim/backends/a.py", "from .. import rate", {"sim"}),
+        ("sim/a.py", "from importlib import import_module\nimport_module('lava.proc')", {"importlib", "lava"}),
+        ("sim/a.py", "import torch.nn as nn, numpy", {"torch", "numpy"}),
+    ],
+)
+def test_imports_are_found_wherever_they_stand(source, code, expected):
+    assert packages(source, ast.parse(code)) == expected
+
+
+def test_layers_forbid_what_lies_above():
+    assert forbidden_layers("neuro/spec.py") == {"sim", "hardware", "benchmarks", "settle", "tests"}
+    assert forbidden_layers("hardware/a.py") == {"benchmarks", "settle", "tests"}
+    assert forbidden_layers("settle.py") == {"tests"}
+
+
+@pytest.mark.parametrize(
+    ("code", "unsafe"),
+    [
+        ("torch.load(path)", True),
+        ("np.load(path, allow_pickle=True)", True),
+        ("np.load(path, allow_pickle=flag)", True),
+        ("np.load(path, allow_pickle=False)", False),
+        ("json.load(file)", False),
+    ],
+)
+def test_unsafe_loading_is_recognised(code, unsafe):
+    assert bool(unsafe_loading(ast.parse(code))) == unsafe
+
+
+def test_the_command_line_loads_nothing_heavy_at_start():
+    code = f"import settle, sys; print([name for name in {HEAVY!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
