@@ -6,7 +6,9 @@ mistake ends with exit code 2 and one line, an interruption with 130.
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
@@ -115,13 +117,12 @@ def evaluate_command(
     as_json: Json = False,
 ) -> None:
     """Measure accuracy and spikes of a run on a backend; with --check, prove it equal to another."""
-    from neuro.artifact import load_artifact
     from neuro.data import load_dataset
     from sim.backends.base import get_backend
-    from sim.evaluate import add_result, data_of, evaluate
+    from sim.evaluate import add_result, data_of, evaluate, load_run
     from sim.screen import ImageProgress, evaluation_table
 
-    artifact = load_artifact(run)
+    artifact = load_run(run)
     chosen, other = get_backend(backend), get_backend(check) if check else None
     dataset = load_dataset(data, artifact.manifest["seed"]) if data else data_of(artifact)
     if images is None and backend in SLOW_BACKENDS:
@@ -152,7 +153,7 @@ def report_command(
     from sim.report import write_report
 
     path = write_report(runs, out or runs[0] / "report.html")
-    _console(as_json).print(f"report: {path}")
+    _console(as_json).print(f"report: {path}", markup=False)
     _print_json(as_json, {"runs": [str(run) for run in runs], "report": str(path)})
 
 
@@ -172,25 +173,42 @@ def demo_command(
     _print_json(as_json, run_demo(out, images, seed, threads, _console(as_json)))
 
 
+INTERRUPTED = 130
+
+
 def main() -> None:
     """Entry point: turns a user's mistake into one line and exit code 2."""
     from neuro.errors import UserError
 
     try:
-        code = app(standalone_mode=False)
+        code = app(standalone_mode=False) or 0
+        sys.stdout.flush()
     except UserError as error:
         code = _fail(str(error), 2)
     except typer.TyperException as error:
         code = _fail(error.format_message(), 2)
     except (KeyboardInterrupt, typer.Abort):
-        code = _fail("interrupted; a training goes on with --resume", 130)
+        code = INTERRUPTED
     except BrokenPipeError:
-        code = 1
-    sys.exit(code or 0)
+        code = _drop_output(1)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        code = _drop_output(_fail("cannot write the output: the disk is full; free some space", 2))
+    if code == INTERRUPTED:
+        _fail("interrupted; a training goes on with --resume", code)
+    sys.exit(code)
+
+
+def _drop_output(code: int) -> int:
+    """Keep Python from flushing once more, at its end, what nobody can take."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code
 
 
 def _fail(message: str, code: int) -> int:
-    sys.stderr.write(f"settle: {' '.join(message.split())}\n")
+    if message.strip():
+        sys.stderr.write(f"settle: {' '.join(message.split())}\n")
     return code
 
 

@@ -85,7 +85,7 @@ def load_dataset(name: str, seed: int = 0) -> Dataset:
 
 
 def split_validation(labels: Labels, seed: int, share: float = 0.1, limit: int = 10_000) -> Split:
-    """Return a random split of the training set: `share` of every class, about `limit` images at most, to validate on."""
+    """Return a random split of the training set: `share` of every class, about `limit` at most, to validate on."""
     share = min(share, limit / len(labels))
     validation = stratified_sample(labels, share, np.random.default_rng([seed, 0x5E77]))
     return Split(np.setdiff1d(np.arange(len(labels)), validation), validation)
@@ -170,7 +170,7 @@ def checked_dataset(name: str, x_train: Images, y_train: Images, x_test: Images,
 
 
 def _checked_images(name: str, key: str, images: Images) -> Images:
-    if images.ndim < 2 or 0 in images.shape:
+    if not 2 <= images.ndim <= 4 or 0 in images.shape:
         raise UserError(f"data {name}: {key} has shape {images.shape}; needs [n, d] or [n, h, w(, c)] with n >= 1")
     if images.dtype == np.uint8:
         return np.ascontiguousarray(images)

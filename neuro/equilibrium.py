@@ -26,6 +26,9 @@ HEADROOM = 1.5  # how many times its initial bound a weight may grow before it s
 BIAS_REACH = 0.49  # largest bias
 
 
+MAX_LAYER = 65_536
+
+
 @dataclass(frozen=True)
 class EquilibriumDesign:
     """Choices from which `build_equilibrium` makes a spec. The defaults suit one hidden layer; see `design_for`.
@@ -66,8 +69,8 @@ class EquilibriumDesign:
     encoder: PixelEncoder = field(default_factory=PixelEncoder)
 
     def __post_init__(self) -> None:
-        if not self.hidden or any(n < 1 for n in self.hidden):
-            raise UserError(f"hidden layers {self.hidden}: give at least one layer of at least one neuron")
+        if not self.hidden or not all(1 <= n <= MAX_LAYER for n in self.hidden):
+            raise UserError(f"hidden layers {self.hidden}: give at least one layer, of 1 to {MAX_LAYER} neurons each")
         if self.n_classes < 2:
             raise UserError(f"{self.n_classes} classes: a classifier needs at least two")
         if not 2 <= self.weight_bits <= WEIGHT_BITS:
@@ -114,7 +117,7 @@ def build_equilibrium(design: EquilibriumDesign, seed: int) -> NetworkSpec:
         is_output = post == "output"
         gain = design.output_gain if is_output else design.hidden_gain
         bound = glorot_bound(sizes[index], sizes[index + 1], gain)
-        exponent = _exponent(design, HEADROOM * bound) + design.exponent_offset
+        exponent = _exponent(design, HEADROOM * bound, design.exponent_offset)
         initial = generator.uniform(-bound, bound, (sizes[index], sizes[index + 1]))
         projections.extend(_layer(design, pre, post, exponent, initial))
         projections.append(_bias(design, post, sizes[index + 1]))
@@ -128,10 +131,11 @@ def build_equilibrium(design: EquilibriumDesign, seed: int) -> NetworkSpec:
     )
 
 
-def _exponent(design: EquilibriumDesign, reach: float) -> int:
-    """The finest grid that holds `reach` and on which weight x payload is still a whole state unit."""
+def _exponent(design: EquilibriumDesign, reach: float, offset: int = 0) -> int:
+    """The finest grid that holds `reach`, moved by `offset`, on which weight x payload is still a whole state unit."""
     largest = design.state_bits - max(design.activation_bits, design.encoder.activation_bits)
-    return exponent_for(reach, weight_limit(design.weight_bits), largest)
+    exponent = exponent_for(reach, weight_limit(design.weight_bits), largest) + offset
+    return min(max(exponent, 0), largest)
 
 
 def _layer(

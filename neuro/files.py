@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import hashlib
 import io
 import json
@@ -36,6 +37,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _discard_orphans(path)
         with open(temporary, "wb") as file:
             file.write(content)
             file.flush()
@@ -48,6 +50,14 @@ def write_atomically(path: Path, content: bytes) -> None:
     except BaseException:
         _discard(temporary)
         raise
+
+
+def _discard_orphans(path: Path) -> None:
+    """Remove what processes left that were killed while they wrote `path`."""
+    for orphan in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        writer = orphan.name.split(".")[-2]
+        if writer.isdigit() and not Path(f"/proc/{writer}").exists() and Path("/proc/self").exists():
+            _discard(orphan)
 
 
 def _discard(path: Path) -> None:

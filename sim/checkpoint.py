@@ -11,17 +11,19 @@ import numpy as np
 import numpy.typing as npt
 
 from neuro.errors import UserError
-from neuro.files import array_bytes, parse_arrays, parse_json, read_bytes, write_atomically
+from neuro.files import Arrays, array_bytes, parse_arrays, parse_json, read_bytes, sha256, write_atomically
 from sim.trainer import Choices, Progress, Trainer
 
 CHECKPOINT = "checkpoint.npz"
-FULL, BEST, STATE = "full.", "best.", "state"
+FULL, BEST, KEPT, STATE = "full.", "best.", "kept.", "state"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
     """identity: what must not change between interruption and resumption (configuration, data hash).
-    stage: "fit" or "refit"; choices and notes: what tuning and earlier stages found; then progress and weights.
+
+    stage: "fit" or "refit"; choices and notes: what tuning and earlier stages found; then progress and weights, and
+    those kept from an earlier stage.
     """
 
     identity: dict[str, Any]
@@ -31,23 +33,37 @@ class Checkpoint:
     progress: Progress
     full_weights: dict[str, npt.NDArray[np.int16]]
     best_weights: dict[str, npt.NDArray[np.int8]]
+    kept_weights: dict[str, npt.NDArray[np.int8]]
 
 
 def save_checkpoint(
-    folder: Path, trainer: Trainer, stage: str, identity: dict[str, Any], notes: dict[str, Any]
+    folder: Path,
+    trainer: Trainer,
+    stage: str,
+    identity: dict[str, Any],
+    notes: dict[str, Any],
+    kept: dict[str, npt.NDArray[np.int8]],
 ) -> None:
     """Write the state of `trainer` to `folder`."""
+    arrays: dict[str, npt.NDArray[np.generic]] = {}
+    arrays.update({FULL + name: values for name, values in trainer.session.full_weights().items()})
+    arrays.update({BEST + name: values for name, values in trainer.best_weights.items()})
+    arrays.update({KEPT + name: values for name, values in kept.items()})
     state = {
         "identity": identity,
         "stage": stage,
         "choices": asdict(trainer.choices),
         "notes": notes,
         "progress": asdict(trainer.progress),
+        "arrays": _hashes(arrays),
     }
-    arrays: dict[str, npt.NDArray[np.generic]] = {STATE: np.frombuffer(json.dumps(state).encode(), dtype=np.uint8)}
-    arrays.update({FULL + name: values for name, values in trainer.session.full_weights().items()})
-    arrays.update({BEST + name: values for name, values in trainer.best_weights.items()})
+    arrays[STATE] = np.frombuffer(json.dumps(state).encode(), dtype=np.uint8)
     write_atomically(folder / CHECKPOINT, array_bytes(arrays))
+
+
+def _hashes(arrays: Arrays) -> dict[str, str]:
+    """SHA-256 of every array, by name: a zip archive alone would not notice a lost member."""
+    return {name: sha256(np.ascontiguousarray(values).tobytes()) for name, values in arrays.items()}
 
 
 def load_checkpoint(folder: Path) -> Checkpoint | None:
@@ -60,7 +76,9 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
         return None
     arrays = parse_arrays(read_bytes(path), path)
     try:
-        state = parse_json(arrays[STATE].tobytes(), path)
+        state = parse_json(arrays.pop(STATE).tobytes(), path)
+        if _hashes(arrays) != state["arrays"]:
+            raise UserError(f"{path}: damaged, its arrays differ from their hashes; delete it and train again")
         return Checkpoint(
             identity=state["identity"],
             stage=state["stage"],
@@ -69,6 +87,7 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
             progress=Progress.from_json(state["progress"]),
             full_weights={k[len(FULL) :]: v.astype(np.int16) for k, v in arrays.items() if k.startswith(FULL)},
             best_weights={k[len(BEST) :]: v.astype(np.int8) for k, v in arrays.items() if k.startswith(BEST)},
+            kept_weights={k[len(KEPT) :]: v.astype(np.int8) for k, v in arrays.items() if k.startswith(KEPT)},
         )
     except (KeyError, TypeError) as error:
         raise UserError(f"{path}: no checkpoint of this version; delete it and train again") from error

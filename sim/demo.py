@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
 from neuro.artifact import MANIFEST, SPEC, WEIGHTS, load_artifact
 from neuro.data import load_dataset
@@ -27,8 +28,10 @@ RUN_FILES = (MANIFEST, SPEC, WEIGHTS, LOG, CHECKPOINT, RESULTS, REPORT)
 
 def run_demo(folder: Path, n_images: int, seed: int, threads: int | None, console: Console) -> dict[str, Any]:
     """Train on digits, check on Lava where it is installed, write the report; returns what `--json` prints."""
-    _clear(folder)
     dataset = load_dataset("digits", seed)
+    if not 1 <= n_images <= len(dataset.y_test):
+        raise UserError(f"images {n_images} outside 1..{len(dataset.y_test)}, the size of the test set")
+    _clear(folder)
     sizes = f"{dataset.x_train[0].size}-{HIDDEN[0]}-{dataset.n_classes}"
     console.print(
         f"[bold]1. Train[/] {sizes} on {len(dataset.y_train)} handwritten digits: equilibrium propagation, "
@@ -53,7 +56,7 @@ def run_demo(folder: Path, n_images: int, seed: int, threads: int | None, consol
         console.print(evaluation_table(evaluation))
         content["lava"] = evaluation.to_json()
     report = write_report([folder], folder / REPORT)
-    console.print(f"[bold]3. Report[/] {report}")
+    console.print(f"[bold]3. Report[/] {escape(str(report))}")
     return {**content, "report": str(report)}
 
 

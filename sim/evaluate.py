@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from neuro.artifact import Artifact
+from neuro.artifact import Artifact, load_artifact
 from neuro.data import Dataset, load_dataset
 from neuro.errors import UserError
 from neuro.files import parse_json, read_bytes, write_atomically
@@ -44,6 +44,18 @@ class Evaluation:
             "spikes_per_inference": self.spikes_per_inference,
             "differences": None if found is None else {key: getattr(found, key) for key in keys},
         }
+
+
+NEEDED = ("seed", "config", "chosen", "data", "versions", "results", "history", "best_epoch")
+
+
+def load_run(folder: Path) -> Artifact:
+    """Read a finished training. Raises: UserError if it cannot be read or its manifest lacks something."""
+    artifact = load_artifact(folder)
+    missing = [key for key in NEEDED if key not in artifact.manifest]
+    if missing:
+        raise UserError(f"run {folder}: its manifest lacks {', '.join(missing)}; train it again")
+    return artifact
 
 
 def data_of(artifact: Artifact) -> Dataset:
@@ -111,7 +123,10 @@ def read_results(folder: Path, artifact: Artifact) -> list[Evaluation]:
     if not path.is_file():
         return []
     rows = [parse_json(line, path) for line in read_bytes(path).splitlines() if line.strip()]
-    return [_evaluation(row) for row in rows if row["weights_sha256"] == artifact.manifest["files"]["weights.npz"]]
+    try:
+        return [_evaluation(row) for row in rows if row["weights_sha256"] == artifact.manifest["files"]["weights.npz"]]
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{path}: holds a damaged row ({error}); delete the file and evaluate again") from error
 
 
 def _evaluation(row: Mapping[str, Any]) -> Evaluation:

@@ -8,10 +8,11 @@ import numpy as np
 
 from neuro.data import Dataset, Split
 from neuro.encode import PixelEncoder, mean_offset
-from neuro.equilibrium import build_equilibrium, design_for
+from neuro.equilibrium import EquilibriumDesign, build_equilibrium, design_for
 from neuro.errors import UserError
+from neuro.plasticity import learning_rule
 from neuro.spec import NetworkSpec
-from sim.backends.base import get_backend, one_hot_targets
+from sim.backends.base import MAX_BATCH, get_backend, one_hot_targets
 from sim.trainer import Choices, Trainer, TrainingSet
 
 IMAGES_TO_SEE = 720_000  # presentations of a default training: 12 epochs of 60,000 images
@@ -51,6 +52,12 @@ class TrainConfig:
             raise UserError(f"seed {self.seed} outside 0..2**63 - 1")
         if self.epochs is not None and not 1 <= self.epochs <= MAX_EPOCHS:
             raise UserError(f"epochs {self.epochs} outside 1..{MAX_EPOCHS}")
+        if not 1 <= self.batch_size <= MAX_BATCH:
+            raise UserError(f"batch_size {self.batch_size} outside 1..{MAX_BATCH}")
+        if self.threads is not None and self.threads < 1:
+            raise UserError(f"threads {self.threads}: give at least 1")
+        learning_rule(self.rule, self.shadow_bits)  # refuses what is none
+        EquilibriumDesign((1,), 2, self.hidden, weight_bits=self.weight_bits)
         for name in ("learning_rate", "output_share"):
             value = getattr(self, name)
             if value is not None and not 0 < value < 1e3:
@@ -70,8 +77,11 @@ def is_small(dataset: Dataset) -> bool:
 
 
 def wants_refit(config: TrainConfig, dataset: Dataset) -> bool:
-    """Return whether to train once more on all training images."""
-    return is_small(dataset) if config.refit is None else config.refit
+    """Return whether to train once more on all training images: if few, and if no epoch has to be chosen.
+
+    Networks with two or more hidden layers end unsteadily; there the best of the validated epochs is worth more.
+    """
+    return is_small(dataset) and len(config.hidden) == 1 if config.refit is None else config.refit
 
 
 def build_network(dataset: Dataset, config: TrainConfig, choices: Choices, split: Split) -> NetworkSpec:

@@ -65,7 +65,8 @@ def learning_curve(history: Sequence[Mapping[str, Any]], best_epoch: int, test: 
         axes.axvline(best_epoch, color=BLUE, linewidth=0.8, linestyle=":")
         value, low, high = test
         axes.errorbar(
-            [epochs[-1] + max(1, len(epochs) * 0.04)], [value], yerr=[[value - low], [high - value]], color=ORANGE,
+            [epochs[-1] + max(1, len(epochs) * 0.04)], [value], color=ORANGE,
+            yerr=[[max(value - low, 0.0)], [max(high - value, 0.0)]],  # the interval may miss the value by rounding
             marker="s", markersize=4, capsize=3, linestyle="none", label="test, read once",
         )  # fmt: skip
         axes.set(xlabel="epoch", ylabel="accuracy")

@@ -11,13 +11,13 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup
 
-from neuro.artifact import Artifact, installed_versions, load_artifact
+from neuro.artifact import Artifact, installed_versions
 from neuro.data import Dataset
 from neuro.files import write_atomically
 from neuro.neurons import Source
 from neuro.spec import NetworkSpec
 from sim import figures
-from sim.evaluate import Evaluation, data_of, read_results
+from sim.evaluate import Evaluation, data_of, load_run, read_results
 from sim.observe import measure_test, watch_activity, watch_relaxation
 from sim.screen import equality_sentence
 
@@ -50,7 +50,7 @@ def write_report(folders: Sequence[Path], path: Path) -> Path:
 
 
 def _section(folder: Path) -> Section:
-    artifact = load_artifact(folder)
+    artifact = load_run(folder)
     dataset, spec = data_of(artifact), artifact.spec
     activity = watch_activity(spec, dataset, artifact.manifest["seed"])
     return Section(

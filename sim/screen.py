@@ -7,6 +7,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from neuro.metrics import Accuracy
 from sim.evaluate import Evaluation
@@ -132,7 +133,7 @@ def _table(rows: list[tuple[str, str]]) -> Table:
     table.add_column(style="bold")
     table.add_column()
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(Text(part) for part in row))  # as it is: names may hold brackets
     return table
 
 

@@ -25,11 +25,12 @@ from neuro.spec import NetworkSpec
 from sim.backends.base import Record, get_backend
 from sim.checkpoint import Checkpoint, load_checkpoint, remove_checkpoint, resume_trainer, save_checkpoint
 from sim.experiment import TrainConfig, compile_kernels, make_trainer, n_epochs, wants_refit
-from sim.trainer import Choices, Epoch, Trainer
+from sim.trainer import Choices, Epoch, Trainer, Weights
 from sim.tune import Trial, tune
 
 LOG = "log.jsonl"
 CHECKPOINT_EVERY_S = 5.0
+REFIT_TOLERANCE = 0.02  # of training accuracy
 
 
 class Watcher(Protocol):
@@ -98,7 +99,9 @@ def train_ep(
     if (folder / MANIFEST).is_file():
         if not resume:
             raise UserError(f"run {folder}: already finished; give another --out, or --resume to see its result")
-        return result_of(folder, load_artifact(folder))
+        artifact = load_artifact(folder)
+        _check_identity(folder, identity_of(artifact), identity(dataset, config))
+        return result_of(folder, artifact)
     run = _Run(dataset, config, folder, watcher, checkpoint_every_s)
     checkpoint = load_checkpoint(folder)
     if checkpoint is not None and not resume:
@@ -124,11 +127,26 @@ def result_of(folder: Path, artifact: Artifact) -> TrainResult:
         raise UserError(f"run {folder}: its manifest holds no training results") from error
 
 
+def identity(dataset: Dataset, config: TrainConfig) -> dict[str, Any]:
+    """Return all that decides the weights of a training: configuration (but for the threads) and data."""
+    content = {**asdict(config), "hidden": list(config.hidden), "data_sha256": dataset.sha256()}
+    del content["threads"]
+    return content
+
+
+def identity_of(artifact: Artifact) -> dict[str, Any]:
+    """Return the `identity` that the manifest of a finished run states."""
+    try:
+        return {**artifact.manifest["config"], "data_sha256": artifact.manifest["data"]["sha256"]}
+    except (KeyError, TypeError) as error:
+        raise UserError("manifest: lacks its config or data; train the run again") from error
+
+
 def _check_identity(folder: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
     for key in wanted:
         if found.get(key) != wanted[key]:
             raise UserError(
-                f"run {folder}: its checkpoint has {key} {found.get(key)}, asked for {wanted[key]}; "
+                f"run {folder}: was made with {key} {found.get(key)}, asked for {wanted[key]}; "
                 "resume with the same settings, or give another --out"
             )
 
@@ -141,11 +159,11 @@ class _Run:
     ) -> None:
         self.dataset, self.config, self.folder, self.watcher = dataset, config, folder, watcher
         self.every_s = checkpoint_every_s
-        self.identity = {**asdict(config), "hidden": list(config.hidden), "data_sha256": dataset.sha256()}
-        del self.identity["threads"]  # changes no result
+        self.identity = identity(dataset, config)
         self.split = split_validation(dataset.y_train, config.seed)
         self.stage = "fit"
         self.notes: dict[str, Any] = {}
+        self.kept_weights: Weights = {}  # of the fit, while the refit goes on
         self._saved_at = time.monotonic()
 
     def on_chunk(self, trainer: Trainer) -> None:
@@ -160,7 +178,7 @@ class _Run:
         self.watcher.on_epoch(trainer)
 
     def _save(self, trainer: Trainer) -> None:
-        save_checkpoint(self.folder, trainer, self.stage, self.identity, self.notes)
+        save_checkpoint(self.folder, trainer, self.stage, self.identity, self.notes, self.kept_weights)
         self._saved_at = time.monotonic()
 
     def complete(self, checkpoint: Checkpoint | None) -> TrainResult:
@@ -171,14 +189,27 @@ class _Run:
             choices = self._tune()
         else:
             choices, self.stage, self.notes = checkpoint.choices, checkpoint.stage, checkpoint.notes
+            self.kept_weights = checkpoint.kept_weights
         epochs = n_epochs(self.config, len(self.dataset.y_train))
         trainer = self._train(choices, epochs, checkpoint)
         if self.stage == "fit":
             self._note_fit(trainer)
             if wants_refit(self.config, self.dataset):
-                self.stage = "refit"
+                self.stage, self.kept_weights = "refit", trainer.best_weights
                 trainer = self._train(choices, epochs, None)
         return self._finish(trainer, epochs)
+
+    def _chosen_weights(self, trainer: Trainer) -> Weights:
+        """Return the weights to deploy: of the refit, unless it went wrong.
+
+        It has no validation images; but a refit that learned its training images clearly worse than the fit did in its
+        best epoch has come to grief, and the validated weights of the fit are taken instead.
+        """
+        if self.stage == "fit":
+            return trainer.best_weights
+        wanted = self.notes["history"][self.notes["best_epoch"] - 1]["train_accuracy"] - REFIT_TOLERANCE
+        self.notes["refit_kept"] = trainer.progress.history[-1].train_accuracy >= wanted
+        return trainer.best_weights if self.notes["refit_kept"] else self.kept_weights
 
     def _tune(self) -> Choices:
         start = time.process_time()
@@ -200,7 +231,8 @@ class _Run:
             self._save(trainer)
             trainer.run(self)
         except KeyboardInterrupt:
-            self._save(trainer)
+            if trainer.consistent:  # else the last checkpoint stands
+                self._save(trainer)
             raise
         return trainer
 
@@ -218,7 +250,7 @@ class _Run:
 
     def _finish(self, trainer: Trainer, epochs: int) -> TrainResult:
         """Read the test set once and write the artifact."""
-        spec = trainer.session.spec.with_weights(trainer.best_weights)
+        spec = trainer.session.spec.with_weights(self._chosen_weights(trainer))
         record = infer(spec, self.dataset.x_test, self.config.threads)
         test = accuracy(record.predictions, self.dataset.y_test)
         refit_cpu_s = trainer.progress.cpu_s if self.stage == "refit" else 0.0
@@ -240,7 +272,7 @@ class _Run:
             "kind": "ep",
             "seed": self.config.seed,
             "config": {**asdict(self.config), "hidden": list(self.config.hidden)},
-            "chosen": {**asdict(choices), "epochs": epochs, "refit": self.stage == "refit"},
+            "chosen": {**asdict(choices), "epochs": epochs, "refit": self.notes.get("refit_kept", False)},
             "data": {
                 "name": data.name,
                 "source": data.source,

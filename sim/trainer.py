@@ -20,6 +20,7 @@ from neuro.neurons import SigmaDelta
 from neuro.plasticity import Rate, rate_for
 from neuro.spec import NetworkSpec
 from sim.backends.base import LearningOutcome, Session, one_hot_targets
+from sim.interrupt import uninterrupted
 
 CHUNK = 2048  # images between two looks at the clock, the keyboard and the progress bar
 FINAL_RATE = 1 / 8  # learning rate of the last epoch relative to the first; geometric in between
@@ -118,6 +119,7 @@ class Trainer:
         self.chunk = batch_size * max(1, CHUNK // batch_size)
         self.progress = Progress()
         self.best_weights: Weights = session.weights()
+        self.consistent = True  # whether weights and progress belong together: False while images are learned
         self._scale = data.squared_length(session.spec)
 
     @property
@@ -138,23 +140,30 @@ class Trainer:
             listener.on_epoch(self)
 
     def _epoch(self, listener: Listener) -> None:
-        progress, spec = self.progress, self.session.spec
+        progress = self.progress
         order = np.random.default_rng([self.seed, progress.epoch, 0xE90C]).permutation(self.data.split.train)
         rates = self.rates(progress.epoch)
         while progress.position < len(order):
-            chosen = order[progress.position : progress.position + self.chunk]
-            labels = self.data.labels[chosen]
-            start, cpu_start = time.perf_counter(), time.process_time()
-            outcome = self.session.learn(
-                self.data.payloads[chosen],
-                one_hot_targets(spec, labels),
-                rates,
-                seed=self.seed,
-                first_image=progress.epoch * len(order) + progress.position,
-            )
-            self._count(outcome, labels, time.perf_counter() - start, time.process_time() - cpu_start)
+            with uninterrupted():
+                self._learn(order[progress.position : progress.position + self.chunk], rates)
             listener.on_chunk(self)
-        self._validate()
+        with uninterrupted():
+            self._validate()
+
+    def _learn(self, chosen: npt.NDArray[np.int64], rates: Mapping[str, Rate]) -> None:
+        """Learn and count the `chosen` images: both or neither, else the trainer is no longer `consistent`."""
+        labels = self.data.labels[chosen]
+        self.consistent = False
+        start, cpu_start = time.perf_counter(), time.process_time()
+        outcome = self.session.learn(
+            self.data.payloads[chosen],
+            one_hot_targets(self.session.spec, labels),
+            rates,
+            seed=self.seed,
+            first_image=self.progress.epoch * self.n_images + self.progress.position,
+        )
+        self._count(outcome, labels, time.perf_counter() - start, time.process_time() - cpu_start)
+        self.consistent = True
 
     def _count(self, outcome: LearningOutcome, labels: npt.NDArray[np.int32], wall_s: float, cpu_s: float) -> None:
         progress = self.progress

@@ -20,7 +20,7 @@ from neuro.plasticity import Rate
 from neuro.spec import NetworkSpec
 
 IntArray = npt.NDArray[np.integer]
-FREE_ONLY_PHASES = 1
+MAX_BATCH = 4096  # images that learn from the same weights
 
 
 @dataclass(frozen=True)
@@ -112,14 +112,15 @@ class Differences:
 
 
 def compare(first: Record, second: Record) -> Differences:
-    """Count what differs: spikes (rows that only one record has), states, predictions. Both must hold all of them."""
+    """Count what differs: spikes (rows that one record has more often), states, predictions. Both must hold all."""
     if first.spikes is None or second.spikes is None or first.states is None or second.states is None:
         raise ValueError("compare: both records need spikes and states; ask for them in run()")
     rows = np.concatenate([first.spikes.rows(), second.spikes.rows()])
-    _, counts = np.unique(rows, axis=0, return_counts=True)
+    _, which = np.unique(rows, axis=0, return_inverse=True)
+    surplus = np.bincount(which.ravel(), np.repeat([1, -1], [len(first.spikes), len(second.spikes)]))
     states = sum(int(np.count_nonzero(first.states[name] != second.states[name])) for name in first.states)
     return Differences(
-        spikes=int(np.count_nonzero(counts == 1)),
+        spikes=int(np.abs(surplus).sum()),
         states=states,
         predictions=int(np.count_nonzero(first.predictions != second.predictions)),
         n_images=first.n_images,
@@ -228,6 +229,14 @@ def one_hot_targets(spec: NetworkSpec, labels: IntArray) -> npt.NDArray[np.int32
     targets = np.zeros((len(labels), spec.n_classes), dtype=np.int32)
     targets[np.arange(len(labels)), labels] = neuron.one
     return targets
+
+
+def check_options(name: str, threads: int | None, batch_size: int) -> None:
+    """Raise UserError unless the options of `Backend.open` are in range."""
+    if threads is not None and threads < 1:
+        raise UserError(f"backend {name}: {threads} threads; give at least 1")
+    if not 1 <= batch_size <= MAX_BATCH:
+        raise UserError(f"backend {name}: batch_size {batch_size} outside 1..{MAX_BATCH}")
 
 
 def check_payloads(spec: NetworkSpec, payloads: IntArray, targets: IntArray | None) -> None:

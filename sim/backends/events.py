@@ -19,7 +19,7 @@ from neuro.fixed_point import INT32_MAX, image_keys, round_shift
 from neuro.neurons import SigmaDelta
 from neuro.plasticity import Rate
 from neuro.spec import NetworkSpec
-from sim.backends.base import Capabilities, IntArray, LearningOutcome, Record, SpikeTable, check_payloads
+from sim.backends.base import Capabilities, IntArray, LearningOutcome, Record, SpikeTable, check_options, check_payloads
 from sim.backends.kernels import Outputs, Scratch, make_scratch, make_trace, simulate_range
 from sim.backends.learning_kernels import learn_in_batches, learn_online
 from sim.backends.plan import flat_weights, flatten_full, full_weights, make_plan, unpad
@@ -28,7 +28,6 @@ from sim.backends.update_kernels import Synapses, Workspace, make_workspace
 
 SMALLEST_TASK, LARGEST_TASK = 16, 1024  # images that a thread takes at a time
 SPIKE_TABLE_START = 1 << 16
-MAX_BATCH = 4096
 
 
 class EventsSession:
@@ -232,8 +231,5 @@ class EventsBackend:
         """Open `spec`; threads=None uses all cores."""
         if spec.family not in self.capabilities.families:
             raise UserError(f"backend events: it runs no {spec.family} networks")
-        if threads is not None and threads < 1:
-            raise UserError(f"backend events: {threads} threads; give at least 1")
-        if not 1 <= batch_size <= MAX_BATCH:
-            raise UserError(f"backend events: batch_size {batch_size} outside 1..{MAX_BATCH}")
+        check_options(self.name, threads, batch_size)
         return EventsSession(spec, threads or os.cpu_count() or 1, batch_size)

@@ -22,7 +22,7 @@ from neuro.fixed_point import (
 from neuro.neurons import Source
 from neuro.plasticity import NeuronTrace, Rate, evaluate
 from neuro.spec import NetworkSpec, Projection
-from sim.backends.base import Capabilities, IntArray, LearningOutcome, Record, SpikeTable, check_payloads
+from sim.backends.base import Capabilities, IntArray, LearningOutcome, Record, SpikeTable, check_options, check_payloads
 
 Int64 = npt.NDArray[np.int64]
 
@@ -238,4 +238,5 @@ class ReferenceBackend:
 
     def open(self, spec: NetworkSpec, *, threads: int | None = None, batch_size: int = 1) -> ReferenceSession:
         """Open `spec`; `threads` makes no difference here."""
+        check_options(self.name, threads, batch_size)
         return ReferenceSession(spec, batch_size)

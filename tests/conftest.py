@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import settle
+from neuro.artifact import load_artifact, save_artifact
+from neuro.data import Dataset, load_dataset
+from sim.experiment import TrainConfig
+from sim.train import TrainResult, train_ep
+
+ROOT = Path(__file__).parents[1]
+Arrays = dict[str, np.ndarray]
+TIMED = ("images_per_s", "train_cpu_s", "manifest_sha256")  # the last is a hash of the others too
+
+
+def _blobs(
+    shape: tuple[int, ...] = (4, 4), n_classes: int = 3, n: int = 300, n_test: int = 90, noise: float = 0.15
+) -> Arrays:
+    """Arrays of a data file: noisy copies of one random image per class, labels in turn."""
+    generator = np.random.default_rng([n_classes, *shape])
+    centres = generator.random((n_classes, *shape))
+    labels = np.arange(n + n_test) % n_classes
+    images = centres[labels] + generator.normal(0.0, noise, (n + n_test, *shape))
+    images = np.clip(images, 0.0, 1.0).astype(np.float32)
+    return {"x_train": images[:n], "y_train": labels[:n], "x_test": images[n:], "y_test": labels[n:]}
+
+
+@pytest.fixture(scope="session")
+def blobs() -> Callable[..., Arrays]:
+    """Makes a small, easy data set: blobs(shape, n_classes, n, n_test, noise)."""
+    return _blobs
+
+
+@pytest.fixture(scope="session")
+def blob_data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """300 training and 90 test images of shape (4, 4), three classes, kept in a file named blobs.npz."""
+    path = tmp_path_factory.mktemp("data") / "blobs.npz"
+    np.savez(path, **_blobs())
+    return load_dataset(str(path))
+
+
+@pytest.fixture(scope="session")
+def small_config() -> TrainConfig:
+    """Hidden 8, two epochs, rates given: trains on `blob_data` in some milliseconds."""
+    return TrainConfig(seed=3, hidden=(8,), epochs=2, learning_rate=1.4, output_share=0.125)
+
+
+class Silent:
+    """A watcher that shows nothing and counts what it is told."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def on_compile(self) -> None:
+        self.calls.append("compile")
+
+    def on_trial(self, trial: Any) -> None:
+        self.calls.append("trial")
+
+    def on_stage(self, stage: str, trainer: Any) -> None:
+        self.calls.append(stage)
+
+    def on_chunk(self, trainer: Any) -> None:
+        self.calls.append("chunk")
+
+    def on_epoch(self, trainer: Any) -> None:
+        self.calls.append("epoch")
+
+
+@pytest.fixture(scope="session")
+def silent() -> type[Silent]:
+    """The class of watchers that show nothing."""
+    return Silent
+
+
+@pytest.fixture(scope="session")
+def train() -> Callable[..., TrainResult]:
+    """train(dataset, config, folder, watcher=None, **options) -> TrainResult, without a screen."""
+
+    def run(dataset: Dataset, config: TrainConfig, folder: Path, watcher: Any = None, **options: Any) -> TrainResult:
+        return train_ep(dataset, config, folder, watcher or Silent(), **options)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, blob_data: Dataset, small_config: TrainConfig) -> Path:
+    """Folder of a finished run on `blob_data`. Not to be written to: copy it."""
+    folder = tmp_path_factory.mktemp("runs") / "finished"
+    train_ep(blob_data, replace(small_config, epochs=4), folder, Silent())
+    return folder
+
+
+def _outcome(folder: Path) -> dict[str, Any]:
+    """All that a run leaves, without what was measured by a clock."""
+
+    def untimed(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: untimed(part) for key, part in value.items() if key not in TIMED}
+        return [untimed(part) for part in value] if isinstance(value, list) else value
+
+    return {
+        "files": sorted(path.name for path in folder.iterdir()),
+        "weights": (folder / "weights.npz").read_bytes(),
+        "spec": (folder / "spec.json").read_bytes(),
+        "manifest": untimed(json.loads((folder / "manifest.json").read_text())),
+        "log": [untimed(json.loads(line)) for line in (folder / "log.jsonl").read_text().splitlines()],
+    }
+
+
+@pytest.fixture(scope="session")
+def outcome() -> Callable[[Path], dict[str, Any]]:
+    """outcome(folder): all that a finished run leaves, without timings; equal for equal runs."""
+    return _outcome
+
+
+def _edit_manifest(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+    artifact = load_artifact(folder)
+    change(artifact.manifest)
+    save_artifact(folder, artifact)
+
+
+@pytest.fixture(scope="session")
+def edit_manifest() -> Callable[..., None]:
+    """edit_manifest(folder, change): save a run again with a manifest that was changed, all hashes right."""
+    return _edit_manifest
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command printed and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """The one object on standard output."""
+        (line,) = self.out.splitlines()
+        content = json.loads(line)
+        assert isinstance(content, dict)
+        return content
+
+    @property
+    def mistake(self) -> str:
+        """The one line by which a user's mistake is told."""
+        lines = [line for line in self.err.splitlines() if line.startswith("settle: ")]
+        assert len(lines) == 1, self.err
+        assert self.err.splitlines()[-1] == lines[0]
+        assert "Traceback" not in self.err
+        assert re.fullmatch(r"settle: \S.*", lines[0])
+        return lines[0]
+
+    def refused(self, *words: str) -> None:
+        """A mistake of the user's: exit code 2, one line on standard error that holds the words, nothing else."""
+        assert self.code == 2
+        assert self.out == ""
+        for word in words:
+            assert word in self.mistake
+        assert self.err.strip().splitlines() == [self.mistake]
+
+
+Command = Callable[..., Answer]
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
+    """command(*words): the command line in this process, in an empty folder."""
+    (tmp_path / "cwd").mkdir()
+    monkeypatch.chdir(tmp_path / "cwd")
+
+    def run(*words: object) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["settle", *map(str, words)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            settle.main()
+        return Answer(int(ended.value.code or 0), *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def process_environment() -> dict[str, str]:
+    """Environment in which `python -m settle` finds this source tree."""
+    return {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -1,0 +1,196 @@
+"""Real processes, really killed."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+EPOCHS = 25
+PATIENCE_S = 120.0
+STARTED = "import sys, settle; sys.argv[0] = 'settle'; settle.main()"
+DIES_WHILE_TUNING = """
+import os, signal, sys
+import settle
+from sim.screen import TrainScreen
+def on_trial(self, trial, told=[]):
+    told.append(trial)
+    if len(told) == 2:
+        os.kill(os.getpid(), signal.SIG{name})
+TrainScreen.on_trial = on_trial
+settle.main()
+"""
+
+pytestmark = pytest.mark.timeout(240)
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture(scope="module")
+def data_file(blobs: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Enough images for several chunks per epoch, noisy enough that every image counts."""
+    path = tmp_path_factory.mktemp("data") / "blobs.npz"
+    np.savez(path, **blobs((5, 5), 3, 6000, 60, noise=0.5))
+    return path
+
+
+@pytest.fixture(scope="module")
+def options(data_file: Path) -> list[str]:
+    """Options of a training that takes about two seconds, the second half on all images."""
+    rates = ["--learning-rate", "1.4", "--output-share", "0.125"]
+    return ["train", "ep", "--data", str(data_file), "--hidden", "32", "--epochs", str(EPOCHS), *rates]
+
+
+@pytest.fixture
+def start(process_environment: dict[str, str], tmp_path: Path) -> Start:
+    """start(words, code=...): the command line in a process of its own."""
+
+    def run(words: list[str], code: str = STARTED) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-c", code, *words, "--checkpoint-every-s", "0.02"],
+            cwd=tmp_path, env=process_environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def whole(options: list[str], outcome: Callable[[Path], Any], process_environment: dict[str, str],
+          tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:  # fmt: skip
+    """What an uninterrupted training leaves."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    words = [sys.executable, "-c", STARTED, *options, "--out", str(folder)]
+    subprocess.run(words, check=True, capture_output=True, env=process_environment, timeout=PATIENCE_S)
+    found: dict[str, Any] = outcome(folder)
+    assert [line["epoch"] for line in found["log"]] == [*range(1, EPOCHS + 1)] * 2
+    return found
+
+
+def wait_for_epochs(process: subprocess.Popen[str], folder: Path, n_epochs: int) -> None:
+    """Wait until the log holds that many epochs and there is a checkpoint, or the process has ended."""
+    deadline = time.monotonic() + PATIENCE_S
+    while process.poll() is None and time.monotonic() < deadline:
+        log = folder / "log.jsonl"
+        lines = log.read_bytes().count(b"\n") if log.is_file() else 0
+        if lines >= n_epochs and (folder / "checkpoint.npz").is_file():
+            return
+        time.sleep(0.002)
+
+
+def end(process: subprocess.Popen[str], sign: signal.Signals, wait_s: float) -> tuple[str, str]:
+    """Send a signal after a moment; returns what the process printed."""
+    time.sleep(wait_s)
+    process.send_signal(sign)
+    return process.communicate(timeout=PATIENCE_S)
+
+
+def readable(folder: Path) -> None:
+    """Whatever file of a run exists is whole; what a dead writer left is not taken for one."""
+    with np.load(folder / "checkpoint.npz") as archive:
+        assert all(archive[name].size for name in archive.files)
+    assert not (folder / "manifest.json").exists()
+    log = folder / "log.jsonl"
+    assert not log.is_file() or log.read_bytes().endswith(b"}\n")
+
+
+def without_litter(found: dict[str, Any]) -> dict[str, Any]:
+    """A process killed while it writes leaves a hidden temporary file; it is no part of the run."""
+    return {**found, "files": [name for name in found["files"] if not name.endswith(".tmp")]}
+
+
+@pytest.mark.parametrize("case", range(4))
+def test_killed_at_a_random_moment_a_run_resumes_to_the_same_end(
+    case: int, start: Start, options: list[str], whole: dict[str, Any], outcome: Callable[[Path], Any], tmp_path: Path
+) -> None:
+    draw = random.Random(case)
+    folder = tmp_path / "run"
+    process = start([*options, "--out", str(folder)])
+    wait_for_epochs(process, folder, draw.randrange(case * EPOCHS // 2, (case + 1) * EPOCHS // 2))
+    end(process, signal.SIGKILL, draw.uniform(0, 0.02))
+    assert process.returncode == -signal.SIGKILL or case == 3  # the last may come too late on a busy machine
+    if process.returncode:
+        readable(folder)
+    resumed = start([*options, "--out", str(folder), "--resume", "--json"])
+    _, errors = resumed.communicate(timeout=PATIENCE_S)
+    assert resumed.returncode == 0, errors
+    assert without_litter(outcome(folder)) == whole
+
+
+def test_killed_again_and_again_a_run_resumes_to_the_same_end(
+    start: Start, options: list[str], whole: dict[str, Any], outcome: Callable[[Path], Any], tmp_path: Path
+) -> None:
+    draw = random.Random(99)
+    folder = tmp_path / "run"
+    for kill in range(3):
+        process = start([*options, "--out", str(folder), "--resume"])
+        wait_for_epochs(process, folder, 12 * (kill + 1))
+        end(process, signal.SIGKILL, draw.uniform(0, 0.02))
+        assert process.returncode == -signal.SIGKILL
+        readable(folder)
+    last = start([*options, "--out", str(folder), "--resume"])
+    _, errors = last.communicate(timeout=PATIENCE_S)
+    assert last.returncode == 0, errors
+    assert without_litter(outcome(folder)) == whole
+
+
+@pytest.mark.parametrize("case", range(2))
+def test_interrupted_from_the_keyboard_a_run_resumes_to_the_same_end(
+    case: int, start: Start, options: list[str], whole: dict[str, Any], outcome: Callable[[Path], Any], tmp_path: Path
+) -> None:
+    draw = random.Random(1000 + case)
+    folder = tmp_path / "run"
+    process = start([*options, "--out", str(folder), "--json"])
+    wait_for_epochs(process, folder, 5 + case * EPOCHS)
+    end(process, signal.SIGINT, draw.uniform(0, 0.02))
+    assert process.returncode == 130
+    readable(folder)
+    resumed = start([*options, "--out", str(folder), "--resume"])
+    _, errors = resumed.communicate(timeout=PATIENCE_S)
+    assert resumed.returncode == 0, errors
+    assert outcome(folder) == whole
+
+
+def test_an_interruption_is_told_in_one_line(start: Start, data_file: Path) -> None:
+    process = start(["train", "ep", "--data", str(data_file), "--json"], DIES_WHILE_TUNING.format(name="INT"))
+    out, errors = process.communicate(timeout=PATIENCE_S)
+    assert (process.returncode, out) == (130, "")
+    assert [line for line in errors.splitlines() if line.startswith("settle: ")] == errors.splitlines()[-1:]
+    assert "--resume" in errors
+    assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize(("name", "code"), [("KILL", -9), ("INT", 130)])
+def test_ended_while_rates_are_chosen_a_run_starts_afresh_on_resume(
+    name: str, code: int, start: Start, data_file: Path, command: Callable[..., Any],
+    outcome: Callable[[Path], Any], tmp_path: Path,
+) -> None:  # fmt: skip
+    words = ["train", "ep", "--data", str(data_file), "--hidden", "8", "--epochs", "2"]
+    folder = tmp_path / "run"
+    process = start([*words, "--out", str(folder)], DIES_WHILE_TUNING.format(name=name))
+    _, errors = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == code
+    assert "Traceback" not in errors
+    assert not folder.exists()
+    assert command(*words, "--out", folder, "--resume").code == 0
+    assert command(*words, "--out", tmp_path / "whole").code == 0
+    assert outcome(folder) == outcome(tmp_path / "whole")
+
+
+def test_a_file_size_limit_ends_a_run_in_one_line(start: Start, options: list[str], tmp_path: Path) -> None:
+    """The nearest to a full disk that needs no privileges: no file may grow beyond one kilobyte."""
+    folder = tmp_path / "run"
+    code = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024)); {STARTED}"
+    process = start([*options, "--out", str(folder)], code)
+    _, errors = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 2
+    assert errors.splitlines()[-1].startswith("settle: cannot write ")
+    assert "Traceback" not in errors
+    assert os.listdir(folder) == []
