@@ -135,7 +135,7 @@ def _exponent(design: EquilibriumDesign, reach: float, offset: int = 0) -> int:
     """The finest grid that holds `reach`, moved by `offset`, on which weight x payload is still a whole state unit."""
     largest = design.state_bits - max(design.activation_bits, design.encoder.activation_bits)
     exponent = exponent_for(reach, weight_limit(design.weight_bits), largest) + offset
-    return min(max(exponent, 0), largest)
+    return max(min(exponent, largest), 0)
 
 
 def _layer(

@@ -28,7 +28,11 @@ def spec_to_json(spec: NetworkSpec) -> dict[str, Any]:
         "family": spec.family,
         "input": spec.input,
         "output": spec.output,
-        "encoder": {"activation_bits": spec.encoder.activation_bits, "centred": spec.encoder.offset is not None},
+        "encoder": {
+            "activation_bits": spec.encoder.activation_bits,
+            "gain_bits": spec.encoder.gain_bits,
+            "centred": spec.encoder.offset is not None,
+        },
         "schedule": asdict(spec.schedule),
         "populations": [
             {"name": p.name, "shape": list(p.shape), "neuron": _neuron_to_json(p.neuron)} for p in spec.populations
@@ -66,7 +70,7 @@ def spec_from_json(content: Mapping[str, Any], arrays: Arrays) -> NetworkSpec:
             schedule=Schedule(phases, **schedule),
             input=content["input"],
             output=content["output"],
-            encoder=PixelEncoder(encoder["activation_bits"], offset),
+            encoder=PixelEncoder(encoder["activation_bits"], offset, encoder["gain_bits"]),
             family=content["family"],
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from neuro.data import Dataset, Split
-from neuro.encode import PixelEncoder, mean_offset
+from neuro.encode import PixelEncoder, gain_bits_for
 from neuro.equilibrium import EquilibriumDesign, build_equilibrium, design_for
 from neuro.errors import UserError
 from neuro.plasticity import learning_rule
@@ -85,10 +85,11 @@ def wants_refit(config: TrainConfig, dataset: Dataset) -> bool:
 
 
 def build_network(dataset: Dataset, config: TrainConfig, choices: Choices, split: Split) -> NetworkSpec:
-    """Return the untrained network for a data set; a centring encoder takes its mean from split.train alone."""
-    encoder = PixelEncoder()
+    """Return the untrained network for a data set; gain and mean of the encoder come from split.train."""
+    images = dataset.x_train[split.train]
+    encoder = PixelEncoder(gain_bits=gain_bits_for(images))
     if choices.centred:
-        encoder = PixelEncoder(offset=mean_offset(dataset.x_train[split.train], encoder.activation_bits))
+        encoder = encoder.centred_on(images)
     design = design_for(
         dataset.image_shape,
         dataset.n_classes,

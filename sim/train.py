@@ -261,18 +261,23 @@ class _Run:
             "images_per_s": self.notes["images_per_s"],
             "spikes_per_inference": record.spikes_per_inference(spec),
         }
-        artifact = Artifact(spec, self._manifest(trainer.choices, epochs, results))
+        artifact = Artifact(spec, self._manifest(trainer.choices, spec.encoder.gain_bits, epochs, results))
         save_artifact(self.folder, artifact)
         remove_checkpoint(self.folder)
         return result_of(self.folder, artifact)
 
-    def _manifest(self, choices: Choices, epochs: int, results: Mapping[str, Any]) -> dict[str, Any]:
+    def _manifest(self, choices: Choices, gain_bits: int, epochs: int, results: Mapping[str, Any]) -> dict[str, Any]:
         data = self.dataset
         return {
             "kind": "ep",
             "seed": self.config.seed,
             "config": {**asdict(self.config), "hidden": list(self.config.hidden)},
-            "chosen": {**asdict(choices), "epochs": epochs, "refit": self.notes.get("refit_kept", False)},
+            "chosen": {
+                **asdict(choices),
+                "gain_bits": gain_bits,
+                "epochs": epochs,
+                "refit": self.notes.get("refit_kept", False),
+            },
             "data": {
                 "name": data.name,
                 "source": data.source,

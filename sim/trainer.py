@@ -31,7 +31,7 @@ Weights = dict[str, npt.NDArray[np.int8]]
 class Choices:
     """Hyper-parameters of a training, given by the user or chosen on the validation split (`sim.tune`).
 
-    learning_rate:   of the hidden layers, in units of 1 / E|x|^2, x the real input of the network.
+    learning_rate:   of the hidden layers, in units of 1 / E|x|^2, x the real input of the network, bias included.
     output_share:    learning rate of the output layer, relative to that.
     centred:         whether the encoder subtracts the mean training image.
     exponent_offset: added to the exponent of every weight: negative, larger weights fit on a coarser grid.
@@ -87,10 +87,10 @@ class TrainingSet:
     split: Split
 
     def squared_length(self, spec: NetworkSpec) -> float:
-        """Mean over training images of |x|^2, x in real units: the scale of learning rates. At least 1e-3."""
+        """Mean over training images of |x|^2 in real units, plus 1 for the bias: the scale of learning rates."""
         one = float(1 << spec.encoder.activation_bits)
         sample = self.payloads[self.split.train[:: max(1, len(self.split.train) // 4096)]].astype(np.float64) / one
-        return max(float(np.mean(np.sum(np.square(sample), axis=1))), 1e-3)
+        return 1.0 + float(np.mean(np.sum(np.square(sample), axis=1)))
 
 
 class Listener(Protocol):

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from neuro.encode import PixelEncoder, mean_offset
+from neuro.encode import PixelEncoder, gain_bits_for
 
 law = settings(max_examples=40, deadline=None)
 bits = st.integers(0, 12)
@@ -57,8 +57,7 @@ def test_offset_is_subtracted_and_payload_limit_is_the_tightest_bound(images, ac
 @law
 @given(st.one_of(bytes_images, float_images), bits)
 def test_the_mean_offset_centres_the_images(images, activation_bits):
-    offset = mean_offset(images, activation_bits)
-    payloads = PixelEncoder(activation_bits, offset).encode(images)
+    payloads = PixelEncoder(activation_bits).centred_on(images).encode(images)
     assert np.abs(payloads.mean(axis=0)).max() <= 1 + 1e-6  # half a unit from each of the two roundings
 
 
@@ -66,10 +65,33 @@ def test_the_mean_offset_centres_the_images(images, activation_bits):
 @given(bytes_images, bits)
 def test_the_mean_offset_of_equal_images_leaves_nothing_to_send(images, activation_bits):
     same = np.repeat(images[:1], 3, axis=0)
-    assert not PixelEncoder(activation_bits, mean_offset(same, activation_bits)).encode(same).any()
+    assert not PixelEncoder(activation_bits).centred_on(same).encode(same).any()
 
 
 def test_images_of_another_size_are_refused(refused):
     encoder = PixelEncoder(5, np.zeros(6, np.int16))
     with refused("encoder", "8 values", "takes 6"):
         encoder.encode(np.zeros((2, 2, 4)))
+
+
+@pytest.mark.parametrize("gain_bits", range(9))
+def test_gain_doubles_dark_pixels_and_clips_bright_ones(gain_bits):
+    images = np.linspace(0, 1, 513)[None]
+    plain = PixelEncoder(5).encode(np.minimum(images * 2.0**gain_bits, 1))
+    np.testing.assert_array_equal(PixelEncoder(5, gain_bits=gain_bits).encode(images), plain)
+
+
+@pytest.mark.parametrize(("brightest", "gain_bits"), [(255, 0), (200, 0), (128, 0), (127, 1), (16, 3), (1, 7), (0, 0)])
+def test_the_gain_uses_the_range_without_clipping(brightest, gain_bits):
+    images = np.zeros((50, 4, 4), np.uint8)
+    images[:, 1, 1] = brightest
+    assert gain_bits_for(images) == gain_bits
+    assert gain_bits_for(images / 255.0) == gain_bits
+    payloads = PixelEncoder(5, gain_bits=gain_bits).encode(images)
+    assert brightest == 0 or 16 <= payloads.max() <= 32
+
+
+def test_one_bright_image_in_a_thousand_does_not_set_the_gain():
+    images = np.full((1000, 4), 0.1)
+    images[0] = 1.0
+    assert gain_bits_for(images) == 3

@@ -164,7 +164,7 @@ def test_choices_come_before_the_defaults_of_the_depth():
     ("changes", "words"),
     [
         ({"hidden": ()}, ("hidden layers ()", "at least one")),
-        ({"hidden": (4, 0)}, ("hidden layers (4, 0)", "at least one neuron")),
+        ({"hidden": (4, 0)}, ("hidden layers (4, 0)", "1 to 65536 neurons")),
         ({"n_classes": 1}, ("1 classes", "at least two")),
         ({"rule": "hebb"}, ("'hebb'", "event")),
         ({"shadow_bits": 9}, ("shadow_bits 9", "0..8")),
@@ -173,7 +173,6 @@ def test_choices_come_before_the_defaults_of_the_depth():
         ({"input_shape": (0,)}, ("population input", "(0,)")),
         ({"output_box": (0.5, 1.5)}, ("box", "hold 0")),
         ({"step_multiplier": 9}, ("step size 9/2**3",)),
-        ({"exponent_offset": 20}, ("projection input->hidden1", "exponent")),
         ({"activation_bits": 17}, ("activation_bits 17",)),
         ({"weight_bits": 1}, ("weight_bits 1", "2..8")),
         ({"hidden_gain": 0.0}, ("hidden_gain",)),

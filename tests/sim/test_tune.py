@@ -71,7 +71,7 @@ def test_manifest_records_choices_and_trials(blob_data: Dataset, train: Callable
     train(blob_data, CONFIG, tmp_path / "run")
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
     choices, trials = tune(blob_data, CONFIG, split_validation(blob_data.y_train, CONFIG.seed), ignore)
-    assert manifest["chosen"] == {**asdict(choices), "epochs": 2, "refit": True}
+    assert manifest["chosen"] == {**asdict(choices), "gain_bits": 0, "epochs": 2, "refit": True}
     assert manifest["trials"] == [asdict(trial) for trial in trials]
     assert manifest["config"]["learning_rate"] is None
 
