@@ -11,7 +11,7 @@ from rich.text import Text
 
 from neuro.metrics import Accuracy
 from sim.evaluate import Evaluation
-from sim.train import TrainResult
+from sim.results import TrainResult
 from sim.trainer import Trainer
 from sim.tune import Trial
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,11 +20,12 @@ from neuro.artifact import MANIFEST, Artifact, installed_versions, load_artifact
 from neuro.data import Dataset, Split, split_validation
 from neuro.errors import UserError
 from neuro.files import write_atomically
-from neuro.metrics import Accuracy, accuracy
+from neuro.metrics import accuracy
 from neuro.spec import NetworkSpec
 from sim.backends.base import Record, get_backend
 from sim.checkpoint import Checkpoint, load_checkpoint, remove_checkpoint, resume_trainer, save_checkpoint
 from sim.experiment import TrainConfig, compile_kernels, make_trainer, n_epochs, wants_refit
+from sim.results import TrainResult, result_of
 from sim.trainer import Choices, Epoch, Trainer, Weights
 from sim.tune import Trial, tune
 
@@ -57,30 +58,6 @@ class Watcher(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class TrainResult:
-    """What a finished training reached. Accuracies are measured by the `events` backend on the deployed integers."""
-
-    folder: Path
-    val_accuracy: Accuracy
-    test_accuracy: Accuracy
-    train_cpu_s: float
-    images_per_s: float
-    spikes_per_inference: float
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the object that `settle train --json` prints."""
-        return {
-            "run": str(self.folder),
-            "val_accuracy": self.val_accuracy.value,
-            "test_accuracy": self.test_accuracy.value,
-            "n_test": self.test_accuracy.n,
-            "train_cpu_s": self.train_cpu_s,
-            "images_per_s": self.images_per_s,
-            "spikes_per_inference": self.spikes_per_inference,
-        }
-
-
 def train_ep(
     dataset: Dataset,
     config: TrainConfig,
@@ -109,22 +86,6 @@ def train_ep(
     if checkpoint is not None:
         _check_identity(folder, checkpoint.identity, run.identity)
     return run.complete(checkpoint)
-
-
-def result_of(folder: Path, artifact: Artifact) -> TrainResult:
-    """Return the result that the manifest of a finished run holds."""
-    try:
-        results = artifact.manifest["results"]
-        return TrainResult(
-            folder=folder,
-            val_accuracy=Accuracy(**results["val"]),
-            test_accuracy=Accuracy(**results["test"]),
-            train_cpu_s=results["train_cpu_s"],
-            images_per_s=results["images_per_s"],
-            spikes_per_inference=results["spikes_per_inference"],
-        )
-    except (KeyError, TypeError) as error:
-        raise UserError(f"run {folder}: its manifest holds no training results") from error
 
 
 def identity(dataset: Dataset, config: TrainConfig) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from sim.backends.kernels import Outputs, Scratch, make_scratch, make_trace, sim
 from sim.backends.learning_kernels import learn_in_batches, learn_online
 from sim.backends.plan import flat_weights, flatten_full, full_weights, make_plan, unpad
 from sim.backends.reference import nudge_signs
-from sim.backends.update_kernels import Synapses, Workspace, make_workspace
+from sim.backends.synapse_kernels import Synapses, Workspace, make_workspace
 
 SMALLEST_TASK, LARGEST_TASK = 16, 1024  # images that a thread takes at a time
 SPIKE_TABLE_START = 1 << 16

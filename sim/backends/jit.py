@@ -22,7 +22,15 @@ from neuro import fixed_point
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 HERE = Path(__file__).parent
-KERNEL_FILES = ("jit.py", "plan.py", "primitives.py", "kernels.py", "update_kernels.py", "learning_kernels.py")
+KERNEL_FILES = (
+    "jit.py",
+    "plan.py",
+    "primitives.py",
+    "kernels.py",
+    "synapse_kernels.py",
+    "update_kernels.py",
+    "learning_kernels.py",
+)
 
 
 def _cache_folder() -> Path:

@@ -6,7 +6,8 @@ from numba import prange
 
 from sim.backends.jit import jit, parallel_jit
 from sim.backends.kernels import Scratch, simulate
-from sim.backends.update_kernels import Workspace, commit
+from sim.backends.synapse_kernels import Workspace
+from sim.backends.update_kernels import commit
 
 
 @jit
