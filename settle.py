@@ -181,7 +181,7 @@ def main() -> None:
     from neuro.errors import UserError
 
     try:
-        code = app(standalone_mode=False) or 0
+        code = app(standalone_mode=False, prog_name="settle") or 0
         sys.stdout.flush()
     except UserError as error:
         code = _fail(str(error), 2)
