@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import platform
-import signal
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -23,12 +16,11 @@ from neuro.plasticity import Rate
 from neuro.spec import NetworkSpec
 from sim.backends.base import Capabilities, IntArray, LearningOutcome, Record, check_payloads
 from sim.backends.lava.jobs import save_job
+from sim.backends.lava.watch import check_installed, run_worker
 from sim.backends.reference import nudge_signs, record_from_history
 
 STALL_S = 120.0  # a run that finishes no image for so long is ended
-POLL_S = 0.1
-GRACE_S = 3.0  # between asking the processes of a run to end and killing them
-LAST_LINES = 5
+WORKER = "sim.backends.lava.worker"
 
 
 class LavaSession:
@@ -55,45 +47,9 @@ class LavaSession:
         with tempfile.TemporaryDirectory(prefix="settle-lava-") as name:
             folder = Path(name)
             save_job(folder, self.spec, payloads, targets, signs)
-            self._watch(folder, len(payloads))
+            run_worker(WORKER, folder, len(payloads), "image", self.stall_s, self.on_image)
             history = self._history(folder)
         return record_from_history(self.spec, "lava", seed, history, keep_states, keep_spikes)
-
-    def _watch(self, folder: Path, n_images: int) -> None:
-        """Run the worker to its end, or end it when it stalls; never leave a process behind."""
-        with open(folder / "output", "w+", encoding="utf-8") as output:
-            command = [sys.executable, "-m", "sim.backends.lava.worker", str(folder)]
-            environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-            worker = subprocess.Popen(
-                command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, env=environment, start_new_session=True
-            )
-            try:
-                done = self._wait(worker, folder)
-            finally:
-                end_group(worker.pid)
-                worker.wait()
-            if worker.returncode != 0:
-                output.seek(0)
-                lines = [line.strip() for line in output if line.strip()][-LAST_LINES:]
-                raise UserError(
-                    f"backend lava: the run failed after image {done} of {n_images}: {' | '.join(lines) or 'no output'}"
-                )
-
-    def _wait(self, worker: subprocess.Popen[bytes], folder: Path) -> int:
-        """Wait for the worker; returns how many images it finished."""
-        done, moved_at = 0, time.monotonic()
-        while worker.poll() is None:
-            time.sleep(POLL_S)
-            now = _progress(folder)
-            if now != done:
-                done, moved_at = now, time.monotonic()
-                self.on_image(done)
-            if time.monotonic() - moved_at > self.stall_s:
-                raise UserError(
-                    f"backend lava: no image finished for {self.stall_s:g} s after image {done}; ended the run. "
-                    "Use fewer images or a smaller network"
-                )
-        return _progress(folder)
 
     def _history(self, folder: Path) -> dict[str, dict[str, npt.NDArray[np.int64]]]:
         """Return spikes and states of shape [B, 1 + steps, N] by population (states only at the ends of phases)."""
@@ -140,37 +96,6 @@ class LavaSession:
         self.close()
 
 
-def _progress(folder: Path) -> int:
-    try:
-        return int((folder / "progress").read_text(encoding="ascii") or 0)
-    except (OSError, ValueError):
-        return 0
-
-
-def end_group(group: int) -> None:
-    """End every process of a process group: politely, so that shared memory is released, then by force."""
-    for sign, patience_s in ((signal.SIGTERM, GRACE_S), (signal.SIGKILL, GRACE_S)):
-        try:
-            os.killpg(group, sign)
-        except ProcessLookupError:
-            return
-        deadline = time.monotonic() + patience_s
-        while time.monotonic() < deadline and _alive(group):
-            time.sleep(POLL_S / 4)
-
-
-def _alive(group: int) -> bool:
-    """Whether any process of the group still runs (a zombie leader waiting to be reaped does not count)."""
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, _, process_group = entry.read_text(encoding="utf-8").rpartition(")")[2].split()[:3]
-        except (OSError, ValueError):
-            continue
-        if int(process_group) == group and state not in "ZX":
-            return True
-    return False
-
-
 class LavaBackend:
     """Lava processes on CPU."""
 
@@ -194,9 +119,5 @@ class LavaBackend:
         """
         if spec.family not in self.capabilities.families:
             raise UserError(f"backend lava: it runs no {spec.family} networks")
-        if importlib.util.find_spec("lava") is None or importlib.util.find_spec("lava.magma") is None:
-            raise UserError(
-                f"backend lava: lava-nc is not installed in this Python {platform.python_version()}; it needs Python "
-                "3.10 (make demo sets it up), every other backend runs here"
-            )
+        check_installed()
         return LavaSession(spec, stall_s, on_image)

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 
-def _end_with(parent: int) -> None:
+def end_with(parent: int) -> None:
     """End the whole process group when the program that started this worker is gone."""
     while os.getppid() == parent:
         time.sleep(0.5)
@@ -41,7 +41,7 @@ def run_job(folder: Path) -> None:
 
 def main() -> None:
     """Entry point."""
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
     logging.disable(logging.WARNING)
     run_job(Path(sys.argv[1]))
 
