@@ -31,6 +31,7 @@ KERNEL_FILES = (
     "update_kernels.py",
     "learning_kernels.py",
     "chip_engine.py",
+    "chip.py",
 )
 
 

@@ -1,0 +1,204 @@
+"""Stock processes in integers, exactly as Lava 0.10's fixed-point models compute them: compiled, batched, all cores.
+
+Equations: `neuro.stock`. A network is a `neuro.stock.StockSpec`; each of B sequences starts from zero state.
+Checked: tests/contract/test_stock.py, against Lava itself, every spike and final state equal.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from neuro.stock import DECAY_UNITY, LIF, STATE_LIMIT, GradedRelu, SpikeInput, StockSpec
+from sim.backends.jit import inlined, jit
+
+Int32 = npt.NDArray[np.int32]
+Int64 = npt.NDArray[np.int64]
+INPUT, LEAKY, GRADED = 0, 1, 2
+
+
+class ChipPlan(NamedTuple):
+    """A network flattened: populations are ranges of one neuron index, projections blocks of one weight buffer."""
+
+    start: Int64  # [P + 1]
+    kind: Int64  # [P]
+    input_start: Int64  # [P] first column of the input for an input population
+    keep_u: Int64  # [P] 4096 - (current_decay + 1)
+    keep_v: Int64  # [P] 4096 - voltage_decay
+    threshold: Int64  # [P] in units of v, or of the graded payload
+    bias: Int64  # [P]
+    interval: Int64  # [P]
+    offset: Int64  # [P] reset_offset mod interval
+    source: Int64  # [R]
+    target: Int64  # [R]
+    block: Int64  # [R]
+    shift: Int64  # [R] left if positive
+    graded: npt.NDArray[np.bool_]  # [R] whether payloads count, or spikes only
+    weights: npt.NDArray[np.int16]
+
+
+@dataclass(frozen=True, eq=False)
+class ChipRecord:
+    """What happened: by population, spikes (payloads) of shape [B, T, N] and, at the end, u and v of shape [B, N].
+
+    u and v are zero for populations that have none.
+    """
+
+    spikes: dict[str, Int32]
+    u: dict[str, Int32]
+    v: dict[str, Int32]
+
+
+def make_chip_plan(spec: StockSpec) -> ChipPlan:
+    """Flatten `spec`."""
+    neurons = [population.neuron for population in spec.populations]
+    sizes = [population.size for population in spec.populations]
+    index = {population.name: i for i, population in enumerate(spec.populations)}
+    inputs = np.cumsum([0, *(n if isinstance(m, SpikeInput) else 0 for n, m in zip(sizes, neurons, strict=True))])
+    leaky = [neuron if isinstance(neuron, LIF) else LIF() for neuron in neurons]
+    thresholds = [n.threshold << 6 if isinstance(n, LIF) else getattr(n, "threshold", 0) for n in neurons]
+    kinds = [INPUT if isinstance(n, SpikeInput) else GRADED if isinstance(n, GradedRelu) else LEAKY for n in neurons]
+    blocks = [projection.weights.size for projection in spec.projections]
+
+    def integers(values: object) -> Int64:
+        return np.array(values, dtype=np.int64)
+
+    return ChipPlan(
+        start=integers([0, *np.cumsum(sizes)]),
+        kind=integers(kinds),
+        input_start=integers(inputs[:-1]),
+        keep_u=integers([DECAY_UNITY - (neuron.current_decay + 1) for neuron in leaky]),
+        keep_v=integers([DECAY_UNITY - neuron.voltage_decay for neuron in leaky]),
+        threshold=integers(thresholds),
+        bias=integers([neuron.bias for neuron in leaky]),
+        interval=integers([neuron.reset_interval for neuron in leaky]),
+        offset=integers([n.reset_offset % n.reset_interval if n.reset_interval else 0 for n in leaky]),
+        source=integers([index[projection.source] for projection in spec.projections]),
+        target=integers([index[projection.target] for projection in spec.projections]),
+        block=integers([0, *np.cumsum(blocks)][:-1]),
+        shift=integers([projection.exponent for projection in spec.projections]),
+        graded=np.array([projection.message_bits > 0 for projection in spec.projections], dtype=np.bool_),
+        weights=np.concatenate([np.zeros(0), *(p.effective.ravel() for p in spec.projections)]).astype(np.int16),
+    )
+
+
+@inlined
+def _decayed(x, keep):
+    """Return sign(x) * (|x| * keep >> 12)."""
+    magnitude = (abs(np.int64(x)) * keep) >> 12
+    return magnitude if x >= 0 else -magnitude
+
+
+@inlined
+def _deliver(plan, sent, sums, accumulated):
+    """Fill `accumulated` with what the spikes `sent` at the last step bring, projection by projection."""
+    accumulated[:] = 0
+    for r in range(plan.source.shape[0]):
+        first, last = plan.start[plan.source[r]], plan.start[plan.source[r] + 1]
+        begin, end = plan.start[plan.target[r]], plan.start[plan.target[r] + 1]
+        n_post = end - begin
+        part = sums[:n_post]
+        part[:] = 0
+        for i in range(first, last):
+            payload = sent[i]
+            if payload == 0:
+                continue
+            if not plan.graded[r]:
+                payload = np.int32(1)
+            at = plan.block[r] + (i - first) * n_post
+            row = plan.weights[at : at + n_post]
+            for j in range(n_post):
+                part[j] += payload * np.int32(row[j])
+        shift = plan.shift[r]
+        if shift > 0:
+            for j in range(n_post):
+                accumulated[begin + j] += np.int32(part[j] << shift)
+        else:
+            for j in range(n_post):
+                accumulated[begin + j] += part[j] >> -shift
+
+
+@inlined
+def _lif(plan, population, time, a, u, v, spikes):
+    """One step of a LIF population; sums beyond 32 bits wrap, as in Lava."""
+    interval, bias = plan.interval[population], plan.bias[population]
+    keep_u, keep_v, threshold = plan.keep_u[population], plan.keep_v[population], plan.threshold[population]
+    limit = np.int64(STATE_LIMIT)
+    reset = interval > 0 and time % interval == plan.offset[population]
+    for j in range(a.shape[0]):
+        current, voltage = np.int64(u[j]), np.int64(v[j])
+        if reset:
+            current, voltage = np.int64(0), np.int64(0)
+        current = np.int64(np.int32(_decayed(current, keep_u) + np.int64(np.int32(np.int64(a[j]) << 6))))
+        if current > limit:
+            current -= 2 * limit
+        elif current <= -limit:
+            current += 2 * limit
+        voltage = np.int64(np.int32(_decayed(voltage, keep_v) + current + bias))
+        voltage = min(max(voltage, -limit + 1), limit - 1)
+        fired = voltage > threshold
+        spikes[j] = fired
+        u[j] = current
+        v[j] = 0 if fired else voltage
+
+
+@jit
+def chip_steps(plan, inputs, steps, u, v, accumulated, sums, spikes):
+    """Run one sequence: inputs of shape [T, inputs]; u, v, accumulated, sums of shape [N]; spikes of shape [T + 1, N].
+
+    spikes[0] is what was sent before the first step.
+    """
+    for step in range(steps):
+        _deliver(plan, spikes[step], sums, accumulated)
+        for population in range(plan.kind.shape[0]):
+            first, last = plan.start[population], plan.start[population + 1]
+            out = spikes[step + 1, first:last]
+            if plan.kind[population] == INPUT:
+                column = plan.input_start[population]
+                for j in range(last - first):
+                    out[j] = inputs[step, column + j]
+            elif plan.kind[population] == LEAKY:
+                _lif(plan, population, step + 1, accumulated[first:last], u[first:last], v[first:last], out)
+            else:
+                for j in range(last - first):
+                    a = accumulated[first + j]
+                    out[j] = a if a > plan.threshold[population] else np.int32(0)
+
+
+def run_chip(spec: StockSpec, inputs: npt.NDArray[np.integer], threads: int | None = None) -> ChipRecord:
+    """Run B independent sequences.
+
+    Args:    inputs of shape [B, T, n]: payloads of all SpikeInput populations side by side, in the order of the spec.
+    Returns: ChipRecord.
+    Raises:  UserError if the inputs have another width or exceed the payload limit.
+    """
+    spec.check_inputs(inputs)
+    plan, (batch, steps, _) = make_chip_plan(spec), inputs.shape
+    n_neurons = int(plan.start[-1])
+    payloads = np.ascontiguousarray(inputs, dtype=np.int32)
+    u, v = (np.zeros((batch, n_neurons), dtype=np.int32) for _ in range(2))
+    spikes = np.zeros((batch, steps + 1, n_neurons), dtype=np.int32)
+    threads = threads or os.cpu_count() or 1
+
+    def work(part: int) -> None:
+        space = [np.zeros(n_neurons, dtype=np.int32) for _ in range(2)]
+        for image in range(part, batch, threads):
+            chip_steps(plan, payloads[image], steps, u[image], v[image], *space, spikes[image])
+
+    if threads == 1 or batch == 1:
+        for part in range(threads):
+            work(part)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(work, range(threads)))
+    ranges = {p.name: slice(plan.start[i], plan.start[i + 1]) for i, p in enumerate(spec.populations)}
+    return ChipRecord(
+        {name: spikes[:, 1:, where] for name, where in ranges.items()},
+        {name: u[:, where] for name, where in ranges.items()},
+        {name: v[:, where] for name, where in ranges.items()},
+    )
