@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from neuro.engine import EngineRule
 from neuro.errors import UserError, require_integers
 
 STATE_LIMIT = 2**23  # states are 24 bits wide
@@ -138,6 +139,8 @@ class StockProjection:
     exponent:     a_j += (sum of payload * weight) << exponent, or >> -exponent (towards minus infinity).
     weight_bits:  1..8; the lowest 8 - weight_bits bits are dropped, one more with mixed signs (see `effective`).
     message_bits: 0 for binary spikes, else the width of a graded payload, up to 24.
+    rule:         how the synapses learn (Lava's LearningDense), None if they do not.
+    tag:          initial tag of every synapse, -128..127; noise_seed: of the noise of the rule's traces.
     """
 
     name: str
@@ -148,13 +151,28 @@ class StockProjection:
     weight_bits: int = 8
     sign_mode: str = "mixed"
     message_bits: int = 0
+    rule: EngineRule | None = None
+    tag: int = 0
+    noise_seed: int = 1
 
     def __post_init__(self) -> None:
         owner = f"projection {self.name}"
         _check(
             owner,
-            {"exponent": self.exponent, "weight_bits": self.weight_bits, "message_bits": self.message_bits},
-            {"exponent": (-16, 16), "weight_bits": (1, 8), "message_bits": (0, 24)},
+            {
+                "exponent": self.exponent,
+                "weight_bits": self.weight_bits,
+                "message_bits": self.message_bits,
+                "tag": self.tag,
+                "noise_seed": self.noise_seed,
+            },
+            {
+                "exponent": (-16, 16),
+                "weight_bits": (1, 8),
+                "message_bits": (0, 24),
+                "tag": (-128, 127),
+                "noise_seed": (0, 2**31 - 1),
+            },
         )
         if self.sign_mode not in SIGN_MODES:
             raise UserError(f"{owner}: sign mode {self.sign_mode!r} is unknown; choose one of {', '.join(SIGN_MODES)}")
@@ -216,6 +234,8 @@ class StockSpec:
                 f"{owner}: weights have shape {projection.weights.shape}, {source.name} -> {target.name} needs "
                 f"{(source.size, target.size)}"
             )
+        if projection.rule is not None and not (source.neuron.payload_limit == 1 and isinstance(target.neuron, LIF)):
+            raise UserError(f"{owner}: a learning rule needs binary spikes from {source.name!r} and a LIF target")
         if source.neuron.payload_limit > 1 and projection.message_bits == 0:
             raise UserError(f"{owner}: {source.name!r} sends graded spikes; give message_bits")
 

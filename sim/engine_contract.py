@@ -22,7 +22,7 @@ WEIGHTS = {"mixed": (-256, 255), "excitatory": (0, 255), "inhibitory": (-255, 0)
 def random_engine_case(seed: int, steps: int = 300, largest: int = 12) -> EngineCase:
     """Return a rule of up to five products with any dependencies, factors and traces, and dense or sparse spikes."""
     generator = np.random.default_rng([seed, 0xE61E])
-    rule = _draw_rule(generator)
+    rule = random_rule(generator)
     n_pre, n_post = (int(n) for n in generator.integers(1, largest, 2))
     sign_mode = SIGN_MODES[int(generator.choice([0, 0, 1, 2]))]
     lowest, highest = WEIGHTS[sign_mode]
@@ -34,7 +34,8 @@ def random_engine_case(seed: int, steps: int = 300, largest: int = 12) -> Engine
     return EngineCase(rule, weights, tags, pre, post, sign_mode, int(generator.integers(1000)))
 
 
-def _draw_rule(generator: np.random.Generator) -> EngineRule:
+def random_rule(generator: np.random.Generator) -> EngineRule:
+    """Return a rule of up to five products with any dependencies, factors and traces."""
     dw = _draw_products(generator, int(generator.integers(1, 4)))
     dt = _draw_products(generator, int(generator.integers(0, 3)))
     decimated = any(p.dependency == "u" for p in (*dw, *dt))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from neuro.stock import (
     StockSpec,
 )
 from sim.backends.chip import ChipRecord
+from sim.engine_contract import random_rule
 
 LARGEST = 24
 
@@ -49,6 +51,21 @@ def random_stock_spec(seed: int, graded: bool | None = None) -> StockSpec:
         elif not any(p.source in {"input0", "moving0"} for p in projections if p.target == target.name):
             projections.append(_draw_projection(generator, moving[0], target, f"moving0->{target.name}!"))
     return StockSpec((*populations, *moving), tuple(projections))
+
+
+def random_learning_spec(seed: int) -> StockSpec:
+    """Return a random network of LIF neurons in which about half of the projections, at least one, learn."""
+    spec = random_stock_spec(seed, graded=False)
+    generator = np.random.default_rng([seed, 0x1EA2])
+    learns = generator.random(len(spec.projections)) < 0.5
+    learns[generator.integers(len(learns))] = True
+    projections = [
+        replace(projection, rule=random_rule(generator), tag=int(generator.integers(-128, 128)), noise_seed=seed % 1000)
+        if plastic
+        else projection
+        for projection, plastic in zip(spec.projections, learns, strict=True)
+    ]
+    return replace(spec, projections=tuple(projections))
 
 
 def _size(generator: np.random.Generator) -> tuple[int]:

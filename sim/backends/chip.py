@@ -95,8 +95,8 @@ def _decayed(x, keep):
 
 
 @inlined
-def _deliver(plan, sent, sums, accumulated):
-    """Fill `accumulated` with what the spikes `sent` at the last step bring, projection by projection."""
+def deliver(plan, sent, sums, accumulated):
+    """Fill `accumulated` with what the spikes `sent` at this step bring at the next, projection by projection."""
     accumulated[:] = 0
     for r in range(plan.source.shape[0]):
         first, last = plan.start[plan.source[r]], plan.start[plan.source[r] + 1]
@@ -147,27 +147,33 @@ def _lif(plan, population, time, a, u, v, spikes):
         v[j] = 0 if fired else voltage
 
 
-@jit
-def chip_steps(plan, inputs, steps, u, v, accumulated, sums, spikes):
-    """Run one sequence: inputs of shape [T, inputs]; u, v, accumulated, sums of shape [N]; spikes of shape [T + 1, N].
+@inlined
+def advance(plan, time, inputs, u, v, accumulated, spikes):
+    """Step `time` (from 1) of every neuron, from the input accumulated so far; writes what they send."""
+    for population in range(plan.kind.shape[0]):
+        first, last = plan.start[population], plan.start[population + 1]
+        out = spikes[first:last]
+        if plan.kind[population] == INPUT:
+            column = plan.input_start[population]
+            for j in range(last - first):
+                out[j] = inputs[column + j]
+        elif plan.kind[population] == LEAKY:
+            _lif(plan, population, time, accumulated[first:last], u[first:last], v[first:last], out)
+        else:
+            for j in range(last - first):
+                a = accumulated[first + j]
+                out[j] = a if a > plan.threshold[population] else np.int32(0)
 
-    spikes[0] is what was sent before the first step.
+
+@jit
+def chip_steps(plan, inputs, u, v, accumulated, sums, spikes):
+    """Run one sequence of T steps from zero state.
+
+    inputs of shape [T, inputs]; u, v, accumulated, sums of shape [N], all zero; spikes of shape [T, N], written.
     """
-    for step in range(steps):
-        _deliver(plan, spikes[step], sums, accumulated)
-        for population in range(plan.kind.shape[0]):
-            first, last = plan.start[population], plan.start[population + 1]
-            out = spikes[step + 1, first:last]
-            if plan.kind[population] == INPUT:
-                column = plan.input_start[population]
-                for j in range(last - first):
-                    out[j] = inputs[step, column + j]
-            elif plan.kind[population] == LEAKY:
-                _lif(plan, population, step + 1, accumulated[first:last], u[first:last], v[first:last], out)
-            else:
-                for j in range(last - first):
-                    a = accumulated[first + j]
-                    out[j] = a if a > plan.threshold[population] else np.int32(0)
+    for step in range(inputs.shape[0]):
+        advance(plan, step + 1, inputs[step], u, v, accumulated, spikes[step])
+        deliver(plan, spikes[step], sums, accumulated)
 
 
 def run_chip(spec: StockSpec, inputs: npt.NDArray[np.integer], threads: int | None = None) -> ChipRecord:
@@ -182,13 +188,14 @@ def run_chip(spec: StockSpec, inputs: npt.NDArray[np.integer], threads: int | No
     n_neurons = int(plan.start[-1])
     payloads = np.ascontiguousarray(inputs, dtype=np.int32)
     u, v = (np.zeros((batch, n_neurons), dtype=np.int32) for _ in range(2))
-    spikes = np.zeros((batch, steps + 1, n_neurons), dtype=np.int32)
+    spikes = np.zeros((batch, steps, n_neurons), dtype=np.int32)
     threads = threads or os.cpu_count() or 1
 
     def work(part: int) -> None:
         space = [np.zeros(n_neurons, dtype=np.int32) for _ in range(2)]
         for image in range(part, batch, threads):
-            chip_steps(plan, payloads[image], steps, u[image], v[image], *space, spikes[image])
+            space[0][:] = 0  # nothing was sent before the first step
+            chip_steps(plan, payloads[image], u[image], v[image], *space, spikes[image])
 
     if threads == 1 or batch == 1:
         for part in range(threads):
@@ -198,7 +205,7 @@ def run_chip(spec: StockSpec, inputs: npt.NDArray[np.integer], threads: int | No
             list(pool.map(work, range(threads)))
     ranges = {p.name: slice(plan.start[i], plan.start[i + 1]) for i, p in enumerate(spec.populations)}
     return ChipRecord(
-        {name: spikes[:, 1:, where] for name, where in ranges.items()},
+        {name: spikes[:, :, where] for name, where in ranges.items()},
         {name: u[:, where] for name, where in ranges.items()},
         {name: v[:, where] for name, where in ranges.items()},
     )

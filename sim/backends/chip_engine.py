@@ -57,7 +57,7 @@ class Terms(NamedTuple):
 class EngineState(NamedTuple):
     """All that changes; shapes [N, M], [2, N] and [2, M]."""
 
-    weights: Int32
+    weights: npt.NDArray[np.int16]
     tags: Int32
     x: Int32  # traces x1, x2
     y: Int32  # traces y1, y2
@@ -98,7 +98,8 @@ def make_terms(products: tuple[EngineProduct, ...]) -> Terms:
     )
 
 
-def _constants(rule: EngineRule, sign_mode: str, noise: str) -> Constants:
+def make_constants(rule: EngineRule, sign_mode: str, noise: str) -> Constants:
+    """Flatten `rule`."""
     traces = ((rule.x1, rule.x2), (rule.y1, rule.y2))
     return Constants(
         for_weights=make_terms(rule.dw),
@@ -213,28 +214,76 @@ def _update(constants, state, x, y, u, r, key):
                 state.tags[i, j] = min(max(_rounded(total, r_tag), np.int64(TAG_MIN)), np.int64(TAG_MAX))
 
 
-@jit
-def engine_steps(constants, state, pre, post, rho_x, rho_y, rounding, keys, first_step, x_history, y_history):
-    """Run steps first_step + 1, .. ; pre, post of shape [T, N] and [T, M]; random numbers per step, of shape [T]."""
-    for step in range(pre.shape[0]):
-        time = first_step + step + 1
-        within = time % constants.t_epoch
-        ends = within == 0
-        if ends:
-            within = constants.t_epoch
-        _note_spikes(pre[step], state.x, constants.impulse[0], state.tx, within)
-        _note_spikes(post[step], state.y, constants.impulse[1], state.ty, within)
-        if not ends:
-            continue
-        key = keys[step]
-        _epoch(state.x, constants.decay[0], constants.impulse[0], state.tx, x_history, rho_x[step],
-               constants.per_synapse, stream_key(key, X_STREAM))  # fmt: skip
-        _epoch(state.y, constants.decay[1], constants.impulse[1], state.ty, y_history, rho_y[step],
-               constants.per_synapse, stream_key(key, Y_STREAM))  # fmt: skip
+@inlined
+def engine_step(constants, state, pre, post, time, rho_x, rho_y, rounding, key, x_history, y_history):
+    """Step `time` (from 1) of one connection: its spikes pre and post of shape [N] and [M], its random numbers."""
+    within = time % constants.t_epoch
+    ends = within == 0
+    if ends:
+        within = constants.t_epoch
+    _note_spikes(pre, state.x, constants.impulse[0], state.tx, within)
+    _note_spikes(post, state.y, constants.impulse[1], state.ty, within)
+    if ends:
+        per_synapse = constants.per_synapse
+        x_key, y_key = stream_key(key, X_STREAM), stream_key(key, Y_STREAM)
+        _epoch(state.x, constants.decay[0], constants.impulse[0], state.tx, x_history, rho_x, per_synapse, x_key)
+        _epoch(state.y, constants.decay[1], constants.impulse[1], state.ty, y_history, rho_y, per_synapse, y_key)
         u = constants.period > 0 and (time // constants.t_epoch) % constants.period == 0
-        _update(constants, state, x_history, y_history, u, rounding[step], key)
+        _update(constants, state, x_history, y_history, u, rounding, key)
         state.tx[:] = 0
         state.ty[:] = 0
+
+
+@jit
+def engine_steps(constants, state, pre, post, noise, first_step, x_history, y_history):
+    """Run steps first_step + 1, .. ; pre, post of shape [T, N] and [T, M]."""
+    for step in range(pre.shape[0]):
+        engine_step(
+            constants, state, pre[step], post[step], first_step + step + 1, noise.rho_x[step], noise.rho_y[step],
+            noise.rounding[step], noise.keys[step], x_history, y_history,
+        )  # fmt: skip
+
+
+class Noise(NamedTuple):
+    """Random numbers of T steps: uniform in [0, 1) for Lava's shared noise, and a key for that per synapse."""
+
+    rho_x: npt.NDArray[np.float64]
+    rho_y: npt.NDArray[np.float64]
+    rounding: npt.NDArray[np.float64]
+    keys: npt.NDArray[np.uint32]
+
+
+class NoiseSource:
+    """The random numbers of one connection, in Lava's order: two draws per step for the traces, one per epoch."""
+
+    def __init__(self, seed: int, t_epoch: int) -> None:
+        self._seed, self._t_epoch = seed, t_epoch
+        self._generators = [np.random.default_rng(s) for s in (seed, seed + 2, LAVA_ROUNDING_SEED)]
+        for generator in self._generators:
+            generator.random()  # Lava draws one number before the first step
+
+    def draw(self, time: int, steps: int) -> Noise:
+        """Return the numbers of steps time + 1 .. time + steps; call with consecutive stretches only."""
+        rho_x, rho_y = (generator.random((steps, 2))[:, 1].copy() for generator in self._generators[:2])
+        rounding = np.zeros(steps)
+        ends = (time + 1 + np.arange(steps)) % self._t_epoch == 0
+        rounding[ends] = self._generators[2].random(int(ends.sum()))
+        return Noise(rho_x, rho_y, rounding, image_keys(self._seed, time, steps))
+
+
+def make_engine_state(weights: npt.NDArray[np.int16], tags: npt.NDArray[np.integer]) -> EngineState:
+    """Return a fresh state around `weights` (not copied)."""
+    n_pre, n_post = weights.shape
+    sides = [np.zeros((2, n), dtype=np.int32) for n in (n_pre, n_post)]
+    times = [np.zeros(n, dtype=np.int32) for n in (n_pre, n_post)]
+    return EngineState(weights, tags.astype(np.int32), *sides, *times)
+
+
+def make_histories(rule: EngineRule, n_pre: int, n_post: int) -> tuple[Int32, Int32]:
+    """Return space for the course of the traces over an epoch."""
+    shapes = ((rule.t_epoch + 1, 2, n) for n in (n_pre, n_post))
+    x_history, y_history = (np.zeros(shape, dtype=np.int32) for shape in shapes)
+    return x_history, y_history
 
 
 class ChipEngine:
@@ -257,20 +306,15 @@ class ChipEngine:
     ) -> None:
         if noise not in NOISES or sign_mode not in SIGN_MODES:
             raise UserError(f"engine: noise {noise!r} or sign mode {sign_mode!r} is none of {NOISES}, {SIGN_MODES}")
-        self._constants = _constants(rule, sign_mode, noise)
-        self.seed, self._time = seed, 0
+        self._constants = make_constants(rule, sign_mode, noise)
+        self._time = 0
         n_pre, n_post = weights.shape
         tags = np.zeros_like(weights) if tags is None else tags
         _check("weights", weights, (n_pre, n_post), self._constants.lowest, self._constants.highest)
         _check("tags", tags, (n_pre, n_post), TAG_MIN, TAG_MAX)
-        sides = [np.zeros((2, n), dtype=np.int32) for n in (n_pre, n_post)]
-        times = [np.zeros(n, dtype=np.int32) for n in (n_pre, n_post)]
-        self.state = EngineState(weights.astype(np.int32), tags.astype(np.int32), *sides, *times)
-        self._histories = [np.zeros((rule.t_epoch + 1, 2, n), dtype=np.int32) for n in (n_pre, n_post)]
-        generators = [np.random.default_rng(s) for s in (seed, seed + 2, LAVA_ROUNDING_SEED)]
-        for generator in generators:
-            generator.random()  # Lava draws one number before the first step
-        self._rho_x, self._rho_y, self._rounding = generators
+        self.state = make_engine_state(weights.astype(np.int16), tags)
+        self._histories = make_histories(rule, n_pre, n_post)
+        self._noise = NoiseSource(seed, rule.t_epoch)
 
     def run(self, pre: npt.NDArray[np.bool_], post: npt.NDArray[np.bool_]) -> EngineState:
         """Learn from spikes pre of shape [T, N_pre] and post of shape [T, N_post]; returns the state, not a copy."""
@@ -279,15 +323,10 @@ class ChipEngine:
             raise UserError(
                 f"engine: spikes of shape {pre.shape} and {post.shape} do not fit {self.state.weights.shape}"
             )
-        t_epoch = self._constants.t_epoch
-        rounding = np.zeros(steps)
-        ends = (self._time + 1 + np.arange(steps)) % t_epoch == 0
-        rounding[ends] = self._rounding.random(int(ends.sum()))  # one number per epoch
-        rho_x, rho_y = (generator.random((steps, 2))[:, 1] for generator in (self._rho_x, self._rho_y))
         engine_steps(
             self._constants, self.state, np.ascontiguousarray(pre, dtype=np.bool_),
-            np.ascontiguousarray(post, dtype=np.bool_), rho_x, rho_y, rounding,
-            image_keys(self.seed, self._time, steps), self._time, *self._histories,
+            np.ascontiguousarray(post, dtype=np.bool_), self._noise.draw(self._time, steps), self._time,
+            *self._histories,
         )  # fmt: skip
         self._time += steps
         return self.state

@@ -32,6 +32,7 @@ KERNEL_FILES = (
     "learning_kernels.py",
     "chip_engine.py",
     "chip.py",
+    "chip_learning.py",
 )
 
 

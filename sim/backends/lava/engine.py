@@ -59,9 +59,13 @@ def learn_in_lava(cases: Sequence[EngineCase], stall_s: float = STALL_S) -> list
 
 
 def _case_to_json(case: EngineCase) -> dict[str, Any]:
-    rule = case.rule
+    return {"rule": rule_to_json(case.rule, case.seed), "sign_mode": case.sign_mode}
+
+
+def rule_to_json(rule: EngineRule, seed: int) -> dict[str, Any]:
+    """Return the arguments of Lava's Loihi2FLearningRule."""
     traces = {name: getattr(rule, name) for name in ("x1", "x2", "y1", "y2")}
-    parameters: dict[str, Any] = {**rule.render(), "t_epoch": rule.t_epoch, "rng_seed": case.seed}
+    parameters: dict[str, Any] = {**rule.render(), "t_epoch": rule.t_epoch, "rng_seed": seed}
     for name, trace in traces.items():
         parameters.update({f"{name}_impulse": trace.impulse, f"{name}_tau": trace.tau})
-    return {"rule": parameters, "sign_mode": case.sign_mode}
+    return parameters

@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from neuro.files import array_bytes, json_bytes, parse_arrays, read_bytes, write_atomically
-from neuro.stock import StockPopulation, StockSpec
+from neuro.stock import StockPopulation, StockProjection, StockSpec
 from sim.backends.chip import ChipRecord
 from sim.backends.lava.backend import STALL_S
+from sim.backends.lava.engine import rule_to_json
 from sim.backends.lava.watch import check_installed, run_worker
 
 WORKER = "sim.backends.lava.stock_worker"
@@ -26,10 +27,12 @@ def run_stock_in_lava(
     inputs: npt.NDArray[np.integer[Any]],
     stall_s: float = STALL_S,
     on_image: Callable[[int], None] = lambda done: None,
-) -> ChipRecord:
+) -> tuple[ChipRecord, list[dict[str, npt.NDArray[np.generic]]]]:
     """Run B independent sequences, inputs of shape [B, T, n], one after the other in one watched worker.
 
-    Raises: UserError if Lava is missing, fails, or finishes no sequence for `stall_s` seconds.
+    Returns: the record and, per sequence, the weights and tags of plastic projections at its end, by projection, as
+             "weights.NAME" and "tags.NAME", of shape [N_source, N_target].
+    Raises:  UserError if Lava is missing, fails, or finishes no sequence for `stall_s` seconds.
     """
     check_installed()
     spec.check_inputs(inputs)
@@ -37,10 +40,7 @@ def run_stock_in_lava(
         folder = Path(name)
         graph = {
             "populations": [_population_to_json(population) for population in spec.populations],
-            "projections": [
-                {key: value for key, value in vars(projection).items() if key != "weights"}
-                for projection in spec.projections
-            ],
+            "projections": [_projection_to_json(projection) for projection in spec.projections],
         }
         arrays = {f"weights.{projection.name}": projection.weights for projection in spec.projections}
         write_atomically(folder / GRAPH, json_bytes(graph))
@@ -52,11 +52,19 @@ def run_stock_in_lava(
         {name: np.stack([part[f"{key}.{name}"] for part in parts]).astype(np.int32) for name in names}
         for key in ("spikes", "u", "v")
     )
-    return ChipRecord(spikes, u, v)
+    learned = [{k: a for k, a in part.items() if k.startswith(("weights.", "tags."))} for part in parts]
+    return ChipRecord(spikes, u, v), learned
 
 
 def _read(path: Path) -> dict[str, npt.NDArray[np.generic]]:
     return parse_arrays(read_bytes(path), path)
+
+
+def _projection_to_json(projection: StockProjection) -> dict[str, Any]:
+    content = {key: value for key, value in vars(projection).items() if key not in ("weights", "rule")}
+    if projection.rule is not None:
+        content["rule"] = rule_to_json(projection.rule, projection.noise_seed)
+    return content
 
 
 def _population_to_json(population: StockPopulation) -> dict[str, Any]:

@@ -44,16 +44,33 @@ def make_neurons(population: dict[str, Any], inputs: npt.NDArray[np.generic]) ->
     return LIFReset(**parameters, reset_interval=population["reset_interval"], reset_offset=population["reset_offset"])
 
 
+def make_synapses(projection: dict[str, Any], weights: npt.NDArray[np.generic]) -> Any:
+    """Return the Dense or LearningDense of a projection."""
+    from lava.magma.core.learning.learning_rule import Loihi2FLearningRule
+    from lava.proc.dense.process import Dense, LearningDense
+    from lava.utils.weightutils import SignMode
+
+    parameters = {
+        "weights": weights.T.astype(np.int32),
+        "weight_exp": projection["exponent"],
+        "num_weight_bits": projection["weight_bits"],
+        "sign_mode": SignMode[projection["sign_mode"].upper()],
+        "num_message_bits": projection["message_bits"],
+    }
+    if "rule" not in projection:
+        return Dense(**parameters)
+    tags = np.full(weights.T.shape, projection["tag"], dtype=np.int32)
+    return LearningDense(**parameters, tag_1=tags, learning_rule=Loihi2FLearningRule(**projection["rule"]))
+
+
 def run_sequence(graph: dict[str, Any], arrays: Arrays, inputs: npt.NDArray[np.generic]) -> Arrays:
     """Build the graph, run one sequence of shape [T, n], and return every spike, and u and v at the end."""
     from lava.magma.core.run_conditions import RunSteps
     from lava.magma.core.run_configs import Loihi2SimCfg
-    from lava.proc.dense.process import Dense
     from lava.proc.io.sink import RingBuffer as Sink
-    from lava.utils.weightutils import SignMode
 
     steps, column = len(inputs), 0
-    neurons, sinks = {}, {}
+    neurons, sinks, plastic = {}, {}, {}
     for population in graph["populations"]:
         neurons[population["name"]] = make_neurons(population, inputs[:, column : column + population["size"]])
         if population["model"] == "SpikeInput":
@@ -61,15 +78,12 @@ def run_sequence(graph: dict[str, Any], arrays: Arrays, inputs: npt.NDArray[np.g
         sinks[population["name"]] = Sink(shape=(population["size"],), buffer=steps)
         neurons[population["name"]].s_out.connect(sinks[population["name"]].a_in)
     for projection in graph["projections"]:
-        dense = Dense(
-            weights=arrays[f"weights.{projection['name']}"].T.astype(np.int32),
-            weight_exp=projection["exponent"],
-            num_weight_bits=projection["weight_bits"],
-            sign_mode=SignMode[projection["sign_mode"].upper()],
-            num_message_bits=projection["message_bits"],
-        )
+        dense = make_synapses(projection, arrays[f"weights.{projection['name']}"])
         neurons[projection["source"]].s_out.connect(dense.s_in)
         dense.a_out.connect(neurons[projection["target"]].a_in)
+        if "rule" in projection:
+            neurons[projection["target"]].s_out.connect(dense.s_in_bap)
+            plastic[projection["name"]] = dense
     first = next(iter(neurons.values()))
     try:
         first.run(condition=RunSteps(num_steps=steps), run_cfg=Loihi2SimCfg(select_tag="fixed_pt"))
@@ -80,6 +94,8 @@ def run_sequence(graph: dict[str, Any], arrays: Arrays, inputs: npt.NDArray[np.g
             result[f"spikes.{name}"] = sinks[name].data.get().T
             for key in ("u", "v"):
                 result[f"{key}.{name}"] = getattr(neurons[name], key).get() if leaky else np.zeros(population["size"])
+        for name, dense in plastic.items():
+            result[f"weights.{name}"], result[f"tags.{name}"] = dense.weights.get().T, dense.tag_1.get().T
         return result
     finally:
         first.stop()

@@ -1,0 +1,107 @@
+"""A stock network that learns while it runs: the neurons of `chip`, the learning engine of `chip_engine`, step by step.
+
+Order within a step, as in Lava: neurons update and send; the spikes are weighed with the present weights, to arrive at
+the next step; then every plastic projection learns from the spikes of its two ends.
+Checked: tests/contract/test_stock.py, against Lava itself, every spike, state and weight equal.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from neuro.errors import UserError
+from neuro.stock import StockProjection, StockSpec
+from sim.backends.chip import ChipRecord, advance, deliver, make_chip_plan
+from sim.backends.chip_engine import (
+    NOISES,
+    NoiseSource,
+    engine_step,
+    make_constants,
+    make_engine_state,
+    make_histories,
+)
+from sim.backends.jit import jit
+
+
+@jit
+def learning_steps(plan, engines, inputs, time, u, v, accumulated, sums, spikes, before, after):
+    """Run T steps of one sequence, learning; shapes as in `chip_steps`, `accumulated` goes on from the last call.
+
+    engines: a tuple of (constants, state, noise, x_history, y_history) per plastic projection; before, after of shape
+    [L]: population indices of their two ends.
+    """
+    for step in range(inputs.shape[0]):
+        now = time + step + 1
+        advance(plan, now, inputs[step], u, v, accumulated, spikes[step])
+        deliver(plan, spikes[step], sums, accumulated)
+        for k in range(len(engines)):
+            constants, state, noise, x_history, y_history = engines[k]
+            pre = spikes[step, plan.start[before[k]] : plan.start[before[k] + 1]]
+            post = spikes[step, plan.start[after[k]] : plan.start[after[k] + 1]]
+            engine_step(
+                constants, state, pre, post, now, noise.rho_x[step], noise.rho_y[step], noise.rounding[step],
+                noise.keys[step], x_history, y_history,
+            )  # fmt: skip
+
+
+class LearningChip:
+    """One sequence of a stock network with plastic projections; `run` goes on where the last call stopped.
+
+    noise: "shared", Lava's, or "per-synapse" (see `sim.backends.chip_engine`).
+    """
+
+    def __init__(self, spec: StockSpec, *, noise: str = "shared") -> None:
+        plastic = [projection for projection in spec.projections if projection.rule is not None]
+        if not plastic:
+            raise UserError("learning chip: no projection has a rule; run it with run_chip")
+        if noise not in NOISES:
+            raise UserError(f"learning chip: noise {noise!r} is unknown; choose one of {', '.join(NOISES)}")
+        self.spec, self._plastic, self._time = spec, plastic, 0
+        self._plan = make_chip_plan(spec)
+        index = {population.name: i for i, population in enumerate(spec.populations)}
+        self._before = np.array([index[p.source] for p in plastic], dtype=np.int64)
+        self._after = np.array([index[p.target] for p in plastic], dtype=np.int64)
+        self._engines = [self._engine(projection, noise) for projection in plastic]
+        n_neurons = int(self._plan.start[-1])
+        self._u, self._v, self._accumulated, self._sums = (np.zeros(n_neurons, dtype=np.int32) for _ in range(4))
+
+    def _engine(self, projection: StockProjection, noise: str):  # type: ignore[no-untyped-def]
+        """Return constants, state (whose weights are those of the plan), noise source and histories."""
+        rule, shape = projection.rule, projection.weights.shape
+        assert rule is not None  # plastic
+        block = self._plan.block[self.spec.projections.index(projection)]
+        weights = self._plan.weights[block : block + projection.weights.size].reshape(shape)
+        constants = make_constants(rule, projection.sign_mode, noise)
+        state = make_engine_state(weights, np.full(shape, projection.tag))
+        return constants, state, NoiseSource(projection.noise_seed, rule.t_epoch), *make_histories(rule, *shape)
+
+    def run(self, inputs: npt.NDArray[np.integer]) -> ChipRecord:
+        """Run T more steps, inputs of shape [T, n]; returns a record of one sequence, shapes [1, T, N] and [1, N]."""
+        self.spec.check_inputs(inputs[None])
+        spikes = np.zeros((len(inputs), len(self._u)), dtype=np.int32)
+        engines = tuple(
+            (constants, state, noise.draw(self._time, len(inputs)), *histories)
+            for constants, state, noise, *histories in self._engines
+        )
+        learning_steps(
+            self._plan, engines, np.ascontiguousarray(inputs, dtype=np.int32), self._time, self._u, self._v,
+            self._accumulated, self._sums, spikes, self._before, self._after,
+        )  # fmt: skip
+        self._time += len(inputs)
+        ranges = {
+            p.name: slice(self._plan.start[i], self._plan.start[i + 1]) for i, p in enumerate(self.spec.populations)
+        }
+        return ChipRecord(
+            {name: spikes[None, :, where] for name, where in ranges.items()},
+            {name: self._u[None, where].copy() for name, where in ranges.items()},
+            {name: self._v[None, where].copy() for name, where in ranges.items()},
+        )
+
+    def weights(self) -> dict[str, npt.NDArray[np.int16]]:
+        """Return a copy of the plastic weights by projection, of shape [N_source, N_target]."""
+        return {p.name: engine[1].weights.copy() for p, engine in zip(self._plastic, self._engines, strict=True)}
+
+    def tags(self) -> dict[str, npt.NDArray[np.int32]]:
+        """Return a copy of the tags of plastic projections."""
+        return {p.name: engine[1].tags.copy() for p, engine in zip(self._plastic, self._engines, strict=True)}
