@@ -89,9 +89,22 @@ def make_chip_plan(spec: StockSpec) -> ChipPlan:
 
 @inlined
 def _decayed(x, keep):
-    """Return sign(x) * (|x| * keep >> 12)."""
-    magnitude = (abs(np.int64(x)) * keep) >> 12
-    return magnitude if x >= 0 else -magnitude
+    """Return sign(x) * (|x| * keep >> 12) in 32 bits, for |x| < 2**31 and 0 <= keep <= 4096."""
+    magnitude = np.int32(abs(x))
+    low = np.int32(np.int32(np.int32(magnitude & 4095) * keep) >> 12)
+    kept = np.int32(np.int32(np.int32(magnitude >> 12) * keep) + low)
+    return kept if x >= 0 else np.int32(-kept)
+
+
+@inlined
+def _add_row(part, row, payload, graded):
+    """part_j += payload * row_j, or row_j for a binary spike."""
+    if graded:
+        for j in range(part.shape[0]):
+            part[j] = np.int32(part[j] + np.int32(payload * np.int32(row[j])))
+    else:
+        for j in range(part.shape[0]):
+            part[j] = np.int32(part[j] + np.int32(row[j]))
 
 
 @inlined
@@ -105,46 +118,36 @@ def deliver(plan, sent, sums, accumulated):
         part = sums[:n_post]
         part[:] = 0
         for i in range(first, last):
-            payload = sent[i]
-            if payload == 0:
-                continue
-            if not plan.graded[r]:
-                payload = np.int32(1)
-            at = plan.block[r] + (i - first) * n_post
-            row = plan.weights[at : at + n_post]
-            for j in range(n_post):
-                part[j] += payload * np.int32(row[j])
-        shift = plan.shift[r]
-        if shift > 0:
-            for j in range(n_post):
-                accumulated[begin + j] += np.int32(part[j] << shift)
-        else:
-            for j in range(n_post):
-                accumulated[begin + j] += part[j] >> -shift
+            if sent[i] != 0:
+                at = plan.block[r] + (i - first) * n_post
+                _add_row(part, plan.weights[at : at + n_post], sent[i], plan.graded[r])
+        into, shift = accumulated[begin:end], plan.shift[r]
+        left, right = np.int32(max(shift, 0) & 31), np.int32(max(-shift, 0) & 31)
+        for j in range(n_post):
+            into[j] = np.int32(into[j] + np.int32(np.int32(part[j] << left) >> right))
 
 
 @inlined
 def _lif(plan, population, time, a, u, v, spikes):
     """One step of a LIF population; sums beyond 32 bits wrap, as in Lava."""
-    interval, bias = plan.interval[population], plan.bias[population]
-    keep_u, keep_v, threshold = plan.keep_u[population], plan.keep_v[population], plan.threshold[population]
-    limit = np.int64(STATE_LIMIT)
-    reset = interval > 0 and time % interval == plan.offset[population]
+    interval, bias = plan.interval[population], np.int32(plan.bias[population])
+    keep_u, keep_v = np.int32(plan.keep_u[population]), np.int32(plan.keep_v[population])
+    threshold, limit = np.int32(plan.threshold[population]), np.int32(STATE_LIMIT)
+    if interval > 0 and time % interval == plan.offset[population]:
+        u[:] = 0
+        v[:] = 0
     for j in range(a.shape[0]):
-        current, voltage = np.int64(u[j]), np.int64(v[j])
-        if reset:
-            current, voltage = np.int64(0), np.int64(0)
-        current = np.int64(np.int32(_decayed(current, keep_u) + np.int64(np.int32(np.int64(a[j]) << 6))))
+        current = np.int32(_decayed(u[j], keep_u) + np.int32(a[j] << 6))
         if current > limit:
-            current -= 2 * limit
+            current = np.int32(current - 2 * limit)
         elif current <= -limit:
-            current += 2 * limit
-        voltage = np.int64(np.int32(_decayed(voltage, keep_v) + current + bias))
-        voltage = min(max(voltage, -limit + 1), limit - 1)
-        fired = voltage > threshold
+            current = np.int32(current + 2 * limit)
+        voltage = np.int32(np.int32(_decayed(v[j], keep_v) + current) + bias)
+        voltage = min(max(voltage, np.int32(-limit + 1)), np.int32(limit - 1))
+        fired = np.int32(voltage > threshold)
         spikes[j] = fired
         u[j] = current
-        v[j] = 0 if fired else voltage
+        v[j] = np.int32(voltage * np.int32(1 - fired))
 
 
 @inlined

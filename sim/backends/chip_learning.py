@@ -16,11 +16,11 @@ from sim.backends.chip import ChipRecord, advance, deliver, make_chip_plan
 from sim.backends.chip_engine import (
     NOISES,
     NoiseSource,
-    engine_step,
     make_constants,
     make_engine_state,
     make_histories,
 )
+from sim.backends.engine_kernels import engine_step
 from sim.backends.jit import jit
 
 

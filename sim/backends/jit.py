@@ -30,7 +30,7 @@ KERNEL_FILES = (
     "synapse_kernels.py",
     "update_kernels.py",
     "learning_kernels.py",
-    "chip_engine.py",
+    "engine_kernels.py",
     "chip.py",
     "chip_learning.py",
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +22,26 @@ WORKER = "sim.backends.lava.stock_worker"
 GRAPH, ARRAYS = "graph.json", "arrays.npz"
 
 
+@dataclass(frozen=True, eq=False)
+class LavaStockRun:
+    """What Lava did: the record of all sequences and, per sequence, the weights and tags of plastic projections at its
+    end, of shape [N_source, N_target] by projection, and the seconds its run took, building the graph included.
+    """
+
+    record: ChipRecord
+    weights: list[dict[str, npt.NDArray[np.generic]]]
+    tags: list[dict[str, npt.NDArray[np.generic]]]
+    run_s: list[float]
+
+
 def run_stock_in_lava(
     spec: StockSpec,
     inputs: npt.NDArray[np.integer[Any]],
     stall_s: float = STALL_S,
     on_image: Callable[[int], None] = lambda done: None,
-) -> tuple[ChipRecord, list[dict[str, npt.NDArray[np.generic]]]]:
+) -> LavaStockRun:
     """Run B independent sequences, inputs of shape [B, T, n], one after the other in one watched worker.
 
-    Returns: the record and, per sequence, the weights and tags of plastic projections at its end, by projection, as
-             "weights.NAME" and "tags.NAME", of shape [N_source, N_target].
     Raises:  UserError if Lava is missing, fails, or finishes no sequence for `stall_s` seconds.
     """
     check_installed()
@@ -52,8 +62,11 @@ def run_stock_in_lava(
         {name: np.stack([part[f"{key}.{name}"] for part in parts]).astype(np.int32) for name in names}
         for key in ("spikes", "u", "v")
     )
-    learned = [{k: a for k, a in part.items() if k.startswith(("weights.", "tags."))} for part in parts]
-    return ChipRecord(spikes, u, v), learned
+    weights, tags = (
+        [{p.name: part[f"{key}.{p.name}"] for p in spec.projections if p.rule is not None} for part in parts]
+        for key in ("weights", "tags")
+    )
+    return LavaStockRun(ChipRecord(spikes, u, v), weights, tags, [float(part["run_s"]) for part in parts])
 
 
 def _read(path: Path) -> dict[str, npt.NDArray[np.generic]]:

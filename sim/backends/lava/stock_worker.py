@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -86,8 +87,9 @@ def run_sequence(graph: dict[str, Any], arrays: Arrays, inputs: npt.NDArray[np.g
             plastic[projection["name"]] = dense
     first = next(iter(neurons.values()))
     try:
+        start = time.perf_counter()
         first.run(condition=RunSteps(num_steps=steps), run_cfg=Loihi2SimCfg(select_tag="fixed_pt"))
-        result = {}
+        result: Arrays = {"run_s": np.array(time.perf_counter() - start)}
         for population in graph["populations"]:
             name = population["name"]
             leaky = population["model"] == "LIF"

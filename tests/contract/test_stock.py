@@ -1,0 +1,98 @@
+"""Stock networks against Lava itself: every spike and state, and every weight and tag of those that learn."""
+
+import importlib.util
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from neuro.errors import UserError
+from sim.backends.chip import run_chip
+from sim.backends.chip_learning import LearningChip
+from sim.backends.lava.stock import run_stock_in_lava
+from sim.stock_contract import count_stock_differences, random_learning_spec, random_stock_inputs, random_stock_spec
+
+EQUAL = {"spikes": 0, "u": 0, "v": 0}
+SEEDS = st.integers(0, 2**31)
+needs_lava = pytest.mark.skipif(importlib.util.find_spec("lava") is None, reason="Lava needs Python 3.10")
+
+
+@needs_lava
+@pytest.mark.lava
+@pytest.mark.timeout(180)
+@settings(max_examples=5, deadline=None)
+@given(SEEDS)
+def test_any_stock_network_runs_as_in_lava(seed):
+    spec = random_stock_spec(seed)
+    inputs = random_stock_inputs(spec, seed, 1, 200)
+    lava = run_stock_in_lava(spec, inputs)
+    assert count_stock_differences(run_chip(spec, inputs), lava.record) == EQUAL
+
+
+@needs_lava
+@pytest.mark.lava
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("seed", [3, 9, 12])
+def test_any_stock_network_learns_as_in_lava(seed):
+    spec = random_learning_spec(seed)
+    inputs = random_stock_inputs(spec, seed, 1, 200)
+    chip = LearningChip(spec)
+    record = chip.run(inputs[0])
+    lava = run_stock_in_lava(spec, inputs)
+    assert count_stock_differences(record, lava.record) == EQUAL
+    for name, weights in chip.weights().items():
+        np.testing.assert_array_equal(weights, lava.weights[0][name])
+        np.testing.assert_array_equal(chip.tags()[name], lava.tags[0][name])
+
+
+@settings(max_examples=25, deadline=None)
+@given(SEEDS)
+def test_sequences_are_independent_whatever_the_threads(seed):
+    spec = random_stock_spec(seed)
+    inputs = random_stock_inputs(spec, seed, 5, 40)
+    together = run_chip(spec, inputs, threads=3)
+    for index in range(5):
+        alone = run_chip(spec, inputs[index : index + 1], threads=1)
+        for key in ("spikes", "u", "v"):
+            for name, values in getattr(alone, key).items():
+                np.testing.assert_array_equal(getattr(together, key)[name][index : index + 1], values)
+
+
+@pytest.mark.parametrize("noise", ["shared", "per-synapse"])
+def test_running_in_pieces_equals_running_at_once(noise):
+    spec = random_learning_spec(3)
+    inputs = random_stock_inputs(spec, 3, 1, 150)[0]
+    whole, pieces = (LearningChip(spec, noise=noise) for _ in range(2))
+    record = whole.run(inputs)
+    spikes = [pieces.run(part).spikes for part in np.array_split(inputs, 4)]
+    for name, values in record.spikes.items():
+        np.testing.assert_array_equal(np.concatenate([part[name] for part in spikes], axis=1), values)
+    for name, weights in whole.weights().items():
+        np.testing.assert_array_equal(pieces.weights()[name], weights)
+
+
+def test_a_learning_rate_of_zero_steps_changes_nothing_and_equals_the_network_that_does_not_learn():
+    spec = random_learning_spec(5)
+    still = replace(spec, projections=tuple(replace(p, rule=None) for p in spec.projections))
+    inputs = random_stock_inputs(spec, 5, 1, 1)  # the first step is weighed before anything is learned
+    chip = LearningChip(spec)
+    assert count_stock_differences(chip.run(inputs[0]), run_chip(still, inputs)) == EQUAL
+
+
+def test_a_network_without_rules_is_no_learning_chip():
+    with pytest.raises(UserError, match="run_chip"):
+        LearningChip(random_stock_spec(0))
+
+
+def test_random_networks_cover_what_they_promise():
+    specs = [random_stock_spec(seed) for seed in range(150)]
+    projections = [projection for spec in specs for projection in spec.projections]
+    assert any(p.source == p.target for p in projections)
+    assert {p.sign_mode for p in projections} == {"mixed", "excitatory", "inhibitory"}
+    assert {p.weight_bits for p in projections} == set(range(1, 9))
+    assert any(p.message_bits for p in projections)
+    neurons = [population.neuron for spec in specs for population in spec.populations]
+    assert {type(neuron).__name__ for neuron in neurons} == {"SpikeInput", "LIF", "GradedRelu"}
+    assert any(getattr(neuron, "reset_interval", 0) for neuron in neurons)
