@@ -2,9 +2,9 @@
 
     python -m benchmarks.gradient_alignment
 
-Trains digits, 64 hidden, to about half its accuracy gain (a tenth of an epoch), then compares, per layer, the integer
-update summed over the training images with autograd through the unrolled free phase of the float twin; and the float
-contrastive update with the same autograd for smaller and smaller nudges.
+Trains digits, 64 hidden, on 200 images (about .77 right by then), then compares, per layer, the integer update summed
+over the training images with autograd through the unrolled free phase of the float twin; and the float contrastive
+update with the same autograd for smaller and smaller nudges.
 """
 
 from __future__ import annotations

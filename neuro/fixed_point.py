@@ -64,7 +64,8 @@ def image_key(seed: int, presentation: int) -> int:
     """Return the 32-bit random key of one image presentation: a pure function of the two arguments.
 
     Args:    seed, presentation (how many images were presented before this one in the whole training).
-    Returns: key in 0..2**32-1. Randomness of a synapse is `synapse_bits(key, projection, index)`.
+    Returns: key in 0..2**32-1. Randomness of a synapse is
+             `synapse_bits(stream_key(key, projection), i * N_target + j)`, projection its index in the spec.
     """
     return int(image_keys(seed, presentation, 1)[0])
 

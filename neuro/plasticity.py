@@ -26,6 +26,7 @@ Moment = Literal["first_nudge_end", "second_nudge_end", "second_nudge_spike"]
 Factor = Literal["x0", "x1", "y0", "y1", "y3"]
 MAX_MANTISSA = 7  # scaling mantissa of the chip's learning engine: 4 bits signed
 MAX_RATE_EXPONENT = 24
+SMALLEST_RATE = 2.0**-30  # smaller ones are mistakes; from here to 2**-24 the smallest rate stands in
 MAX_SHADOW_BITS = 8
 
 
@@ -62,6 +63,8 @@ class LearningRule:
     shadow_bits: int = 0
 
     def __post_init__(self) -> None:
+        if RULES.get(self.name) != self.products:
+            raise UserError(f"learning rule {self.name!r}: its products are not those of that name; see learning_rule")
         require_integers(f"learning rule {self.name}", shadow_bits=self.shadow_bits)
         if not 0 <= self.shadow_bits <= MAX_SHADOW_BITS:
             raise UserError(f"learning rule {self.name}: shadow_bits {self.shadow_bits} outside 0..{MAX_SHADOW_BITS}")
@@ -122,8 +125,13 @@ def rate_near(value: float) -> Rate:
     """Return the representable `Rate` nearest to `value` (>= 0), with the widest mantissa available; at most 7."""
     if not math.isfinite(value) or value < 0:
         raise UserError(f"learning rate {value} must be a finite number >= 0")
-    if value < 2.0 ** -(MAX_RATE_EXPONENT + 1):
+    if value == 0.0:
         return Rate(0, 0)
+    if not SMALLEST_RATE <= value <= MAX_MANTISSA + 0.5:
+        raise UserError(
+            f"learning rate: {value:.3g} weight units per unit of change is outside {SMALLEST_RATE:.3g}.."
+            f"{MAX_MANTISSA}; choose a learning rate nearer to its default"
+        )
     exponent = min(max(2 - math.floor(math.log2(value)), 0), MAX_RATE_EXPONENT)
     mantissa = round(value * 2.0**exponent)
     if mantissa > MAX_MANTISSA and exponent > 0:

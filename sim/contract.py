@@ -115,7 +115,7 @@ def _drop_double_transposes(projections: list[Projection]) -> list[Projection]:
 
 def _draw_schedule(generator: np.random.Generator) -> Schedule:
     first = 1 if generator.random() < 0.5 else -1
-    steps = [int(n) for n in generator.integers(1, 7, 3)]
+    steps = [int(n) for n in generator.integers(1, (7, 7, 20))]  # long enough for neurons to oscillate
     phases = (Phase("free", steps[0]), Phase("first", steps[1], first), Phase("second", steps[2], -first))
     return Schedule(
         phases, int(generator.integers(1, 4)), int(generator.integers(0, 4)), bool(generator.random() < 0.5)

@@ -86,6 +86,13 @@ def evaluate(
         raise UserError(
             f"data set {dataset.name}: images have {dataset.x_test[0].size} values, the network {spec.n_inputs}"
         )
+    if dataset.n_classes > spec.n_classes:
+        raise UserError(f"data set {dataset.name}: has {dataset.n_classes} classes, the network {spec.n_classes}")
+    if dataset.image_shape != spec.population(spec.input).shape:
+        raise UserError(
+            f"data set {dataset.name}: images have shape {dataset.image_shape}, the network takes "
+            f"{spec.population(spec.input).shape}"
+        )
     available = len(dataset.y_test)
     if n_images is not None and not 1 <= n_images <= available:
         raise UserError(f"images {n_images} outside 1..{available}, the size of the test set of {dataset.name}")

@@ -67,7 +67,7 @@ def learning_curve(history: Sequence[Mapping[str, Any]], best_epoch: int, test: 
         axes.errorbar(
             [epochs[-1] + max(1, len(epochs) * 0.04)], [value], color=ORANGE,
             yerr=[[max(value - low, 0.0)], [max(high - value, 0.0)]],  # the interval may miss the value by rounding
-            marker="s", markersize=4, capsize=3, linestyle="none", label="test, read once",
+            marker="s", markersize=4, capsize=3, linestyle="none", label="test",
         )  # fmt: skip
         axes.set(xlabel="epoch", ylabel="accuracy")
         axes.legend(frameon=False, loc="lower right")

@@ -143,7 +143,7 @@ def result_table(result: TrainResult) -> Table:
         [
             ("run", str(result.folder)),
             ("test accuracy", _accuracy(result.test_accuracy)),
-            ("best validation", _accuracy(result.val_accuracy)),
+            ("best validated epoch", _accuracy(result.val_accuracy)),
             ("spikes per inference", f"{result.spikes_per_inference:.1f}"),
             ("training speed", f"{result.images_per_s:,.0f} images/s"),
             ("CPU time", f"{result.train_cpu_s:.1f} s, choosing rates included"),

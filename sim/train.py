@@ -8,6 +8,7 @@ even by kill -9, and resumed ends with the weights of an uninterrupted one.
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -155,10 +156,17 @@ class _Run:
         trainer = self._train(choices, epochs, checkpoint)
         if self.stage == "fit":
             self._note_fit(trainer)
-            if wants_refit(self.config, self.dataset):
+            if wants_refit(self.config, self.dataset) and self._ended_steadily():
                 self.stage, self.kept_weights = "refit", trainer.best_weights
                 trainer = self._train(choices, epochs, None)
         return self._finish(trainer, epochs)
+
+    def _ended_steadily(self) -> bool:
+        """Whether the last epoch validated within two standard errors of the best: a refit keeps its last epoch."""
+        history, n = self.notes["history"], self.notes["val"]["n"]
+        best = history[self.notes["best_epoch"] - 1]["val_accuracy"]
+        share = min(max(best, 0.5 / n), 1 - 0.5 / n)
+        return bool(best - history[-1]["val_accuracy"] <= 2 * math.sqrt(share * (1 - share) / n) + 1 / n)
 
     def _chosen_weights(self, trainer: Trainer) -> Weights:
         """Return the weights to deploy: of the refit, unless it went wrong.

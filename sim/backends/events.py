@@ -15,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from neuro.errors import UserError
-from neuro.fixed_point import INT32_MAX, image_keys, round_shift
-from neuro.neurons import SigmaDelta
+from neuro.fixed_point import image_keys, round_shift
 from neuro.plasticity import Rate
 from neuro.spec import NetworkSpec
 from sim.backends.base import Capabilities, IntArray, LearningOutcome, Record, SpikeTable, check_options, check_payloads
+from sim.backends.checks import check_learning
 from sim.backends.kernels import Outputs, Scratch, make_scratch, make_trace, simulate_range
 from sim.backends.learning_kernels import learn_in_batches, learn_online
 from sim.backends.plan import flat_weights, flatten_full, full_weights, make_plan, unpad
@@ -136,9 +136,7 @@ class EventsSession:
     ) -> LearningOutcome:
         """See `sim.backends.base.Session.learn`."""
         check_payloads(self.spec, payloads, targets)
-        if len(self.spec.schedule.phases) < 3:
-            raise UserError("learning needs a schedule of a free phase and two nudged phases")
-        check_rates(self.spec, rates)
+        check_learning(self.spec, rates)
         out = self._outputs(len(payloads), 0, False, 0)
         keys = image_keys(seed, first_image, len(payloads))
         signs = nudge_signs(self.spec, seed, first_image, len(payloads)).astype(np.int32)
@@ -206,19 +204,6 @@ class EventsSession:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
-
-
-def check_rates(spec: NetworkSpec, rates: Mapping[str, Rate]) -> None:
-    """Raise UserError if a learning rate could overflow the 32 bits in which the kernels round a change."""
-    for projection in spec.plastic:
-        rule, rate = projection.rule, rates[projection.name]
-        pre, post = (spec.population(name).neuron for name in (projection.source, projection.target))
-        assert rule is not None  # plastic
-        assert isinstance(post, SigmaDelta)  # check_spec
-        reach = post.upper - post.lower if rule.uses_state_difference else 2 * post.payload_limit
-        gain = rate.mantissa << max(rule.shadow_bits - rate.exponent, 0)
-        if pre.payload_limit * reach * gain + (1 << rate.exponent) > INT32_MAX:
-            raise UserError(f"learning rate of {projection.name}: {rate} overflows 32 bits; lower the learning rate")
 
 
 class EventsBackend:

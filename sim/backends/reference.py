@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
+from neuro.errors import UserError
 from neuro.fixed_point import (
     image_keys,
     nudge_sign,
@@ -23,6 +24,7 @@ from neuro.neurons import Source
 from neuro.plasticity import NeuronTrace, Rate, evaluate
 from neuro.spec import NetworkSpec, Projection
 from sim.backends.base import Capabilities, IntArray, LearningOutcome, Record, SpikeTable, check_options, check_payloads
+from sim.backends.checks import check_learning
 
 Int64 = npt.NDArray[np.int64]
 
@@ -125,6 +127,7 @@ class ReferenceSession:
     ) -> LearningOutcome:
         """See `sim.backends.base.Session.learn`. `batch_size` images see the same weights, then update in order."""
         check_payloads(self.spec, payloads, targets)
+        check_learning(self.spec, rates)
         records = []
         for start in range(0, len(payloads), self.batch_size):
             stop = min(start + self.batch_size, len(payloads))
@@ -239,4 +242,6 @@ class ReferenceBackend:
     def open(self, spec: NetworkSpec, *, threads: int | None = None, batch_size: int = 1) -> ReferenceSession:
         """Open `spec`; `threads` makes no difference here."""
         check_options(self.name, threads, batch_size)
+        if spec.family not in self.capabilities.families:
+            raise UserError(f"backend reference: it runs no {spec.family} networks")
         return ReferenceSession(spec, batch_size)

@@ -30,7 +30,8 @@ class Workspace(NamedTuple):
     value: npt.NDArray[np.int32]  # [N] and by how much
     sent: npt.NDArray[np.uint32]  # [N] pre neurons that sent
     seen: npt.NDArray[np.bool_]  # [N] whether they are listed
-    listed: npt.NDArray[np.int32]  # [N] synapses of a column that change
+    noted: npt.NDArray[np.bool_]  # [N] whether a post neuron is listed, False between images
+    listed: npt.NDArray[np.int32]  # [N] neurons of a population, or synapses of a column, that change
     step: npt.NDArray[np.int32]  # [N] rounded changes of one row or column
     delta: npt.NDArray[np.int32]  # [largest share of a block] sums of the event rule, zero between projections
 
@@ -51,7 +52,8 @@ def make_workspace(plan: Plan, threads: int) -> Workspace:
     delta = np.zeros(int((rows * plan.size[plan.target]).max()), dtype=np.int32)
     x, y, y_trace, value, listed, step = (np.zeros(n_neurons, dtype=np.int32) for _ in range(6))
     moved, sent = np.zeros(n_neurons, dtype=np.uint32), np.zeros(n_neurons, dtype=np.uint32)
-    return Workspace(x, y, y_trace, moved, value, sent, np.zeros(n_neurons, dtype=np.bool_), listed, step, delta)
+    seen, noted = np.zeros(n_neurons, dtype=np.bool_), np.zeros(n_neurons, dtype=np.bool_)
+    return Workspace(x, y, y_trace, moved, value, sent, seen, noted, listed, step, delta)
 
 
 def _compile(function, **needs):  # type: ignore[no-untyped-def]
@@ -101,7 +103,7 @@ def make_target(plan, synapses, learner, stream):
 def rounded_step(to, index, change):
     """Return rate * change in units of the last shadow bit, rounded stochastically for synapse `index`.
 
-    `fixed_point.stochastic_shift` in 32 bits; `events.check_rates` makes sure that nothing overflows.
+    `fixed_point.stochastic_shift` in 32 bits; `checks.check_rates` makes sure that nothing overflows.
     """
     bits = np.int32(synapse_bits(to.stream, index) & to.mask)
     return shifted(np.int32(np.int32(change * to.gain) + bits), to.down)

@@ -28,12 +28,14 @@ def list_moved(plan, trace, slot, population, rule, work):
         for k in range(trace.step_end[slot, -1]):
             j = trace.neuron[slot, k] - begin
             if 0 <= j < size:
-                if sums[j] == 0:  # perhaps again, after a return to zero: the second visit below finds 0
+                if not work.noted[j]:
+                    work.noted[j] = True
                     work.listed[n_listed] = j
                     n_listed += 1
                 sums[j] -= trace.payload[slot, k]
         for k in range(n_listed):
             j = work.listed[k]
+            work.noted[j] = False
             if sums[j] != 0:
                 work.moved[count] = j
                 work.value[count] = sums[j]

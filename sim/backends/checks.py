@@ -1,0 +1,31 @@
+"""What every backend that learns refuses, in the same words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from neuro.errors import UserError
+from neuro.fixed_point import INT32_MAX
+from neuro.neurons import SigmaDelta
+from neuro.plasticity import Rate
+from neuro.spec import NetworkSpec
+
+
+def check_learning(spec: NetworkSpec, rates: Mapping[str, Rate]) -> None:
+    """Raise UserError if `spec` cannot learn with `rates`: too few phases, or a change that could leave 32 bits."""
+    if len(spec.schedule.phases) < 3:
+        raise UserError("learning needs a schedule of a free phase and two nudged phases")
+    check_rates(spec, rates)
+
+
+def check_rates(spec: NetworkSpec, rates: Mapping[str, Rate]) -> None:
+    """Raise UserError if a learning rate could overflow the 32 bits in which the kernels round a change."""
+    for projection in spec.plastic:
+        rule, rate = projection.rule, rates[projection.name]
+        pre, post = (spec.population(name).neuron for name in (projection.source, projection.target))
+        assert rule is not None  # plastic
+        assert isinstance(post, SigmaDelta)  # check_spec
+        reach = post.upper - post.lower if rule.uses_state_difference else 2 * post.payload_limit
+        gain = rate.mantissa << max(rule.shadow_bits - rate.exponent, 0)
+        if pre.payload_limit * reach * gain + (1 << rate.exponent) > INT32_MAX:
+            raise UserError(f"learning rate of {projection.name}: {rate} overflows 32 bits; lower the learning rate")
