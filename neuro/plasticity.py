@@ -26,7 +26,7 @@ Moment = Literal["first_nudge_end", "second_nudge_end", "second_nudge_spike"]
 Factor = Literal["x0", "x1", "y0", "y1", "y3"]
 MAX_MANTISSA = 7  # scaling mantissa of the chip's learning engine: 4 bits signed
 MAX_RATE_EXPONENT = 24
-SMALLEST_RATE = 2.0**-30  # smaller ones are mistakes; from here to 2**-24 the smallest rate stands in
+SMALLEST_RATE, LARGEST_RATE = 2.0**-30, 2.0**10  # beyond are mistakes; up to there the nearest rate stands in
 MAX_SHADOW_BITS = 8
 
 
@@ -127,10 +127,10 @@ def rate_near(value: float) -> Rate:
         raise UserError(f"learning rate {value} must be a finite number >= 0")
     if value == 0.0:
         return Rate(0, 0)
-    if not SMALLEST_RATE <= value <= MAX_MANTISSA + 0.5:
+    if not SMALLEST_RATE <= value <= LARGEST_RATE:
         raise UserError(
             f"learning rate: {value:.3g} weight units per unit of change is outside {SMALLEST_RATE:.3g}.."
-            f"{MAX_MANTISSA}; choose a learning rate nearer to its default"
+            f"{LARGEST_RATE:g}; choose a learning rate nearer to its default"
         )
     exponent = min(max(2 - math.floor(math.log2(value)), 0), MAX_RATE_EXPONENT)
     mantissa = round(value * 2.0**exponent)

@@ -129,10 +129,11 @@ def test_rate_uses_the_widest_mantissa(value):
     assert rate.mantissa >= 4 or rate.exponent in (0, 24)
 
 
-def test_small_rates_become_the_smallest_and_absurd_ones_are_refused(refused):
+def test_rates_beyond_the_range_become_its_ends_and_absurd_ones_are_refused(refused):
     assert rate_near(0).value == 0
     assert rate_near(2.0**-26).value == 2.0**-24
-    for value in (1e9, 8.0, 1e-12):
+    assert rate_near(20.0).value == 7
+    for value in (1e9, 1e-12):
         with refused("learning rate", "nearer to its default"):
             rate_near(value)
 
