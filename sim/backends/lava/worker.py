@@ -9,17 +9,23 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
+
+GRACE_S = 3
 
 
 def end_with(parent: int) -> None:
     """End the whole process group when the program that started this worker is gone."""
     while os.getppid() == parent:
         time.sleep(0.5)
-    os.killpg(os.getpgrp(), signal.SIGTERM)
+    group = os.getpgrp()
+    # Some process may be deaf to SIGTERM while it starts; nobody of this group will be there to kill it then.
+    subprocess.Popen(["sh", "-c", f"sleep {GRACE_S}; kill -KILL -- -{group} 2>/dev/null"], start_new_session=True)
+    os.killpg(group, signal.SIGTERM)
 
 
 def run_job(folder: Path) -> None:
