@@ -5,7 +5,8 @@ A rule is a sum of products per synaptic variable, evaluated at the end of every
     dw, dt = sum of  mantissa * 2**exponent * dependency * product of factors
 
     dependency  x0 / y0: the pre / post neuron spiked in this epoch;   u: every 2**k epochs, one k for the whole rule
-    factors     x1, x2 / y1, y2 (traces of the pre / post neuron, 0..127), w (weight), t (tag), each plus a constant
+    factors     x1, x2 / y1, y2 (traces of the pre / post neuron, 0..127), w (weight), t (tag), each plus a constant;
+                sgn(w + constant), sgn(t + constant): -1, 0 or 1
     traces      decay by exp(-1 / tau) a step, gain an impulse at a spike
 
 Everything the engine cannot hold is refused here, in words, before a simulator misreads it. Sources of the limits:
@@ -27,6 +28,7 @@ LARGEST_TRACE = 127
 MANTISSA_WIDTH, PRODUCT_WIDTH = 4, 31
 FACTOR_WIDTHS = {"x1": 7, "x2": 7, "y1": 7, "y2": 7, "w": 9, "t": 9}  # bits, without the sign of a product
 DEPENDENCIES = ("x0", "y0", "u")
+SIGNED = ("w", "t")  # variables whose sign can be a factor
 
 
 @dataclass(frozen=True)
@@ -55,10 +57,11 @@ class EngineTrace:
 
 @dataclass(frozen=True)
 class EngineFactor:
-    """One factor: a variable plus a constant, saturated to the width of the variable."""
+    """One factor: a variable plus a constant, saturated to the width of the variable; of w and t, its sign if `sign`."""
 
     variable: str
     constant: int = 0
+    sign: bool = False
 
     def __post_init__(self) -> None:
         require_integers(f"factor {self.variable}", constant=self.constant)
@@ -66,9 +69,12 @@ class EngineFactor:
             raise UserError(f"factor {self.variable!r} is none the engine has; choose of {', '.join(FACTOR_WIDTHS)}")
         if not -128 <= self.constant <= 127:
             raise UserError(f"factor {self.variable}: constant {self.constant} outside -128..127")
+        if self.sign and self.variable not in SIGNED:
+            raise UserError(f"factor sgn({self.variable}): the engine takes signs of {' and '.join(SIGNED)} only")
 
     def __str__(self) -> str:
-        return self.variable if self.constant == 0 else f"({self.variable}{self.constant:+d})"
+        text = self.variable if self.constant == 0 else f"({self.variable}{self.constant:+d})"
+        return f"sgn({text.strip('()')})" if self.sign else text
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from neuro.engine import FACTOR_WIDTHS, EngineFactor, EngineProduct, EngineRule, EngineTrace, product
+from neuro.engine import FACTOR_WIDTHS, SIGNED, EngineFactor, EngineProduct, EngineRule, EngineTrace, product
 from neuro.errors import UserError
 from sim.backends.chip_engine import SIGN_MODES, ChipEngine
 from sim.backends.lava.engine import RESULTS, EngineCase
@@ -47,10 +47,7 @@ def random_rule(generator: np.random.Generator) -> EngineRule:
 def _draw_products(generator: np.random.Generator, count: int) -> tuple[EngineProduct, ...]:
     products: list[EngineProduct] = []
     while len(products) < count:
-        factors = [
-            EngineFactor(str(generator.choice(list(FACTOR_WIDTHS))), int(generator.choice(CONSTANTS)))
-            for _ in range(generator.integers(0, 4))
-        ]
+        factors = [_draw_factor(generator) for _ in range(generator.integers(0, 4))]
         dependency = ("x0", "y0", "u")[generator.integers(3)]
         try:
             products.append(
@@ -59,6 +56,12 @@ def _draw_products(generator: np.random.Generator, count: int) -> tuple[EnginePr
         except UserError:  # too wide for the multiplier
             continue
     return tuple(products)
+
+
+def _draw_factor(generator: np.random.Generator) -> EngineFactor:
+    variable = str(generator.choice(list(FACTOR_WIDTHS)))
+    sign = variable in SIGNED and bool(generator.random() < 0.3)
+    return EngineFactor(variable, int(generator.choice(CONSTANTS)), sign)
 
 
 def count_differences(case: EngineCase, lava: Mapping[str, npt.NDArray[np.int64]]) -> dict[str, int]:

@@ -49,6 +49,7 @@ def make_terms(products: tuple[EngineProduct, ...]) -> Terms:
         integers([VARIABLES.index(factor.variable) for factor in factors]),
         integers([factor.constant for factor in factors]),
         integers([1 << FACTOR_WIDTHS[factor.variable] for factor in factors]),
+        np.array([factor.sign for factor in factors], dtype=np.bool_),
     )
 
 

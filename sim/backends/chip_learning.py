@@ -7,9 +7,12 @@ Checked: tests/contract/test_stock.py, against Lava itself, every spike, state a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 
+from neuro.engine import EngineRule
 from neuro.errors import UserError
 from neuro.stock import StockProjection, StockSpec
 from sim.backends.chip import ChipRecord, advance, deliver, make_chip_plan
@@ -57,7 +60,7 @@ class LearningChip:
             raise UserError("learning chip: no projection has a rule; run it with run_chip")
         if noise not in NOISES:
             raise UserError(f"learning chip: noise {noise!r} is unknown; choose one of {', '.join(NOISES)}")
-        self.spec, self._plastic, self._time = spec, plastic, 0
+        self.spec, self._plastic, self._noise, self._time = spec, plastic, noise, 0
         self._plan = make_chip_plan(spec)
         index = {population.name: i for i, population in enumerate(spec.populations)}
         self._before = np.array([index[p.source] for p in plastic], dtype=np.int64)
@@ -75,6 +78,20 @@ class LearningChip:
         constants = make_constants(rule, projection.sign_mode, noise)
         state = make_engine_state(weights, np.full(shape, projection.tag))
         return constants, state, NoiseSource(projection.noise_seed, rule.t_epoch), *make_histories(rule, *shape)
+
+    def set_rules(self, rules: Mapping[str, EngineRule]) -> None:
+        """Switch the rules of some plastic projections, at any time: weights, tags, traces and noise go on.
+
+        Raises: UserError if a projection does not learn, or if the new rule has another epoch.
+        """
+        by_name = {projection.name: index for index, projection in enumerate(self._plastic)}
+        for name, rule in rules.items():
+            if name not in by_name:
+                raise UserError(f"learning chip: projection {name!r} does not learn; it has no rule to switch")
+            projection, engine = self._plastic[by_name[name]], self._engines[by_name[name]]
+            if projection.rule is not None and rule.t_epoch != projection.rule.t_epoch:
+                raise UserError(f"learning chip: {name}: t_epoch cannot change from {projection.rule.t_epoch}")
+            self._engines[by_name[name]] = (make_constants(rule, projection.sign_mode, self._noise), *engine[1:])
 
     def run(self, inputs: npt.NDArray[np.integer]) -> ChipRecord:
         """Run T more steps, inputs of shape [T, n]; returns a record of one sequence, shapes [1, T, N] and [1, N]."""

@@ -30,6 +30,7 @@ class Terms(NamedTuple):
     variable: npt.NDArray[np.int64]  # [F] index in VARIABLES
     constant: npt.NDArray[np.int64]  # [F]
     reach: npt.NDArray[np.int64]  # [F] 2**width, where the factor saturates
+    sign: npt.NDArray[np.bool_]  # [F] whether the factor is the sign
 
 
 class EngineState(NamedTuple):
@@ -136,7 +137,11 @@ def _multiply(part, terms, f, dependency, i, x, y, tx, ty, weights, tags):
     variable, constant = terms.variable[f], np.int32(terms.constant[f])
     lowest, highest = np.int32(-terms.reach[f]), np.int32(terms.reach[f] - 1)
     last = x.shape[0] - 1
-    if variable >= 4:
+    if variable >= 4 and terms.sign[f]:
+        for j in range(part.shape[0]):
+            value = np.int32(np.int32(weights[j] if variable == 4 else tags[j]) + constant)
+            part[j] *= np.int32(np.int32(value > 0) - np.int32(value < 0))
+    elif variable >= 4:
         for j in range(part.shape[0]):
             value = np.int32(np.int32(weights[j] if variable == 4 else tags[j]) + constant)
             part[j] *= min(max(value, lowest), highest)
