@@ -14,9 +14,10 @@ import torch
 
 from benchmarks.results_file import parser, save
 from neuro.data import load_dataset, split_validation
-from neuro.metrics import accuracy, cosine
+from neuro.metrics import Accuracy, accuracy, cosine
+from neuro.spec import NetworkSpec
 from sim.alignment import gradient_cosines
-from sim.backends.base import get_backend, one_hot_targets
+from sim.backends.base import IntArray, get_backend, one_hot_targets
 from sim.experiment import TrainConfig, build_network
 from sim.rate import RateNetwork
 from sim.trainer import Choices, projection_rates
@@ -26,7 +27,7 @@ LEARNED = 200  # images learned before the comparison
 COMPARED = 512
 
 
-def half_trained(seed: int):  # type: ignore[no-untyped-def]
+def half_trained(seed: int) -> tuple[NetworkSpec, IntArray, IntArray, Accuracy]:
     """Return a spec after a few updates, payloads and labels to compare on, and its training accuracy."""
     data = load_dataset("digits", seed)
     split = split_validation(data.y_train, seed)

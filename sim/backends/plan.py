@@ -157,5 +157,5 @@ def _offsets(sizes: list[int]) -> Int64:
     return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
 
 
-def _int32(values) -> Int32:  # type: ignore[no-untyped-def]
+def _int32(values: Iterable[int]) -> Int32:
     return np.array(list(values), dtype=np.int32)
