@@ -137,9 +137,7 @@ class EventsSession:
         while True:
             table = out._replace(spikes=np.zeros((capacity, 5), dtype=np.int32))
             out.counts[first:last] = 0
-            needed = simulate_range(
-                self._plan, self._weights, *images, first, last, scratch, table, self._no_trace
-            )  # fmt: skip
+            needed = simulate_range(self._plan, self._weights, *images, first, last, scratch, table, self._no_trace)
             if needed <= capacity:
                 return table.spikes[:needed]
             capacity = needed
