@@ -13,14 +13,12 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from neuro.engine import EngineRule
+from neuro.engine import SIGN_MODES, WEIGHT_RANGES, EngineRule
 from neuro.errors import UserError, require_integers
 from neuro.graph import NeuronGroup, check_connected, check_unique
 
 STATE_LIMIT = 2**23  # states are 24 bits wide
 DECAY_UNITY = 4096
-SIGN_MODES = ("mixed", "excitatory", "inhibitory")
-WEIGHT_RANGES = {"mixed": (-256, 255), "excitatory": (0, 255), "inhibitory": (-255, 0)}
 
 Weights = npt.NDArray[np.int16]
 

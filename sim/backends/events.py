@@ -221,7 +221,7 @@ class EventsBackend:
     """Integer, event-driven, on all cores."""
 
     name = "events"
-    capabilities = Capabilities(frozenset({"sigma-delta"}), learns=True, note="compiled, event-driven, all cores")
+    capabilities = Capabilities(frozenset({"sigma-delta"}), learns=True)
 
     def open(self, spec: NetworkSpec, *, threads: int | None = None, batch_size: int = 1) -> EventsSession:
         """Open `spec`; threads=None uses all cores."""
