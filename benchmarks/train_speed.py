@@ -21,13 +21,13 @@ import torch
 from torch.nn.functional import one_hot
 
 from benchmarks.autograd_ep import AutogradEnergyNetwork
+from benchmarks.fast_rate import FastRateNetwork
 from benchmarks.results_file import parser, save
 from neuro.data import Dataset, cache_folder, checked_dataset, load_dataset
 from neuro.equilibrium import build_equilibrium, design_for
 from neuro.metrics import Accuracy, accuracy
 from sim.backends.base import get_backend, one_hot_targets
-from sim.fast_rate import FastRateNetwork
-from sim.trainer import CHUNK, Choices, projection_rates
+from sim.trainer import CHUNK, Choices, projection_rates, squared_length
 
 Indices = npt.NDArray[np.int64]
 SIZES = (784, 512, 10)
@@ -64,8 +64,8 @@ def train_events(data: Dataset, order: list[Indices], seed: int) -> tuple[float,
     design = design_for(data.image_shape, SIZES[2], SIZES[1:2], shadow_bits=0)
     spec = build_equilibrium(design, seed)
     payloads, targets = spec.encoder.encode(data.x_train), one_hot_targets(spec, data.y_train)
-    sample = payloads[:4096].astype(np.float64) / 32
-    rates = projection_rates(spec, CHOICES.learning_rate / np.square(sample).sum(1).mean(), CHOICES.output_share)
+    scale = squared_length(spec, payloads[:4096])
+    rates = projection_rates(spec, CHOICES.learning_rate / scale, CHOICES.output_share)
     with get_backend("events").open(spec, threads=1) as session:
         session.learn(payloads[:0], targets[:0], rates, seed=seed, first_image=0)  # compiles, once
         start = time.perf_counter()
