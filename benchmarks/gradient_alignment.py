@@ -2,9 +2,9 @@
 
     python -m benchmarks.gradient_alignment
 
-Trains digits, 64 hidden, on 200 images (about .77 right by then), then compares, per layer, the integer update summed
-over the training images with autograd through the unrolled free phase of the float twin; and the float contrastive
-update with the same autograd for smaller and smaller nudges.
+Trains digits, 64 hidden, on 200 images (about three quarters right by then), then compares, per layer, the integer
+update summed over the first 512 training images with autograd through the unrolled free phase of the float twin; and
+the float contrastive update with the same autograd for smaller and smaller nudges.
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ import torch
 
 from benchmarks.results_file import parser, save
 from neuro.data import load_dataset, split_validation
-from neuro.metrics import accuracy, cosine
+from neuro.metrics import Accuracy, accuracy, cosine
+from neuro.spec import NetworkSpec
 from sim.alignment import gradient_cosines
-from sim.backends.base import get_backend, one_hot_targets
+from sim.backends.base import IntArray, get_backend, one_hot_targets
 from sim.experiment import TrainConfig, build_network
 from sim.rate import RateNetwork
-from sim.trainer import Choices, projection_rates
+from sim.trainer import Choices, projection_rates, squared_length
 
 NUDGES = (1.0, 0.5, 0.1, 0.01, 0.001)
 LEARNED = 200  # images learned before the comparison
 COMPARED = 512
 
 
-def half_trained(seed: int):  # type: ignore[no-untyped-def]
+def half_trained(seed: int) -> tuple[NetworkSpec, IntArray, IntArray, Accuracy]:
     """Return a spec after a few updates, payloads and labels to compare on, and its training accuracy."""
     data = load_dataset("digits", seed)
     split = split_validation(data.y_train, seed)
     spec = build_network(data, TrainConfig(seed=seed, hidden=(64,)), Choices(centred=True, exponent_offset=1), split)
     payloads, labels = spec.encoder.encode(data.x_train), data.y_train
-    scale = np.square(payloads.astype(float) / 32).sum(1).mean()
-    rates = projection_rates(spec, 1.4 / scale, 0.125)
+    rates = projection_rates(spec, 1.4 / squared_length(spec, payloads), 0.125)
     with get_backend("events").open(spec, threads=1) as session:
         session.learn(payloads[:LEARNED], one_hot_targets(spec, labels[:LEARNED]), rates, seed=seed, first_image=0)
         spec = spec.with_weights(session.weights())

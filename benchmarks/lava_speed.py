@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 
 from benchmarks.results_file import parser, save
 from neuro.engine import EngineRule, product
@@ -48,7 +49,7 @@ def network(n_hidden: int, rule: EngineRule | None) -> StockSpec:
     return StockSpec(populations, projections)
 
 
-def trains(batch: int, steps: int) -> np.ndarray:  # type: ignore[type-arg]
+def trains(batch: int, steps: int) -> npt.NDArray[np.int32]:
     """Return random input spikes of shape [batch, steps, 784]."""
     return (np.random.default_rng(1).random((batch, steps, 784)) < SPIKE_PROBABILITY).astype(np.int32)
 

@@ -16,18 +16,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch.nn.functional import one_hot
 
 from benchmarks.autograd_ep import AutogradEnergyNetwork
+from benchmarks.fast_rate import FastRateNetwork
 from benchmarks.results_file import parser, save
 from neuro.data import Dataset, cache_folder, checked_dataset, load_dataset
 from neuro.equilibrium import build_equilibrium, design_for
 from neuro.metrics import Accuracy, accuracy
 from sim.backends.base import get_backend, one_hot_targets
-from sim.fast_rate import FastRateNetwork
-from sim.trainer import CHUNK, Choices, projection_rates
+from sim.trainer import CHUNK, Choices, projection_rates, squared_length
 
+Indices = npt.NDArray[np.int64]
 SIZES = (784, 512, 10)
 BATCH = 20
 NUDGE = 0.5
@@ -40,7 +42,7 @@ def synthetic_images(seed: int = 0) -> Dataset:
     generator = np.random.default_rng(seed)
     prototypes = generator.random((10, 784)) * (generator.random((10, 784)) < 0.19)
 
-    def draw(count: int) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+    def draw(count: int) -> tuple[npt.NDArray[np.uint8], Indices]:
         labels = generator.integers(10, size=count)
         clean = prototypes[labels] * generator.uniform(0.4, 1.0, (count, 1))
         noise = generator.random((count, 784)) * (generator.random((count, 784)) < 0.08)
@@ -57,13 +59,13 @@ def mnist_or_synthetic() -> Dataset:
     return synthetic_images()
 
 
-def train_events(data: Dataset, order: list[np.ndarray], seed: int) -> tuple[float, Accuracy]:  # type: ignore[type-arg]
+def train_events(data: Dataset, order: list[Indices], seed: int) -> tuple[float, Accuracy]:
     """(a) Spiking integers. Returns seconds of training and test accuracy."""
     design = design_for(data.image_shape, SIZES[2], SIZES[1:2], shadow_bits=0)
     spec = build_equilibrium(design, seed)
     payloads, targets = spec.encoder.encode(data.x_train), one_hot_targets(spec, data.y_train)
-    sample = payloads[:4096].astype(np.float64) / 32
-    rates = projection_rates(spec, CHOICES.learning_rate / np.square(sample).sum(1).mean(), CHOICES.output_share)
+    scale = squared_length(spec, payloads[:4096])
+    rates = projection_rates(spec, CHOICES.learning_rate / scale, CHOICES.output_share)
     with get_backend("events").open(spec, threads=1) as session:
         session.learn(payloads[:0], targets[:0], rates, seed=seed, first_image=0)  # compiles, once
         start = time.perf_counter()
@@ -82,7 +84,7 @@ def _torch_data(data: Dataset) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor
     return x, one_hot(torch.tensor(data.y_train, dtype=torch.int64), SIZES[2]).float(), x_test
 
 
-def train_autograd(data: Dataset, order: list[np.ndarray], seed: int) -> tuple[float, Accuracy]:  # type: ignore[type-arg]
+def train_autograd(data: Dataset, order: list[Indices], seed: int) -> tuple[float, Accuracy]:
     """(b) Rates, autograd of the energy."""
     x, goal, x_test = _torch_data(data)
     network = AutogradEnergyNetwork(SIZES, seed)
@@ -95,7 +97,7 @@ def train_autograd(data: Dataset, order: list[np.ndarray], seed: int) -> tuple[f
     )
 
 
-def train_fast(data: Dataset, order: list[np.ndarray], seed: int) -> tuple[float, Accuracy]:  # type: ignore[type-arg]
+def train_fast(data: Dataset, order: list[Indices], seed: int) -> tuple[float, Accuracy]:
     """(c) Rates, derived by hand."""
     x, goal, x_test = _torch_data(data)
     network = FastRateNetwork(SIZES, seed)
@@ -108,7 +110,7 @@ def train_fast(data: Dataset, order: list[np.ndarray], seed: int) -> tuple[float
 
 
 def _time_batches(
-    order: list[np.ndarray],  # type: ignore[type-arg]
+    order: list[Indices],
     train: Callable[[torch.Tensor], None],
     predict: Callable[[], torch.Tensor],
     data: Dataset,

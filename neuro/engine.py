@@ -15,7 +15,6 @@ Lava 0.10 (`lava.magma.core.learning.constants`, `product_series`), which states
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from neuro.errors import UserError, require_integers
@@ -29,6 +28,8 @@ MANTISSA_WIDTH, PRODUCT_WIDTH = 4, 31
 FACTOR_WIDTHS = {"x1": 7, "x2": 7, "y1": 7, "y2": 7, "w": 9, "t": 9}  # bits, without the sign of a product
 DEPENDENCIES = ("x0", "y0", "u")
 SIGNED = ("w", "t")  # variables whose sign can be a factor
+WEIGHT_RANGES = {"mixed": (-256, 255), "excitatory": (0, 255), "inhibitory": (-255, 0)}  # by sign mode
+SIGN_MODES = tuple(WEIGHT_RANGES)
 
 
 @dataclass(frozen=True)
@@ -48,11 +49,6 @@ class EngineTrace:
             raise UserError(f"trace: impulse {self.impulse} outside 0..{LARGEST_TRACE}")
         if not 1 <= self.tau <= 10**6:
             raise UserError(f"trace: tau {self.tau} steps outside 1..1000000; for no decay use 1000000")
-
-    @property
-    def decay(self) -> float:
-        """Factor per step, exp(-1 / tau)."""
-        return math.exp(-1.0 / self.tau)
 
 
 @dataclass(frozen=True)

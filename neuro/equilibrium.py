@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -81,14 +82,14 @@ class EquilibriumDesign:
 
 
 def design_for(
-    input_shape: tuple[int, ...], n_classes: int, hidden: tuple[int, ...], **choices: object
+    input_shape: tuple[int, ...], n_classes: int, hidden: tuple[int, ...], **choices: Any
 ) -> EquilibriumDesign:
-    """Return the default design for this depth.
+    """Return the default design for this depth, with `choices` (fields of `EquilibriumDesign`) in place of defaults.
 
     One hidden layer: see `EquilibriumDesign`. Deeper: the error has to travel through more layers, which takes a wide,
     nearly linear output, a weaker nudge, finer spikes and longer phases.
     """
-    deep: dict[str, object] = {}
+    deep: dict[str, Any] = {}
     if len(hidden) > 1:
         deep = {
             "activation_bits": 7,
@@ -100,7 +101,7 @@ def design_for(
             "step_shift": 1,
             "output_box": (-1.0, 2.0),
         }
-    return EquilibriumDesign(input_shape, n_classes, hidden, **{**deep, **choices})  # type: ignore[arg-type]
+    return EquilibriumDesign(input_shape, n_classes, hidden, **{**deep, **choices})
 
 
 def build_equilibrium(design: EquilibriumDesign, seed: int) -> NetworkSpec:

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from neuro.encode import PixelEncoder
 from neuro.errors import UserError, require_integers
 from neuro.fixed_point import WEIGHT_BITS, weight_limit
+from neuro.graph import NeuronGroup
 from neuro.neurons import NeuronModel, SigmaDelta
 from neuro.plasticity import LearningRule
 from neuro.validate import check_spec
@@ -29,25 +30,10 @@ MAX_EXPONENT = 22
 
 
 @dataclass(frozen=True)
-class Population:
-    """A group of identical neurons. `shape` is how they are laid out, e.g. (28, 28); order is row-major."""
+class Population(NeuronGroup):
+    """A group of identical neurons of the sigma-delta family."""
 
-    name: str
-    shape: tuple[int, ...]
     neuron: NeuronModel
-
-    def __post_init__(self) -> None:
-        if not self.name:
-            raise UserError("population: the name is empty; give every population a name")
-        for length in self.shape:
-            require_integers(f"population {self.name}", length=length)
-        if not self.shape or any(n < 1 for n in self.shape):
-            raise UserError(f"population {self.name}: shape {self.shape} needs at least one neuron along each axis")
-
-    @property
-    def size(self) -> int:
-        """Number of neurons."""
-        return int(np.prod(self.shape))
 
 
 @dataclass(frozen=True, eq=False)

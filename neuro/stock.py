@@ -7,20 +7,18 @@ and M = 2**23. Source: Lava 0.10, the fixed-point models of `lava.proc.lif`, `la
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from neuro.engine import EngineRule
+from neuro.engine import SIGN_MODES, WEIGHT_RANGES, EngineRule
 from neuro.errors import UserError, require_integers
+from neuro.graph import NeuronGroup, check_connected, check_unique
 
 STATE_LIMIT = 2**23  # states are 24 bits wide
 DECAY_UNITY = 4096
-SIGN_MODES = ("mixed", "excitatory", "inhibitory")
-WEIGHT_RANGES = {"mixed": (-256, 255), "excitatory": (0, 255), "inhibitory": (-255, 0)}
 
 Weights = npt.NDArray[np.int16]
 
@@ -112,23 +110,10 @@ StockNeuron = SpikeInput | LIF | GradedRelu
 
 
 @dataclass(frozen=True)
-class StockPopulation:
-    """A group of identical neurons; `shape` is how they are laid out."""
+class StockPopulation(NeuronGroup):
+    """A group of identical neurons of the stock family."""
 
-    name: str
-    shape: tuple[int, ...]
     neuron: StockNeuron
-
-    def __post_init__(self) -> None:
-        for length in self.shape:
-            require_integers(f"population {self.name}", length=length)
-        if not self.name or not self.shape or min(self.shape) < 1:
-            raise UserError(f"population {self.name!r}: needs a name and at least one neuron along each axis")
-
-    @property
-    def size(self) -> int:
-        """Number of neurons."""
-        return math.prod(self.shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,18 +193,14 @@ class StockSpec:
     family: ClassVar[str] = "stock"
 
     def __post_init__(self) -> None:
-        for kind, names in (
-            ("population", [population.name for population in self.populations]),
-            ("projection", [projection.name for projection in self.projections]),
-        ):
-            doubled = [name for name in names if names.count(name) > 1]
-            if doubled:
-                raise UserError(f"stock network: {kind} {doubled[0]!r} is defined twice; names must be unique")
+        names = [population.name for population in self.populations]
+        check_unique("stock network", "population", names)
+        check_unique("stock network", "projection", [projection.name for projection in self.projections])
         if not self.n_inputs:
             raise UserError("stock network: no SpikeInput; nothing would ever happen")
         for projection in self.projections:
             self._check_projection(projection)
-        self._check_connected()
+        check_connected(names, self.projections, names[0])
 
     def _check_projection(self, projection: StockProjection) -> None:
         owner, by_name = f"projection {projection.name}", {p.name: p for p in self.populations}
@@ -238,17 +219,6 @@ class StockSpec:
             raise UserError(f"{owner}: a learning rule needs binary spikes from {source.name!r} and a LIF target")
         if source.neuron.payload_limit > 1 and projection.message_bits == 0:
             raise UserError(f"{owner}: {source.name!r} sends graded spikes; give message_bits")
-
-    def _check_connected(self) -> None:
-        reached, waiting = {self.populations[0].name}, [self.populations[0].name]
-        while waiting:
-            name = waiting.pop()
-            ends = {end for p in self.projections if name in (p.source, p.target) for end in (p.source, p.target)}
-            waiting += ends - reached
-            reached |= ends
-        for population in self.populations:
-            if population.name not in reached:
-                raise UserError(f"population {population.name}: no projection joins it to the rest; add one or drop it")
 
     @property
     def n_inputs(self) -> int:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from neuro.errors import UserError
 from neuro.fixed_point import INT32_MAX
+from neuro.graph import check_connected, check_unique
 from neuro.neurons import SigmaDelta, Source
 
 if TYPE_CHECKING:
@@ -19,20 +19,15 @@ def check_spec(spec: NetworkSpec) -> None:
     """Raise UserError unless the parts of `spec` fit together."""
     if spec.family not in FAMILIES:
         raise UserError(f"spec: family {spec.family!r} is unknown; choose one of {', '.join(FAMILIES)}")
-    _check_unique("population", [population.name for population in spec.populations])
-    _check_unique("projection", [projection.name for projection in spec.projections])
-    _check_unique("phase", [phase.name for phase in spec.schedule.phases])
+    names = [population.name for population in spec.populations]
+    check_unique("spec", "population", names)
+    check_unique("spec", "projection", [projection.name for projection in spec.projections])
+    check_unique("spec", "phase", [phase.name for phase in spec.schedule.phases])
     _check_ends(spec)
     for projection in spec.projections:
         _check_projection(spec, projection)
-    _check_connected(spec)
+    check_connected(names, spec.projections, spec.input)
     _check_range(spec)
-
-
-def _check_unique(kind: str, names: Sequence[str]) -> None:
-    for name in names:
-        if names.count(name) > 1:
-            raise UserError(f"spec: {kind} {name!r} is defined twice; names must be unique")
 
 
 def _check_ends(spec: NetworkSpec) -> None:
@@ -112,23 +107,6 @@ def _check_transpose(spec: NetworkSpec, projection: Projection) -> None:
             raise UserError(
                 f"projection {projection.name}: {field} {getattr(projection, field)} differs from "
                 f"{getattr(original, field)} of {original.name}, whose weights it uses; make them equal"
-            )
-
-
-def _check_connected(spec: NetworkSpec) -> None:
-    """Every population is joined to the input by projections, in whatever direction; backends run one graph."""
-    reached, waiting = {spec.input}, [spec.input]
-    while waiting:
-        name = waiting.pop()
-        neighbours = {p.target for p in spec.projections if p.source == name}
-        neighbours |= {p.source for p in spec.projections if p.target == name}
-        waiting += neighbours - reached
-        reached |= neighbours
-    for population in spec.populations:
-        if population.name not in reached:
-            raise UserError(
-                f"population {population.name}: no chain of projections joins it to the input {spec.input!r}; "
-                "add a projection, or drop the population"
             )
 
 

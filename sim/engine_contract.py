@@ -7,16 +7,26 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from neuro.engine import FACTOR_WIDTHS, SIGNED, EngineFactor, EngineProduct, EngineRule, EngineTrace, product
+from neuro.engine import (
+    DEPENDENCIES,
+    FACTOR_WIDTHS,
+    SIGN_MODES,
+    SIGNED,
+    WEIGHT_RANGES,
+    EngineFactor,
+    EngineProduct,
+    EngineRule,
+    EngineTrace,
+    product,
+)
 from neuro.errors import UserError
-from sim.backends.chip_engine import SIGN_MODES, ChipEngine
+from sim.backends.chip_engine import ChipEngine
 from sim.backends.lava.engine import RESULTS, EngineCase
 
 MANTISSAS = (-7, -5, -3, -1, 1, 2, 4, 6, 7)
 CONSTANTS = (0, 0, 0, -5, 60, -64)
 TAUS = (1, 2, 5, 16, 50, 1000, 10**6)
 EPOCHS = (1, 1, 1, 2, 5, 8)
-WEIGHTS = {"mixed": (-256, 255), "excitatory": (0, 255), "inhibitory": (-255, 0)}
 
 
 def random_engine_case(seed: int, steps: int = 300, largest: int = 12) -> EngineCase:
@@ -25,7 +35,7 @@ def random_engine_case(seed: int, steps: int = 300, largest: int = 12) -> Engine
     rule = random_rule(generator)
     n_pre, n_post = (int(n) for n in generator.integers(1, largest, 2))
     sign_mode = SIGN_MODES[int(generator.choice([0, 0, 1, 2]))]
-    lowest, highest = WEIGHTS[sign_mode]
+    lowest, highest = WEIGHT_RANGES[sign_mode]
     weights = generator.integers(lowest, highest, (n_pre, n_post), endpoint=True)
     if sign_mode == "mixed":
         weights = weights // 2 * 2  # Lava drops the last bit of mixed weights at the start
@@ -48,7 +58,7 @@ def _draw_products(generator: np.random.Generator, count: int) -> tuple[EnginePr
     products: list[EngineProduct] = []
     while len(products) < count:
         factors = [_draw_factor(generator) for _ in range(generator.integers(0, 4))]
-        dependency = ("x0", "y0", "u")[generator.integers(3)]
+        dependency = DEPENDENCIES[generator.integers(3)]
         try:
             products.append(
                 product(int(generator.choice(MANTISSAS)), int(generator.integers(-7, 4)), dependency, *factors)

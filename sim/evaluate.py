@@ -13,6 +13,7 @@ from neuro.data import Dataset, load_dataset
 from neuro.errors import UserError
 from neuro.files import parse_json, read_bytes, write_atomically
 from neuro.metrics import Accuracy, accuracy
+from neuro.spec import NetworkSpec
 from sim.backends.base import Backend, Differences, Record, compare, one_hot_targets
 
 RESULTS = "results.jsonl"
@@ -82,21 +83,8 @@ def evaluate(
     options are passed on to `backend.open`.
     """
     spec = artifact.spec
-    if spec.population(spec.input).size != dataset.x_test[0].size:
-        raise UserError(
-            f"data set {dataset.name}: images have {dataset.x_test[0].size} values, the network {spec.n_inputs}"
-        )
-    if dataset.n_classes > spec.n_classes:
-        raise UserError(f"data set {dataset.name}: has {dataset.n_classes} classes, the network {spec.n_classes}")
-    if dataset.image_shape != spec.population(spec.input).shape:
-        raise UserError(
-            f"data set {dataset.name}: images have shape {dataset.image_shape}, the network takes "
-            f"{spec.population(spec.input).shape}"
-        )
-    available = len(dataset.y_test)
-    if n_images is not None and not 1 <= n_images <= available:
-        raise UserError(f"images {n_images} outside 1..{available}, the size of the test set of {dataset.name}")
-    count = n_images or available
+    _check_fits(spec, dataset, n_images)
+    count = n_images or len(dataset.y_test)
     payloads, labels = spec.encoder.encode(dataset.x_test[:count]), dataset.y_test[:count]
     targets = None if check is None else one_hot_targets(spec, labels)
 
@@ -114,6 +102,24 @@ def evaluate(
         check=check.name if check else "",
         differences=compare(record, run(check)) if check else None,
     )
+
+
+def _check_fits(spec: NetworkSpec, dataset: Dataset, n_images: int | None) -> None:
+    """Raise UserError unless the network takes these images and classes, and there are so many."""
+    if spec.population(spec.input).size != dataset.x_test[0].size:
+        raise UserError(
+            f"data set {dataset.name}: images have {dataset.x_test[0].size} values, the network {spec.n_inputs}"
+        )
+    if dataset.n_classes > spec.n_classes:
+        raise UserError(f"data set {dataset.name}: has {dataset.n_classes} classes, the network {spec.n_classes}")
+    if dataset.image_shape != spec.population(spec.input).shape:
+        raise UserError(
+            f"data set {dataset.name}: images have shape {dataset.image_shape}, the network takes "
+            f"{spec.population(spec.input).shape}"
+        )
+    available = len(dataset.y_test)
+    if n_images is not None and not 1 <= n_images <= available:
+        raise UserError(f"images {n_images} outside 1..{available}, the size of the test set of {dataset.name}")
 
 
 def add_result(folder: Path, artifact: Artifact, evaluation: Evaluation) -> None:

@@ -32,15 +32,17 @@ class Relaxation:
 
 @dataclass(frozen=True, eq=False)
 class Activity:
-    """Spikes over n images through all phases.
+    """Spikes and synaptic operations over n images through all phases.
 
     per_step: by population, of shape [1 + steps], mean spikes per image.
     per_image: by population, of shape [n], spikes in the free phase.
+    operations: by projection, of shape [2], mean synaptic operations per image at the presentation, in the free phase.
     first: the record of the first image, with spikes.
     """
 
     per_step: dict[str, npt.NDArray[np.float64]]
     per_image: dict[str, npt.NDArray[np.int64]]
+    operations: dict[str, npt.NDArray[np.float64]]
     first: Record
 
 
@@ -87,7 +89,7 @@ def watch_relaxation(spec: NetworkSpec, dataset: Dataset) -> Relaxation:
 
 
 def watch_activity(spec: NetworkSpec, dataset: Dataset, seed: int) -> Activity:
-    """Count spikes of the first test images through all phases."""
+    """Count spikes and synaptic operations of the first test images through all phases."""
     count = min(MAX_IMAGES, len(dataset.y_test))
     payloads = spec.encoder.encode(dataset.x_test[:count])
     targets = one_hot_targets(spec, dataset.y_test[:count])
@@ -104,4 +106,9 @@ def watch_activity(spec: NetworkSpec, dataset: Dataset, seed: int) -> Activity:
         / count
         for p in moving
     }
-    return Activity(per_step, {p.name: record.spike_counts[p.name][:, 1] for p in moving}, first)
+    return Activity(
+        per_step,
+        per_image={p.name: record.spike_counts[p.name][:, 1] for p in moving},
+        operations={name: n[:, :2].mean(axis=0) for name, n in record.synaptic_operations(spec).items()},
+        first=first,
+    )

@@ -6,7 +6,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup
@@ -18,7 +17,7 @@ from neuro.neurons import Source
 from neuro.spec import NetworkSpec
 from sim import figures
 from sim.evaluate import Evaluation, data_of, load_run, read_results
-from sim.observe import measure_test, watch_activity, watch_relaxation
+from sim.observe import Activity, TestResult, measure_test, watch_activity, watch_relaxation
 from sim.screen import equality_sentence
 
 
@@ -52,13 +51,14 @@ def write_report(folders: Sequence[Path], path: Path) -> Path:
 def _section(folder: Path) -> Section:
     artifact = load_run(folder)
     dataset, spec = data_of(artifact), artifact.spec
+    test = measure_test(spec, dataset)
     activity = watch_activity(spec, dataset, artifact.manifest["seed"])
     return Section(
         name=str(folder),
-        facts=_facts(artifact, dataset),
-        figures={name: Markup(svg) for name, svg in _figures(artifact, dataset).items()},
-        populations=[_population_row(spec, p.name, activity.per_image) for p in spec.populations],
-        projections=[_projection_row(spec, p.name) for p in spec.projections],
+        facts=_facts(artifact, test),
+        figures={name: Markup(svg) for name, svg in _figures(artifact, dataset, test, activity).items()},
+        populations=[_population_row(spec, p.name, activity) for p in spec.populations],
+        projections=[_projection_row(spec, p.name, activity) for p in spec.projections],
         evaluations=[(found, equality_sentence(found)) for found in _latest(read_results(folder, artifact))],
         provenance=_provenance(artifact),
         label=int(dataset.y_test[0]),
@@ -66,10 +66,8 @@ def _section(folder: Path) -> Section:
     )
 
 
-def _figures(artifact: Artifact, dataset: Dataset) -> dict[str, str]:
+def _figures(artifact: Artifact, dataset: Dataset, test: TestResult, activity: Activity) -> dict[str, str]:
     spec, manifest = artifact.spec, artifact.manifest
-    test = measure_test(spec, dataset)
-    activity = watch_activity(spec, dataset, manifest["seed"])
     first = next(p for p in spec.projections if p.source == spec.input)
     return {
         "learning": figures.learning_curve(
@@ -85,8 +83,7 @@ def _figures(artifact: Artifact, dataset: Dataset) -> dict[str, str]:
     }
 
 
-def _facts(artifact: Artifact, dataset: Dataset) -> list[tuple[str, str]]:
-    test = measure_test(artifact.spec, dataset)
+def _facts(artifact: Artifact, test: TestResult) -> list[tuple[str, str]]:
     low, high = test.accuracy.interval
     results = artifact.manifest["results"]
     return [
@@ -100,24 +97,26 @@ def _facts(artifact: Artifact, dataset: Dataset) -> list[tuple[str, str]]:
     ]
 
 
-def _population_row(spec: NetworkSpec, name: str, per_image: Any) -> tuple[str, ...]:
+def _population_row(spec: NetworkSpec, name: str, activity: Activity) -> tuple[str, ...]:
     population = spec.population(name)
     neuron = population.neuron
     if isinstance(neuron, Source):
         kind = "source" if neuron.constant is None else f"always on, payload {neuron.constant}"
         return name, "x".join(map(str, population.shape)), kind, f"2^-{neuron.activation_bits}", "", ""
     box = f"[{neuron.lower / neuron.one:g}, {neuron.upper / neuron.one:g}]"
-    mean = f"{per_image[name].mean():.1f}"
+    mean = f"{activity.per_image[name].mean():.1f}"
     return name, str(population.size), "sigma-delta", f"2^-{neuron.activation_bits}", box, mean
 
 
-def _projection_row(spec: NetworkSpec, name: str) -> tuple[str, ...]:
+def _projection_row(spec: NetworkSpec, name: str, activity: Activity) -> tuple[str, ...]:
     projection = spec.projection(name)
     weights = spec.weights_of(projection)
     rule = str(projection.rule) if projection.rule else f"transpose of {projection.transpose_of}"
     saturated = 100.0 * float((abs(weights.astype(int)) == projection.limit).mean())
     size = f"{weights.shape[0]} x {weights.shape[1]}"
-    return name, size, f"{projection.weight_bits} bits x 2^-{projection.exponent}", f"{saturated:.1f} %", rule
+    scale = f"{projection.weight_bits} bits x 2^-{projection.exponent}"
+    operations = (f"{mean:,.1f}" for mean in activity.operations[name])
+    return name, size, scale, f"{saturated:.1f} %", rule, *operations
 
 
 def _latest(evaluations: Sequence[Evaluation]) -> list[Evaluation]:

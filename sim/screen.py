@@ -37,7 +37,6 @@ class TrainScreen:
         self._progress = _bar()
         self._task: TaskID | None = None
         self._trials = 0
-        self._stage = ""
 
     def __enter__(self) -> TrainScreen:
         self._progress.start()

@@ -8,16 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neuro.stock import (
-    LIF,
-    SIGN_MODES,
-    WEIGHT_RANGES,
-    GradedRelu,
-    SpikeInput,
-    StockPopulation,
-    StockProjection,
-    StockSpec,
-)
+from neuro.engine import SIGN_MODES, WEIGHT_RANGES
+from neuro.stock import LIF, GradedRelu, SpikeInput, StockPopulation, StockProjection, StockSpec
 from sim.backends.chip import ChipRecord
 from sim.engine_contract import random_rule
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from neuro.artifact import MANIFEST, Artifact, installed_versions, load_artifact, save_artifact
 from neuro.data import Dataset, Split, split_validation
@@ -265,7 +266,7 @@ class _Run:
         }
 
 
-def infer(spec: NetworkSpec, images: np.ndarray, threads: int | None = None) -> Record:  # type: ignore[type-arg]
+def infer(spec: NetworkSpec, images: npt.NDArray[np.generic], threads: int | None = None) -> Record:
     """Run the free phase on `images` (as in a Dataset) with the events backend."""
     with get_backend("events").open(spec, threads=threads) as session:
         return session.run(spec.encoder.encode(images))

@@ -87,10 +87,14 @@ class TrainingSet:
     split: Split
 
     def squared_length(self, spec: NetworkSpec) -> float:
-        """Mean over training images of |x|^2 in real units, plus 1 for the bias: the scale of learning rates."""
-        one = float(1 << spec.encoder.activation_bits)
-        sample = self.payloads[self.split.train[:: max(1, len(self.split.train) // 4096)]].astype(np.float64) / one
-        return 1.0 + float(np.mean(np.sum(np.square(sample), axis=1)))
+        """Return the `squared_length` of about 4096 training images."""
+        return squared_length(spec, self.payloads[self.split.train[:: max(1, len(self.split.train) // 4096)]])
+
+
+def squared_length(spec: NetworkSpec, payloads: npt.NDArray[np.integer[Any]]) -> float:
+    """Return the mean over images of |x|^2 in real units, plus 1 for the bias: the scale of learning rates."""
+    real = payloads.astype(np.float64) / float(1 << spec.encoder.activation_bits)
+    return 1.0 + float(np.mean(np.sum(np.square(real), axis=1)))
 
 
 class Listener(Protocol):

@@ -130,11 +130,10 @@ def compare(first: Record, second: Record) -> Differences:
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a backend can do: `families` of specs, `learns` by local rules, and `note`, a line for people."""
+    """What a backend can do: `families` of specs, and whether it `learns` by local rules."""
 
     families: frozenset[str]
     learns: bool
-    note: str
 
 
 class Session(Protocol):

@@ -21,14 +21,13 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from neuro.engine import FACTOR_WIDTHS, EngineProduct, EngineRule
+from neuro.engine import DEPENDENCIES, FACTOR_WIDTHS, SIGN_MODES, WEIGHT_RANGES, EngineProduct, EngineRule
 from neuro.errors import UserError
 from neuro.fixed_point import image_keys
 from sim.backends.engine_kernels import TAG_MAX, TAG_MIN, Constants, EngineState, Noise, Terms, engine_steps
 
 Int32 = npt.NDArray[np.int32]
 NOISES = ("shared", "per-synapse")
-SIGN_MODES = ("mixed", "excitatory", "inhibitory")
 VARIABLES = tuple(FACTOR_WIDTHS)  # x1, x2, y1, y2, w, t
 LAVA_ROUNDING_SEED = 2
 
@@ -41,7 +40,7 @@ def make_terms(products: tuple[EngineProduct, ...]) -> Terms:
         return np.array(values, dtype=np.int64)
 
     return Terms(
-        integers([("x0", "y0", "u").index(product.dependency) for product in products]),
+        integers([DEPENDENCIES.index(product.dependency) for product in products]),
         integers([product.mantissa for product in products]),
         integers([product.shift for product in products]),
         integers([product.exponent + 7 for product in products]),
@@ -55,6 +54,7 @@ def make_terms(products: tuple[EngineProduct, ...]) -> Terms:
 
 def make_constants(rule: EngineRule, sign_mode: str, noise: str) -> Constants:
     """Flatten `rule`."""
+    lowest, highest = WEIGHT_RANGES[sign_mode]
     traces = ((rule.x1, rule.x2), (rule.y1, rule.y2))
     return Constants(
         for_weights=make_terms(rule.dw),
@@ -63,8 +63,8 @@ def make_constants(rule: EngineRule, sign_mode: str, noise: str) -> Constants:
         impulse=np.array([[trace.impulse for trace in side] for side in traces], dtype=np.int64),
         t_epoch=rule.t_epoch,
         period=0 if rule.k is None else 1 << rule.k,
-        lowest=0 if sign_mode == "excitatory" else -256 if sign_mode == "mixed" else -255,
-        highest=0 if sign_mode == "inhibitory" else 255,
+        lowest=lowest,
+        highest=highest,
         per_synapse=noise == "per-synapse",
         uses_x0=any(product.dependency == "x0" for product in (*rule.dw, *rule.dt)),
         uses_y0=any(product.dependency == "y0" for product in (*rule.dw, *rule.dt)),

@@ -7,7 +7,11 @@ Checked: tests/contract/test_stock.py, against Lava itself, every spike, state a
 
 from __future__ import annotations
 
+<<<<<<< HEAD
 from collections.abc import Mapping
+=======
+from typing import NamedTuple
+>>>>>>> cleanup
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +27,7 @@ from sim.backends.chip_engine import (
     make_engine_state,
     make_histories,
 )
-from sim.backends.engine_kernels import engine_step
+from sim.backends.engine_kernels import Constants, EngineState, engine_step
 from sim.backends.jit import jit
 
 
@@ -48,6 +52,15 @@ def learning_steps(plan, engines, inputs, time, u, v, accumulated, sums, spikes,
             )  # fmt: skip
 
 
+class _Engine(NamedTuple):
+    """The learning engine of one projection."""
+
+    constants: Constants
+    state: EngineState
+    noise: NoiseSource
+    histories: tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]  # of the traces x and y over an epoch
+
+
 class LearningChip:
     """One sequence of a stock network with plastic projections; `run` goes on where the last call stopped.
 
@@ -69,15 +82,15 @@ class LearningChip:
         n_neurons = int(self._plan.start[-1])
         self._u, self._v, self._accumulated, self._sums = (np.zeros(n_neurons, dtype=np.int32) for _ in range(4))
 
-    def _engine(self, projection: StockProjection, noise: str):  # type: ignore[no-untyped-def]
-        """Return constants, state (whose weights are those of the plan), noise source and histories."""
+    def _engine(self, projection: StockProjection, noise: str) -> _Engine:
+        """Return the engine of one projection; its weights are those of the plan."""
         rule, shape = projection.rule, projection.weights.shape
         assert rule is not None  # plastic
         block = self._plan.block[self.spec.projections.index(projection)]
         weights = self._plan.weights[block : block + projection.weights.size].reshape(shape)
         constants = make_constants(rule, projection.sign_mode, noise)
         state = make_engine_state(weights, np.full(shape, projection.tag))
-        return constants, state, NoiseSource(projection.noise_seed, rule.t_epoch), *make_histories(rule, *shape)
+        return _Engine(constants, state, NoiseSource(projection.noise_seed, rule.t_epoch), make_histories(rule, *shape))
 
     def set_rules(self, rules: Mapping[str, EngineRule]) -> None:
         """Switch the rules of some plastic projections, at any time: weights, tags, traces and noise go on.
@@ -98,8 +111,8 @@ class LearningChip:
         self.spec.check_inputs(inputs[None])
         spikes = np.zeros((len(inputs), len(self._u)), dtype=np.int32)
         engines = tuple(
-            (constants, state, noise.draw(self._time, len(inputs)), *histories)
-            for constants, state, noise, *histories in self._engines
+            (engine.constants, engine.state, engine.noise.draw(self._time, len(inputs)), *engine.histories)
+            for engine in self._engines
         )
         learning_steps(
             self._plan, engines, np.ascontiguousarray(inputs, dtype=np.int32), self._time, self._u, self._v,
@@ -117,8 +130,8 @@ class LearningChip:
 
     def weights(self) -> dict[str, npt.NDArray[np.int16]]:
         """Return a copy of the plastic weights by projection, of shape [N_source, N_target]."""
-        return {p.name: engine[1].weights.copy() for p, engine in zip(self._plastic, self._engines, strict=True)}
+        return {p.name: engine.state.weights.copy() for p, engine in zip(self._plastic, self._engines, strict=True)}
 
     def tags(self) -> dict[str, npt.NDArray[np.int32]]:
         """Return a copy of the tags of plastic projections."""
-        return {p.name: engine[1].tags.copy() for p, engine in zip(self._plastic, self._engines, strict=True)}
+        return {p.name: engine.state.tags.copy() for p, engine in zip(self._plastic, self._engines, strict=True)}

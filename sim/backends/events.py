@@ -10,6 +10,7 @@ import itertools
 import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,15 @@ from sim.backends.synapse_kernels import Synapses, Workspace, make_workspace
 
 SMALLEST_TASK, LARGEST_TASK = 16, 1024  # images that a thread takes at a time
 SPIKE_TABLE_START = 1 << 16
+
+
+class _Images(NamedTuple):
+    """What to run, as `simulate_range` takes it."""
+
+    payloads: npt.NDArray[np.int16]  # [B, N]
+    targets: npt.NDArray[np.int32]  # [B, K]
+    signs: npt.NDArray[np.int32]  # [B]
+    last_step: int
 
 
 class EventsSession:
@@ -96,20 +106,20 @@ class EventsSession:
         keep_spikes: bool,
     ) -> list[npt.NDArray[np.int32]]:
         """Fill `out`, sharing the images among the threads; returns spike rows."""
-        payloads = np.ascontiguousarray(payloads, dtype=np.int16)
         goal = np.zeros((len(payloads), self.spec.n_classes), np.int32) if targets is None else targets
-        goal = np.ascontiguousarray(goal, dtype=np.int32)
-        signs = nudge_signs(self.spec, seed, first_image, len(payloads)).astype(np.int32)
-        last_step = self.spec.schedule.ends[n_phases - 1]
-
+        images = _Images(
+            np.ascontiguousarray(payloads, dtype=np.int16),
+            np.ascontiguousarray(goal, dtype=np.int32),
+            nudge_signs(self.spec, seed, first_image, len(payloads)).astype(np.int32),
+            self.spec.schedule.ends[n_phases - 1],
+        )
         task = max(SMALLEST_TASK, min(LARGEST_TASK, -(-len(payloads) // self.threads)))
 
         def work(part: int) -> list[npt.NDArray[np.int32]]:
             rows = []
             for first in range(part * task, len(payloads), self.threads * task):
                 last = min(first + task, len(payloads))
-                arguments = (payloads, goal, signs, last_step, first, last, self._scratches[part])
-                rows.append(self._run_range(arguments, out, keep_spikes))
+                rows.append(self._run_range(images, first, last, self._scratches[part], out, keep_spikes))
             return rows
 
         if self.threads == 1 or len(payloads) <= task:
@@ -119,14 +129,15 @@ class EventsSession:
                 parts = list(pool.map(work, range(self.threads)))
         return [rows for part in parts for rows in part] or [np.zeros((0, 5), dtype=np.int32)]
 
-    def _run_range(self, arguments, out: Outputs, keep_spikes: bool) -> npt.NDArray[np.int32]:  # type: ignore[no-untyped-def]
-        """Run one range of images, with a spike table that grows until it holds every spike."""
+    def _run_range(
+        self, images: _Images, first: int, last: int, scratch: Scratch, out: Outputs, keep_spikes: bool
+    ) -> npt.NDArray[np.int32]:
+        """Run images first..last-1, with a spike table that grows until it holds every spike."""
         capacity = SPIKE_TABLE_START if keep_spikes else 0
         while True:
             table = out._replace(spikes=np.zeros((capacity, 5), dtype=np.int32))
-            first, last = arguments[4:6]
             out.counts[first:last] = 0
-            needed = simulate_range(self._plan, self._weights, *arguments, table, self._no_trace)
+            needed = simulate_range(self._plan, self._weights, *images, first, last, scratch, table, self._no_trace)
             if needed <= capacity:
                 return table.spikes[:needed]
             capacity = needed
@@ -210,7 +221,7 @@ class EventsBackend:
     """Integer, event-driven, on all cores."""
 
     name = "events"
-    capabilities = Capabilities(frozenset({"sigma-delta"}), learns=True, note="compiled, event-driven, all cores")
+    capabilities = Capabilities(frozenset({"sigma-delta"}), learns=True)
 
     def open(self, spec: NetworkSpec, *, threads: int | None = None, batch_size: int = 1) -> EventsSession:
         """Open `spec`; threads=None uses all cores."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,8 @@ Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
 
 LANES = 16  # 32-bit numbers in a vector register
-RULE_CODES = {"end-point": 0, "event": 1, "y3": 2}
+END_POINT, EVENT, STATE_DIFFERENCE = 0, 1, 2
+RULE_CODES = {"end-point": END_POINT, "event": EVENT, "y3": STATE_DIFFERENCE}
 
 
 class Plan(NamedTuple):
@@ -62,54 +63,81 @@ class Plan(NamedTuple):
 
 def make_plan(spec: NetworkSpec) -> Plan:
     """Flatten `spec`."""
+    padded = [-(-population.size // LANES) * LANES for population in spec.populations]
+    index = spec.population_index
+    blocks = [spec.population(p.source).size * padded[index[p.target]] for p in spec.projections]
+    return Plan(
+        **_populations(spec, padded), **_projections(spec, padded, blocks), **_steps(spec), **_learners(spec, blocks)
+    )
+
+
+def _populations(spec: NetworkSpec, padded: list[int]) -> dict[str, Any]:
+    """Fields of the plan about neurons."""
     sizes = [population.size for population in spec.populations]
     units = [p.neuron if isinstance(p.neuron, SigmaDelta) else SigmaDelta() for p in spec.populations]
     constants = [p.neuron.constant or 0 if isinstance(p.neuron, Source) else 0 for p in spec.populations]
+    return {
+        "start": _offsets(padded),
+        "size": np.array(sizes, dtype=np.int64),
+        "static": np.array([isinstance(p.neuron, Source) for p in spec.populations]),
+        "constant": _padded_constants(constants, sizes, padded),
+        "multiplier": _int32(u.step_multiplier for u in units),
+        "shift": _int32(u.step_shift for u in units),
+        "lower": _int32(u.lower for u in units),
+        "upper": _int32(u.upper for u in units),
+        "send_shift": _int32(u.send_shift for u in units),
+        "input": spec.population_index[spec.input],
+        "output": spec.population_index[spec.output],
+        "keeps_state": np.array([_keeps_state(spec, population.name) for population in spec.populations]),
+    }
+
+
+def _projections(spec: NetworkSpec, padded: list[int], blocks: list[int]) -> dict[str, Any]:
+    """Fields of the plan about synapses."""
     index = spec.population_index
     source = np.array([index[p.source] for p in spec.projections], dtype=np.int64)
     target = np.array([index[p.target] for p in spec.projections], dtype=np.int64)
-    padded = [-(-size // LANES) * LANES for size in sizes]
-    blocks = [sizes[s] * padded[t] for s, t in zip(source, target, strict=True)]
+    return {
+        "source": source,
+        "target": target,
+        "block": _offsets(blocks),
+        "stride": np.array([padded[t] for t in target], dtype=np.int64),
+        "weight_scale": _int32(1 << spec.shift_of(p) for p in spec.projections),
+        "outgoing": np.argsort(source, kind="stable").astype(np.int64),
+        "outgoing_start": _offsets([int(np.count_nonzero(source == i)) for i in range(len(padded))]),
+    }
+
+
+def _steps(spec: NetworkSpec) -> dict[str, Any]:
+    """Fields of the plan about the schedule."""
+    schedule = spec.schedule
+    steps = schedule.phase_of_step()
+    return {
+        "nudge_multiplier": np.int32(schedule.nudge_multiplier),
+        "nudge_shift": np.int32(schedule.nudge_shift),
+        "nudge": _int32(0 if phase < 0 else schedule.phases[phase].nudge for phase in steps),
+        "phase": np.array(steps, dtype=np.int64) + 1,
+        "ends": np.array(schedule.ends, dtype=np.int64),
+    }
+
+
+def _learners(spec: NetworkSpec, blocks: list[int]) -> dict[str, Any]:
+    """Fields of the plan about projections that learn."""
     plastic = [spec.projection_index[p.name] for p in spec.plastic]
+    rules = [p.rule for p in spec.plastic if p.rule]
     mirrors = [
         [i for i, p in enumerate(spec.projections) if p.transpose_of == original.name] for original in spec.plastic
     ]
-    schedule = spec.schedule
-    steps = schedule.phase_of_step()
-    return Plan(
-        start=_offsets(padded),
-        size=np.array(sizes, dtype=np.int64),
-        static=np.array([isinstance(p.neuron, Source) for p in spec.populations]),
-        constant=_padded_constants(constants, sizes, padded),
-        multiplier=_int32(u.step_multiplier for u in units),
-        shift=_int32(u.step_shift for u in units),
-        lower=_int32(u.lower for u in units),
-        upper=_int32(u.upper for u in units),
-        send_shift=_int32(u.send_shift for u in units),
-        source=source,
-        target=target,
-        block=_offsets(blocks),
-        stride=np.array([padded[t] for t in target], dtype=np.int64),
-        weight_scale=_int32(1 << spec.shift_of(p) for p in spec.projections),
-        outgoing=np.argsort(source, kind="stable").astype(np.int64),
-        outgoing_start=_offsets([int(np.count_nonzero(source == i)) for i in range(len(sizes))]),
-        input=index[spec.input],
-        output=index[spec.output],
-        nudge_multiplier=np.int32(schedule.nudge_multiplier),
-        nudge_shift=np.int32(schedule.nudge_shift),
-        nudge=_int32(0 if phase < 0 else schedule.phases[phase].nudge for phase in steps),
-        phase=np.array(steps, dtype=np.int64) + 1,
-        ends=np.array(schedule.ends, dtype=np.int64),
-        plastic=np.array(plastic, dtype=np.int64),
-        commit_order=_commit_order(spec),
-        rule=np.array([RULE_CODES[p.rule.name] for p in spec.plastic if p.rule], dtype=np.int64),
-        shadow=np.array([p.rule.shadow_bits for p in spec.plastic if p.rule], dtype=np.int64),
-        limit=np.array([p.limit for p in spec.plastic], dtype=np.int64),
-        full_start=_offsets([blocks[i] for i in plastic]),
-        keeps_state=np.array([_keeps_state(spec, population.name) for population in spec.populations]),
-        mirror=np.array([i for group in mirrors for i in group], dtype=np.int64),
-        mirror_start=_offsets([len(group) for group in mirrors]),
-    )
+    return {
+        "plastic": np.array(plastic, dtype=np.int64),
+        "commit_order": _commit_order(spec),
+        "rule": np.array([RULE_CODES[rule.name] for rule in rules], dtype=np.int64),
+        "shadow": np.array([rule.shadow_bits for rule in rules], dtype=np.int64),
+        "limit": np.array([p.limit for p in spec.plastic], dtype=np.int64),
+        "full_start": _offsets([blocks[i] for i in plastic]),
+        "mirror": np.array([i for group in mirrors for i in group], dtype=np.int64),
+        "mirror_start": _offsets([len(group) for group in mirrors]),
+    }
 
 
 def _commit_order(spec: NetworkSpec) -> Int64:
@@ -157,5 +185,5 @@ def _offsets(sizes: list[int]) -> Int64:
     return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
 
 
-def _int32(values) -> Int32:  # type: ignore[no-untyped-def]
+def _int32(values: Iterable[int]) -> Int32:
     return np.array(list(values), dtype=np.int32)

@@ -234,10 +234,10 @@ def record_from_history(
 
 
 class ReferenceBackend:
-    """The definition itself, as a backend."""
+    """The definition itself, in plain numpy, as a backend."""
 
     name = "reference"
-    capabilities = Capabilities(frozenset({"sigma-delta"}), learns=True, note="plain numpy, the executable definition")
+    capabilities = Capabilities(frozenset({"sigma-delta"}), learns=True)
 
     def open(self, spec: NetworkSpec, *, threads: int | None = None, batch_size: int = 1) -> ReferenceSession:
         """Open `spec`; `threads` makes no difference here."""

@@ -7,7 +7,8 @@ seed, presentation, projection and synapse.
 from __future__ import annotations
 
 import types
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -56,7 +57,7 @@ def make_workspace(plan: Plan, threads: int) -> Workspace:
     return Workspace(x, y, y_trace, moved, value, sent, seen, noted, listed, step, delta)
 
 
-def _compile(function, **needs):  # type: ignore[no-untyped-def]
+def _compile(function: Callable[..., Any], **needs: Any) -> Any:
     """Compile a rule of `neuro.fixed_point` as it stands; `needs` are its helpers, compiled before."""
     return inlined(types.FunctionType(function.__code__, {**function.__globals__, **needs}, function.__name__))
 

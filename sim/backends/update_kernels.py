@@ -8,12 +8,11 @@ from __future__ import annotations
 import numpy as np
 
 from sim.backends.jit import inlined
-from sim.backends.plan import LANES
+from sim.backends.plan import EVENT, LANES, RULE_CODES, STATE_DIFFERENCE
 from sim.backends.primitives import copy, gather
 from sim.backends.synapse_kernels import DELTA_GAP, make_target, move_and_mirror, move_weight, rounded_step, stream_key
 
-END_POINT, EVENT, STATE_DIFFERENCE = 0, 1, 2
-N_RULES = 3
+N_RULES = len(RULE_CODES)
 
 
 @inlined
@@ -80,7 +79,24 @@ def commit_static(plan, learner, synapses, trace, slot, sign, stream, row_first,
 
 
 @inlined
-def sum_events(plan, trace, slot, source, target, row_first, row_last, work):  # noqa: C901  # one pass over spikes
+def add_to_traces(trace, slot, begin, end, pre, n_pre, row_first, row_last, n_sent, work):
+    """Add spikes begin..end-1 to the traces work.x of the pre neurons, and list in work.sent who had not sent before.
+
+    `n_sent` are listed so far; only neurons row_first..row_last-1 are. Returns how many are listed then.
+    """
+    for k in range(begin, end):
+        i = trace.neuron[slot, k] - pre
+        if 0 <= i < n_pre:
+            work.x[i] += trace.payload[slot, k]
+            if row_first <= i < row_last and not work.seen[i]:
+                work.seen[i] = True
+                work.sent[n_sent] = i
+                n_sent += 1
+    return n_sent
+
+
+@inlined
+def sum_events(plan, trace, slot, source, target, row_first, row_last, work):
     """Add -(x1 y0 + x0 y1) over the spikes of the second nudge to work.delta, for pre neurons row_first..row_last-1.
 
     x1 is read after, y1 before, this step's spikes are added. delta holds, per post neuron, an entry for each of these
@@ -98,14 +114,7 @@ def sum_events(plan, trace, slot, source, target, row_first, row_last, work):  #
     work.value[:n_post] = 0
     for step in range(trace.step_end.shape[1] - 1):
         begin, end = trace.step_end[slot, step], trace.step_end[slot, step + 1]
-        for k in range(begin, end):
-            i = trace.neuron[slot, k] - pre
-            if 0 <= i < n_pre:
-                x[i] += trace.payload[slot, k]
-                if row_first <= i < row_last and not work.seen[i]:
-                    work.seen[i] = True
-                    work.sent[n_sent] = i
-                    n_sent += 1
+        n_sent = add_to_traces(trace, slot, begin, end, pre, n_pre, row_first, row_last, n_sent, work)
         for k in range(begin, end):
             i, j, payload = trace.neuron[slot, k] - pre, trace.neuron[slot, k] - post, trace.payload[slot, k]
             if 0 <= j < n_post:

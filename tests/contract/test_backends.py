@@ -100,3 +100,17 @@ def test_wrong_inputs_are_refused_in_one_line(name):
             assert "\n" not in str(error.value)
         with pytest.raises(UserError, match="targets"):
             session.run(payloads, targets[:1])
+
+
+@pytest.mark.parametrize("name", list(REGISTRY))
+def test_a_backend_learns_if_and_only_if_it_declares_it(name):
+    if name == "lava" and importlib.util.find_spec("lava") is None:
+        pytest.skip("Lava needs Python 3.10")
+    spec, backend = random_spec(0), get_backend(name)
+    images, rates = random_images(spec, 0, 2), random_rates(spec, 0)
+    with backend.open(spec) as session:
+        if backend.capabilities.learns:
+            assert session.learn(*images, rates, seed=0, first_image=0).predictions.shape == (2,)
+        else:
+            with pytest.raises(UserError, match="learn"):
+                session.learn(*images, rates, seed=0, first_image=0)

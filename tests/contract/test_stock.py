@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from neuro.engine import EngineRule, product
 from neuro.errors import UserError
 from sim.backends.chip import run_chip
 from sim.backends.chip_learning import LearningChip
@@ -73,12 +74,21 @@ def test_running_in_pieces_equals_running_at_once(noise):
         np.testing.assert_array_equal(pieces.weights()[name], weights)
 
 
-def test_a_learning_rate_of_zero_steps_changes_nothing_and_equals_the_network_that_does_not_learn():
-    spec = random_learning_spec(5)
-    still = replace(spec, projections=tuple(replace(p, rule=None) for p in spec.projections))
-    inputs = random_stock_inputs(spec, 5, 1, 1)  # the first step is weighed before anything is learned
-    chip = LearningChip(spec)
-    assert count_stock_differences(chip.run(inputs[0]), run_chip(still, inputs)) == EQUAL
+@pytest.mark.parametrize("seed", [1, 3, 5, 7])
+def test_a_rule_that_never_fires_leaves_the_network_as_it_is(seed):
+    rule = EngineRule((product(7, 8, "u", "x1", "y1"),), (product(7, 8, "u", "t"),), k=9)  # fires at step 512
+    still = random_stock_spec(seed, graded=False)
+    plastic = tuple(replace(p, rule=rule, tag=5) for p in still.projections[:3])
+    inputs = random_stock_inputs(still, seed, 1, 512)
+    chip = LearningChip(replace(still, projections=plastic + still.projections[3:]))
+    record = chip.run(inputs[0, :511])
+    assert count_stock_differences(record, run_chip(still, inputs[:, :511])) == EQUAL
+    assert any(spikes.any() for name, spikes in record.spikes.items() if name.startswith("moving"))
+    for projection in plastic:
+        np.testing.assert_array_equal(chip.weights()[projection.name], projection.effective)
+        assert (chip.tags()[projection.name] == 5).all()
+    chip.run(inputs[0, 511:])
+    assert any((chip.weights()[p.name] != p.effective).any() for p in plastic)
 
 
 def test_a_network_without_rules_is_no_learning_chip():

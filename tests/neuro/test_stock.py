@@ -27,7 +27,7 @@ RULE = EngineRule((product(1, 0, "x0"),))
         (lambda: LIF(threshold=1.5), ("threshold 1.5", "integer")),
         (lambda: GradedRelu(-1), ("threshold -1",)),
         (lambda: StockPopulation("", (3,), LIF()), ("needs a name",)),
-        (lambda: StockPopulation("h", (0,), LIF()), ("'h'", "at least one")),
+        (lambda: StockPopulation("h", (0,), LIF()), ("population h", "at least one")),
         (lambda: replace(FORWARD, weight_bits=0), ("projection f", "weight_bits 0", "1..8")),
         (lambda: replace(FORWARD, exponent=17), ("exponent 17",)),
         (lambda: replace(FORWARD, sign_mode="both"), ("'both'", "mixed")),

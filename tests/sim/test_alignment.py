@@ -1,6 +1,5 @@
 """The update that integer spikes make points along the true gradient."""
 
-import numpy as np
 import pytest
 
 from neuro.data import load_dataset, split_validation
@@ -8,7 +7,7 @@ from neuro.metrics import cosine
 from sim.alignment import gradient_cosines, integer_update
 from sim.backends.base import get_backend, one_hot_targets
 from sim.experiment import TrainConfig, build_network
-from sim.trainer import Choices, projection_rates
+from sim.trainer import Choices, projection_rates, squared_length
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +16,7 @@ def half_trained():
     split = split_validation(data.y_train, 0)
     spec = build_network(data, TrainConfig(hidden=(64,)), Choices(centred=True, exponent_offset=1), split)
     payloads = spec.encoder.encode(data.x_train)
-    rates = projection_rates(spec, 1.4 / float(np.square(payloads / 32.0).sum(1).mean()), 0.125)
+    rates = projection_rates(spec, 1.4 / squared_length(spec, payloads), 0.125)
     with get_backend("events").open(spec, threads=1) as session:
         targets = one_hot_targets(spec, data.y_train[:200])
         session.learn(payloads[:200], targets, rates, seed=0, first_image=0)

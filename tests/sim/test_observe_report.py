@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import html
 import re
 import shutil
 from collections.abc import Callable
@@ -127,6 +128,13 @@ def test_activity_counts_every_spike_of_a_run(spec: NetworkSpec, blob_data: Data
         assert per_step.sum() * 90 == pytest.approx(record.spike_counts[name].sum())
         assert per_step[1:free].sum() * 90 == pytest.approx(found.per_image[name].sum())
     assert set(found.per_step) == {"hidden1", "output"}
+    assert set(found.operations) == {projection.name for projection in spec.projections}
+    for projection in spec.projections:
+        sent = record.spikes.step[record.spikes.population == spec.population_index[projection.source]]
+        reached = spec.population(projection.target).size
+        at_presentation, in_free_phase = found.operations[projection.name] * 90
+        assert at_presentation == pytest.approx(np.count_nonzero(sent == 0) * reached)
+        assert in_free_phase == pytest.approx(np.count_nonzero((sent > 0) & (sent < free)) * reached)
     expected = record.spikes.rows()[record.spikes.image == 0]
     assert np.array_equal(found.first.spikes.rows(), expected)
 
@@ -137,6 +145,13 @@ def test_a_report_is_one_whole_page_and_reproducible(run: Path, tmp_path: Path, 
     page = Page(tmp_path / "first.html")
     check_page(page, [run])
     assert "Not checked yet" in page.text
+    assert "never used for a choice" in page.text
+    activity = watch_activity(artifact.spec, blob_data, artifact.manifest["seed"])
+    assert sum(counts[1] for counts in activity.operations.values()) > 0
+    for name, counts in activity.operations.items():
+        row = re.search(rf"<tr><td>{re.escape(html.escape(name))}</td>.*?</tr>", page.source, re.DOTALL)
+        assert row is not None
+        assert re.findall(r"<td>([^<]*)</td>", row[0])[-2:] == [f"{count:,.1f}" for count in counts]
     write_report([run], tmp_path / "second.html")
     assert (tmp_path / "second.html").read_bytes() == (tmp_path / "first.html").read_bytes()
     evaluation = evaluate(artifact, run, blob_data, get_backend("events"), 10, get_backend("reference"))

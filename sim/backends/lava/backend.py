@@ -97,12 +97,10 @@ class LavaSession:
 
 
 class LavaBackend:
-    """Lava processes on CPU."""
+    """A graph of Lava processes on CPU: inference, free and nudged phases."""
 
     name = "lava"
-    capabilities = Capabilities(
-        frozenset({"sigma-delta"}), learns=False, note="Lava process graph on CPU; inference, free and nudged phases"
-    )
+    capabilities = Capabilities(frozenset({"sigma-delta"}), learns=False)
 
     def open(
         self,

@@ -1,11 +1,7 @@
-"""The process that runs Lava's learning engine: `python -m sim.backends.lava.engine_worker FOLDER`."""
+"""The process that runs Lava's learning engine: `python -m sim.backends.lava.engine_worker FOLDER CALLER`."""
 
 from __future__ import annotations
 
-import logging
-import os
-import sys
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +10,7 @@ import numpy.typing as npt
 
 from neuro.files import array_bytes, parse_arrays, parse_json, read_bytes, write_atomically
 from sim.backends.lava.engine import ARRAYS, CASES
-from sim.backends.lava.watch import PROGRESS
-from sim.backends.lava.worker import end_with
+from sim.backends.lava.worker_main import count_done, run_worker_main
 
 Arrays = dict[str, npt.NDArray[np.generic]]
 
@@ -51,18 +46,15 @@ def run_case(case: dict[str, Any], arrays: Arrays) -> Arrays:
         dense.stop()
 
 
-def main() -> None:
-    """Entry point."""
-    threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
-    logging.disable(logging.WARNING)
-    folder = Path(sys.argv[1])
+def run_cases(folder: Path) -> None:
+    """Run every case of the job in `folder`, one after the other."""
     cases = parse_json(read_bytes(folder / CASES), folder / CASES)["cases"]
     arrays = parse_arrays(read_bytes(folder / ARRAYS), folder / ARRAYS)
     for index, case in enumerate(cases):
         mine = {key: arrays[f"{index}.{key}"] for key in ("weights", "tags", "pre", "post")}
         write_atomically(folder / f"result-{index}.npz", array_bytes(run_case(case, mine)))
-        write_atomically(folder / PROGRESS, str(index + 1).encode())
+        count_done(folder, index + 1)
 
 
 if __name__ == "__main__":
-    main()
+    run_worker_main(run_cases)

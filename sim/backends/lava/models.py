@@ -9,6 +9,7 @@ from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.model.py.model import PyLoihiProcessModel
 from lava.magma.core.model.py.ports import PyInPort, PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.process.process import ProcessParameters
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
@@ -24,7 +25,7 @@ class PySenderModel(PyLoihiProcessModel):
 
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
 
-    def __init__(self, proc_params) -> None:  # type: ignore[no-untyped-def]
+    def __init__(self, proc_params: ProcessParameters) -> None:
         super().__init__(proc_params)
         self.data = proc_params["data"]
         self.period = proc_params["period"]
@@ -57,7 +58,7 @@ class PySigmaDeltaUnitModel(PyLoihiProcessModel):
     nudge_multiplier: np.ndarray = LavaPyType(np.ndarray, np.int32)
     nudge_shift: np.ndarray = LavaPyType(np.ndarray, np.int32)
 
-    def __init__(self, proc_params) -> None:  # type: ignore[no-untyped-def]
+    def __init__(self, proc_params: ProcessParameters) -> None:
         super().__init__(proc_params)
         self.nudge = proc_params["nudge"]
 
@@ -95,7 +96,7 @@ class PyRecorderModel(PyLoihiProcessModel):
     s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
     u_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
 
-    def __init__(self, proc_params) -> None:  # type: ignore[no-untyped-def]
+    def __init__(self, proc_params: ProcessParameters) -> None:
         super().__init__(proc_params)
         self.period, self.n_images = proc_params["period"], proc_params["n_images"]
         self.keep = {step: column for column, step in enumerate(proc_params["keep"])}

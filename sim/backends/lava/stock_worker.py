@@ -1,11 +1,7 @@
-"""The process that runs a stock network in Lava: `python -m sim.backends.lava.stock_worker FOLDER`."""
+"""The process that runs a stock network in Lava: `python -m sim.backends.lava.stock_worker FOLDER CALLER`."""
 
 from __future__ import annotations
 
-import logging
-import os
-import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -15,8 +11,7 @@ import numpy.typing as npt
 
 from neuro.files import array_bytes, parse_arrays, parse_json, read_bytes, write_atomically
 from sim.backends.lava.stock import ARRAYS, GRAPH
-from sim.backends.lava.watch import PROGRESS
-from sim.backends.lava.worker import end_with
+from sim.backends.lava.worker_main import count_done, run_worker_main
 
 Arrays = dict[str, npt.NDArray[np.generic]]
 
@@ -103,17 +98,14 @@ def run_sequence(graph: dict[str, Any], arrays: Arrays, inputs: npt.NDArray[np.g
         first.stop()
 
 
-def main() -> None:
-    """Entry point."""
-    threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
-    logging.disable(logging.WARNING)
-    folder = Path(sys.argv[1])
+def run_sequences(folder: Path) -> None:
+    """Run every sequence of the job in `folder`, one after the other."""
     graph = parse_json(read_bytes(folder / GRAPH), folder / GRAPH)
     arrays = parse_arrays(read_bytes(folder / ARRAYS), folder / ARRAYS)
     for index, inputs in enumerate(arrays["inputs"]):
         write_atomically(folder / f"result-{index}.npz", array_bytes(run_sequence(graph, arrays, inputs)))
-        write_atomically(folder / PROGRESS, str(index + 1).encode())
+        count_done(folder, index + 1)
 
 
 if __name__ == "__main__":
-    main()
+    run_worker_main(run_sequences)

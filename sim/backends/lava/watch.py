@@ -32,7 +32,7 @@ def check_installed() -> None:
 def run_worker(
     module: str, folder: Path, total: int, item: str, stall_s: float, on_item: Callable[[int], None]
 ) -> None:
-    """Run `python -m module folder` to its end, or end it when it stalls; never leave a process behind.
+    """Run a worker (see `worker_main`) to its end, or end it when it stalls; never leave a process behind.
 
     total, item: how many of what it works on, as counted in folder/progress. on_item is told the number done.
     Raises: UserError if the worker fails, or finishes no item for `stall_s` seconds.
@@ -40,7 +40,7 @@ def run_worker(
     with open(folder / "output", "w+", encoding="utf-8") as output:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         worker = subprocess.Popen(
-            [sys.executable, "-m", module, str(folder)],
+            [sys.executable, "-m", module, str(folder), str(os.getpid())],
             stdout=output,
             stderr=output,
             stdin=subprocess.DEVNULL,

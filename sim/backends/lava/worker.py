@@ -1,31 +1,13 @@
-"""The process that runs Lava: reads a job from a folder, runs it, leaves the records there.
+"""The process that runs a sigma-delta network in Lava: `python -m sim.backends.lava.worker FOLDER CALLER`.
 
-`python -m sim.backends.lava.worker FOLDER`. A process of its own because a Lava run is many processes that may hang:
-the backend can end them all, and nothing of Lava enters the user's program.
+Reads a job from the folder, runs it, leaves the records there.
 """
 
 from __future__ import annotations
 
-import logging
-import os
-import signal
-import subprocess
-import sys
-import threading
-import time
 from pathlib import Path
 
-GRACE_S = 3
-
-
-def end_with(parent: int) -> None:
-    """End the whole process group when the program that started this worker is gone."""
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    group = os.getpgrp()
-    # Some process may be deaf to SIGTERM while it starts; nobody of this group will be there to kill it then.
-    subprocess.Popen(["sh", "-c", f"sleep {GRACE_S}; kill -KILL -- -{group} 2>/dev/null"], start_new_session=True)
-    os.killpg(group, signal.SIGTERM)
+from sim.backends.lava.worker_main import run_worker_main
 
 
 def run_job(folder: Path) -> None:
@@ -45,12 +27,5 @@ def run_job(folder: Path) -> None:
         output.stop()
 
 
-def main() -> None:
-    """Entry point."""
-    threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
-    logging.disable(logging.WARNING)
-    run_job(Path(sys.argv[1]))
-
-
 if __name__ == "__main__":
-    main()
+    run_worker_main(run_job)

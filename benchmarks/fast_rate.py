@@ -1,6 +1,7 @@
 """Float EP for one hidden layer, batched and derived by hand: the fastest plain form of `sim.rate` in torch.
 
-No autograd; states are updated in place; the input drive is computed once per batch. Competitor in the benchmarks.
+No autograd; states are updated in place; the input drive is computed once per batch. A competitor in
+`benchmarks.train_speed`.
 """
 
 from __future__ import annotations
