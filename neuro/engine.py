@@ -30,6 +30,7 @@ DEPENDENCIES = ("x0", "y0", "u")
 SIGNED = ("w", "t")  # variables whose sign can be a factor
 WEIGHT_RANGES = {"mixed": (-256, 255), "excitatory": (0, 255), "inhibitory": (-255, 0)}  # by sign mode
 SIGN_MODES = tuple(WEIGHT_RANGES)
+NOISES = ("shared", "per-synapse")
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,10 @@ class EngineTrace:
 
 @dataclass(frozen=True)
 class EngineFactor:
-    """One factor: a variable plus a constant, saturated to the width of the variable; of w and t, its sign if `sign`."""
+    """One factor: a variable plus a constant, saturated to the width of the variable.
+
+    sign: take the sign of that instead, -1, 0 or 1; w and t only.
+    """
 
     variable: str
     constant: int = 0

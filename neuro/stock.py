@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from neuro.engine import SIGN_MODES, WEIGHT_RANGES, EngineRule
+from neuro.engine import NOISES, SIGN_MODES, WEIGHT_RANGES, EngineRule
 from neuro.errors import UserError, require_integers
 from neuro.graph import NeuronGroup, check_connected, check_unique
 
@@ -124,8 +124,14 @@ class StockProjection:
     exponent:     a_j += (sum of payload * weight) << exponent, or >> -exponent (towards minus infinity).
     weight_bits:  1..8; the lowest 8 - weight_bits bits are dropped, one more with mixed signs (see `effective`).
     message_bits: 0 for binary spikes, else the width of a graded payload, up to 24.
+    transmits:    False for synapses that only learn: nothing they weigh reaches the target.
     rule:         how the synapses learn (Lava's LearningDense), None if they do not.
-    tag:          initial tag of every synapse, -128..127; noise_seed: of the noise of the rule's traces.
+    tag:          initial tag of every synapse, -128..127.
+    noise_seed:   of the noise of the rule.
+    noise:        "shared": one random number per step for all synapses, as Lava's simulator has it; "per-synapse":
+                  independent ones, as a chip is expected to have (public documents do not say).
+    lsb:          step of a learned weight: 1, Lava's simulator; 2 for mixed signs, the step at which they transmit,
+                  as a chip is expected to store them. Lava runs only "shared" and 1.
     """
 
     name: str
@@ -136,9 +142,12 @@ class StockProjection:
     weight_bits: int = 8
     sign_mode: str = "mixed"
     message_bits: int = 0
+    transmits: bool = True
     rule: EngineRule | None = None
     tag: int = 0
     noise_seed: int = 1
+    noise: str = "shared"
+    lsb: int = 1
 
     def __post_init__(self) -> None:
         owner = f"projection {self.name}"
@@ -150,6 +159,7 @@ class StockProjection:
                 "message_bits": self.message_bits,
                 "tag": self.tag,
                 "noise_seed": self.noise_seed,
+                "lsb": self.lsb,
             },
             {
                 "exponent": (-16, 16),
@@ -157,10 +167,15 @@ class StockProjection:
                 "message_bits": (0, 24),
                 "tag": (-128, 127),
                 "noise_seed": (0, 2**31 - 1),
+                "lsb": (1, 2 if self.sign_mode == "mixed" else 1),
             },
         )
         if self.sign_mode not in SIGN_MODES:
             raise UserError(f"{owner}: sign mode {self.sign_mode!r} is unknown; choose one of {', '.join(SIGN_MODES)}")
+        if self.noise not in NOISES:
+            raise UserError(f"{owner}: noise {self.noise!r} is unknown; choose one of {', '.join(NOISES)}")
+        if not self.transmits and self.rule is None:
+            raise UserError(f"{owner}: neither transmits nor learns; give it a rule or drop it")
         weights = np.asarray(self.weights)
         if weights.ndim != 2 or not np.issubdtype(weights.dtype, np.integer):
             raise UserError(f"{owner}: weights must be a 2-D integer array, got {weights.dtype} {weights.shape}")

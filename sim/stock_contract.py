@@ -52,7 +52,13 @@ def random_learning_spec(seed: int) -> StockSpec:
     learns = generator.random(len(spec.projections)) < 0.5
     learns[generator.integers(len(learns))] = True
     projections = [
-        replace(projection, rule=random_rule(generator), tag=int(generator.integers(-128, 128)), noise_seed=seed % 1000)
+        replace(
+            projection,
+            rule=random_rule(generator),
+            tag=int(generator.integers(-128, 128)),
+            noise_seed=seed % 1000,
+            transmits=bool(generator.random() < 0.8),
+        )
         if plastic
         else projection
         for projection, plastic in zip(spec.projections, learns, strict=True)

@@ -39,6 +39,7 @@ class ChipPlan(NamedTuple):
     block: Int64  # [R]
     shift: Int64  # [R] left if positive
     graded: npt.NDArray[np.bool_]  # [R] whether payloads count, or spikes only
+    transmits: npt.NDArray[np.bool_]  # [R]
     weights: npt.NDArray[np.int16]
 
 
@@ -83,6 +84,7 @@ def make_chip_plan(spec: StockSpec) -> ChipPlan:
         block=integers([0, *np.cumsum(blocks)][:-1]),
         shift=integers([projection.exponent for projection in spec.projections]),
         graded=np.array([projection.message_bits > 0 for projection in spec.projections], dtype=np.bool_),
+        transmits=np.array([projection.transmits for projection in spec.projections], dtype=np.bool_),
         weights=np.concatenate([np.zeros(0), *(p.effective.ravel() for p in spec.projections)]).astype(np.int16),
     )
 
@@ -112,6 +114,8 @@ def deliver(plan, sent, sums, accumulated):
     """Fill `accumulated` with what the spikes `sent` at this step bring at the next, projection by projection."""
     accumulated[:] = 0
     for r in range(plan.source.shape[0]):
+        if not plan.transmits[r]:
+            continue
         first, last = plan.start[plan.source[r]], plan.start[plan.source[r] + 1]
         begin, end = plan.start[plan.target[r]], plan.start[plan.target[r] + 1]
         n_post = end - begin

@@ -21,13 +21,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from neuro.engine import DEPENDENCIES, FACTOR_WIDTHS, SIGN_MODES, WEIGHT_RANGES, EngineProduct, EngineRule
+from neuro.engine import DEPENDENCIES, FACTOR_WIDTHS, NOISES, SIGN_MODES, WEIGHT_RANGES, EngineProduct, EngineRule
 from neuro.errors import UserError
 from neuro.fixed_point import image_keys
 from sim.backends.engine_kernels import TAG_MAX, TAG_MIN, Constants, EngineState, Noise, Terms, engine_steps
 
 Int32 = npt.NDArray[np.int32]
-NOISES = ("shared", "per-synapse")
 VARIABLES = tuple(FACTOR_WIDTHS)  # x1, x2, y1, y2, w, t
 LAVA_ROUNDING_SEED = 2
 
@@ -52,8 +51,8 @@ def make_terms(products: tuple[EngineProduct, ...]) -> Terms:
     )
 
 
-def make_constants(rule: EngineRule, sign_mode: str, noise: str) -> Constants:
-    """Flatten `rule`."""
+def make_constants(rule: EngineRule, sign_mode: str, noise: str, lsb: int = 1) -> Constants:
+    """Flatten `rule`; lsb: step of a weight, 1 or 2."""
     lowest, highest = WEIGHT_RANGES[sign_mode]
     traces = ((rule.x1, rule.x2), (rule.y1, rule.y2))
     return Constants(
@@ -64,7 +63,8 @@ def make_constants(rule: EngineRule, sign_mode: str, noise: str) -> Constants:
         t_epoch=rule.t_epoch,
         period=0 if rule.k is None else 1 << rule.k,
         lowest=lowest,
-        highest=highest,
+        highest=highest // lsb * lsb,
+        coarse=lsb == 2,
         per_synapse=noise == "per-synapse",
         uses_x0=any(product.dependency == "x0" for product in (*rule.dw, *rule.dt)),
         uses_y0=any(product.dependency == "y0" for product in (*rule.dw, *rule.dt)),

@@ -7,11 +7,8 @@ Checked: tests/contract/test_stock.py, against Lava itself, every spike, state a
 
 from __future__ import annotations
 
-<<<<<<< HEAD
 from collections.abc import Mapping
-=======
 from typing import NamedTuple
->>>>>>> cleanup
 
 import numpy as np
 import numpy.typing as npt
@@ -20,13 +17,7 @@ from neuro.engine import EngineRule
 from neuro.errors import UserError
 from neuro.stock import StockProjection, StockSpec
 from sim.backends.chip import ChipRecord, advance, deliver, make_chip_plan
-from sim.backends.chip_engine import (
-    NOISES,
-    NoiseSource,
-    make_constants,
-    make_engine_state,
-    make_histories,
-)
+from sim.backends.chip_engine import NoiseSource, make_constants, make_engine_state, make_histories
 from sim.backends.engine_kernels import Constants, EngineState, engine_step
 from sim.backends.jit import jit
 
@@ -64,32 +55,30 @@ class _Engine(NamedTuple):
 class LearningChip:
     """One sequence of a stock network with plastic projections; `run` goes on where the last call stopped.
 
-    noise: "shared", Lava's, or "per-synapse" (see `sim.backends.chip_engine`).
+    time: steps done before; neurons, traces and messages start from zero all the same.
     """
 
-    def __init__(self, spec: StockSpec, *, noise: str = "shared") -> None:
+    def __init__(self, spec: StockSpec, *, time: int = 0) -> None:
         plastic = [projection for projection in spec.projections if projection.rule is not None]
         if not plastic:
             raise UserError("learning chip: no projection has a rule; run it with run_chip")
-        if noise not in NOISES:
-            raise UserError(f"learning chip: noise {noise!r} is unknown; choose one of {', '.join(NOISES)}")
-        self.spec, self._plastic, self._noise, self._time = spec, plastic, noise, 0
+        if time and any(projection.noise == "shared" for projection in plastic):
+            raise UserError("learning chip: shared noise is a stream that starts at time 0; use per-synapse noise")
+        self.spec, self._plastic, self._time = spec, plastic, time
         self._plan = make_chip_plan(spec)
         index = {population.name: i for i, population in enumerate(spec.populations)}
         self._before = np.array([index[p.source] for p in plastic], dtype=np.int64)
         self._after = np.array([index[p.target] for p in plastic], dtype=np.int64)
-        self._engines = [self._engine(projection, noise) for projection in plastic]
+        self._engines = [self._engine(projection) for projection in plastic]
         n_neurons = int(self._plan.start[-1])
         self._u, self._v, self._accumulated, self._sums = (np.zeros(n_neurons, dtype=np.int32) for _ in range(4))
 
-    def _engine(self, projection: StockProjection, noise: str) -> _Engine:
+    def _engine(self, projection: StockProjection) -> _Engine:
         """Return the engine of one projection; its weights are those of the plan."""
         rule, shape = projection.rule, projection.weights.shape
         assert rule is not None  # plastic
-        block = self._plan.block[self.spec.projections.index(projection)]
-        weights = self._plan.weights[block : block + projection.weights.size].reshape(shape)
-        constants = make_constants(rule, projection.sign_mode, noise)
-        state = make_engine_state(weights, np.full(shape, projection.tag))
+        constants = make_constants(rule, projection.sign_mode, projection.noise, projection.lsb)
+        state = make_engine_state(self._block(projection), np.full(shape, projection.tag))
         return _Engine(constants, state, NoiseSource(projection.noise_seed, rule.t_epoch), make_histories(rule, *shape))
 
     def set_rules(self, rules: Mapping[str, EngineRule]) -> None:
@@ -104,7 +93,19 @@ class LearningChip:
             projection, engine = self._plastic[by_name[name]], self._engines[by_name[name]]
             if projection.rule is not None and rule.t_epoch != projection.rule.t_epoch:
                 raise UserError(f"learning chip: {name}: t_epoch cannot change from {projection.rule.t_epoch}")
-            self._engines[by_name[name]] = (make_constants(rule, projection.sign_mode, self._noise), *engine[1:])
+            constants = make_constants(rule, projection.sign_mode, projection.noise, projection.lsb)
+            self._engines[by_name[name]] = engine._replace(constants=constants)
+
+    def _block(self, projection: StockProjection) -> npt.NDArray[np.int16]:
+        """Return the weights of a projection in the plan, not a copy."""
+        block = self._plan.block[self.spec.projections.index(projection)]
+        return self._plan.weights[block : block + projection.weights.size].reshape(projection.weights.shape)
+
+    def set_weights(self, weights: Mapping[str, npt.NDArray[np.integer]]) -> None:
+        """Overwrite the weights of some projections, plastic or not, as a host does between two runs."""
+        by_name = {projection.name: projection for projection in self.spec.projections}
+        for name, values in weights.items():
+            self._block(by_name[name])[...] = values
 
     def run(self, inputs: npt.NDArray[np.integer]) -> ChipRecord:
         """Run T more steps, inputs of shape [T, n]; returns a record of one sequence, shapes [1, T, N] and [1, N]."""

@@ -56,6 +56,7 @@ class Constants(NamedTuple):
     period: int  # 2**k, 0 if no product depends on u
     lowest: int  # weight
     highest: int
+    coarse: bool  # whether weights move in steps of 2
     per_synapse: bool
     uses_x0: bool
     uses_y0: bool
@@ -179,20 +180,26 @@ def _accumulate(total, part, terms, i, x, y, tx, ty, weights, tags, u):
 
 
 @inlined
-def _store(total, values, lowest, highest, clears_sign, per_synapse, key, first, drawn):
-    """Values = total / 128, rounded stochastically, saturated. drawn: 7 random bits for all, unless per synapse."""
+def _store(total, values, lowest, highest, clears_sign, coarse, per_synapse, key, first, r):
+    """Values = total / 128, rounded stochastically (to even numbers if coarse), saturated.
+
+    r: a random number in [0, 1) for all, unless per synapse. r < fraction is the same as floor(128 r) < 128 fraction.
+    """
+    shift = np.int32(8 if coarse else 7)
+    mask, step = np.int32((1 << shift) - 1), np.int32(2 if coarse else 1)
+    drawn = np.int32(r * (mask + 1))
     if clears_sign:  # an excitatory or inhibitory accumulator never crosses zero
         for j in range(total.shape[0]):
             total[j] = max(total[j], np.int32(0)) if lowest == 0 else min(total[j], np.int32(0))
     if per_synapse:
         for j in range(total.shape[0]):
-            bits = np.int32(synapse_bits(key, first + j) >> np.uint32(25))
-            moved = np.int32(np.int32(total[j] >> 7) + np.int32(np.int32(total[j] & 127) > bits))
-            values[j] = min(max(moved, lowest), highest)
+            bits = np.int32(synapse_bits(key, first + j) >> np.uint32(32 - shift))
+            moved = np.int32(np.int32(total[j] >> shift) + np.int32(np.int32(total[j] & mask) > bits))
+            values[j] = min(max(np.int32(moved * step), lowest), highest)
     else:
         for j in range(total.shape[0]):
-            moved = np.int32(np.int32(total[j] >> 7) + np.int32(np.int32(total[j] & 127) > drawn))
-            values[j] = min(max(moved, lowest), highest)
+            moved = np.int32(np.int32(total[j] >> shift) + np.int32(np.int32(total[j] & mask) > drawn))
+            values[j] = min(max(np.int32(moved * step), lowest), highest)
 
 
 @inlined
@@ -203,7 +210,6 @@ def _update(constants, state, x, y, u, r, key):
     for j in range(ty.shape[0]):
         any_post = any_post or ty[j] > 0
     stream_w, stream_t = stream_key(key, WEIGHT_STREAM), stream_key(key, TAG_STREAM)
-    drawn = np.int32(r * 128.0)  # r < frac is the same as floor(128 r) < 128 frac
     one_sign = constants.lowest == 0 or constants.highest == 0
     for i in range(tx.shape[0]):
         if not (u or (constants.uses_x0 and tx[i] > 0) or (constants.uses_y0 and any_post)):
@@ -219,10 +225,10 @@ def _update(constants, state, x, y, u, r, key):
             _accumulate(space[1], space[2], constants.for_tags, i, x, y, tx, ty, weights, tags, u)
         if constants.for_weights.mantissa.shape[0] > 0:
             _store(space[0], weights, np.int32(constants.lowest), np.int32(constants.highest), one_sign,
-                   constants.per_synapse, stream_w, first, drawn)  # fmt: skip
+                   constants.coarse, constants.per_synapse, stream_w, first, r)  # fmt: skip
         if constants.for_tags.mantissa.shape[0] > 0:
-            _store(space[1], tags, np.int32(TAG_MIN), np.int32(TAG_MAX), False, constants.per_synapse, stream_t,
-                   first, drawn)  # fmt: skip
+            _store(space[1], tags, np.int32(TAG_MIN), np.int32(TAG_MAX), False, False, constants.per_synapse,
+                   stream_t, first, r)  # fmt: skip
 
 
 @inlined

@@ -76,7 +76,8 @@ def run_sequence(graph: dict[str, Any], arrays: Arrays, inputs: npt.NDArray[np.g
     for projection in graph["projections"]:
         dense = make_synapses(projection, arrays[f"weights.{projection['name']}"])
         neurons[projection["source"]].s_out.connect(dense.s_in)
-        dense.a_out.connect(neurons[projection["target"]].a_in)
+        if projection["transmits"]:
+            dense.a_out.connect(neurons[projection["target"]].a_in)
         if "rule" in projection:
             neurons[projection["target"]].s_out.connect(dense.s_in_bap)
             plastic[projection["name"]] = dense
