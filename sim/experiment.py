@@ -113,9 +113,11 @@ def compile_kernels(dataset: Dataset, config: TrainConfig) -> None:
         session.run(payloads)
 
 
-def make_trainer(dataset: Dataset, config: TrainConfig, choices: Choices, split: Split, epochs: int) -> Trainer:
-    """Return a trainer on the images of `split`, at its start."""
-    spec = build_network(dataset, config, choices, split)
+def make_trainer(
+    dataset: Dataset, config: TrainConfig, choices: Choices, split: Split, epochs: int, spec: NetworkSpec | None = None
+) -> Trainer:
+    """Return a trainer on the images of `split`, at its start. spec: the untrained network, default `build_network`."""
+    spec = spec or build_network(dataset, config, choices, split)
     used = np.union1d(split.train, split.validation)
     data = TrainingSet(
         payloads=spec.encoder.encode(dataset.x_train[used]),

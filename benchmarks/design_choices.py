@@ -1,0 +1,149 @@
+"""What do the defaults of the network design change? Measured on validation images; no test image is read.
+
+    python -m benchmarks.design_choices --data digits --seeds 40
+    python -m benchmarks.design_choices --data mnist --seeds 3
+
+Trains one hidden layer (64 neurons on digits, 256 elsewhere) as it is by default and with one choice changed: the step
+of the relaxation 3/4 instead of 7/8, an output box that ends at 1 instead of 1.5, the other exponent_offset. On digits
+also two hidden layers (64-32), centred and not, at two learning rates, six seeds each at most. Every seed draws its own
+validation split and weights. Learning rates are the first guesses of `sim.tune`. Prints and saves validation accuracy
+after the last epoch and the share of validation images that are silent at the end of the free phase.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from statistics import mean, stdev
+from typing import Any
+
+from benchmarks.results_file import RESULTS, parser, save
+from neuro.data import Dataset, load_dataset, split_validation
+from neuro.metrics import accuracy
+from neuro.neurons import SigmaDelta
+from neuro.spec import NetworkSpec
+from sim.experiment import TrainConfig, build_network, is_small, make_trainer, n_epochs
+from sim.trainer import Choices, Trainer
+from sim.tune import LEARNING_RATES, OUTPUT_SHARES, wants_centring
+
+DEEP_RATES = (0.2, 0.35)
+DEEP_SEEDS = 6
+FAILED = 0.6  # validation accuracy below which a training on digits has come to grief
+
+
+class _Quiet:
+    def on_chunk(self, trainer: Trainer) -> None:
+        """Nothing to show."""
+
+    def on_epoch(self, trainer: Trainer) -> None:
+        """Nothing to show."""
+
+
+def as_it_is(spec: NetworkSpec) -> NetworkSpec:
+    """Return `spec`."""
+    return spec
+
+
+def with_step_three_quarters(spec: NetworkSpec) -> NetworkSpec:
+    """Return `spec` with a smaller step in all populations."""
+    return _with_neurons(spec, lambda name, unit: replace(unit, step_multiplier=3, step_shift=2))
+
+
+def with_tight_output(spec: NetworkSpec) -> NetworkSpec:
+    """Return `spec` with an output that cannot exceed its target."""
+    return _with_neurons(spec, lambda name, unit: replace(unit, upper=unit.one) if name == spec.output else unit)
+
+
+def _with_neurons(spec: NetworkSpec, change: Callable[[str, SigmaDelta], SigmaDelta]) -> NetworkSpec:
+    return replace(
+        spec,
+        populations=tuple(
+            replace(p, neuron=change(p.name, p.neuron)) if isinstance(p.neuron, SigmaDelta) else p
+            for p in spec.populations
+        ),
+    )
+
+
+def train(
+    dataset: Dataset, config: TrainConfig, choices: Choices, change: Callable[[NetworkSpec], NetworkSpec] = as_it_is
+) -> dict[str, float]:
+    """Train the changed network and return what it reached on the validation images."""
+    split = split_validation(dataset.y_train, config.seed)
+    choices = replace(choices, centred=wants_centring(dataset, config, split))
+    spec = change(build_network(dataset, config, choices, split))
+    trainer = make_trainer(dataset, config, choices, split, n_epochs(config, len(dataset.y_train)), spec)
+    with trainer.session as session:
+        trainer.run(_Quiet())
+        record = session.run(trainer.data.payloads[trainer.data.split.validation])
+    value = accuracy(record.predictions, trainer.data.labels[trainer.data.split.validation]).value
+    return {"val_accuracy": value, "silent": float(record.settled.mean())}
+
+
+def shallow_rows(data: str, seeds: int, epochs: int | None) -> list[dict[str, Any]]:
+    """Train one hidden layer by default and with each choice changed."""
+    rows = []
+    for seed in range(seeds):
+        dataset = load_dataset(data, seed)
+        config = TrainConfig(seed=seed, hidden=(64,) if data == "digits" else (256,), epochs=epochs, threads=1)
+        usual = Choices(LEARNING_RATES[1][0], OUTPUT_SHARES[0], exponent_offset=int(is_small(dataset)))
+        other = replace(usual, exponent_offset=1 - usual.exponent_offset)
+        variants = {
+            "default": (usual, as_it_is),
+            "step 3/4": (usual, with_step_three_quarters),
+            "output box to 1": (usual, with_tight_output),
+            f"exponent_offset {other.exponent_offset}": (other, as_it_is),
+        }
+        for name, (choices, change) in variants.items():
+            rows.append({"seed": seed, "variant": name, **train(dataset, config, choices, change)})
+    return rows
+
+
+def deep_rows(data: str, seeds: int, epochs: int | None) -> list[dict[str, Any]]:
+    """Train two hidden layers, centred and not."""
+    rows = []
+    for seed in range(min(seeds, DEEP_SEEDS)):
+        dataset = load_dataset(data, seed)
+        for rate in DEEP_RATES:
+            for centred in (False, True):
+                config = TrainConfig(seed=seed, hidden=(64, 32), epochs=epochs, threads=1, centred=centred)
+                choices = Choices(rate, OUTPUT_SHARES[0], exponent_offset=int(is_small(dataset)))
+                rows.append({"seed": seed, "rate": rate, "centred": centred, **train(dataset, config, choices)})
+    return rows
+
+
+def print_shallow(rows: list[dict[str, Any]]) -> None:
+    """Print means, and the differences from the default with their standard errors over seeds."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(row["variant"], []).append(row)
+    for name, mine in found.items():
+        value, silent = mean(row["val_accuracy"] for row in mine), mean(row["silent"] for row in mine)
+        line = f"{name:18s} validation {value:.4f}, silent {100 * silent:.1f} %"
+        if name != "default":
+            apart = [a["val_accuracy"] - b["val_accuracy"] for a, b in zip(mine, found["default"], strict=True)]
+            error = f" +- {stdev(apart) / len(apart) ** 0.5:.4f}" if len(apart) > 1 else ""
+            line += f"; accuracy less the default's {mean(apart):+.4f}{error}"
+        print(line)
+
+
+def main() -> None:
+    """Entry point."""
+    arguments = parser(__doc__ or "", "design_choices")
+    arguments.add_argument("--data", default="digits")
+    arguments.add_argument("--seeds", type=int, default=40)
+    arguments.add_argument("--epochs", type=int, default=None)
+    options = arguments.parse_args()
+    shallow = shallow_rows(options.data, options.seeds, options.epochs)
+    print_shallow(shallow)
+    deep = deep_rows(options.data, options.seeds, options.epochs) if options.data == "digits" else []
+    for centred in (False, True) if deep else ():
+        values = [row["val_accuracy"] for row in deep if row["centred"] == centred]
+        failed = sum(value < FAILED for value in values)
+        print(f"64-32, {'' if centred else 'not '}centred: {failed} of {len(values)} below {FAILED}")
+    default = options.out == RESULTS / "design_choices.json"
+    path = RESULTS / f"design_choices-{options.data}.json" if default else options.out
+    save(path, {"data": options.data, "kind": "measured", "one hidden layer": shallow, "two hidden layers": deep})
+
+
+if __name__ == "__main__":
+    main()
