@@ -1,0 +1,152 @@
+"""Equilibrium propagation in the chip's learning engine: which rules can be said there, and how.
+
+Wanted, for a synapse with traces x (pre) and y (post), "-" read at the end of the free, "+" of the nudged phase:
+
+    dw = learning_rate * (x+ y+ - x- y-)
+
+A sample is a row of slots of 2**n steps; `u` products are evaluated at the end of every slot (R1, R5) or of every
+sample (R2, R3, R4). None needs a signal from outside, unless "deferred".
+
+    R1        -x1 y1 after the free slot, +x1 y1 after the nudged one; the sign is a tag that flips by itself. The free
+              term changes the weights that the nudged phase then runs on: a bias of the order of the update itself.
+    R2        x1 y1 - x2 y2 at once; slow traces x2, y2 remember the free phase.
+    R3        x1 (y1 - y2), Bengio et al. 2017: dw ~ x dy/dt; the feedback copy has (x1 - x2) y1.
+    R4        2 x1 y1 - x1 y2 - x2 y1, the symmetric mean of the two halves of R3.
+    R5        x1 (y1 - y-): after the free slot the tag takes the value V + y1 and keeps it; after the nudged slot the
+              weight moves by t x1 (y1 - (t - V)), all at once, and the tag drops below zero; after a blank slot, in
+              which the traces run empty, it is back at 0, where products with the factor t vanish. The feedback
+              copy holds x- instead. Equal to dw for an input that stands still; else half of it is left out (x- dx).
+    deferred  R1 in synapses that transmit nothing; every `commit_every` samples the host copies their weights into the
+              transmitting ones, forward and feedback. Host-assisted: not on the chip alone.
+
+Sources: rules R1-R4 after Scellier & Bengio 2017 and Bengio et al. 2017; the engine: `neuro.engine`.
+Checked: benchmarks/stock_alignment.py, the expected update of each against the gradient of a float model.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from neuro.engine import LARGEST_K, EngineFactor, EngineProduct, EngineRule, EngineTrace, product
+from neuro.errors import UserError
+
+FORWARD, FEEDBACK = "forward", "feedback"
+FREE, NUDGED, BLANK = "free", "nudged", "blank"
+FLIP = -127  # initial tag of R1: the first slot of a sample is free
+HELD = 128  # V of R5
+EMPTY = -192  # tag of R5 after the nudged slot
+
+
+@dataclass(frozen=True)
+class StockRule:
+    """A rule of the stock family: its slots, its traces, and the gain between mantissa * 2**exponent and the rate.
+
+    gain: dw = gain * mantissa * 2**exponent * (trace products); for R5 at a silent post neuron (V + y- grows with y-).
+    """
+
+    name: str
+    slots: tuple[str, ...]
+    slot_steps: int
+    per_slot: bool
+    gain: float
+    fast: EngineTrace
+    slow: EngineTrace
+    tag: int = 0
+    host: bool = False
+
+
+_QUICK, _LONG = EngineTrace(12, 16), EngineTrace(4, 49)
+RULES = {
+    rule.name: rule
+    for rule in (
+        StockRule("R1", (FREE, NUDGED), 128, True, 127 / 4096, _QUICK, _QUICK, FLIP),
+        StockRule("R2", (FREE, FREE, FREE, NUDGED), 64, False, 1 / 8, _QUICK, _LONG),
+        StockRule("R3", (FREE, FREE, FREE, NUDGED), 64, False, 1 / 8, _QUICK, _LONG),
+        StockRule("R4", (FREE, FREE, FREE, NUDGED), 64, False, 1 / 8, _QUICK, _LONG),
+        StockRule("R5", (FREE, NUDGED, BLANK), 128, True, HELD / 4096, _QUICK, _QUICK),
+        StockRule("deferred", (FREE, NUDGED), 128, True, 127 / 4096, _QUICK, _QUICK, FLIP, host=True),
+    )
+}
+
+
+def stock_rule(name: str) -> StockRule:
+    """Return the rule called `name`. Raises: UserError if there is none."""
+    if name not in RULES:
+        raise UserError(f"rule {name!r} is unknown to the stock family; choose one of {', '.join(RULES)}")
+    return RULES[name]
+
+
+def engine_rule(rule: StockRule, direction: str, learning_rate: float) -> EngineRule:
+    """Return what the engine of a synapse computes.
+
+    Args:   direction: FORWARD, or FEEDBACK for the copy whose pre neuron is nearer to the output.
+            learning_rate: weight units per unit of trace product; rounded to what mantissa and exponent hold.
+    Raises: UserError if the engine cannot hold the rule: rate, period of `u`.
+    """
+    period = rule.slot_steps * (1 if rule.per_slot else len(rule.slots))
+    k = round(math.log2(period))
+    if 1 << k != period or k > LARGEST_K:
+        raise UserError(
+            f"rule {rule.name}: products are due every {period} steps; the engine takes powers of 2 up to "
+            f"{1 << LARGEST_K}; change slot_steps"
+        )
+    mantissa, exponent = scale_of(learning_rate / rule.gain)
+    weights, tags = _products(rule.name, direction, mantissa, exponent)
+    return EngineRule(weights, tags, k, 1, rule.fast, rule.slow, rule.fast, rule.slow)
+
+
+def scale_of(value: float) -> tuple[int, int]:
+    """Return mantissa 1..7 and exponent -7..2 whose product is nearest to `value`: the largest mantissa that fits,
+    because products are rounded down before the exponent applies.
+
+    Raises: UserError if `value` is out of reach.
+    """
+    exponent = max(math.ceil(math.log2(max(value, 1e-9) / 7)), -7)
+    mantissa = round(value / 2.0**exponent)
+    if not 1 <= mantissa <= 7 or exponent > 2:
+        raise UserError(
+            f"learning rate: needs the factor {value:.3g}; the engine holds {2.0**-7:.3g} (below that nothing) to 28"
+        )
+    return mantissa, exponent
+
+
+Products = tuple[EngineProduct, ...]
+
+
+def _products(name: str, direction: str, m: int, e: int) -> tuple[Products, Products]:
+    """Return the products of dw and dt."""
+    if name in ("R1", "deferred"):
+        return (product(m, e, "u", "t", "x1", "y1"),), (product(-2, 0, "u", "t"),)
+    if name == "R2":
+        return (product(m, e, "u", "x1", "y1"), product(-m, e, "u", "x2", "y2")), ()
+    if name == "R3":
+        slow = ("x1", "y2") if direction == FORWARD else ("x2", "y1")
+        return (product(m, e, "u", "x1", "y1"), product(-m, e, "u", *slow)), ()
+    if name == "R4":
+        if m > 3:  # twice the mantissa does not fit: half of it, twice the power
+            m, e = round(m / 2), e + 1
+        terms = product(2 * m, e, "u", "x1", "y1"), product(-m, e, "u", "x1", "y2"), product(-m, e, "u", "x2", "y1")
+        return terms, ()
+    return _held(direction, m, e)
+
+
+def _held(direction: str, m: int, e: int) -> tuple[Products, Products]:
+    """Return R5: dw = t a (b - (t - V)), a and b the traces; the tag goes 0 -> V + b -> EMPTY + b -> 0.
+
+    -t empties the tag; three constants, two of them under signs, then tell by its old value where it stood:
+        below -30 (after nudging): 96 - 160 + 64 = 0;   around 0: -96 + 160 + 64 = V;   above 30: -96 - 160 + 64 = EMPTY.
+    """
+    kept, held = ("x1", "y1") if direction == FORWARD else ("y1", "x1")
+    weights = (
+        product(m, e, "u", "t", "x1", "y1"),
+        product(-m, e + 2, "u", "t", kept, EngineFactor("t", -HELD)),  # two bits more are shifted out: 29 against 27
+    )
+    tags = (
+        product(-1, 0, "u", "t"),
+        product(-6, 4, "u"),
+        product(4, 4, "u", EngineFactor("t", 30, sign=True)),
+        product(-5, 5, "u", EngineFactor("t", -30, sign=True)),
+        product(1, 0, "u", held),
+    )
+    return weights, tags
