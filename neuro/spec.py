@@ -194,6 +194,11 @@ class NetworkSpec:
         return target.state_bits - source_bits - projection.exponent
 
     @property
+    def moving(self) -> tuple[Population, ...]:
+        """Hidden and output populations: what an inference computes."""
+        return tuple(p for p in self.populations if isinstance(p.neuron, SigmaDelta))
+
+    @property
     def plastic(self) -> tuple[Projection, ...]:
         """Projections that learn by a rule of their own."""
         return tuple(projection for projection in self.projections if projection.rule is not None)

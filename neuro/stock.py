@@ -203,6 +203,17 @@ class StockProjection:
         return transmitted(self.weights, self.sign_mode, self.weight_bits)
 
 
+def transmitted(weights: npt.NDArray[np.integer[Any]]) -> Weights:
+    """Return learned mixed-sign weights as a Dense transmits them: odd ones move to the even one above or below.
+
+    The two directions alternate along rows and columns, so that sums do not drift.
+    """
+    rows, columns = np.indices(weights.shape)
+    odd = weights & 1
+    even: Weights = np.clip(weights + np.where((rows + columns) % 2 == 0, odd, -odd), -256, 254).astype(np.int16)
+    return even
+
+
 @dataclass(frozen=True, eq=False)
 class StockSpec:
     """A network of stock processes: the specification of the family "stock", beside `neuro.spec.NetworkSpec`.

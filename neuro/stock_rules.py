@@ -135,7 +135,9 @@ def _held(direction: str, m: int, e: int) -> tuple[Products, Products]:
     """Return R5: dw = t a (b - (t - V)), a and b the traces; the tag goes 0 -> V + b -> EMPTY + b -> 0.
 
     -t empties the tag; three constants, two of them under signs, then tell by its old value where it stood:
-        below -30 (after nudging): 96 - 160 + 64 = 0;   around 0: -96 + 160 + 64 = V;   above 30: -96 - 160 + 64 = EMPTY.
+        below -30 (after nudging):  -96 - 64 + 160 = 0
+        about 0 (after blank):      -96 + 64 + 160 = V
+        above 30 (after free):      -96 + 64 - 160 = EMPTY
     """
     kept, held = ("x1", "y1") if direction == FORWARD else ("y1", "x1")
     weights = (

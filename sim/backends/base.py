@@ -18,6 +18,7 @@ from neuro.errors import UserError
 from neuro.neurons import SigmaDelta
 from neuro.plasticity import Rate
 from neuro.spec import NetworkSpec
+from neuro.stock_network import StockNetwork
 
 IntArray = npt.NDArray[np.integer]
 MAX_BATCH = 4096  # images that learn from the same weights
@@ -77,14 +78,17 @@ class Record:
         """Number of images."""
         return len(self.predictions)
 
-    def spikes_per_inference(self, spec: NetworkSpec) -> float:
+    def spikes_per_inference(self, spec: NetworkSpec | StockNetwork) -> float:
         """Mean spikes of all non-source populations in the free phase, per image."""
-        moving = [p.name for p in spec.populations if isinstance(p.neuron, SigmaDelta)]
-        return float(sum(self.spike_counts[name][:, 1].sum() for name in moving)) / max(self.n_images, 1)
+        return float(sum(self.spike_counts[p.name][:, 1].sum() for p in spec.moving)) / max(self.n_images, 1)
 
-    def synaptic_operations(self, spec: NetworkSpec) -> dict[str, npt.NDArray[np.int64]]:
-        """Return, by projection, of shape [B, 1 + phases]: spikes sent times fan-out (one add per synapse reached)."""
-        return {p.name: self.spike_counts[p.source] * spec.population(p.target).size for p in spec.projections}
+    def synaptic_operations(self, spec: NetworkSpec | StockNetwork) -> dict[str, npt.NDArray[np.int64]]:
+        """Return, by projection that took part, of shape [B, 1 + phases]: spikes sent times fan-out (one add each)."""
+        return {
+            p.name: self.spike_counts[p.source] * spec.population(p.target).size
+            for p in spec.projections
+            if p.source in self.spike_counts and p.target in self.spike_counts
+        }
 
 
 @dataclass(frozen=True)
@@ -199,6 +203,7 @@ class Backend(Protocol):
 
 REGISTRY = {
     "events": "sim.backends.events:EventsBackend",
+    "chip": "sim.backends.chip_session:ChipBackend",
     "reference": "sim.backends.reference:ReferenceBackend",
     "lava": "sim.backends.lava.backend:LavaBackend",
 }
