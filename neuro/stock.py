@@ -23,6 +23,17 @@ DECAY_UNITY = 4096
 Weights = npt.NDArray[np.int16]
 
 
+def transmitted(weights: npt.NDArray[np.integer[Any]], sign_mode: str = "mixed", weight_bits: int = 8) -> Weights:
+    """Return the weights that a projection of this sign mode and width transmits, of any shape.
+
+    The lowest 8 - weight_bits bits are zero, with mixed signs one more; towards minus infinity, for inhibitory ones
+    of |w|.
+    """
+    dropped = 8 - weight_bits + (sign_mode == "mixed")
+    kept = np.asarray(weights, dtype=np.int16)
+    return -((-kept >> dropped) << dropped) if sign_mode == "inhibitory" else (kept >> dropped) << dropped
+
+
 def _check(owner: str, values: dict[str, int], ranges: dict[str, tuple[int, int]]) -> None:
     require_integers(owner, **values)
     for name, (lowest, highest) in ranges.items():
@@ -188,11 +199,8 @@ class StockProjection:
 
     @property
     def effective(self) -> Weights:
-        """The weights that transmit: the dropped bits are zero; towards minus infinity, for inhibitory ones of |w|."""
-        dropped = 8 - self.weight_bits + (self.sign_mode == "mixed")
-        if self.sign_mode == "inhibitory":
-            return -((-self.weights >> dropped) << dropped)
-        return (self.weights >> dropped) << dropped
+        """The weights that transmit, see `transmitted`."""
+        return transmitted(self.weights, self.sign_mode, self.weight_bits)
 
 
 def transmitted(weights: npt.NDArray[np.integer[Any]]) -> Weights:

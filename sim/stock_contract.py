@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neuro.engine import SIGN_MODES, WEIGHT_RANGES
+from neuro.engine import SIGN_MODES, WEIGHT_RANGES, EngineRule
 from neuro.stock import LIF, GradedRelu, SpikeInput, StockPopulation, StockProjection, StockSpec
 from sim.backends.chip import ChipRecord
+from sim.backends.segments import Commit, LearningRecord, Segment
 from sim.engine_contract import random_rule
 
 LARGEST = 24
@@ -121,4 +122,65 @@ def count_stock_differences(first: ChipRecord, second: ChipRecord) -> dict[str, 
     for key in ("spikes", "u", "v"):
         mine, other = getattr(first, key), getattr(second, key)
         counts[key] = sum(int(np.count_nonzero(mine[name] != other[name])) for name in mine)
+    return counts
+
+
+def random_lesson(seed: int, steps: int = 240) -> tuple[StockSpec, npt.NDArray[np.int32], tuple[Segment, ...]]:
+    """Return a random learning network with projections to commit into, inputs [T, n], and four segments.
+
+    At each segment about half of the rules are switched; after it, about half of the possible commits are made.
+    """
+    generator = np.random.default_rng([seed, 0x1E55])
+    spec = random_learning_spec(seed)
+    inputs = {population.name for population in spec.populations if isinstance(population.neuron, SpikeInput)}
+    plastic = [projection for projection in spec.projections if projection.rule is not None]
+    copies, commits = [], []
+    for projection in plastic:
+        for back in (False, True):
+            if not (back and projection.source in inputs):
+                copies.append(_twin(generator, projection, back))
+                commits.append(Commit(projection.name, copies[-1].name, back))
+    cuts = sorted(generator.choice(np.arange(1, steps), 3, replace=False).tolist())
+    segments = tuple(
+        Segment(end - start, _switches(generator, plastic), tuple(c for c in commits if generator.random() < 0.5))
+        for start, end in zip((0, *cuts), (*cuts, steps), strict=True)
+    )
+    spec = replace(spec, projections=(*spec.projections, *copies))
+    return spec, random_stock_inputs(spec, seed, 1, steps)[0], segments
+
+
+def _twin(generator: np.random.Generator, projection: StockProjection, back: bool) -> StockProjection:
+    """Return a projection that does not learn, beside a plastic one or back from its target to its source."""
+    ends = (projection.target, projection.source) if back else (projection.source, projection.target)
+    weights = projection.weights.T if back else projection.weights
+    name = f"{projection.name} {'back' if back else 'copy'}"
+    exponent, bits = int(generator.integers(-4, 3)), int(generator.integers(5, 9))
+    return StockProjection(name, *ends, weights, exponent, bits, projection.sign_mode)
+
+
+def _switches(generator: np.random.Generator, plastic: list[StockProjection]) -> dict[str, EngineRule]:
+    """Return new rules for about half of the projections: other products, all else as it was."""
+    switched = {}
+    for projection in plastic:
+        rule, other = projection.rule, random_rule(generator)
+        assert rule is not None  # plastic
+        dw, dt = ([p for p in part if p.dependency != "u" or rule.k is not None] for part in (other.dw, other.dt))
+        if generator.random() < 0.5 and (dw or dt):
+            k = rule.k if any(p.dependency == "u" for p in (*dw, *dt)) else None
+            switched[projection.name] = replace(rule, dw=tuple(dw), dt=tuple(dt), k=k)
+    return switched
+
+
+def count_learning_differences(first: LearningRecord, second: LearningRecord) -> dict[str, int]:
+    """Return how many integers differ between two records, by kind."""
+    counts: dict[str, Any] = {}
+    for key in ("weights", "tags", "u", "v", "spikes"):
+        mine, other = getattr(first, key), getattr(second, key)
+        assert mine.keys() == other.keys()
+        counts[key] = sum(int(np.count_nonzero(mine[name] != other[name])) for name in mine)
+    counts["traces"] = sum(
+        int(np.count_nonzero(values != second.traces[name][trace]))
+        for name, traces in first.traces.items()
+        for trace, values in traces.items()
+    )
     return counts

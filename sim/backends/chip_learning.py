@@ -7,7 +7,7 @@ Checked: tests/contract/test_stock.py, against Lava itself, every spike, state a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,11 +15,12 @@ import numpy.typing as npt
 
 from neuro.engine import EngineRule
 from neuro.errors import UserError
-from neuro.stock import StockProjection, StockSpec
+from neuro.stock import StockProjection, StockSpec, transmitted
 from sim.backends.chip import ChipRecord, advance, deliver, make_chip_plan
 from sim.backends.chip_engine import NoiseSource, make_constants, make_engine_state, make_histories
 from sim.backends.engine_kernels import Constants, EngineState, engine_step
 from sim.backends.jit import jit
+from sim.backends.segments import Commit, LearningRecord, Segment, check_segments, commit_targets
 
 
 @jit
@@ -129,10 +130,57 @@ class LearningChip:
             {name: self._v[None, where].copy() for name, where in ranges.items()},
         )
 
+    def commit(self, commit: Commit) -> None:
+        """Copy the weights of a plastic projection into one that does not learn, as that transmits them."""
+        target = next(projection for projection in self.spec.projections if projection.name == commit.target)
+        weights = self.weights()[commit.source]
+        oriented = weights.T if commit.transposed else weights
+        self._block(target)[...] = transmitted(oriented, target.sign_mode, target.weight_bits)
+
     def weights(self) -> dict[str, npt.NDArray[np.int16]]:
         """Return a copy of the plastic weights by projection, of shape [N_source, N_target]."""
         return {p.name: engine.state.weights.copy() for p, engine in zip(self._plastic, self._engines, strict=True)}
 
+    def still_weights(self) -> dict[str, npt.NDArray[np.int16]]:
+        """Return a copy of the weights of projections that do not learn."""
+        return {p.name: self._block(p).copy() for p in self.spec.projections if p.rule is None}
+
     def tags(self) -> dict[str, npt.NDArray[np.int32]]:
         """Return a copy of the tags of plastic projections."""
         return {p.name: engine.state.tags.copy() for p, engine in zip(self._plastic, self._engines, strict=True)}
+
+    def traces(self) -> dict[str, dict[str, npt.NDArray[np.int32]]]:
+        """Return a copy of the traces x1, x2 of shape [N_source] and y1, y2 of shape [N_target] by projection."""
+        states = {p.name: engine.state for p, engine in zip(self._plastic, self._engines, strict=True)}
+        return {
+            name: {"x1": state.x[0].copy(), "x2": state.x[1].copy(), "y1": state.y[0].copy(), "y2": state.y[1].copy()}
+            for name, state in states.items()
+        }
+
+
+def learn_stock_on_chip(
+    spec: StockSpec, inputs: npt.NDArray[np.integer], segments: Sequence[Segment], *, keep_spikes: bool = False
+) -> LearningRecord:
+    """Run one sequence, inputs of shape [T, n], in segments; see `sim.backends.segments`.
+
+    Raises: UserError if the segments do not fit the network or the inputs.
+    """
+    check_segments(spec, len(inputs), segments)
+    chip, done, spikes = LearningChip(spec), 0, []
+    for segment in segments:
+        chip.set_rules(segment.rules)
+        record = chip.run(inputs[done : done + segment.steps])
+        done += segment.steps
+        for commit in segment.commits:
+            chip.commit(commit)
+        if keep_spikes:
+            spikes.append({name: values[0] for name, values in record.spikes.items()})
+    still = chip.still_weights()
+    return LearningRecord(
+        weights={**chip.weights(), **{name: still[name] for name in commit_targets(segments)}},
+        tags=chip.tags(),
+        traces=chip.traces(),
+        u={name: values[0] for name, values in record.u.items()},
+        v={name: values[0] for name, values in record.v.items()},
+        spikes={name: np.concatenate([part[name] for part in spikes]) for name in record.spikes} if keep_spikes else {},
+    )

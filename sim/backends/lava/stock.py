@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from neuro.errors import UserError
 from neuro.files import array_bytes, json_bytes, parse_arrays, read_bytes, write_atomically
 from neuro.stock import StockPopulation, StockProjection, StockSpec
 from sim.backends.chip import ChipRecord
@@ -48,19 +49,13 @@ def run_stock_in_lava(
     spec.check_inputs(inputs)
     with tempfile.TemporaryDirectory(prefix="settle-lava-") as name:
         folder = Path(name)
-        graph = {
-            "populations": [_population_to_json(population) for population in spec.populations],
-            "projections": [_projection_to_json(projection) for projection in spec.projections],
-        }
-        arrays = {f"weights.{projection.name}": projection.weights for projection in spec.projections}
-        write_atomically(folder / GRAPH, json_bytes(graph))
-        write_atomically(folder / ARRAYS, array_bytes({**arrays, "inputs": np.asarray(inputs, dtype=np.int32)}))
+        save_network(folder, spec, inputs)
         run_worker(WORKER, folder, len(inputs), "image", stall_s, on_image)
-        parts = [_read(folder / f"result-{index}.npz") for index in range(len(inputs))]
+        spikes = read_spikes(spec, folder, len(inputs))
+        parts = [read_arrays(result_path(folder, index)) for index in range(len(inputs))]
     names = [population.name for population in spec.populations]
-    spikes, u, v = (
-        {name: np.stack([part[f"{key}.{name}"] for part in parts]).astype(np.int32) for name in names}
-        for key in ("spikes", "u", "v")
+    u, v = (
+        {name: np.stack([part[f"{key}.{name}"] for part in parts]).astype(np.int32) for name in names} for key in "uv"
     )
     weights, tags = (
         [{p.name: part[f"{key}.{p.name}"] for p in spec.projections if p.rule is not None} for part in parts]
@@ -69,8 +64,49 @@ def run_stock_in_lava(
     return LavaStockRun(ChipRecord(spikes, u, v), weights, tags, [float(part["run_s"]) for part in parts])
 
 
-def _read(path: Path) -> dict[str, npt.NDArray[np.generic]]:
+def result_path(folder: Path, index: int) -> Path:
+    """File for what a sequence left behind."""
+    return folder / f"result-{index}.npz"
+
+
+def spikes_path(folder: Path, group: int, population: int) -> Path:
+    """File for the spikes of a population (by index) in the sequences of a group."""
+    return folder / f"spikes-{group}-{population}.npz"
+
+
+def read_arrays(path: Path) -> dict[str, npt.NDArray[np.generic]]:
+    """Return the arrays a worker left."""
     return parse_arrays(read_bytes(path), path)
+
+
+def read_spikes(spec: StockSpec, folder: Path, n_groups: int) -> dict[str, npt.NDArray[np.int32]]:
+    """Return the spikes of all groups of sequences, of shape [B, T, N] by population."""
+    return {
+        population.name: np.concatenate(
+            [read_arrays(spikes_path(folder, group, index))["spikes"] for group in range(n_groups)]
+        ).astype(np.int32)
+        for index, population in enumerate(spec.populations)
+    }
+
+
+def save_network(folder: Path, spec: StockSpec, inputs: npt.NDArray[np.integer[Any]], **settings: Any) -> None:
+    """Write network, inputs and whatever else a worker needs to know.
+
+    Raises: UserError if a projection learns in a way that Lava's simulator has not.
+    """
+    for projection in spec.projections:
+        if projection.rule is not None and (projection.noise, projection.lsb) != ("shared", 1):
+            raise UserError(
+                f"backend lava: projection {projection.name}: Lava learns with shared noise and lsb 1 only; set them"
+            )
+    content = {
+        "populations": [_population_to_json(population) for population in spec.populations],
+        "projections": [_projection_to_json(projection) for projection in spec.projections],
+        **settings,
+    }
+    arrays = {f"weights.{projection.name}": projection.weights for projection in spec.projections}
+    write_atomically(folder / GRAPH, json_bytes(content))
+    write_atomically(folder / ARRAYS, array_bytes({**arrays, "inputs": np.asarray(inputs, dtype=np.int32)}))
 
 
 def _projection_to_json(projection: StockProjection) -> dict[str, Any]:
