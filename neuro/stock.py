@@ -34,6 +34,19 @@ def transmitted(weights: npt.NDArray[np.integer[Any]], sign_mode: str = "mixed",
     return -((-kept >> dropped) << dropped) if sign_mode == "inhibitory" else (kept >> dropped) << dropped
 
 
+def committed(weights: npt.NDArray[np.integer[Any]], sign_mode: str = "mixed", weight_bits: int = 8) -> Weights:
+    """Return learned weights, of shape [N, M], as a projection that does not learn is given them: see `transmitted`.
+
+    Odd weights of mixed sign go to the even one above or below, alternating, so that sums do not drift.
+    """
+    values = np.asarray(weights, dtype=np.int16)
+    if sign_mode == "mixed":
+        rows, columns = np.indices(values.shape)
+        odd = values & 1
+        values = np.clip(values + np.where((rows + columns) % 2 == 0, odd, -odd), -256, 254).astype(np.int16)
+    return transmitted(values, sign_mode, weight_bits)
+
+
 def _check(owner: str, values: dict[str, int], ranges: dict[str, tuple[int, int]]) -> None:
     require_integers(owner, **values)
     for name, (lowest, highest) in ranges.items():
@@ -201,17 +214,6 @@ class StockProjection:
     def effective(self) -> Weights:
         """The weights that transmit, see `transmitted`."""
         return transmitted(self.weights, self.sign_mode, self.weight_bits)
-
-
-def transmitted(weights: npt.NDArray[np.integer[Any]]) -> Weights:
-    """Return learned mixed-sign weights as a Dense transmits them: odd ones move to the even one above or below.
-
-    The two directions alternate along rows and columns, so that sums do not drift.
-    """
-    rows, columns = np.indices(weights.shape)
-    odd = weights & 1
-    even: Weights = np.clip(weights + np.where((rows + columns) % 2 == 0, odd, -odd), -256, 254).astype(np.int16)
-    return even
 
 
 @dataclass(frozen=True, eq=False)
