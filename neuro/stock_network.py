@@ -112,6 +112,11 @@ class StockNetwork:
         return tuple(p for p in self.populations if isinstance(p.neuron, LIF) and p.name != RELAY)
 
     @property
+    def image_shape(self) -> tuple[int, ...]:
+        """Shape of an image."""
+        return self.pixels
+
+    @property
     def n_inputs(self) -> int:
         """Values per image."""
         return int(np.prod(self.pixels))
