@@ -1,0 +1,117 @@
+"""How well does each rule of the learning engine point along the gradient?
+
+    python -m benchmarks.stock_alignment
+
+Digits, 64-64-10, after a short training with R5 (late in a training most samples have no gradient left). For every rule
+the network is built anew around those weights; 300 samples are learned one by one, each from the same weights, in the
+chip's integers with per-synapse noise, and their weight changes summed. Repeated with fresh noise, because a single
+change is mostly rounding. Reference: the EP update of the float rate model at a nudge of 0.05, which tends to the
+gradient (tests/sim/test_stock_rate.py). Cosine by projection.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from benchmarks.results_file import parser, save
+from neuro.data import load_dataset, split_validation
+from neuro.stock_network import SHADOW, StockNetwork
+from neuro.stock_rules import RULES
+from sim.backends.chip_learning import LearningChip
+from sim.experiment import TrainConfig, build_network, make_trainer
+from sim.stock_experiment import stock_choices
+from sim.stock_rate import RateModel, input_rates
+
+SAMPLES, REPEATS, SEEDS = 300, 8, (0, 1, 2)
+HIDDEN = (64,)
+NAMES = ("input->hidden", "hidden->output", "output->hidden")
+Array = npt.NDArray[np.float64]
+Payloads = npt.NDArray[np.int16]
+Labels = npt.NDArray[np.int32]
+
+
+class _Quiet:
+    def on_chunk(self, trainer: object) -> None:
+        """Nothing to show."""
+
+    def on_epoch(self, trainer: object) -> None:
+        """Nothing to show."""
+
+
+def half_trained(seed: int) -> tuple[StockNetwork, npt.NDArray[np.int16], npt.NDArray[np.int32]]:
+    """Return a network after one epoch on digits, payloads and labels of the samples."""
+    dataset, config = load_dataset("digits", seed), TrainConfig(seed, HIDDEN, "R5", family="stock")
+    split = split_validation(dataset.y_train, seed)
+    trainer = make_trainer(dataset, config, stock_choices(config), split, 1)
+    trainer.run(_Quiet())
+    chosen = split.train[:SAMPLES]
+    network = trainer.session.spec
+    assert isinstance(network, StockNetwork)  # the family
+    return network, network.encoder.encode(dataset.x_train[chosen]), dataset.y_train[chosen]
+
+
+def with_rule(trained: StockNetwork, rule: str, seed: int) -> StockNetwork:
+    """Return a network that learns by `rule` and transmits with the (even) weights of `trained`."""
+    config = TrainConfig(seed, HIDDEN, rule, family="stock")
+    dataset = load_dataset("digits", seed)
+    network = build_network(dataset, config, stock_choices(config), split_validation(dataset.y_train, seed))
+    assert isinstance(network, StockNetwork)  # the family
+    still = {projection.name: projection.weights for projection in trained.still.projections}
+    names = [projection.name for projection in network.projections]
+    return network.with_weights({name: still[name.removeprefix(SHADOW)] for name in names})
+
+
+def summed_change(
+    network: StockNetwork, payloads: npt.NDArray[np.int16], labels: npt.NDArray[np.int32]
+) -> dict[str, Array]:
+    """Return the mean over noise of the summed weight changes, each sample from the same weights."""
+    total = {projection.name: np.zeros(projection.weights.shape) for projection in network.plastic}
+    steps = network.schedule.steps
+    inputs = network.learning_inputs(payloads, labels)
+    for repeat in range(REPEATS):
+        for index, sample in enumerate(inputs):
+            chip = LearningChip(network.graph, time=(repeat * len(inputs) + index) * steps)
+            chip.run(sample)
+            for name, weights in chip.weights().items():
+                total[name] += weights
+    initial = {projection.name: projection.weights for projection in network.plastic}
+    return {name: total[name] / REPEATS - len(inputs) * initial[name].astype(np.float64) for name in total}
+
+
+def cosines(seed: int, rule: str, trained: StockNetwork, payloads: Payloads, labels: Labels) -> dict[str, float]:
+    """Return the cosine by projection."""
+    network = with_rule(trained, rule, seed)
+    changed = summed_change(network, payloads, labels)
+    targets = torch.eye(network.n_classes, dtype=torch.float64)[torch.as_tensor(labels, dtype=torch.int64)]
+    wanted = RateModel.of(network).update(input_rates(network, payloads), targets)
+    return {
+        name.removeprefix(SHADOW): float(np.sum(changed[name] * wanted[name]))
+        / float(np.linalg.norm(changed[name]) * np.linalg.norm(wanted[name]) + 1e-12)
+        for name in changed
+    }
+
+
+def main() -> None:
+    """Entry point."""
+    options = parser(__doc__ or "", "stock_alignment").parse_args()
+    rows: dict[str, list[dict[str, float]]] = {rule: [] for rule in RULES}
+    for seed in SEEDS:
+        trained, payloads, labels = half_trained(seed)
+        for rule in track(RULES, f"seed {seed}", console=Console(stderr=True)):
+            rows[rule].append(cosines(seed, rule, trained, payloads, labels))
+    table = Table("rule", *NAMES, title=f"cosine with the gradient, {SAMPLES} samples, {len(SEEDS)} seeds")
+    for rule, found in rows.items():
+        parts = [[row[name] for row in found if name in row] for name in NAMES]
+        table.add_row(rule, *(f"{np.mean(part):.3f} +- {np.std(part):.3f}" if part else "copied" for part in parts))
+    Console().print(table)
+    counts = {"samples": SAMPLES, "repeats": REPEATS, "seeds": list(SEEDS), "hidden": list(HIDDEN)}
+    save(options.out, {"kind": "measured", **counts, "cosines": rows})
+
+
+if __name__ == "__main__":
+    main()
