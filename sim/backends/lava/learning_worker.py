@@ -28,10 +28,10 @@ def switch_rules(graph: StockGraph, rules: dict[str, dict[str, str]]) -> None:
 def commit_weights(graph: StockGraph, commit: dict[str, Any]) -> None:
     """Copy weights; Lava rounds what it is built with, but not what is set later."""
     target = next(p for p in graph.content["projections"] if p["name"] == commit["target"])
-    weights = graph.synapses[commit["source"]].weights.get()
+    weights = graph.synapses[commit["source"]].weights.get().T.astype(np.int32)
     oriented = weights.T if commit["transposed"] else weights
     sent = transmitted(oriented, target["sign_mode"], target["weight_bits"])
-    graph.synapses[commit["target"]].weights.set(sent.astype(np.int32))
+    graph.synapses[commit["target"]].weights.set(sent.T.astype(np.int32))
 
 
 def read_results(graph: StockGraph, committed: set[str]) -> Arrays:
