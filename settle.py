@@ -18,6 +18,9 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from neuro.data import Dataset
+    from sim.experiment import TrainConfig
+
 app = typer.Typer(
     help="Energy-based spiking networks: train with local spike-driven rules, run as Lava graphs, prove them equal.",
     no_args_is_help=True,
@@ -60,7 +63,10 @@ def train_ep_command(
     out: Annotated[Optional[Path], typer.Option(help="Folder of the run; default runs/ep-DATA-HIDDEN-seedN.")] = None,
     hidden: Annotated[str, typer.Option(help="Hidden layers from input to output, e.g. 256,128.")] = "256",
     epochs: Annotated[Optional[int], typer.Option(help="Passes over the training set; default from its size.")] = None,
-    rule: Annotated[str, typer.Option(help="Form of the local rule: event (STDP), end-point or y3.")] = "event",
+    rule: Annotated[
+        Optional[str],
+        typer.Option(help="Local rule: event (STDP, default), end-point, y3; stock: R1..R5 (default R5) or deferred."),
+    ] = None,
     shadow_bits: Annotated[int, typer.Option(help="Accumulator bits below the weight while learning, 0..8.")] = 8,
     weight_bits: Annotated[int, typer.Option(help="Bits of a weight, 2..8.")] = 8,
     batch_size: Annotated[int, typer.Option(help="Images that learn from the same weights; > 1 uses all cores.")] = 1,
@@ -72,7 +78,16 @@ def train_ep_command(
     refit: Annotated[
         Optional[bool], typer.Option("--refit/--no-refit", help="Train again on all training images; default if few.")
     ] = None,
-    family: Annotated[str, typer.Option(help="Family of the network: sigma-delta.")] = "sigma-delta",
+    family: Annotated[
+        str, typer.Option(help="sigma-delta, or stock: processes that Lava ships, rules of the chip's learning engine.")
+    ] = "sigma-delta",
+    noise: Annotated[str, typer.Option(help="Stock: random numbers per-synapse (a chip), or shared (Lava).")] = (
+        "per-synapse"
+    ),
+    weight_lsb: Annotated[int, typer.Option(help="Stock: step of a learned weight, 1 (Lava) or 2.")] = 1,
+    backend: Annotated[Optional[str], typer.Option(help="Stock: lava learns --images inside Lava itself.")] = None,
+    images: Annotated[Optional[int], typer.Option(help="Training images to learn inside Lava.")] = None,
+    stall_s: StallS = 120.0,
     seed: Seed = 0,
     threads: Threads = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")] = False,
@@ -81,18 +96,19 @@ def train_ep_command(
 ) -> None:
     """Train an equilibrium propagation network; Ctrl-C and even kill -9 lose nothing: go on with --resume."""
     from neuro.data import load_dataset
-    from neuro.errors import UserError
     from sim.experiment import TrainConfig
     from sim.train import train_ep
 
-    if family != "sigma-delta":
-        raise UserError(f"--family {family}: this version trains sigma-delta networks")
     config = TrainConfig(
-        seed, _hidden(hidden), rule, shadow_bits, weight_bits, epochs, batch_size, threads, learning_rate,
-        output_share, centred, None, refit,
+        seed, _hidden(hidden), rule or ("R5" if family == "stock" else "event"), shadow_bits, weight_bits, epochs,
+        batch_size, threads, family, noise, weight_lsb, learning_rate, output_share, centred, None, refit,
     )  # fmt: skip
     dataset = load_dataset(data, seed)
-    folder = out or Path("runs") / f"ep-{dataset.name}-{'-'.join(map(str, config.hidden))}-seed{seed}"
+    kind = "ep" if family == "sigma-delta" else f"ep-{family}-{config.rule}"
+    folder = out or Path("runs") / f"{kind}-{dataset.name}-{'-'.join(map(str, config.hidden))}-seed{seed}"
+    if backend == "lava" or images is not None:
+        _train_in_lava(dataset, config, folder, images or 20, stall_s, as_json)
+        return
     from sim.screen import TrainScreen, result_table
 
     with TrainScreen() as screen:
@@ -101,10 +117,24 @@ def train_ep_command(
     _print_json(as_json, result.to_json())
 
 
+def _train_in_lava(
+    dataset: Dataset, config: TrainConfig, folder: Path, images: int, stall_s: float, as_json: bool
+) -> None:
+    from sim.lava_training import train_in_lava
+    from sim.screen import ImageProgress, lava_training_table
+
+    with ImageProgress("learning inside lava", images) as progress:
+        result = train_in_lava(dataset, config, folder, images, stall_s, progress.on_image)
+    _console(as_json).print(lava_training_table(result))
+    _print_json(as_json, result.to_json())
+
+
 @app.command("evaluate")
 def evaluate_command(
     run: Run,
-    backend: Annotated[str, typer.Option(help="events, lava or reference.")] = "events",
+    backend: Annotated[
+        Optional[str], typer.Option(help="events (default), reference or lava; stock runs: chip (default) or lava.")
+    ] = None,
     images: Annotated[
         Optional[int], typer.Option(help="Test images, from the first; default all, 100 on lava.")
     ] = None,
@@ -118,11 +148,12 @@ def evaluate_command(
 ) -> None:
     """Measure accuracy and spikes of a run on a backend; with --check, prove it equal to another."""
     from neuro.data import load_dataset
-    from sim.backends.base import get_backend
+    from sim.backends.base import get_backend, native_backend
     from sim.evaluate import add_result, data_of, evaluate, load_run
     from sim.screen import ImageProgress, evaluation_table
 
     artifact = load_run(run)
+    backend = backend or native_backend(artifact.spec)
     chosen, other = get_backend(backend), get_backend(check) if check else None
     dataset = load_dataset(data, artifact.manifest["seed"]) if data else data_of(artifact)
     if images is None and backend in SLOW_BACKENDS:

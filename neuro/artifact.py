@@ -17,6 +17,8 @@ from neuro.errors import UserError
 from neuro.files import array_bytes, json_bytes, parse_arrays, parse_json, read_bytes, sha256, write_atomically
 from neuro.serialize import spec_arrays, spec_from_json, spec_to_json
 from neuro.spec import NetworkSpec
+from neuro.stock_network import StockNetwork
+from neuro.stock_serialize import network_arrays, network_from_json, network_to_json
 
 FORMAT = 1
 SPEC, WEIGHTS, MANIFEST = "spec.json", "weights.npz", "manifest.json"
@@ -32,7 +34,7 @@ class Artifact:
     manifest_sha256.
     """
 
-    spec: NetworkSpec
+    spec: NetworkSpec | StockNetwork
     manifest: dict[str, Any]
 
 
@@ -58,9 +60,10 @@ def save_artifact(folder: Path, artifact: Artifact) -> None:
 
     Raises: UserError if the folder cannot be written.
     """
+    spec = artifact.spec
     content = {
-        SPEC: json_bytes(spec_to_json(artifact.spec)),
-        WEIGHTS: array_bytes(spec_arrays(artifact.spec)),
+        SPEC: json_bytes(network_to_json(spec) if isinstance(spec, StockNetwork) else spec_to_json(spec)),
+        WEIGHTS: array_bytes(network_arrays(spec) if isinstance(spec, StockNetwork) else spec_arrays(spec)),
     }
     manifest = {**artifact.manifest, "format": FORMAT, "files": {name: sha256(data) for name, data in content.items()}}
     manifest[SELF] = manifest_hash(manifest)
@@ -89,5 +92,6 @@ def load_artifact(folder: Path) -> Artifact:
             raise UserError(
                 f"run {folder}: {name} differs from its hash in {MANIFEST} (truncated or edited); restore it"
             )
-    spec = spec_from_json(parse_json(content[SPEC], folder / SPEC), parse_arrays(content[WEIGHTS], folder / WEIGHTS))
-    return Artifact(spec, manifest)
+    fields, arrays = parse_json(content[SPEC], folder / SPEC), parse_arrays(content[WEIGHTS], folder / WEIGHTS)
+    rebuild = network_from_json if fields.get("family") == StockNetwork.family else spec_from_json
+    return Artifact(rebuild(fields, arrays), manifest)

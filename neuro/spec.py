@@ -194,6 +194,11 @@ class NetworkSpec:
         return target.state_bits - source_bits - projection.exponent
 
     @property
+    def image_shape(self) -> tuple[int, ...]:
+        """Shape of an image."""
+        return self.population(self.input).shape
+
+    @property
     def moving(self) -> tuple[Population, ...]:
         """Hidden and output populations: what an inference computes."""
         return tuple(p for p in self.populations if isinstance(p.neuron, SigmaDelta))

@@ -23,6 +23,30 @@ DECAY_UNITY = 4096
 Weights = npt.NDArray[np.int16]
 
 
+def transmitted(weights: npt.NDArray[np.integer[Any]], sign_mode: str = "mixed", weight_bits: int = 8) -> Weights:
+    """Return the weights that a projection of this sign mode and width transmits, of any shape.
+
+    The lowest 8 - weight_bits bits are zero, with mixed signs one more; towards minus infinity, for inhibitory ones
+    of |w|.
+    """
+    dropped = 8 - weight_bits + (sign_mode == "mixed")
+    kept = np.asarray(weights, dtype=np.int16)
+    return -((-kept >> dropped) << dropped) if sign_mode == "inhibitory" else (kept >> dropped) << dropped
+
+
+def committed(weights: npt.NDArray[np.integer[Any]], sign_mode: str = "mixed", weight_bits: int = 8) -> Weights:
+    """Return learned weights, of shape [N, M], as a projection that does not learn is given them: see `transmitted`.
+
+    Odd weights of mixed sign go to the even one above or below, alternating, so that sums do not drift.
+    """
+    values = np.asarray(weights, dtype=np.int16)
+    if sign_mode == "mixed":
+        rows, columns = np.indices(values.shape)
+        odd = values & 1
+        values = np.clip(values + np.where((rows + columns) % 2 == 0, odd, -odd), -256, 254).astype(np.int16)
+    return transmitted(values, sign_mode, weight_bits)
+
+
 def _check(owner: str, values: dict[str, int], ranges: dict[str, tuple[int, int]]) -> None:
     require_integers(owner, **values)
     for name, (lowest, highest) in ranges.items():
@@ -188,27 +212,8 @@ class StockProjection:
 
     @property
     def effective(self) -> Weights:
-        """The weights that transmit: the dropped bits are zero; towards minus infinity, for inhibitory ones of |w|."""
-        return _without_low_bits(self.weights, self.sign_mode, self.weight_bits)
-
-
-def transmitted(weights: npt.NDArray[np.integer[Any]], sign_mode: str = "mixed", weight_bits: int = 8) -> Weights:
-    """Return learned weights, of shape [N_source, N_target] or transposed, as a Dense of this kind transmits them.
-
-    With mixed signs, odd ones move to the even one above or below first. The two directions alternate along rows and
-    columns, so that sums do not drift. Other bits are dropped as in `StockProjection.effective`.
-    """
-    values = weights
-    if sign_mode == "mixed":
-        rows, columns = np.indices(weights.shape)
-        odd = weights & 1
-        values = np.clip(weights + np.where((rows + columns) % 2 == 0, odd, -odd), -256, 254)
-    return _without_low_bits(values.astype(np.int16), sign_mode, weight_bits)
-
-
-def _without_low_bits(weights: Weights, sign_mode: str, weight_bits: int) -> Weights:
-    dropped = 8 - weight_bits + (sign_mode == "mixed")
-    return -((-weights >> dropped) << dropped) if sign_mode == "inhibitory" else (weights >> dropped) << dropped
+        """The weights that transmit, see `transmitted`."""
+        return transmitted(self.weights, self.sign_mode, self.weight_bits)
 
 
 @dataclass(frozen=True, eq=False)

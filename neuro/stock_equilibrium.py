@@ -138,7 +138,7 @@ def _pair(
     back = StockProjection(f"{ends[1]}->{ends[0]}", *ends[::-1], weights.T, exponent=shift + design.feedback_shift)
 
     def learning(projection: StockProjection, direction: str) -> StockProjection:
-        rule = engine_rule(form, direction, rate)
+        rule = engine_rule(form, direction, rate, from_input=projection.source == INPUT)
         noise_seed = (sum(map(ord, projection.name)) + 1009 * seed) % 2**31  # any numbers that differ
         name = SHADOW + projection.name if form.host else projection.name
         return replace(

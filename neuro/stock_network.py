@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from neuro.encode import PixelEncoder
 from neuro.errors import UserError, require_integers
-from neuro.stock import LIF, StockPopulation, StockProjection, StockSpec, transmitted
+from neuro.stock import LIF, StockPopulation, StockProjection, StockSpec, committed
 from neuro.stock_rules import BLANK, FREE, NUDGED, stock_rule
 
 Trains = npt.NDArray[np.int8]
@@ -112,6 +112,11 @@ class StockNetwork:
         return tuple(p for p in self.populations if isinstance(p.neuron, LIF) and p.name != RELAY)
 
     @property
+    def image_shape(self) -> tuple[int, ...]:
+        """Shape of an image."""
+        return self.pixels
+
+    @property
     def n_inputs(self) -> int:
         """Values per image."""
         return int(np.prod(self.pixels))
@@ -182,4 +187,4 @@ def _frozen(projection: StockProjection) -> StockProjection:
     """Return the projection as it is deployed: without a rule, with even weights."""
     if projection.rule is None:
         return projection
-    return replace(projection, rule=None, tag=0, weights=transmitted(projection.weights))
+    return replace(projection, rule=None, tag=0, weights=committed(projection.weights))

@@ -34,15 +34,19 @@ from neuro.errors import UserError
 FORWARD, FEEDBACK = "forward", "feedback"
 FREE, NUDGED, BLANK = "free", "nudged", "blank"
 FLIP = -127  # initial tag of R1: the first slot of a sample is free
+SMALLEST_SCALE = 2.0**-7
 HELD = 128  # V of R5
 EMPTY = -192  # tag of R5 after the nudged slot
 
 
 @dataclass(frozen=True)
 class StockRule:
-    """A rule of the stock family: its slots, its traces, and the gain between mantissa * 2**exponent and the rate.
+    """A rule of the stock family.
 
-    gain: dw = gain * mantissa * 2**exponent * (trace products); for R5 at a silent post neuron (V + y- grows with y-).
+    slots:       of a sample, each of slot_steps steps; per_slot: whether `u` comes round every slot or every sample.
+    gain:        dw = gain * mantissa * 2**exponent * (trace products); for R5 at a silent post neuron (V + y- grows).
+    input_trace: of pixels, which may spike every other step: 7 bits must hold it.  fast, slow: of neurons.
+    tag:         at the start.  host: whether a host copies what was learned.
     """
 
     name: str
@@ -50,22 +54,25 @@ class StockRule:
     slot_steps: int
     per_slot: bool
     gain: float
+    input_trace: EngineTrace
     fast: EngineTrace
     slow: EngineTrace
     tag: int = 0
     host: bool = False
 
 
-_QUICK, _LONG = EngineTrace(12, 16), EngineTrace(4, 49)
+UNIT_IMPULSE = 12  # learning rates are meant for traces of this impulse
+_PIXEL, _QUICK, _LONG = EngineTrace(12, 16), EngineTrace(24, 16), EngineTrace(8, 49)
+_LONG_PIXEL = EngineTrace(4, 49)
 RULES = {
     rule.name: rule
     for rule in (
-        StockRule("R1", (FREE, NUDGED), 128, True, 127 / 4096, _QUICK, _QUICK, FLIP),
-        StockRule("R2", (FREE, FREE, FREE, NUDGED), 64, False, 1 / 8, _QUICK, _LONG),
-        StockRule("R3", (FREE, FREE, FREE, NUDGED), 64, False, 1 / 8, _QUICK, _LONG),
-        StockRule("R4", (FREE, FREE, FREE, NUDGED), 64, False, 1 / 8, _QUICK, _LONG),
-        StockRule("R5", (FREE, NUDGED, BLANK), 128, True, HELD / 4096, _QUICK, _QUICK),
-        StockRule("deferred", (FREE, NUDGED), 128, True, 127 / 4096, _QUICK, _QUICK, FLIP, host=True),
+        StockRule("R1", (FREE, NUDGED), 128, True, 127 / 4096, _PIXEL, _QUICK, _QUICK, FLIP),
+        StockRule("R2", (FREE, FREE, FREE, NUDGED), 64, False, 1 / 8, _PIXEL, _QUICK, _LONG),
+        StockRule("R3", (FREE, FREE, FREE, NUDGED), 64, False, 1 / 8, _PIXEL, _QUICK, _LONG),
+        StockRule("R4", (FREE, FREE, FREE, NUDGED), 64, False, 1 / 8, _PIXEL, _QUICK, _LONG),
+        StockRule("R5", (FREE, NUDGED, BLANK), 128, True, HELD / 4096, _PIXEL, _QUICK, _QUICK),
+        StockRule("deferred", (FREE, NUDGED), 128, True, 127 / 4096, _PIXEL, _QUICK, _QUICK, FLIP, host=True),
     )
 }
 
@@ -77,11 +84,13 @@ def stock_rule(name: str) -> StockRule:
     return RULES[name]
 
 
-def engine_rule(rule: StockRule, direction: str, learning_rate: float) -> EngineRule:
+def engine_rule(rule: StockRule, direction: str, learning_rate: float, *, from_input: bool = False) -> EngineRule:
     """Return what the engine of a synapse computes.
 
     Args:   direction: FORWARD, or FEEDBACK for the copy whose pre neuron is nearer to the output.
-            learning_rate: weight units per unit of trace product; rounded to what mantissa and exponent hold.
+            learning_rate: weight units per unit of the product of two traces of impulse UNIT_IMPULSE; rounded to what
+            mantissa and exponent hold, at least the smallest of it.
+            from_input: whether the pre neurons are pixels.
     Raises: UserError if the engine cannot hold the rule: rate, period of `u`.
     """
     period = rule.slot_steps * (1 if rule.per_slot else len(rule.slots))
@@ -91,9 +100,10 @@ def engine_rule(rule: StockRule, direction: str, learning_rate: float) -> Engine
             f"rule {rule.name}: products are due every {period} steps; the engine takes powers of 2 up to "
             f"{1 << LARGEST_K}; change slot_steps"
         )
-    mantissa, exponent = scale_of(learning_rate / rule.gain)
-    weights, tags = _products(rule.name, direction, mantissa, exponent)
-    return EngineRule(weights, tags, k, 1, rule.fast, rule.slow, rule.fast, rule.slow)
+    x1, x2 = (rule.input_trace, _LONG_PIXEL) if from_input else (rule.fast, rule.slow)
+    scale = learning_rate / rule.gain * UNIT_IMPULSE**2 / (x1.impulse * rule.fast.impulse)
+    weights, tags = _products(rule.name, direction, *scale_of(max(scale, SMALLEST_SCALE)))
+    return EngineRule(weights, tags, k, 1, x1, x2, rule.fast, rule.slow)
 
 
 def scale_of(value: float) -> tuple[int, int]:
@@ -106,7 +116,7 @@ def scale_of(value: float) -> tuple[int, int]:
     mantissa = round(value / 2.0**exponent)
     if not 1 <= mantissa <= 7 or exponent > 2:
         raise UserError(
-            f"learning rate: needs the factor {value:.3g}; the engine holds {2.0**-7:.3g} (below that nothing) to 28"
+            f"learning rate: needs the factor {value:.3g}; the engine holds {SMALLEST_SCALE:.3g} to 28; lower the rate"
         )
     return mantissa, exponent
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from neuro.errors import UserError
 from neuro.files import Arrays, array_bytes, parse_arrays, parse_json, read_bytes, sha256, write_atomically
-from sim.trainer import Choices, Progress, Trainer
+from sim.trainer import Choices, Progress, Trainer, Weights
 
 CHECKPOINT = "checkpoint.npz"
 FULL, BEST, KEPT, STATE = "full.", "best.", "kept.", "state"
@@ -32,8 +32,8 @@ class Checkpoint:
     notes: dict[str, Any]
     progress: Progress
     full_weights: dict[str, npt.NDArray[np.int16]]
-    best_weights: dict[str, npt.NDArray[np.int8]]
-    kept_weights: dict[str, npt.NDArray[np.int8]]
+    best_weights: Weights
+    kept_weights: Weights
 
 
 def save_checkpoint(
@@ -42,7 +42,7 @@ def save_checkpoint(
     stage: str,
     identity: dict[str, Any],
     notes: dict[str, Any],
-    kept: dict[str, npt.NDArray[np.int8]],
+    kept: Weights,
 ) -> None:
     """Write the state of `trainer` to `folder`."""
     arrays: dict[str, npt.NDArray[np.generic]] = {}
@@ -59,6 +59,12 @@ def save_checkpoint(
     }
     arrays[STATE] = np.frombuffer(json.dumps(state).encode(), dtype=np.uint8)
     write_atomically(folder / CHECKPOINT, array_bytes(arrays))
+
+
+def _integers(values: npt.NDArray[np.generic]) -> npt.NDArray[np.integer[Any]]:
+    if not np.issubdtype(values.dtype, np.integer):
+        raise TypeError(f"weights of type {values.dtype}")
+    return values  # type: ignore[return-value]
 
 
 def _hashes(arrays: Arrays) -> dict[str, str]:
@@ -86,8 +92,8 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
             notes=state["notes"],
             progress=Progress.from_json(state["progress"]),
             full_weights={k[len(FULL) :]: v.astype(np.int16) for k, v in arrays.items() if k.startswith(FULL)},
-            best_weights={k[len(BEST) :]: v.astype(np.int8) for k, v in arrays.items() if k.startswith(BEST)},
-            kept_weights={k[len(KEPT) :]: v.astype(np.int8) for k, v in arrays.items() if k.startswith(KEPT)},
+            best_weights={k[len(BEST) :]: _integers(v) for k, v in arrays.items() if k.startswith(BEST)},
+            kept_weights={k[len(KEPT) :]: _integers(v) for k, v in arrays.items() if k.startswith(KEPT)},
         )
     except (KeyError, TypeError) as error:
         raise UserError(f"{path}: no checkpoint of this version; delete it and train again") from error

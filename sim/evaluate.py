@@ -14,6 +14,7 @@ from neuro.errors import UserError
 from neuro.files import parse_json, read_bytes, write_atomically
 from neuro.metrics import Accuracy, accuracy
 from neuro.spec import NetworkSpec
+from neuro.stock_network import StockNetwork
 from sim.backends.base import Backend, Differences, Record, compare, one_hot_targets
 
 RESULTS = "results.jsonl"
@@ -104,18 +105,17 @@ def evaluate(
     )
 
 
-def _check_fits(spec: NetworkSpec, dataset: Dataset, n_images: int | None) -> None:
+def _check_fits(spec: NetworkSpec | StockNetwork, dataset: Dataset, n_images: int | None) -> None:
     """Raise UserError unless the network takes these images and classes, and there are so many."""
-    if spec.population(spec.input).size != dataset.x_test[0].size:
+    if spec.n_inputs != dataset.x_test[0].size:
         raise UserError(
             f"data set {dataset.name}: images have {dataset.x_test[0].size} values, the network {spec.n_inputs}"
         )
     if dataset.n_classes > spec.n_classes:
         raise UserError(f"data set {dataset.name}: has {dataset.n_classes} classes, the network {spec.n_classes}")
-    if dataset.image_shape != spec.population(spec.input).shape:
+    if dataset.image_shape != spec.image_shape:
         raise UserError(
-            f"data set {dataset.name}: images have shape {dataset.image_shape}, the network takes "
-            f"{spec.population(spec.input).shape}"
+            f"data set {dataset.name}: images have shape {dataset.image_shape}, the network takes {spec.image_shape}"
         )
     available = len(dataset.y_test)
     if n_images is not None and not 1 <= n_images <= available:

@@ -12,12 +12,15 @@ from neuro.equilibrium import EquilibriumDesign, build_equilibrium, design_for
 from neuro.errors import UserError
 from neuro.plasticity import learning_rule
 from neuro.spec import NetworkSpec
-from sim.backends.base import MAX_BATCH, get_backend, one_hot_targets
+from neuro.stock_network import StockNetwork
+from sim.backends.base import MAX_BATCH, get_backend, native_backend, one_hot_targets
+from sim.stock_experiment import StockTrainer, build_stock, check_stock_config, stock_choices, stock_epochs
 from sim.trainer import Choices, Trainer, TrainingSet
 
 IMAGES_TO_SEE = 720_000  # presentations of a default training: 12 epochs of 60,000 images
 FEWEST_EPOCHS, MOST_EPOCHS = 12, 40
 MAX_EPOCHS = 10_000
+FAMILIES = ("sigma-delta", "stock")
 SMALL = 10_000  # training images; below, regularise and, after validation, train again on all of them
 
 
@@ -29,6 +32,8 @@ class TrainConfig:
     hidden, rule, shadow_bits, weight_bits: the network (`neuro.equilibrium.EquilibriumDesign`).
     epochs, batch_size:  passes over the training set; images that learn from the same weights (1: online).
     threads:             cores to use, None for all; never changes a result.
+    family:              "sigma-delta" or "stock".
+    noise, weight_lsb:   of the learning engine (`neuro.stock.StockProjection`); stock only.
     learning_rate, output_share, centred, exponent_offset: `sim.trainer.Choices`, tuned where None.
     refit:               train once more on all training images, validation included, with the same choices.
     """
@@ -41,6 +46,9 @@ class TrainConfig:
     epochs: int | None = None
     batch_size: int = 1
     threads: int | None = None
+    family: str = "sigma-delta"
+    noise: str = "per-synapse"
+    weight_lsb: int = 1
     learning_rate: float | None = None
     output_share: float | None = None
     centred: bool | None = None
@@ -56,8 +64,13 @@ class TrainConfig:
             raise UserError(f"batch_size {self.batch_size} outside 1..{MAX_BATCH}")
         if self.threads is not None and self.threads < 1:
             raise UserError(f"threads {self.threads}: give at least 1")
-        learning_rule(self.rule, self.shadow_bits)  # refuses what is none
-        EquilibriumDesign((1,), 2, self.hidden, weight_bits=self.weight_bits)
+        if self.family not in FAMILIES:
+            raise UserError(f"family {self.family!r} is unknown; choose one of {', '.join(FAMILIES)}")
+        if self.family == "stock":
+            check_stock_config(self)
+        else:
+            learning_rule(self.rule, self.shadow_bits)  # refuses what is none
+            EquilibriumDesign((1,), 2, self.hidden, weight_bits=self.weight_bits)
         for name in ("learning_rate", "output_share"):
             value = getattr(self, name)
             if value is not None and not 0 < value < 1e3:
@@ -68,6 +81,8 @@ def n_epochs(config: TrainConfig, n_images: int) -> int:
     """Return the number of epochs: as configured, else enough to see `IMAGES_TO_SEE` images within bounds."""
     if config.epochs is not None:
         return config.epochs
+    if config.family == "stock":
+        return stock_epochs(n_images)
     return min(max(round(IMAGES_TO_SEE / n_images), FEWEST_EPOCHS), MOST_EPOCHS)
 
 
@@ -84,8 +99,10 @@ def wants_refit(config: TrainConfig, dataset: Dataset) -> bool:
     return is_small(dataset) and len(config.hidden) == 1 if config.refit is None else config.refit
 
 
-def build_network(dataset: Dataset, config: TrainConfig, choices: Choices, split: Split) -> NetworkSpec:
+def build_network(dataset: Dataset, config: TrainConfig, choices: Choices, split: Split) -> NetworkSpec | StockNetwork:
     """Return the untrained network for a data set; gain and mean of the encoder come from split.train."""
+    if config.family == "stock":
+        return build_stock(dataset, config, split)
     images = dataset.x_train[split.train]
     encoder = PixelEncoder(gain_bits=gain_bits_for(images))
     if choices.centred:
@@ -106,7 +123,8 @@ def build_network(dataset: Dataset, config: TrainConfig, choices: Choices, split
 def compile_kernels(dataset: Dataset, config: TrainConfig) -> None:
     """Run every kernel of a training once, so that compiling (once per installation) is not timed as training."""
     few = np.arange(2)
-    trainer = make_trainer(dataset, config, Choices(), Split(few, few), 1)
+    choices = stock_choices(config) if config.family == "stock" else Choices()
+    trainer = make_trainer(dataset, config, choices, Split(few, few), 1)
     with trainer.session as session:
         payloads, targets = trainer.data.payloads, one_hot_targets(session.spec, trainer.data.labels)
         session.learn(payloads, targets, trainer.rates(0), seed=config.seed, first_image=0)
@@ -114,7 +132,12 @@ def compile_kernels(dataset: Dataset, config: TrainConfig) -> None:
 
 
 def make_trainer(
-    dataset: Dataset, config: TrainConfig, choices: Choices, split: Split, epochs: int, spec: NetworkSpec | None = None
+    dataset: Dataset,
+    config: TrainConfig,
+    choices: Choices,
+    split: Split,
+    epochs: int,
+    spec: NetworkSpec | StockNetwork | None = None,
 ) -> Trainer:
     """Return a trainer on the images of `split`, at its start. spec: the untrained network, default `build_network`."""
     spec = spec or build_network(dataset, config, choices, split)
@@ -124,5 +147,6 @@ def make_trainer(
         labels=dataset.y_train[used],
         split=Split(np.searchsorted(used, split.train), np.searchsorted(used, split.validation)),
     )
-    session = get_backend("events").open(spec, threads=config.threads, batch_size=config.batch_size)
-    return Trainer(session, data, choices, epochs, config.seed, config.batch_size)
+    session = get_backend(native_backend(spec)).open(spec, threads=config.threads, batch_size=config.batch_size)
+    kind = StockTrainer if config.family == "stock" else Trainer
+    return kind(session, data, choices, epochs, config.seed, config.batch_size)

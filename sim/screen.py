@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
@@ -14,6 +15,9 @@ from sim.evaluate import Evaluation
 from sim.results import TrainResult
 from sim.trainer import Trainer
 from sim.tune import Trial
+
+if TYPE_CHECKING:
+    from sim.lava_training import LavaTraining
 
 STAGES = {"fit": "training", "refit": "training on all"}
 
@@ -162,6 +166,24 @@ def evaluation_table(evaluation: Evaluation) -> Table:
     if found is not None:
         rows.append((f"{evaluation.backend} = {evaluation.check}?", equality_sentence(evaluation)))
     return _table(rows)
+
+
+def lava_training_table(result: LavaTraining) -> Table:
+    """Return what a training inside Lava did."""
+    found = result.differences
+    verdict = "equal" if sum(found.values()) == 0 else "DIFFERENT"
+    counted = ", ".join(f"{count} {kind}" for kind, count in found.items())
+    speed = f"{result.lava_s:.0f} s in Lava, {result.chip_s:.1f} s on the chip backend, compiling included"
+    return _table(
+        [
+            ("run", str(result.folder)),
+            ("learned", f"{result.n_images} images inside Lava's learning engine"),
+            ("lava = chip?", f"{verdict}: {result.n_compared:,} weights; {counted} differ"),
+            ("validation accuracy before", _accuracy(result.val_before)),
+            ("validation accuracy after", _accuracy(result.val_accuracy)),
+            ("time, measured", speed),
+        ]
+    )
 
 
 def equality_sentence(evaluation: Evaluation) -> str:

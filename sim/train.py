@@ -24,10 +24,12 @@ from neuro.errors import UserError
 from neuro.files import write_atomically
 from neuro.metrics import accuracy
 from neuro.spec import NetworkSpec
-from sim.backends.base import Record, get_backend
+from neuro.stock_network import StockNetwork
+from sim.backends.base import Record, get_backend, native_backend
 from sim.checkpoint import Checkpoint, load_checkpoint, remove_checkpoint, resume_trainer, save_checkpoint
 from sim.experiment import TrainConfig, compile_kernels, make_trainer, n_epochs, wants_refit
 from sim.results import TrainResult, result_of
+from sim.stock_experiment import stock_choices
 from sim.trainer import Choices, Epoch, Trainer, Weights
 from sim.tune import Trial, tune
 
@@ -183,7 +185,10 @@ class _Run:
 
     def _tune(self) -> Choices:
         start = time.process_time()
-        choices, trials = tune(self.dataset, self.config, self.split, self.watcher.on_trial)
+        if self.config.family == "stock":
+            choices, trials = stock_choices(self.config), list[Trial]()
+        else:
+            choices, trials = tune(self.dataset, self.config, self.split, self.watcher.on_trial)
         self.notes["trials"] = [asdict(trial) for trial in trials]
         self.notes["tune_cpu_s"] = time.process_time() - start
         return choices
@@ -266,9 +271,9 @@ class _Run:
         }
 
 
-def infer(spec: NetworkSpec, images: npt.NDArray[np.generic], threads: int | None = None) -> Record:
-    """Run the free phase on `images` (as in a Dataset) with the events backend."""
-    with get_backend("events").open(spec, threads=threads) as session:
+def infer(spec: NetworkSpec | StockNetwork, images: npt.NDArray[np.generic], threads: int | None = None) -> Record:
+    """Run the free phase on `images` (as in a Dataset) with the backend that trained it."""
+    with get_backend(native_backend(spec)).open(spec, threads=threads) as session:
         return session.run(spec.encoder.encode(images))
 
 

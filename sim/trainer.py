@@ -19,12 +19,13 @@ from neuro.metrics import accuracy
 from neuro.neurons import SigmaDelta
 from neuro.plasticity import Rate, rate_for
 from neuro.spec import NetworkSpec
+from neuro.stock_network import StockNetwork
 from sim.backends.base import LearningOutcome, Session, one_hot_targets
 from sim.interrupt import uninterrupted
 
 CHUNK = 2048  # images between two looks at the clock, the keyboard and the progress bar
 FINAL_RATE = 1 / 8  # learning rate of the last epoch relative to the first; geometric in between
-Weights = dict[str, npt.NDArray[np.int8]]
+Weights = dict[str, npt.NDArray[np.integer[Any]]]
 
 
 @dataclass(frozen=True)
@@ -86,12 +87,12 @@ class TrainingSet:
     labels: npt.NDArray[np.int32]
     split: Split
 
-    def squared_length(self, spec: NetworkSpec) -> float:
+    def squared_length(self, spec: NetworkSpec | StockNetwork) -> float:
         """Return the `squared_length` of about 4096 training images."""
         return squared_length(spec, self.payloads[self.split.train[:: max(1, len(self.split.train) // 4096)]])
 
 
-def squared_length(spec: NetworkSpec, payloads: npt.NDArray[np.integer[Any]]) -> float:
+def squared_length(spec: NetworkSpec | StockNetwork, payloads: npt.NDArray[np.integer[Any]]) -> float:
     """Return the mean over images of |x|^2 in real units, plus 1 for the bias: the scale of learning rates."""
     real = payloads.astype(np.float64) / float(1 << spec.encoder.activation_bits)
     return 1.0 + float(np.mean(np.sum(np.square(real), axis=1)))
@@ -112,6 +113,8 @@ class Listener(Protocol):
 class Trainer:
     """One training: call `run` until the epochs are done."""
 
+    chunk_images = CHUNK
+
     def __init__(
         self, session: Session, data: TrainingSet, choices: Choices, n_epochs: int, seed: int, batch_size: int = 1
     ) -> None:
@@ -120,11 +123,11 @@ class Trainer:
         self.choices = choices
         self.n_epochs = n_epochs
         self.seed = seed
-        self.chunk = batch_size * max(1, CHUNK // batch_size)
+        self.chunk = batch_size * max(1, self.chunk_images // batch_size)
         self.progress = Progress()
         self.best_weights: Weights = session.weights()
         self.consistent = True  # whether weights and progress belong together: False while images are learned
-        self._scale = data.squared_length(session.spec)
+        self.scale = data.squared_length(session.spec)
 
     @property
     def n_images(self) -> int:
@@ -134,7 +137,7 @@ class Trainer:
     def rates(self, epoch: int) -> dict[str, Rate]:
         """Return the learning rate of every plastic projection in this epoch."""
         decay = FINAL_RATE ** (epoch / max(1, self.n_epochs - 1))
-        base = self.choices.learning_rate / self._scale * decay
+        base = self.choices.learning_rate / self.scale * decay
         return projection_rates(self.session.spec, base, self.choices.output_share)
 
     def run(self, listener: Listener) -> None:

@@ -221,17 +221,21 @@ def get_backend(name: str) -> Backend:
     return backend
 
 
-def one_hot_targets(spec: NetworkSpec, labels: IntArray) -> npt.NDArray[np.int32]:
-    """Return targets of shape [B, K]: the real value 1 for the label, 0 elsewhere, in state units.
+def native_backend(spec: NetworkSpec | StockNetwork) -> str:
+    """Return the backend that trains networks of this family: the fast one."""
+    return "chip" if isinstance(spec, StockNetwork) else "events"
+
+
+def one_hot_targets(spec: NetworkSpec | StockNetwork, labels: IntArray) -> npt.NDArray[np.int32]:
+    """Return targets of shape [B, K]: the real value 1 for the label, 0 elsewhere, in state units (stock: spikes).
 
     Raises: UserError if a label is no output neuron.
     """
     if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < spec.n_classes:
         raise UserError(f"labels span {labels.min()}..{labels.max()}, the network has classes 0..{spec.n_classes - 1}")
     neuron = spec.population(spec.output).neuron
-    assert isinstance(neuron, SigmaDelta)  # check_spec
     targets = np.zeros((len(labels), spec.n_classes), dtype=np.int32)
-    targets[np.arange(len(labels)), labels] = neuron.one
+    targets[np.arange(len(labels)), labels] = neuron.one if isinstance(neuron, SigmaDelta) else 1
     return targets
 
 

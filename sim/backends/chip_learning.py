@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from neuro.engine import EngineRule
 from neuro.errors import UserError
-from neuro.stock import StockProjection, StockSpec, transmitted
+from neuro.stock import StockProjection, StockSpec, committed
 from sim.backends.chip import ChipRecord, advance, deliver, make_chip_plan
 from sim.backends.chip_engine import NoiseSource, make_constants, make_engine_state, make_histories
 from sim.backends.engine_kernels import Constants, EngineState, engine_step
@@ -102,12 +102,6 @@ class LearningChip:
         block = self._plan.block[self.spec.projections.index(projection)]
         return self._plan.weights[block : block + projection.weights.size].reshape(projection.weights.shape)
 
-    def set_weights(self, weights: Mapping[str, npt.NDArray[np.integer]]) -> None:
-        """Overwrite the weights of some projections, plastic or not, as a host does between two runs."""
-        by_name = {projection.name: projection for projection in self.spec.projections}
-        for name, values in weights.items():
-            self._block(by_name[name])[...] = values
-
     def run(self, inputs: npt.NDArray[np.integer]) -> ChipRecord:
         """Run T more steps, inputs of shape [T, n]; returns a record of one sequence, shapes [1, T, N] and [1, N]."""
         self.spec.check_inputs(inputs[None])
@@ -135,7 +129,7 @@ class LearningChip:
         target = next(projection for projection in self.spec.projections if projection.name == commit.target)
         weights = self.weights()[commit.source]
         oriented = weights.T if commit.transposed else weights
-        self._block(target)[...] = transmitted(oriented, target.sign_mode, target.weight_bits)
+        self._block(target)[...] = committed(oriented, target.sign_mode, target.weight_bits)
 
     def weights(self) -> dict[str, npt.NDArray[np.int16]]:
         """Return a copy of the plastic weights by projection, of shape [N_source, N_target]."""

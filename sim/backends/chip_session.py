@@ -13,11 +13,12 @@ import numpy.typing as npt
 
 from neuro.engine import EngineRule
 from neuro.errors import UserError
-from neuro.stock import transmitted
+from neuro.stock import committed
 from neuro.stock_network import SHADOW, StockNetwork
 from sim.backends.base import Capabilities, IntArray, LearningOutcome, Record, check_options
 from sim.backends.chip import run_chip
 from sim.backends.chip_learning import LearningChip
+from sim.backends.segments import Commit
 from sim.backends.stock_record import check_images, join_records, make_record, output_counts, phase_of_step
 
 AT_ONCE = 128  # images whose spikes are in memory at once
@@ -74,7 +75,8 @@ class ChipSession:
             inputs = network.learning_inputs(payloads[part], targets[part].argmax(axis=1))
             run = chip.run(inputs.reshape(-1, inputs.shape[2]))
             if network.commit_every and len(payloads[part]) == at_once:
-                chip.set_weights(commits(network, chip.weights()))
+                for pair in commit_pairs(network):
+                    chip.commit(pair)
             for name, spikes in run.spikes.items():
                 per_step = spikes.reshape(-1, steps, spikes.shape[2]).sum(axis=(0, 2), dtype=np.int64)
                 counts[name][1:] += np.bincount(phases, per_step, len(counts[name]) - 1).astype(np.int64)
@@ -115,28 +117,28 @@ def stock_inputs(network: StockNetwork, payloads: IntArray, targets: IntArray | 
     return network.still, network.learning_inputs(payloads, targets.argmax(axis=1))
 
 
-def commit_pairs(network: StockNetwork) -> list[tuple[str, str, bool]]:
-    """Return what a host copies: (projection that learns, projection that transmits, whether transposed)."""
-    names, pairs = {projection.name for projection in network.projections}, []
+def commit_pairs(network: StockNetwork) -> list[Commit]:
+    """Return what a host copies for a rule that needs one; nothing for the others."""
+    names, pairs = {projection.name for projection in network.projections}, list[Commit]()
     for projection in network.plastic:
         if projection.name.startswith(SHADOW):
-            pairs.append((projection.name, f"{projection.source}->{projection.target}", False))
+            pairs.append(Commit(projection.name, f"{projection.source}->{projection.target}"))
             back = f"{projection.target}->{projection.source}"
-            pairs += [(projection.name, back, True)] if back in names else []
+            pairs += [Commit(projection.name, back, transposed=True)] if back in names else []
     return pairs
 
 
 def commits(network: StockNetwork, learned: Weights) -> Weights:
     """Return what the host writes into the transmitting synapses, given the learned weights."""
     return {
-        target: transmitted(learned[source].T if transposed else learned[source])
-        for source, target, transposed in commit_pairs(network)
+        pair.target: committed(learned[pair.source].T if pair.transposed else learned[pair.source])
+        for pair in commit_pairs(network)
     }
 
 
 def learned_names(network: StockNetwork) -> set[str]:
     """Return the names of the projections whose weights change."""
-    return {p.name for p in network.plastic} | {target for _, target, _ in commit_pairs(network)}
+    return {p.name for p in network.plastic} | {pair.target for pair in commit_pairs(network)}
 
 
 class ChipBackend:

@@ -25,7 +25,7 @@ TRACES = ("x1", "x2", "y1", "y2")
 class Commit:
     """Copy the weights of the plastic projection `source` into `target`, which does not learn; transposed or not.
 
-    What arrives is what the target transmits: see `neuro.stock.transmitted`.
+    What arrives is what the target transmits: see `neuro.stock.committed`.
     """
 
     source: str

@@ -8,7 +8,7 @@ import pytest
 
 from neuro.engine import EngineRule, EngineTrace, product
 from neuro.errors import UserError
-from neuro.stock import transmitted
+from neuro.stock import committed
 from sim.backends.chip_learning import LearningChip, learn_stock_on_chip
 from sim.backends.lava.learning import learn_stock_in_lava
 from sim.backends.segments import Commit, Segment
@@ -62,7 +62,7 @@ def test_a_commit_copies_what_the_target_transmits():
     back = next(p for p in spec.projections if p.name.endswith(" back"))
     source = back.name.removesuffix(" back")
     record = learn_stock_on_chip(spec, inputs, [Segment(len(inputs), commits=(Commit(source, back.name, True),))])
-    wanted = transmitted(record.weights[source].T, back.sign_mode, back.weight_bits)
+    wanted = committed(record.weights[source].T, back.sign_mode, back.weight_bits)
     np.testing.assert_array_equal(record.weights[back.name], wanted)
 
 

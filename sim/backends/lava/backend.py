@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -14,10 +15,14 @@ from neuro.files import parse_arrays, read_bytes
 from neuro.neurons import Source
 from neuro.plasticity import Rate
 from neuro.spec import NetworkSpec
+from neuro.stock_network import StockNetwork
 from sim.backends.base import Capabilities, IntArray, LearningOutcome, Record, check_payloads
 from sim.backends.lava.jobs import save_job
 from sim.backends.lava.watch import check_installed, run_worker
 from sim.backends.reference import nudge_signs, record_from_history
+
+if TYPE_CHECKING:
+    from sim.backends.lava.stock_session import LavaStockSession
 
 STALL_S = 120.0  # a run that finishes no image for so long is ended
 WORKER = "sim.backends.lava.worker"
@@ -100,17 +105,17 @@ class LavaBackend:
     """A graph of Lava processes on CPU: inference, free and nudged phases."""
 
     name = "lava"
-    capabilities = Capabilities(frozenset({"sigma-delta"}), learns=False)
+    capabilities = Capabilities(frozenset({"sigma-delta", "stock"}), learns=False)
 
     def open(
         self,
-        spec: NetworkSpec,
+        spec: NetworkSpec | StockNetwork,
         *,
         threads: int | None = None,
         batch_size: int = 1,
         stall_s: float = STALL_S,
         on_image: Callable[[int], None] = lambda done: None,
-    ) -> LavaSession:
+    ) -> LavaSession | LavaStockSession:
         """Open `spec`. stall_s: end a run that finishes no image for so long. on_image is told the images done.
 
         Raises: UserError if Lava is not installed.
@@ -118,4 +123,8 @@ class LavaBackend:
         if spec.family not in self.capabilities.families:
             raise UserError(f"backend lava: it runs no {spec.family} networks")
         check_installed()
+        if isinstance(spec, StockNetwork):
+            from sim.backends.lava.stock_session import LavaStockSession
+
+            return LavaStockSession(spec, stall_s, on_image)
         return LavaSession(spec, stall_s, on_image)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuro.files import array_bytes, parse_arrays, parse_json, read_bytes, write_atomically
-from neuro.stock import transmitted
+from neuro.stock import committed
 from sim.backends.lava.stock import ARRAYS, GRAPH, result_path
 from sim.backends.lava.worker_main import count_done, run_worker_main
 from sim.backends.segments import TRACES
@@ -28,18 +28,18 @@ def switch_rules(graph: StockGraph, rules: dict[str, dict[str, str]]) -> None:
 def commit_weights(graph: StockGraph, commit: dict[str, Any]) -> None:
     """Copy weights; Lava rounds what it is built with, but not what is set later."""
     target = next(p for p in graph.content["projections"] if p["name"] == commit["target"])
-    weights = graph.synapses[commit["source"]].weights.get().T.astype(np.int32)
+    weights = graph.synapses[commit["source"]].weights.get()
     oriented = weights.T if commit["transposed"] else weights
-    sent = transmitted(oriented, target["sign_mode"], target["weight_bits"])
-    graph.synapses[commit["target"]].weights.set(sent.T.astype(np.int32))
+    sent = committed(oriented, target["sign_mode"], target["weight_bits"])
+    graph.synapses[commit["target"]].weights.set(sent.astype(np.int32))
 
 
-def read_results(graph: StockGraph, committed: set[str]) -> Arrays:
+def read_results(graph: StockGraph, targets: set[str]) -> Arrays:
     """Return what is there at the end."""
     results = {**graph.states(), **graph.learned()}
     for name, dense in graph.plastic.items():
         results.update({f"{trace}.{name}": getattr(dense, trace).get() for trace in TRACES})
-    return {**results, **{f"weights.{name}": graph.synapses[name].weights.get().T for name in committed}}
+    return {**results, **{f"weights.{name}": graph.synapses[name].weights.get().T for name in targets}}
 
 
 def run_segments(folder: Path) -> None:

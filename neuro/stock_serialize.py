@@ -1,0 +1,107 @@
+"""StockNetwork <-> plain JSON objects (everything but the weights) and a dictionary of weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from neuro.encode import PixelEncoder
+from neuro.engine import EngineFactor, EngineProduct, EngineRule, EngineTrace
+from neuro.errors import UserError
+from neuro.stock import LIF, GradedRelu, SpikeInput, StockNeuron, StockPopulation, StockProjection, StockSpec
+from neuro.stock_network import SlotSchedule, StockNetwork
+
+NEURONS: dict[str, type[SpikeInput] | type[LIF] | type[GradedRelu]] = {
+    "SpikeInput": SpikeInput,
+    "LIF": LIF,
+    "GradedRelu": GradedRelu,
+}
+TRACES = ("x1", "x2", "y1", "y2")
+WEIGHTS_PREFIX = "weights."
+
+Arrays = Mapping[str, npt.NDArray[np.generic]]
+
+
+def network_to_json(network: StockNetwork) -> dict[str, Any]:
+    """Return the network without its weights as an object that `json` can write."""
+    return {
+        "family": network.family,
+        "rule": network.rule,
+        "schedule": {"slots": list(network.schedule.slots), "slot_steps": network.schedule.slot_steps},
+        "encoder": {"activation_bits": network.encoder.activation_bits, "gain_bits": network.encoder.gain_bits},
+        "spacing": network.spacing,
+        "pixels": list(network.pixels),
+        "commit_every": network.commit_every,
+        "populations": [
+            {"name": p.name, "shape": list(p.shape), "neuron": {"model": type(p.neuron).__name__, **asdict(p.neuron)}}
+            for p in network.populations
+        ],
+        "projections": [_projection_to_json(projection) for projection in network.projections],
+    }
+
+
+def network_arrays(network: StockNetwork) -> dict[str, npt.NDArray[np.generic]]:
+    """Return the weights by projection."""
+    return {WEIGHTS_PREFIX + projection.name: projection.weights for projection in network.projections}
+
+
+def network_from_json(content: Mapping[str, Any], arrays: Arrays) -> StockNetwork:
+    """Rebuild a network from `network_to_json` and `network_arrays`.
+
+    Raises: UserError if something is missing, of the wrong type, or does not fit together.
+    """
+    try:
+        populations = tuple(
+            StockPopulation(p["name"], tuple(int(n) for n in p["shape"]), _neuron_from_json(p["neuron"]))
+            for p in content["populations"]
+        )
+        projections = tuple(_projection_from_json(p, arrays) for p in content["projections"])
+        schedule, encoder = content["schedule"], content["encoder"]
+        return StockNetwork(
+            graph=StockSpec(populations, projections),
+            schedule=SlotSchedule(tuple(schedule["slots"]), schedule["slot_steps"]),
+            encoder=PixelEncoder(encoder["activation_bits"], None, encoder["gain_bits"]),
+            rule=content["rule"],
+            spacing=content["spacing"],
+            pixels=tuple(int(n) for n in content["pixels"]),
+            commit_every=content["commit_every"],
+        )
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise UserError(
+            f"spec: not a stock network of this version ({type(error).__name__}: {error}); train it again"
+        ) from error
+
+
+def _neuron_from_json(content: Mapping[str, Any]) -> StockNeuron:
+    parameters = dict(content)
+    model = parameters.pop("model")
+    if model not in NEURONS:
+        raise UserError(f"spec: process {model!r} is none of the stock set: {', '.join(NEURONS)}")
+    return NEURONS[model](**parameters)
+
+
+def _projection_to_json(projection: StockProjection) -> dict[str, Any]:
+    fields = {key: value for key, value in vars(projection).items() if key not in ("weights", "rule")}
+    return {**fields, "rule": None if projection.rule is None else asdict(projection.rule)}
+
+
+def _projection_from_json(content: Mapping[str, Any], arrays: Arrays) -> StockProjection:
+    fields = dict(content)
+    rule = fields.pop("rule")
+    weights: Any = np.asarray(arrays[WEIGHTS_PREFIX + fields["name"]])
+    return StockProjection(**fields, weights=weights, rule=None if rule is None else _rule_from_json(rule))
+
+
+def _rule_from_json(content: Mapping[str, Any]) -> EngineRule:
+    x1, x2, y1, y2 = (EngineTrace(**content[name]) for name in TRACES)
+    dw, dt = (tuple(_product_from_json(product) for product in content[name]) for name in ("dw", "dt"))
+    return EngineRule(dw, dt, content["k"], content["t_epoch"], x1, x2, y1, y2)
+
+
+def _product_from_json(content: Mapping[str, Any]) -> EngineProduct:
+    factors = tuple(EngineFactor(**factor) for factor in content["factors"])
+    return EngineProduct(content["mantissa"], content["exponent"], content["dependency"], factors)

@@ -1,0 +1,69 @@
+"""Stock networks on the Lava backend: the graph a Loihi 2 would run, on CPU. Imports no lava itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from neuro.engine import EngineRule
+from neuro.errors import UserError
+from neuro.stock_network import StockNetwork
+from sim.backends.base import IntArray, LearningOutcome, Record
+from sim.backends.chip_session import learned_names, stock_inputs
+from sim.backends.lava.stock import run_stock_in_lava
+from sim.backends.stock_record import check_images, make_record
+
+
+class LavaStockSession:
+    """A stock network opened on Lava. Every `run` is a worker process of its own; none outlives it."""
+
+    def __init__(self, network: StockNetwork, stall_s: float, on_image: Callable[[int], None]) -> None:
+        self.spec, self.stall_s, self.on_image = network, stall_s, on_image
+
+    def run(
+        self,
+        payloads: IntArray,
+        targets: IntArray | None = None,
+        *,
+        seed: int = 0,
+        first_image: int = 0,
+        keep_states: bool = False,
+        keep_spikes: bool = False,
+    ) -> Record:
+        """See `sim.backends.chip_session.ChipSession.run`."""
+        check_images(self.spec, payloads, targets)
+        graph, inputs = stock_inputs(self.spec, payloads, targets)
+        run = run_stock_in_lava(graph, inputs, self.stall_s, self.on_image)
+        return make_record(self.spec, "lava", seed, run.record, keep_states, keep_spikes)
+
+    def learn(
+        self, payloads: IntArray, targets: IntArray, rates: Mapping[str, EngineRule], *, seed: int, first_image: int
+    ) -> LearningOutcome:
+        """Refused: thousands of times slower than the same integers on the chip backend."""
+        raise UserError(
+            "backend lava: trains a stated number of images only (settle train ep --family stock --backend lava "
+            "--images N); train on the chip backend, the integers are the same"
+        )
+
+    def weights(self) -> dict[str, npt.NDArray[np.int16]]:
+        """See `sim.backends.chip_session.ChipSession.weights`."""
+        return {p.name: p.weights.copy() for p in self.spec.projections if p.name in learned_names(self.spec)}
+
+    def full_weights(self) -> dict[str, npt.NDArray[np.int16]]:
+        """Return the same as `weights`."""
+        return self.weights()
+
+    def restore(self, full: Mapping[str, npt.NDArray[np.int16]]) -> None:
+        """See `sim.backends.base.Session.restore`."""
+        self.spec = self.spec.with_weights(full)
+
+    def close(self) -> None:
+        """Nothing to release: no process outlives `run`."""
+
+    def __enter__(self) -> LavaStockSession:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()

@@ -1,0 +1,106 @@
+"""From a data set and a configuration to a stock network ready to train on the chip's integers."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from neuro.data import Dataset, Split
+from neuro.encode import PixelEncoder, gain_bits_for
+from neuro.engine import EngineRule
+from neuro.errors import UserError
+from neuro.stock_equilibrium import StockDesign, build_stock_network
+from neuro.stock_network import StockNetwork
+from neuro.stock_rules import FEEDBACK, FORWARD, engine_rule, stock_rule
+from sim.trainer import FINAL_RATE, Choices, Trainer
+
+if TYPE_CHECKING:
+    from sim.experiment import TrainConfig
+
+UNIT_LENGTH = 4.0  # |x| at which learning rates are meant: that of digits
+STOCK_CHUNK = 128  # samples between two looks at the clock
+IMAGES_TO_SEE = 180_000
+FEWEST_EPOCHS, MOST_EPOCHS = 3, 20
+# Learning rate and output share by rule, chosen on validation splits of digits (3 seeds, 64 to 256 hidden neurons).
+DEFAULTS = {
+    "R1": (0.003, 1.0),
+    "R2": (0.003, 1.0),
+    "R3": (0.003, 1.0),
+    "R4": (0.003, 1.0),
+    "R5": (0.003, 1.0),
+    "deferred": (0.003, 1.0),
+}
+
+
+def stock_epochs(n_images: int) -> int:
+    """Return the default number of epochs."""
+    return min(max(round(IMAGES_TO_SEE / n_images), FEWEST_EPOCHS), MOST_EPOCHS)
+
+
+def stock_choices(config: TrainConfig) -> Choices:
+    """Return the hyper-parameters for a rule: the user's, else the defaults."""
+    rate, share = DEFAULTS[stock_rule(config.rule).name]
+    return Choices(config.learning_rate or rate, config.output_share or share, centred=False, exponent_offset=0)
+
+
+def check_stock_config(config: TrainConfig) -> None:
+    """Raise UserError unless the configuration makes sense for a stock network."""
+    stock_rule(config.rule)
+    StockDesign((1,), 2, config.hidden, config.rule)
+    if config.batch_size != 1:
+        raise UserError(f"batch_size {config.batch_size}: the learning engine takes one image at a time; give 1")
+    if config.centred:
+        raise UserError("centred: spikes have no sign, stock networks take images as they are; drop --centred")
+    if config.weight_bits != 8:
+        raise UserError(f"weight_bits {config.weight_bits}: the learning engine has 8; drop --weight-bits")
+
+
+def build_stock(dataset: Dataset, config: TrainConfig, split: Split) -> StockNetwork:
+    """Return the untrained network; brightness and length of the images come from split.train."""
+    images = dataset.x_train[split.train]
+    encoder = PixelEncoder(gain_bits=gain_bits_for(images))
+    sample = encoder.encode(images[:: max(1, len(images) // 4096)]) / float(1 << encoder.activation_bits)
+    design = StockDesign(
+        dataset.image_shape,
+        dataset.n_classes,
+        config.hidden,
+        config.rule,
+        squared_length=1.0 + float(np.mean(np.sum(np.square(sample), axis=1))),
+        noise=config.noise,
+        lsb=config.weight_lsb,
+        encoder=encoder,
+    )
+    return build_stock_network(design, config.seed)
+
+
+class StockTrainer(Trainer):
+    """A training whose rates are rules of the learning engine, switched after every epoch."""
+
+    chunk_images = STOCK_CHUNK
+
+    def rates(self, epoch: int) -> dict[str, EngineRule]:  # type: ignore[override]
+        """Return the rule of every plastic projection in this epoch."""
+        decay = FINAL_RATE ** (epoch / max(1, self.n_epochs - 1))
+        return stock_rules_at(self.session.spec, self.choices, decay, math.sqrt(self.scale))
+
+
+def stock_rules_at(network: StockNetwork, choices: Choices, decay: float, length: float) -> dict[str, EngineRule]:
+    """Return the rule of every plastic projection.
+
+    length: mean |x| of the images. The threshold of hidden neurons grows with it (`StockDesign`), so the rate of the
+    first layer falls with it. Where the decay would end below what the engine holds, its smallest step stays.
+    """
+    form, rules = stock_rule(network.rule), {}
+    order = [population.name for population in network.populations]
+    for projection in network.plastic:
+        ends = (projection.source, projection.target)
+        from_input, rate = network.input in ends, choices.learning_rate * decay
+        if from_input:
+            rate *= UNIT_LENGTH / length
+        elif network.output in ends:
+            rate *= choices.output_share
+        direction = FEEDBACK if order.index(ends[0]) > order.index(ends[1]) else FORWARD
+        rules[projection.name] = engine_rule(form, direction, rate, from_input=from_input)
+    return rules
