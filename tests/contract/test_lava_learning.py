@@ -12,6 +12,7 @@ import pytest
 
 from neuro.errors import UserError
 from sim.backends.lava.learning import learn_stock_in_lava
+from sim.backends.lava.watch import SHARED_MEMORY, run_worker, shared_memory_prefix
 from sim.backends.segments import Segment
 from sim.stock_contract import random_lesson
 
@@ -22,6 +23,7 @@ pytestmark = [
 ]
 SCRIPT = """
 from sim.backends.lava.learning import learn_stock_in_lava
+from sim.backends.lava.watch import SHARED_MEMORY, run_worker, shared_memory_prefix
 from sim.backends.segments import Segment
 from sim.stock_contract import random_lesson
 spec, inputs, _ = random_lesson(3, steps=100000)
@@ -107,3 +109,11 @@ def test_a_stalled_run_says_after_which_segment_and_leaves_no_process(stall_s, s
         learn_stock_in_lava(spec, inputs, [Segment(count) for count in steps], stall_s=stall_s)
     assert "\n" not in str(error.value)
     assert not processes_in(sessions_of(os.getpid()))
+
+
+def test_shared_memory_that_a_worker_leaves_is_released(tmp_path):
+    with pytest.raises(UserError, match="no item finished for 3 s"):
+        run_worker("tests.contract.leaking_worker", tmp_path, 1, "item", 3.0, lambda done: None)
+    name = (tmp_path / "name").read_text()
+    assert name.startswith(shared_memory_prefix(tmp_path))
+    assert not (SHARED_MEMORY / name).exists()
