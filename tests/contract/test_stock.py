@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from neuro.engine import EngineRule, product
 from neuro.errors import UserError
+from neuro.stock import LIF
 from sim.backends.chip import run_chip
 from sim.backends.chip_learning import LearningChip
-from sim.backends.lava.stock import run_stock_in_lava
+from sim.backends.lava.stock import can_share_graph, run_stock_in_lava
 from sim.stock_contract import count_stock_differences, random_learning_spec, random_stock_inputs, random_stock_spec
 
 EQUAL = {"spikes": 0, "u": 0, "v": 0}
@@ -46,6 +47,28 @@ def test_any_stock_network_learns_as_in_lava(seed):
     for name, weights in chip.weights().items():
         np.testing.assert_array_equal(weights, lava.weights[0][name])
         np.testing.assert_array_equal(chip.tags()[name], lava.tags[0][name])
+
+
+@needs_lava
+@pytest.mark.lava
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize(("interval", "shared"), [(0, True), (20, True), (17, False)])
+def test_sequences_are_independent_in_lava_whether_or_not_they_share_a_graph(interval, shared):
+    spec = random_stock_spec(2)
+    populations = tuple(
+        replace(p, neuron=replace(p.neuron, reset_interval=interval)) if isinstance(p.neuron, LIF) else p
+        for p in spec.populations
+    )
+    spec = replace(spec, populations=populations)
+    inputs = random_stock_inputs(spec, 2, 3, 60)
+    assert can_share_graph(spec, 60) is shared
+    chip, done = run_chip(spec, inputs), []
+    in_a_row = run_chip(spec, inputs.reshape(1, 180, -1))
+    assert (in_a_row.spikes["moving0"].reshape(chip.spikes["moving0"].shape) != chip.spikes["moving0"]).any()
+    lava = run_stock_in_lava(spec, inputs, on_image=done.append)
+    assert count_stock_differences(chip, lava.record) == EQUAL
+    assert len(lava.run_s) == 3
+    assert done == sorted(done)
 
 
 @settings(max_examples=25, deadline=None)

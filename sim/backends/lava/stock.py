@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from neuro.errors import UserError
 from neuro.files import array_bytes, json_bytes, parse_arrays, read_bytes, write_atomically
-from neuro.stock import StockPopulation, StockProjection, StockSpec
+from neuro.stock import LIF, StockPopulation, StockProjection, StockSpec
 from sim.backends.chip import ChipRecord
 from sim.backends.lava.backend import STALL_S
 from sim.backends.lava.engine import rule_to_json
@@ -26,7 +26,8 @@ GRAPH, ARRAYS = "graph.json", "arrays.npz"
 @dataclass(frozen=True, eq=False)
 class LavaStockRun:
     """What Lava did: the record of all sequences and, per sequence, the weights and tags of plastic projections at its
-    end, of shape [N_source, N_target] by projection, and the seconds its run took, building the graph included.
+    end, of shape [N_source, N_target] by projection, and the seconds its run took, building the graph included (once if
+    it is shared).
     """
 
     record: ChipRecord
@@ -41,7 +42,8 @@ def run_stock_in_lava(
     stall_s: float = STALL_S,
     on_image: Callable[[int], None] = lambda done: None,
 ) -> LavaStockRun:
-    """Run B independent sequences, inputs of shape [B, T, n], one after the other in one watched worker.
+    """Run B independent sequences, inputs of shape [B, T, n], one after the other in one watched worker, and in one
+    graph if they can share it.
 
     Raises:  UserError if Lava is missing, fails, or finishes no sequence for `stall_s` seconds.
     """
@@ -49,9 +51,10 @@ def run_stock_in_lava(
     spec.check_inputs(inputs)
     with tempfile.TemporaryDirectory(prefix="settle-lava-") as name:
         folder = Path(name)
-        save_network(folder, spec, inputs)
+        together = can_share_graph(spec, inputs.shape[1])
+        save_network(folder, spec, inputs, together=together)
         run_worker(WORKER, folder, len(inputs), "image", stall_s, on_image)
-        spikes = read_spikes(spec, folder, len(inputs))
+        spikes = read_spikes(spec, folder, 1 if together else len(inputs))
         parts = [read_arrays(result_path(folder, index)) for index in range(len(inputs))]
     names = [population.name for population in spec.populations]
     u, v = (
@@ -62,6 +65,15 @@ def run_stock_in_lava(
         for key in ("weights", "tags")
     )
     return LavaStockRun(ChipRecord(spikes, u, v), weights, tags, [float(part["run_s"]) for part in parts])
+
+
+def can_share_graph(spec: StockSpec, steps: int) -> bool:
+    """Whether sequences of so many steps may follow each other in one graph: time goes on there, so that every
+    LIFReset must begin each sequence in the same phase; and nothing may learn.
+    """
+    intervals = [p.neuron.reset_interval for p in spec.populations if isinstance(p.neuron, LIF)]
+    in_phase = all(interval == 0 or steps % interval == 0 for interval in intervals)
+    return in_phase and all(projection.rule is None for projection in spec.projections)
 
 
 def result_path(folder: Path, index: int) -> Path:

@@ -46,6 +46,16 @@ class StockGraph:
         """End all processes."""
         next(iter(self.neurons.values())).stop()
 
+    def clear(self) -> None:
+        """Return to the state before the first step, but for the time: no u, no v, no message under way."""
+        for population in self.content["populations"]:
+            if population["model"] == "LIF":
+                silence = np.zeros(population["size"], dtype=np.int32)
+                self.neurons[population["name"]].u.set(silence)
+                self.neurons[population["name"]].v.set(silence)
+        for dense in self.synapses.values():
+            dense.a_buff.set(np.zeros(dense.a_buff.shape, dtype=np.int32))
+
     def states(self) -> Arrays:
         """Return u and v of every population, zeros where there are none."""
         states: Arrays = {}

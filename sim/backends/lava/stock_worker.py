@@ -16,32 +16,38 @@ from sim.backends.lava.worker_main import count_done, run_worker_main
 Arrays = dict[str, npt.NDArray[np.generic]]
 
 
-def run_sequence(
-    folder: Path, index: int, content: dict[str, Any], arrays: Arrays, inputs: npt.NDArray[np.generic]
+def run_group(
+    folder: Path, group: int, content: dict[str, Any], arrays: Arrays, inputs: npt.NDArray[np.generic]
 ) -> None:
-    """Build the graph, run one sequence of shape [T, n], and write its spikes, and u and v at the end."""
+    """Build the graph, run sequences of shape [B, T, n] in it, and write their spikes, and u and v at each end."""
     from sim.backends.lava.stock_graph import build_stock_graph, record_spikes
 
-    graph = build_stock_graph(content, arrays, inputs)
-    record_spikes(graph, folder, 1, len(inputs), index)
+    batch, steps, _ = inputs.shape
+    graph = build_stock_graph(content, arrays, inputs.reshape(batch * steps, -1))
+    record_spikes(graph, folder, batch, steps, group)
     try:
-        start = time.perf_counter()
-        graph.run(len(inputs))
-        run_s = np.array(time.perf_counter() - start)
-        result = {"run_s": run_s, **graph.states(), **graph.learned()}
-        write_atomically(result_path(folder, index), array_bytes(result))
+        for index in range(batch):
+            start = time.perf_counter()
+            if index > 0:
+                graph.clear()
+            graph.run(steps)
+            run_s = np.array(time.perf_counter() - start)
+            result = {"run_s": run_s, **graph.states(), **graph.learned()}
+            write_atomically(result_path(folder, group + index), array_bytes(result))
+            count_done(folder, group + index + 1)
     finally:
         graph.stop()
 
 
-def run_sequences(folder: Path) -> None:
-    """Run every sequence of the job in `folder`, one after the other."""
+def run_groups(folder: Path) -> None:
+    """Run the sequences of the job in `folder`, one after the other, in one graph or each in its own."""
     content = parse_json(read_bytes(folder / GRAPH), folder / GRAPH)
     arrays = parse_arrays(read_bytes(folder / ARRAYS), folder / ARRAYS)
-    for index, inputs in enumerate(arrays["inputs"]):
-        run_sequence(folder, index, content, arrays, inputs)
-        count_done(folder, index + 1)
+    inputs = arrays["inputs"]
+    size = len(inputs) if content["together"] else 1
+    for first in range(0, len(inputs), size):
+        run_group(folder, first, content, arrays, inputs[first : first + size])
 
 
 if __name__ == "__main__":
-    run_worker_main(run_sequences)
+    run_worker_main(run_groups)

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,7 @@ POLL_S = 0.1
 GRACE_S = 3.0  # between asking the processes of a run to end and killing them
 LAST_LINES = 5
 PROGRESS = "progress"  # file in the job folder that counts finished items
+SHARED_MEMORY = Path("/dev/shm")
 
 
 def check_installed() -> None:
@@ -52,6 +54,8 @@ def run_worker(
         finally:
             end_group(worker.pid)
             worker.wait()
+            for file in SHARED_MEMORY.glob(f"{shared_memory_prefix(folder)}*"):
+                file.unlink(missing_ok=True)
         if worker.returncode != 0:
             output.seek(0)
             lines = [line.strip() for line in output if line.strip()][-LAST_LINES:]
@@ -84,6 +88,13 @@ def _progress(folder: Path) -> int:
         return int((folder / PROGRESS).read_text(encoding="ascii") or 0)
     except (OSError, ValueError):
         return 0
+
+
+def shared_memory_prefix(folder: Path) -> str:
+    """How the names of the shared memory of a job begin. A process that is ended while it creates some leaves a file
+    that no other knows of. Nine characters: `multiprocessing` has room for no more.
+    """
+    return f"st{zlib.crc32(str(folder).encode()) & 0xFFFFFF:06x}_"
 
 
 def end_group(group: int) -> None:

@@ -14,19 +14,22 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from multiprocessing import shared_memory
 from pathlib import Path
 
 from neuro.files import write_atomically
-from sim.backends.lava.watch import PROGRESS
+from sim.backends.lava.watch import PROGRESS, SHARED_MEMORY, shared_memory_prefix
 
 GRACE_S = 3
 
 
 def run_worker_main(work: Callable[[Path], None]) -> None:
     """Entry point of `python -m WORKER FOLDER CALLER`: does `work` in the folder; CALLER is the caller's process id."""
-    threading.Thread(target=end_with, args=(int(sys.argv[2]),), daemon=True).start()
+    folder, caller = Path(sys.argv[1]), int(sys.argv[2])
+    shared_memory._SHM_NAME_PREFIX = f"/{shared_memory_prefix(folder)}"
+    threading.Thread(target=end_with, args=(caller, folder), daemon=True).start()
     logging.disable(logging.WARNING)
-    work(Path(sys.argv[1]))
+    work(folder)
 
 
 def count_done(folder: Path, done: int) -> None:
@@ -34,11 +37,13 @@ def count_done(folder: Path, done: int) -> None:
     write_atomically(folder / PROGRESS, str(done).encode())
 
 
-def end_with(parent: int) -> None:
-    """End the whole process group when the program that started this worker is gone."""
+def end_with(parent: int, folder: Path) -> None:
+    """End the whole process group, and its shared memory, when the program that started this worker is gone."""
     while os.getppid() == parent:
         time.sleep(0.5)
     group = os.getpgrp()
     # Some process may be deaf to SIGTERM while it starts; nobody of this group will be there to kill it then.
-    subprocess.Popen(["sh", "-c", f"sleep {GRACE_S}; kill -KILL -- -{group} 2>/dev/null"], start_new_session=True)
+    memory = SHARED_MEMORY / shared_memory_prefix(folder)
+    command = f"sleep {GRACE_S}; kill -KILL -- -{group} 2>/dev/null; rm -f {memory}*"
+    subprocess.Popen(["sh", "-c", command], start_new_session=True)
     os.killpg(group, signal.SIGTERM)

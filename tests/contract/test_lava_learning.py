@@ -1,0 +1,119 @@
+"""A learning run in Lava that is interrupted or stalls: no process, no shared memory, and one line that says where."""
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from neuro.errors import UserError
+from sim.backends.lava.learning import learn_stock_in_lava
+from sim.backends.lava.watch import SHARED_MEMORY, run_worker, shared_memory_prefix
+from sim.backends.segments import Segment
+from sim.stock_contract import random_lesson
+
+pytestmark = [
+    pytest.mark.lava(),
+    pytest.mark.timeout(180),
+    pytest.mark.skipif(importlib.util.find_spec("lava") is None, reason="Lava needs Python 3.10"),
+]
+SCRIPT = """
+from sim.backends.lava.learning import learn_stock_in_lava
+from sim.backends.lava.watch import SHARED_MEMORY, run_worker, shared_memory_prefix
+from sim.backends.segments import Segment
+from sim.stock_contract import random_lesson
+spec, inputs, _ = random_lesson(3, steps=100000)
+learn_stock_in_lava(spec, inputs, [Segment(50)] * 2000, on_segment=lambda done: print(done, flush=True))
+"""
+
+
+def sessions_of(caller: int) -> set[int]:
+    """Return the sessions of the workers that a process started."""
+    found = set()
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+            if b"sim.backends.lava.learning_worker" in words and str(caller).encode() in words:
+                found.add(os.getsid(int(folder.name)))
+        except OSError:
+            continue
+    return found
+
+
+def processes_in(sessions: set[int]) -> set[int]:
+    """Return all processes of these sessions, those that wait to be reaped apart."""
+    found = set()
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            state, *_, session = (folder / "stat").read_text().rpartition(")")[2].split()[:4]
+            if int(session) in sessions and state not in "ZX":
+                found.add(int(folder.name))
+        except OSError:
+            continue
+    return found
+
+
+def shared_memory_of(processes: set[int]) -> set[Path]:
+    """Return the files in /dev/shm that these processes have mapped."""
+    found = set()
+    for process in processes:
+        try:
+            lines = Path(f"/proc/{process}/maps").read_text().splitlines()
+        except OSError:
+            continue
+        found |= {Path(line.split()[-1]) for line in lines if "/dev/shm/" in line and "(deleted)" not in line}
+    return found
+
+
+def wait_for(condition) -> bool:
+    """Wait until `condition()` holds, at most half a minute; returns whether it does."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_an_interrupted_run_leaves_no_process_and_no_shared_memory(sign):
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    caller = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT], env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    with caller:
+        assert int(caller.stdout.readline()) >= 1  # a segment is done
+        sessions = sessions_of(caller.pid)
+        processes = processes_in(sessions)
+        files = shared_memory_of(processes)
+        assert len(processes) > 3
+        assert files
+        caller.send_signal(sign)
+        caller.communicate(timeout=60)
+    assert caller.returncode != 0
+    assert wait_for(lambda: not processes_in(sessions))
+    assert wait_for(lambda: not any(file.exists() for file in files))
+
+
+@pytest.mark.parametrize(
+    ("stall_s", "steps", "words"),
+    [(0.2, [20, 20], "after segment 0; "), (10.0, [5, 5, 10**5], "after segment 2; ")],  # Lava takes seconds to start
+)
+def test_a_stalled_run_says_after_which_segment_and_leaves_no_process(stall_s, steps, words):
+    spec, inputs, _ = random_lesson(3, sum(steps))
+    with pytest.raises(UserError, match=f"no segment finished for {stall_s:g} s {words}") as error:
+        learn_stock_in_lava(spec, inputs, [Segment(count) for count in steps], stall_s=stall_s)
+    assert "\n" not in str(error.value)
+    assert not processes_in(sessions_of(os.getpid()))
+
+
+def test_shared_memory_that_a_worker_leaves_is_released(tmp_path):
+    with pytest.raises(UserError, match="no item finished for 3 s"):
+        run_worker("tests.contract.leaking_worker", tmp_path, 1, "item", 3.0, lambda done: None)
+    name = (tmp_path / "name").read_text()
+    assert name.startswith(shared_memory_prefix(tmp_path))
+    assert not (SHARED_MEMORY / name).exists()
