@@ -1,0 +1,81 @@
+"""How accurate are networks that learn in the chip's learning engine, rule by rule?
+
+    python -m benchmarks.stock_accuracy --data digits --hidden 128
+    python -m benchmarks.stock_accuracy --data mnist --hidden 128 --epochs 2 --seeds 1
+
+Every training in the engine's integers, in the order of its own updates, with per-synapse noise; the epoch and all
+hyper-parameters are chosen on a validation split of the training set, the test set is read once a training. Digits:
+every seed draws its own test split. R1 to R5 run on the chip alone, "deferred" needs a host.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from benchmarks.results_file import RESULTS, parser, save
+from neuro.data import load_dataset
+from neuro.stock_rules import RULES
+from sim.experiment import TrainConfig
+from sim.screen import TrainScreen
+from sim.train import train_ep
+
+
+def train_once(
+    data: str, hidden: tuple[int, ...], rule: str, epochs: int | None, weight_lsb: int, seed: int
+) -> dict[str, Any]:
+    """Train one network and return its figures."""
+    config = TrainConfig(
+        seed=seed, hidden=hidden, rule=rule, epochs=epochs, threads=1, family="stock", weight_lsb=weight_lsb
+    )
+    with tempfile.TemporaryDirectory() as folder, TrainScreen() as screen:
+        result = train_ep(load_dataset(data, seed), config, Path(folder) / "run", screen)
+    return {
+        "seed": seed,
+        "val_accuracy": result.val_accuracy.value,
+        "test_accuracy": result.test_accuracy.value,
+        "n_test": result.test_accuracy.n,
+        "train_cpu_s": result.train_cpu_s,
+        "images_per_s": result.images_per_s,
+        "spikes_per_inference": result.spikes_per_inference,
+    }
+
+
+def main() -> None:
+    """Entry point."""
+    arguments = parser(__doc__ or "", "stock_accuracy")
+    arguments.add_argument("--data", default="digits")
+    arguments.add_argument("--hidden", default="128", help="hidden layers, e.g. 128")
+    arguments.add_argument("--epochs", type=int, default=None)
+    arguments.add_argument("--seeds", type=int, default=3)
+    arguments.add_argument("--rules", default=",".join(RULES))
+    arguments.add_argument("--weight-lsb", type=int, default=1)
+    options = arguments.parse_args()
+    hidden = tuple(int(part) for part in options.hidden.split(","))
+    name = f"{Path(options.data).stem} {options.hidden}"
+    content: dict[str, Any] = {
+        "data": options.data, "hidden": list(hidden), "epochs": options.epochs, "weight_lsb": options.weight_lsb,
+        "kind": "measured", "rules": {},
+    }  # fmt: skip
+    for rule in options.rules.split(","):
+        rows = [
+            train_once(options.data, hidden, rule, options.epochs, options.weight_lsb, seed)
+            for seed in range(options.seeds)
+        ]
+        content["rules"][rule] = rows
+        tests = [row["test_accuracy"] for row in rows]
+        spread = f" +- {stdev(tests):.4f}" if len(tests) > 1 else ""
+        validation, cpu_s = mean(row["val_accuracy"] for row in rows), mean(row["train_cpu_s"] for row in rows)
+        print(
+            f"{name}, {rule}: test {mean(tests):.4f}{spread}, validation {validation:.4f}, {len(rows)} seeds, "
+            f"{cpu_s:.0f} CPU s",
+            flush=True,
+        )
+    default = options.out == RESULTS / "stock_accuracy.json"
+    save(RESULTS / f"stock_accuracy-{Path(options.data).stem}.json" if default else options.out, content)
+
+
+if __name__ == "__main__":
+    main()
