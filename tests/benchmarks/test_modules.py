@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks import accuracy, gradient_alignment, train_speed
+from benchmarks import accuracy, gradient_alignment, stock_graded, train_speed
 from benchmarks.accuracy import largest_fall
 
 
@@ -38,6 +38,16 @@ def test_gradient_alignment_tends_to_one(tmp_path, monkeypatch):
     smallest = min(content["float"], key=lambda row: row["nudge"])
     assert all(value > 0.999 for value in smallest["cosine"].values())
     assert all(value >= 0.9 for row in content["integer"] for value in row["cosine"].values())
+
+
+def test_stock_graded_converts_and_learns(tmp_path, monkeypatch):
+    options = ("--data", "digits", "--seeds", "1", "--epochs", "3", "--lava", "0")
+    content = run(stock_graded, tmp_path / "s.json", monkeypatch, *options)
+    (row,) = content["digits"]["rows"]
+    assert row["graded"] > 0.9
+    assert row["learned_on_chip"] > 0.9
+    assert row["agreement"] > 0.98
+    assert min(row["cosine"].values()) > 0.9
 
 
 def test_largest_fall_ignores_the_first_third():
