@@ -58,8 +58,8 @@ LEARNING = GradedDesign(free_steps=15, nudged_steps=12)
 class Task:
     """A data set, a hidden layer, epochs of training and its hyper-parameters (found on validation splits).
 
-    chip_epochs, chip_rate: epochs and learning rate of learning through the graded network (twice the rate is unsteady);
-    chip_seeds: how many seeds do.
+    chip_epochs, chip_rate: of learning through the graded network (at twice the rate some seeds become unsteady).
+    chip_seeds: how many seeds do so.
     """
 
     data: str
