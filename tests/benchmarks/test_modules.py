@@ -1,11 +1,13 @@
 """Every benchmark runs, on little data, and leaves a JSON file with what it promises."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from benchmarks import accuracy, gradient_alignment, stock_graded, train_speed
+from benchmarks import accuracy, design_choices, gradient_alignment, train_speed
 from benchmarks.accuracy import largest_fall
+from neuro.equilibrium import build_equilibrium, design_for
 
 
 def run(module, path, monkeypatch, *options):
@@ -40,14 +42,24 @@ def test_gradient_alignment_tends_to_one(tmp_path, monkeypatch):
     assert all(value >= 0.9 for row in content["integer"] for value in row["cosine"].values())
 
 
-def test_stock_graded_converts_and_learns(tmp_path, monkeypatch):
-    options = ("--data", "digits", "--seeds", "1", "--epochs", "3", "--lava", "0")
-    content = run(stock_graded, tmp_path / "s.json", monkeypatch, *options)
-    (row,) = content["digits"]["rows"]
-    assert row["graded"] > 0.9
-    assert row["learned_on_chip"] > 0.9
-    assert row["agreement"] > 0.98
-    assert min(row["cosine"].values()) > 0.9
+def test_design_choices_are_compared_with_the_default(tmp_path, monkeypatch):
+    content = run(design_choices, tmp_path / "d.json", monkeypatch, "--seeds", "2", "--epochs", "2")
+    assert content["kind"] == "measured"
+    shallow, deep = content["one hidden layer"], content["two hidden layers"]
+    variants = [row["variant"] for row in shallow]
+    assert sorted(variants) == sorted(["default", "step 3/4", "output box to 1", "exponent_offset 0"] * 2)
+    assert [row["centred"] for row in deep] == [False, True] * 4
+    assert all(0.5 < row["val_accuracy"] <= 1 and 0 <= row["silent"] <= 1 for row in shallow)
+    assert len({(row["val_accuracy"], row["silent"]) for row in shallow if row["seed"] == 0}) > 1
+
+
+def test_design_choices_change_what_they_say():
+    spec = build_equilibrium(design_for((4, 4), 3, (5,)), 0)
+    slow, tight = design_choices.with_step_three_quarters(spec), design_choices.with_tight_output(spec)
+    for name in ("hidden1", "output"):
+        unit = spec.population(name).neuron
+        assert slow.population(name).neuron == replace(unit, step_multiplier=3, step_shift=2)
+        assert tight.population(name).neuron == (replace(unit, upper=unit.one) if name == "output" else unit)
 
 
 def test_largest_fall_ignores_the_first_third():
