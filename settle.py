@@ -65,7 +65,9 @@ def train_ep_command(
     epochs: Annotated[Optional[int], typer.Option(help="Passes over the training set; default from its size.")] = None,
     rule: Annotated[
         Optional[str],
-        typer.Option(help="Local rule: event (STDP, default), end-point, y3; stock: R1..R5 (default R5) or deferred."),
+        typer.Option(
+            help="Local rule: event (STDP, default), end-point, y3; stock: R5 (default), R1..R4, deferred, graded."
+        ),
     ] = None,
     shadow_bits: Annotated[int, typer.Option(help="Accumulator bits below the weight while learning, 0..8.")] = 8,
     weight_bits: Annotated[int, typer.Option(help="Bits of a weight, 2..8.")] = 8,

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import json
 import platform
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from neuro.errors import UserError
 from neuro.files import array_bytes, json_bytes, parse_arrays, parse_json, read_bytes, sha256, write_atomically
+from neuro.graded_network import AnyNetwork, GradedNetwork
 from neuro.serialize import spec_arrays, spec_from_json, spec_to_json
-from neuro.spec import NetworkSpec
+from neuro.stock_graded import GradedDesign
 from neuro.stock_network import StockNetwork
 from neuro.stock_serialize import network_arrays, network_from_json, network_to_json
 
@@ -34,7 +38,7 @@ class Artifact:
     manifest_sha256.
     """
 
-    spec: NetworkSpec | StockNetwork
+    spec: AnyNetwork
     manifest: dict[str, Any]
 
 
@@ -62,8 +66,8 @@ def save_artifact(folder: Path, artifact: Artifact) -> None:
     """
     spec = artifact.spec
     content = {
-        SPEC: json_bytes(network_to_json(spec) if isinstance(spec, StockNetwork) else spec_to_json(spec)),
-        WEIGHTS: array_bytes(network_arrays(spec) if isinstance(spec, StockNetwork) else spec_arrays(spec)),
+        SPEC: json_bytes(_to_json(spec)),
+        WEIGHTS: array_bytes(_arrays(spec)),
     }
     manifest = {**artifact.manifest, "format": FORMAT, "files": {name: sha256(data) for name, data in content.items()}}
     manifest[SELF] = manifest_hash(manifest)
@@ -93,5 +97,30 @@ def load_artifact(folder: Path) -> Artifact:
                 f"run {folder}: {name} differs from its hash in {MANIFEST} (truncated or edited); restore it"
             )
     fields, arrays = parse_json(content[SPEC], folder / SPEC), parse_arrays(content[WEIGHTS], folder / WEIGHTS)
-    rebuild = network_from_json if fields.get("family") == StockNetwork.family else spec_from_json
-    return Artifact(rebuild(fields, arrays), manifest)
+    return Artifact(_from_json(fields, arrays), manifest)
+
+
+def _to_json(network: AnyNetwork) -> dict[str, Any]:
+    if isinstance(network, StockNetwork):
+        return network_to_json(network)
+    if isinstance(network, GradedNetwork):
+        return {**spec_to_json(network.spec), "graded": asdict(network.design)}
+    return spec_to_json(network)
+
+
+def _arrays(network: AnyNetwork) -> dict[str, npt.NDArray[np.generic]]:
+    if isinstance(network, StockNetwork):
+        return network_arrays(network)
+    return spec_arrays(network.spec if isinstance(network, GradedNetwork) else network)
+
+
+def _from_json(content: dict[str, Any], arrays: dict[str, npt.NDArray[np.generic]]) -> AnyNetwork:
+    if content.get("family") == StockNetwork.family:
+        return network_from_json(content, arrays)
+    spec = spec_from_json(content, arrays)
+    if "graded" not in content:
+        return spec
+    try:
+        return GradedNetwork(spec, GradedDesign(**content["graded"]))
+    except TypeError as error:
+        raise UserError(f"spec: not a graded network of this version ({error}); train it again") from error

@@ -20,6 +20,7 @@ from neuro.stock_rules import BLANK, FREE, NUDGED, stock_rule
 
 Trains = npt.NDArray[np.int8]
 Weights = Mapping[str, npt.NDArray[np.generic]]
+Spikes = Mapping[str, npt.NDArray[np.int32]]
 INPUT, LABEL, GATE, RELAY, OUTPUT = "input", "label", "gate", "relay", "output"
 SHADOW = "learn "  # prefix of a projection that only learns, for the host to copy ("deferred")
 
@@ -74,6 +75,7 @@ class StockNetwork:
     family: ClassVar[str] = "stock"
     input: ClassVar[str] = INPUT
     output: ClassVar[str] = OUTPUT
+    nudge_needs_output: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         stock_rule(self.rule)
@@ -110,6 +112,11 @@ class StockNetwork:
     def moving(self) -> tuple[StockPopulation, ...]:
         """Hidden and output populations: what an inference computes."""
         return tuple(p for p in self.populations if isinstance(p.neuron, LIF) and p.name != RELAY)
+
+    @property
+    def free_steps(self) -> int:
+        """Steps of an inference."""
+        return self.schedule.free_steps
 
     @property
     def image_shape(self) -> tuple[int, ...]:
@@ -166,21 +173,64 @@ class StockNetwork:
         spread over the pixels, so that they do not all spike at once.
         """
         one = 1 << self.encoder.activation_bits
-        values = np.concatenate([payloads, np.full((len(payloads), 1), one)], axis=1).astype(np.int64)
+        values = np.concatenate([payloads, np.full((len(payloads), 1), one)], axis=1)
         period = self.spacing * one
         start = np.arange(values.shape[1]) * 0x9E3779B1 % 2**32 * period >> 32  # golden ratio: well spread
-        passed = (start + values[:, None, :] * np.arange(steps + 1)[None, :, None]) // period
-        return np.diff(passed, axis=1).astype(np.int8)
+        # It passed a multiple in step t if what is left of start + p t is below p. Sums of 8 bits wrap at 256, a
+        # multiple of most periods, and are many times faster.
+        kind = np.uint8 if 256 % period == 0 else np.int64
+        ramp = np.arange(1, steps + 1).astype(kind)[:, None]
+        rest = start.astype(kind) + values.astype(kind)[:, None, :] * ramp
+        return np.asarray((rest % kind(period)) < values.astype(kind)[:, None, :]).astype(np.int8)
+
+    def phases(self, steps: int) -> npt.NDArray[np.int64]:
+        """Return, of shape [steps], the phase of each step of a sample: 0 free, 1 nudged, 2 blank."""
+        order = {FREE: 0, NUDGED: 1, BLANK: 2}
+        phases = np.repeat([order[slot] for slot in self.schedule.slots], self.schedule.slot_steps)
+        return phases[:steps].astype(np.int64)
+
+    def scores(self, spikes: Spikes) -> npt.NDArray[np.int32]:
+        """Return, of shape [B, K], the output spikes counted over the free phase; spikes of shape [B, T, N] by name."""
+        counts: npt.NDArray[np.int32] = spikes[OUTPUT][:, : self.free_steps].sum(axis=1, dtype=np.int32)
+        return counts
+
+    def settled(self, spikes: Spikes) -> npt.NDArray[np.bool_]:
+        """Return, of shape [B], whether all rates are steady: the last two quarters of the free phase hold as many
+        spikes of every hidden and output neuron, +-1.
+        """
+        part, free = max(self.free_steps // 4, 1), self.free_steps
+        steady = []
+        for population in self.moving:
+            last, before = (
+                spikes[population.name][:, free - k * part : free - (k - 1) * part].sum(axis=1, dtype=np.int64)
+                for k in (1, 2)
+            )
+            steady.append((np.abs(last - before) <= 1).all(axis=1))
+        return np.asarray(np.logical_and.reduce(steady))
+
+    def free_inputs(self, payloads: npt.NDArray[np.integer[Any]]) -> Trains:
+        """Return the input of `inference` for payloads of shape [B, N]."""
+        return self.trains(payloads, self.free_steps)
+
+    def phase_inputs(
+        self,
+        payloads: npt.NDArray[np.integer[Any]],
+        targets: npt.NDArray[np.integer[Any]],
+        free_outputs: npt.NDArray[np.integer[Any]] | None,
+    ) -> Trains:
+        """Return the input of `still` through all slots; targets of shape [B, K], 0 or 1; free_outputs is not used."""
+        return self.learning_inputs(payloads, targets.argmax(axis=1))
 
     def learning_inputs(self, payloads: npt.NDArray[np.integer[Any]], labels: npt.NDArray[np.integer[Any]]) -> Trains:
         """Return the input of the graph through all slots, of shape [B, steps, n_inputs of the graph]."""
         count, steps, nudged = len(payloads), self.schedule.steps, self.schedule.mask(NUDGED)
-        trains = self.trains(payloads, steps) * ~self.schedule.mask(BLANK)[None, :, None]
+        trains = self.trains(payloads, steps)
+        trains[:, self.schedule.mask(BLANK)] = 0
         label = np.zeros((count, steps, self.n_classes), dtype=np.int8)
         teaching = nudged & (np.arange(steps) % self.spacing == 0)
         label[np.arange(count), :, labels] = teaching
         gate = np.broadcast_to(nudged[None, :, None], (count, steps, 1))
-        return np.concatenate([trains.astype(np.int8), label, gate.astype(np.int8)], axis=2)
+        return np.concatenate([trains, label, gate.astype(np.int8)], axis=2)
 
 
 def _frozen(projection: StockProjection) -> StockProjection:

@@ -45,7 +45,8 @@ class StockRule:
 
     slots:       of a sample, each of slot_steps steps; per_slot: whether `u` comes round every slot or every sample.
     gain:        dw = gain * mantissa * 2**exponent * (trace products); for R5 at a silent post neuron (V + y- grows).
-    input_trace: of pixels, which may spike every other step: 7 bits must hold it.  fast, slow: of neurons.
+    input_trace: of pixels, which may spike every other step: 7 bits must hold it.  fast, slow: of neurons; slow
+                 traces that no product reads stay empty.
     tag:         at the start.  host: whether a host copies what was learned.
     """
 
@@ -63,16 +64,16 @@ class StockRule:
 
 UNIT_IMPULSE = 12  # learning rates are meant for traces of this impulse
 _PIXEL, _QUICK, _LONG = EngineTrace(12, 16), EngineTrace(24, 16), EngineTrace(8, 49)
-_LONG_PIXEL = EngineTrace(4, 49)
+_LONG_PIXEL, _NONE = EngineTrace(4, 49), EngineTrace(0, 1)
 RULES = {
     rule.name: rule
     for rule in (
-        StockRule("R1", (FREE, NUDGED), 128, True, 127 / 4096, _PIXEL, _QUICK, _QUICK, FLIP),
+        StockRule("R1", (FREE, NUDGED), 128, True, 127 / 4096, _PIXEL, _PIXEL, _NONE, FLIP),
         StockRule("R2", (FREE, FREE, FREE, NUDGED), 64, False, 1 / 8, _PIXEL, _QUICK, _LONG),
         StockRule("R3", (FREE, FREE, FREE, NUDGED), 64, False, 1 / 8, _PIXEL, _QUICK, _LONG),
         StockRule("R4", (FREE, FREE, FREE, NUDGED), 64, False, 1 / 8, _PIXEL, _QUICK, _LONG),
-        StockRule("R5", (FREE, NUDGED, BLANK), 128, True, HELD / 4096, _PIXEL, _QUICK, _QUICK),
-        StockRule("deferred", (FREE, NUDGED), 128, True, 127 / 4096, _PIXEL, _QUICK, _QUICK, FLIP, host=True),
+        StockRule("R5", (FREE, NUDGED, BLANK), 128, True, HELD / 4096, _PIXEL, _QUICK, _NONE),
+        StockRule("deferred", (FREE, NUDGED), 128, True, 127 / 4096, _PIXEL, _PIXEL, _NONE, FLIP, host=True),
     )
 }
 
@@ -80,7 +81,7 @@ RULES = {
 def stock_rule(name: str) -> StockRule:
     """Return the rule called `name`. Raises: UserError if there is none."""
     if name not in RULES:
-        raise UserError(f"rule {name!r} is unknown to the stock family; choose one of {', '.join(RULES)}")
+        raise UserError(f"rule {name!r} is unknown to the stock family; choose one of {', '.join(RULES)}, graded")
     return RULES[name]
 
 
@@ -100,7 +101,9 @@ def engine_rule(rule: StockRule, direction: str, learning_rate: float, *, from_i
             f"rule {rule.name}: products are due every {period} steps; the engine takes powers of 2 up to "
             f"{1 << LARGEST_K}; change slot_steps"
         )
-    x1, x2 = (rule.input_trace, _LONG_PIXEL) if from_input else (rule.fast, rule.slow)
+    x1, x2 = (rule.input_trace if from_input else rule.fast), rule.slow
+    if from_input and rule.slow is not _NONE:
+        x2 = _LONG_PIXEL
     scale = learning_rate / rule.gain * UNIT_IMPULSE**2 / (x1.impulse * rule.fast.impulse)
     weights, tags = _products(rule.name, direction, *scale_of(max(scale, SMALLEST_SCALE)))
     return EngineRule(weights, tags, k, 1, x1, x2, rule.fast, rule.slow)

@@ -12,9 +12,8 @@ from neuro.artifact import Artifact, load_artifact
 from neuro.data import Dataset, load_dataset
 from neuro.errors import UserError
 from neuro.files import parse_json, read_bytes, write_atomically
+from neuro.graded_network import AnyNetwork
 from neuro.metrics import Accuracy, accuracy
-from neuro.spec import NetworkSpec
-from neuro.stock_network import StockNetwork
 from sim.backends.base import Backend, Differences, Record, compare, one_hot_targets
 
 RESULTS = "results.jsonl"
@@ -105,7 +104,7 @@ def evaluate(
     )
 
 
-def _check_fits(spec: NetworkSpec | StockNetwork, dataset: Dataset, n_images: int | None) -> None:
+def _check_fits(spec: AnyNetwork, dataset: Dataset, n_images: int | None) -> None:
     """Raise UserError unless the network takes these images and classes, and there are so many."""
     if spec.n_inputs != dataset.x_test[0].size:
         raise UserError(

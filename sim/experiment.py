@@ -10,17 +10,27 @@ from neuro.data import Dataset, Split
 from neuro.encode import PixelEncoder, gain_bits_for
 from neuro.equilibrium import EquilibriumDesign, build_equilibrium, design_for
 from neuro.errors import UserError
+from neuro.graded_network import AnyNetwork, GradedNetwork
 from neuro.plasticity import learning_rule
 from neuro.spec import NetworkSpec
-from neuro.stock_network import StockNetwork
+from neuro.stock_graded import GradedDesign, open_boxes
 from sim.backends.base import MAX_BATCH, get_backend, native_backend, one_hot_targets
-from sim.stock_experiment import StockTrainer, build_stock, check_stock_config, stock_choices, stock_epochs
+from sim.stock_experiment import (
+    GRADED,
+    UPPER,
+    StockTrainer,
+    build_stock,
+    check_stock_config,
+    stock_choices,
+    stock_epochs,
+)
 from sim.trainer import Choices, Trainer, TrainingSet
 
 IMAGES_TO_SEE = 720_000  # presentations of a default training: 12 epochs of 60,000 images
 FEWEST_EPOCHS, MOST_EPOCHS = 12, 40
 MAX_EPOCHS = 10_000
 FAMILIES = ("sigma-delta", "stock")
+GRADED_FREE_STEPS = 15  # as many as digits and MNIST need on a validation split (benchmarks.stock_graded)
 SMALL = 10_000  # training images; below, regularise and, after validation, train again on all of them
 
 
@@ -81,7 +91,7 @@ def n_epochs(config: TrainConfig, n_images: int) -> int:
     """Return the number of epochs: as configured, else enough to see `IMAGES_TO_SEE` images within bounds."""
     if config.epochs is not None:
         return config.epochs
-    if config.family == "stock":
+    if learns_on_chip(config):
         return stock_epochs(n_images)
     return min(max(round(IMAGES_TO_SEE / n_images), FEWEST_EPOCHS), MOST_EPOCHS)
 
@@ -99,9 +109,9 @@ def wants_refit(config: TrainConfig, dataset: Dataset) -> bool:
     return is_small(dataset) and len(config.hidden) == 1 if config.refit is None else config.refit
 
 
-def build_network(dataset: Dataset, config: TrainConfig, choices: Choices, split: Split) -> NetworkSpec | StockNetwork:
+def build_network(dataset: Dataset, config: TrainConfig, choices: Choices, split: Split) -> AnyNetwork:
     """Return the untrained network for a data set; gain and mean of the encoder come from split.train."""
-    if config.family == "stock":
+    if learns_on_chip(config):
         return build_stock(dataset, config, split)
     images = dataset.x_train[split.train]
     encoder = PixelEncoder(gain_bits=gain_bits_for(images))
@@ -111,19 +121,32 @@ def build_network(dataset: Dataset, config: TrainConfig, choices: Choices, split
         dataset.image_shape,
         dataset.n_classes,
         config.hidden,
-        rule=config.rule,
+        rule="event" if config.rule == GRADED else config.rule,
         shadow_bits=config.shadow_bits,
         weight_bits=config.weight_bits,
         exponent_offset=choices.exponent_offset,
         encoder=encoder,
     )
-    return build_equilibrium(design, config.seed)
+    spec = build_equilibrium(design, config.seed)
+    return open_boxes(spec, UPPER) if config.rule == GRADED else spec
+
+
+def deployed(spec: AnyNetwork, config: TrainConfig) -> AnyNetwork:
+    """Return the network that is deployed: graded ones are trained as sigma-delta networks, and run as stock ones."""
+    if config.rule == GRADED and isinstance(spec, NetworkSpec):
+        return GradedNetwork(spec, GradedDesign(free_steps=GRADED_FREE_STEPS))
+    return spec
+
+
+def learns_on_chip(config: TrainConfig) -> bool:
+    """Return whether the network learns in the chip's learning engine."""
+    return config.family == "stock" and config.rule != GRADED
 
 
 def compile_kernels(dataset: Dataset, config: TrainConfig) -> None:
     """Run every kernel of a training once, so that compiling (once per installation) is not timed as training."""
     few = np.arange(2)
-    choices = stock_choices(config) if config.family == "stock" else Choices()
+    choices = stock_choices(config) if learns_on_chip(config) else Choices()
     trainer = make_trainer(dataset, config, choices, Split(few, few), 1)
     with trainer.session as session:
         payloads, targets = trainer.data.payloads, one_hot_targets(session.spec, trainer.data.labels)
@@ -137,7 +160,7 @@ def make_trainer(
     choices: Choices,
     split: Split,
     epochs: int,
-    spec: NetworkSpec | StockNetwork | None = None,
+    spec: AnyNetwork | None = None,
 ) -> Trainer:
     """Return a trainer on the images of `split`, at its start. spec: the untrained network, default `build_network`."""
     spec = spec or build_network(dataset, config, choices, split)
@@ -148,5 +171,5 @@ def make_trainer(
         split=Split(np.searchsorted(used, split.train), np.searchsorted(used, split.validation)),
     )
     session = get_backend(native_backend(spec)).open(spec, threads=config.threads, batch_size=config.batch_size)
-    kind = StockTrainer if config.family == "stock" else Trainer
+    kind = StockTrainer if learns_on_chip(config) else Trainer
     return kind(session, data, choices, epochs, config.seed, config.batch_size)

@@ -22,7 +22,7 @@ from sim.backends.chip_learning import learn_stock_on_chip
 from sim.backends.chip_session import commit_pairs
 from sim.backends.lava.learning import learn_stock_in_lava
 from sim.backends.segments import LearningRecord, Segment
-from sim.experiment import TrainConfig, build_network
+from sim.experiment import TrainConfig, build_network, learns_on_chip
 from sim.stock_experiment import stock_choices
 from sim.train import identity, infer
 
@@ -64,8 +64,11 @@ def train_in_lava(
     Raises: UserError if the network is not of the stock family, Lava is missing or hangs, or `folder` holds a run.
     """
     config = replace(config, noise="shared", weight_lsb=1)
-    if config.family != "stock":
-        raise UserError("backend lava: sigma-delta units do not learn inside Lava; give --family stock")
+    if not learns_on_chip(config):
+        raise UserError(
+            "backend lava: sigma-delta and graded units do not learn inside Lava; give --family stock --rule R1..R5 "
+            "or deferred"
+        )
     if (folder / MANIFEST).is_file():
         raise UserError(f"run {folder}: already finished; give another --out")
     split = split_validation(dataset.y_train, config.seed)

@@ -19,6 +19,8 @@ from sim.trainer import FINAL_RATE, Choices, Trainer
 if TYPE_CHECKING:
     from sim.experiment import TrainConfig
 
+GRADED = "graded"  # the rule that trains GradedRelu networks, by the sigma-delta engine with open boxes
+UPPER = 8.0  # of the opened boxes: never reached
 UNIT_LENGTH = 4.0  # |x| at which learning rates are meant: that of digits
 STOCK_CHUNK = 128  # samples between two looks at the clock
 IMAGES_TO_SEE = 180_000
@@ -29,8 +31,8 @@ DEFAULTS = {
     "R2": (0.003, 1.0),
     "R3": (0.003, 1.0),
     "R4": (0.003, 1.0),
-    "R5": (0.003, 1.0),
-    "deferred": (0.003, 1.0),
+    "R5": (0.006, 1.0),
+    "deferred": (0.006, 1.0),
 }
 
 
@@ -47,6 +49,8 @@ def stock_choices(config: TrainConfig) -> Choices:
 
 def check_stock_config(config: TrainConfig) -> None:
     """Raise UserError unless the configuration makes sense for a stock network."""
+    if config.rule == GRADED:
+        return
     stock_rule(config.rule)
     StockDesign((1,), 2, config.hidden, config.rule)
     if config.batch_size != 1:

@@ -22,12 +22,11 @@ from neuro.artifact import MANIFEST, Artifact, installed_versions, load_artifact
 from neuro.data import Dataset, Split, split_validation
 from neuro.errors import UserError
 from neuro.files import write_atomically
+from neuro.graded_network import AnyNetwork
 from neuro.metrics import accuracy
-from neuro.spec import NetworkSpec
-from neuro.stock_network import StockNetwork
 from sim.backends.base import Record, get_backend, native_backend
 from sim.checkpoint import Checkpoint, load_checkpoint, remove_checkpoint, resume_trainer, save_checkpoint
-from sim.experiment import TrainConfig, compile_kernels, make_trainer, n_epochs, wants_refit
+from sim.experiment import TrainConfig, compile_kernels, deployed, learns_on_chip, make_trainer, n_epochs, wants_refit
 from sim.results import TrainResult, result_of
 from sim.stock_experiment import stock_choices
 from sim.trainer import Choices, Epoch, Trainer, Weights
@@ -185,7 +184,7 @@ class _Run:
 
     def _tune(self) -> Choices:
         start = time.process_time()
-        if self.config.family == "stock":
+        if learns_on_chip(self.config):
             choices, trials = stock_choices(self.config), list[Trial]()
         else:
             choices, trials = tune(self.dataset, self.config, self.split, self.watcher.on_trial)
@@ -225,7 +224,7 @@ class _Run:
 
     def _finish(self, trainer: Trainer, epochs: int) -> TrainResult:
         """Read the test set once and write the artifact."""
-        spec = trainer.session.spec.with_weights(self._chosen_weights(trainer))
+        spec = deployed(trainer.session.spec.with_weights(self._chosen_weights(trainer)), self.config)
         record = infer(spec, self.dataset.x_test, self.config.threads)
         test = accuracy(record.predictions, self.dataset.y_test)
         refit_cpu_s = trainer.progress.cpu_s if self.stage == "refit" else 0.0
@@ -271,7 +270,7 @@ class _Run:
         }
 
 
-def infer(spec: NetworkSpec | StockNetwork, images: npt.NDArray[np.generic], threads: int | None = None) -> Record:
+def infer(spec: AnyNetwork, images: npt.NDArray[np.generic], threads: int | None = None) -> Record:
     """Run the free phase on `images` (as in a Dataset) with the backend that trained it."""
     with get_backend(native_backend(spec)).open(spec, threads=threads) as session:
         return session.run(spec.encoder.encode(images))

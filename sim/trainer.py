@@ -15,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from neuro.data import Split
+from neuro.graded_network import AnyNetwork
 from neuro.metrics import accuracy
 from neuro.neurons import SigmaDelta
 from neuro.plasticity import Rate, rate_for
 from neuro.spec import NetworkSpec
-from neuro.stock_network import StockNetwork
 from sim.backends.base import LearningOutcome, Session, one_hot_targets
 from sim.interrupt import uninterrupted
 
@@ -87,12 +87,12 @@ class TrainingSet:
     labels: npt.NDArray[np.int32]
     split: Split
 
-    def squared_length(self, spec: NetworkSpec | StockNetwork) -> float:
+    def squared_length(self, spec: AnyNetwork) -> float:
         """Return the `squared_length` of about 4096 training images."""
         return squared_length(spec, self.payloads[self.split.train[:: max(1, len(self.split.train) // 4096)]])
 
 
-def squared_length(spec: NetworkSpec | StockNetwork, payloads: npt.NDArray[np.integer[Any]]) -> float:
+def squared_length(spec: AnyNetwork, payloads: npt.NDArray[np.integer[Any]]) -> float:
     """Return the mean over images of |x|^2 in real units, plus 1 for the bias: the scale of learning rates."""
     real = payloads.astype(np.float64) / float(1 << spec.encoder.activation_bits)
     return 1.0 + float(np.mean(np.sum(np.square(real), axis=1)))

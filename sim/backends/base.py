@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from neuro.errors import UserError
+from neuro.graded_network import AnyNetwork
 from neuro.neurons import SigmaDelta
 from neuro.plasticity import Rate
 from neuro.spec import NetworkSpec
-from neuro.stock_network import StockNetwork
 
 IntArray = npt.NDArray[np.integer]
 MAX_BATCH = 4096  # images that learn from the same weights
@@ -78,11 +78,11 @@ class Record:
         """Number of images."""
         return len(self.predictions)
 
-    def spikes_per_inference(self, spec: NetworkSpec | StockNetwork) -> float:
+    def spikes_per_inference(self, spec: AnyNetwork) -> float:
         """Mean spikes of all non-source populations in the free phase, per image."""
         return float(sum(self.spike_counts[p.name][:, 1].sum() for p in spec.moving)) / max(self.n_images, 1)
 
-    def synaptic_operations(self, spec: NetworkSpec | StockNetwork) -> dict[str, npt.NDArray[np.int64]]:
+    def synaptic_operations(self, spec: AnyNetwork) -> dict[str, npt.NDArray[np.int64]]:
         """Return, by projection that took part, of shape [B, 1 + phases]: spikes sent times fan-out (one add each)."""
         return {
             p.name: self.spike_counts[p.source] * spec.population(p.target).size
@@ -221,12 +221,12 @@ def get_backend(name: str) -> Backend:
     return backend
 
 
-def native_backend(spec: NetworkSpec | StockNetwork) -> str:
+def native_backend(spec: AnyNetwork) -> str:
     """Return the backend that trains networks of this family: the fast one."""
-    return "chip" if isinstance(spec, StockNetwork) else "events"
+    return "events" if isinstance(spec, NetworkSpec) else "chip"
 
 
-def one_hot_targets(spec: NetworkSpec | StockNetwork, labels: IntArray) -> npt.NDArray[np.int32]:
+def one_hot_targets(spec: AnyNetwork, labels: IntArray) -> npt.NDArray[np.int32]:
     """Return targets of shape [B, K]: the real value 1 for the label, 0 elsewhere, in state units (stock: spikes).
 
     Raises: UserError if a label is no output neuron.

@@ -13,13 +13,14 @@ import numpy.typing as npt
 
 from neuro.engine import EngineRule
 from neuro.errors import UserError
-from neuro.stock import committed
+from neuro.graded_network import AnyStock
+from neuro.stock import StockSpec, committed
 from neuro.stock_network import SHADOW, StockNetwork
 from sim.backends.base import Capabilities, IntArray, LearningOutcome, Record, check_options
 from sim.backends.chip import run_chip
 from sim.backends.chip_learning import LearningChip
 from sim.backends.segments import Commit
-from sim.backends.stock_record import check_images, join_records, make_record, output_counts, phase_of_step
+from sim.backends.stock_record import check_images, join_records, make_record
 
 AT_ONCE = 128  # images whose spikes are in memory at once
 LEARNED_AT_ONCE = 32
@@ -30,7 +31,7 @@ Weights = dict[str, npt.NDArray[np.int16]]
 class ChipSession:
     """A stock network opened on the chip's integers."""
 
-    def __init__(self, network: StockNetwork, threads: int | None) -> None:
+    def __init__(self, network: AnyStock, threads: int | None) -> None:
         self.spec = network
         self.threads = threads
 
@@ -50,7 +51,8 @@ class ChipSession:
         records = []
         for first in range(0, max(len(payloads), 1), AT_ONCE):
             part = slice(first, first + AT_ONCE)
-            graph, inputs = stock_inputs(network, payloads[part], None if targets is None else targets[part])
+            wanted = None if targets is None else targets[part]
+            graph, inputs = stock_inputs(network, payloads[part], wanted, self.threads)
             run = run_chip(graph, inputs, self.threads)
             records.append(make_record(network, "chip", seed, run, keep_states, keep_spikes))
         return join_records(records)
@@ -63,11 +65,13 @@ class ChipSession:
         first_image: presentations so far; the noise goes on from there.
         """
         network = self.spec
+        if not isinstance(network, StockNetwork):
+            raise UserError("backend chip: graded networks learn on the events backend; train there")
         check_images(network, payloads, targets)
         plastic = tuple(replace(p, rule=rates[p.name]) if p.name in rates else p for p in network.projections)
         steps = network.schedule.steps
         chip = LearningChip(replace(network.graph, projections=plastic), time=first_image * steps)
-        phases, predictions = phase_of_step(network, steps), []
+        phases, predictions = network.phases(steps), []
         counts = {p.name: np.zeros(2 + int(phases.max()), dtype=np.int64) for p in network.populations}
         at_once = network.commit_every or LEARNED_AT_ONCE
         for first in range(0, len(payloads), at_once):
@@ -78,10 +82,10 @@ class ChipSession:
                 for pair in commit_pairs(network):
                     chip.commit(pair)
             for name, spikes in run.spikes.items():
-                per_step = spikes.reshape(-1, steps, spikes.shape[2]).sum(axis=(0, 2), dtype=np.int64)
+                per_step = spikes[0].sum(axis=1, dtype=np.int32).reshape(-1, steps).sum(axis=0, dtype=np.int64)
                 counts[name][1:] += np.bincount(phases, per_step, len(counts[name]) - 1).astype(np.int64)
             output = run.spikes[network.output].reshape(-1, steps, network.n_classes)
-            predictions.append(output_counts(network, output).argmax(axis=1).astype(np.int32))
+            predictions.append(network.scores({network.output: output}).argmax(axis=1).astype(np.int32))
         learned = chip.weights()
         if network.commit_every:
             learned.update(commits(network, learned))
@@ -90,7 +94,8 @@ class ChipSession:
 
     def weights(self) -> Weights:
         """Return a copy of all weights that learning changes, by projection: plastic ones and copies of them."""
-        return {p.name: p.weights.copy() for p in self.spec.projections if p.name in learned_names(self.spec)}
+        names = learned_names(self.spec) if isinstance(self.spec, StockNetwork) else set[str]()
+        return {p.name: p.weights.copy() for p in self.spec.projections if p.name in names}
 
     def full_weights(self) -> Weights:
         """Return the same as `weights`: there are no bits below them."""
@@ -110,11 +115,16 @@ class ChipSession:
         self.close()
 
 
-def stock_inputs(network: StockNetwork, payloads: IntArray, targets: IntArray | None):  # type: ignore[no-untyped-def]
-    """Return graph and inputs of an inference, or with targets of shape [B, K] of all slots, not learning."""
+def stock_inputs(
+    network: AnyStock, payloads: IntArray, targets: IntArray | None, threads: int | None = None
+) -> tuple[StockSpec, npt.NDArray[np.integer]]:
+    """Return graph and inputs of an inference, or with targets of shape [B, K] of all phases, not learning."""
     if targets is None:
-        return network.inference, network.trains(payloads, network.schedule.free_steps)
-    return network.still, network.learning_inputs(payloads, targets.argmax(axis=1))
+        return network.inference, network.free_inputs(payloads)
+    outputs = None
+    if network.nudge_needs_output:
+        outputs = network.scores(run_chip(network.inference, network.free_inputs(payloads), threads).spikes)
+    return network.still, network.phase_inputs(payloads, targets, outputs)
 
 
 def commit_pairs(network: StockNetwork) -> list[Commit]:
@@ -147,7 +157,7 @@ class ChipBackend:
     name = "chip"
     capabilities = Capabilities(frozenset({"stock"}), learns=True)
 
-    def open(self, spec: StockNetwork, *, threads: int | None = None, batch_size: int = 1) -> ChipSession:
+    def open(self, spec: AnyStock, *, threads: int | None = None, batch_size: int = 1) -> ChipSession:
         """Open a network. batch_size must be 1: the engine learns while it runs.
 
         Raises: UserError if the network is of another family.

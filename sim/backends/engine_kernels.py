@@ -94,8 +94,11 @@ def _decay(before, after, times, step, decay, impulse, rho):
 
 @inlined
 def _decay_each(before, after, times, step, decay, impulse, key, first):
-    """As `_decay`, with a random number per trace."""
+    """As `_decay`, with a random number per trace; an empty trace needs none."""
     for i in range(times.shape[0]):
+        if before[i] == 0:
+            after[i] = min(np.int32(impulse * np.int32(times[i] == step)), np.int32(127))
+            continue
         decayed = decay * before[i]
         whole = np.int32(decayed)
         value = np.int32(whole + np.int32(synapse_bits(key, first + i) * UNIT < decayed - whole))
@@ -191,7 +194,13 @@ def _store(total, values, lowest, highest, clears_sign, coarse, per_synapse, key
     if clears_sign:  # an excitatory or inhibitory accumulator never crosses zero
         for j in range(total.shape[0]):
             total[j] = max(total[j], np.int32(0)) if lowest == 0 else min(total[j], np.int32(0))
-    if per_synapse:
+    fraction = np.int32(0)
+    for j in range(total.shape[0]):
+        fraction |= np.int32(total[j] & mask)
+    if fraction == 0:  # nothing to round
+        for j in range(total.shape[0]):
+            values[j] = min(max(np.int32(np.int32(total[j] >> shift) * step), lowest), highest)
+    elif per_synapse:
         for j in range(total.shape[0]):
             bits = np.int32(synapse_bits(key, first + j) >> np.uint32(32 - shift))
             moved = np.int32(np.int32(total[j] >> shift) + np.int32(np.int32(total[j] & mask) > bits))

@@ -12,10 +12,10 @@ import numpy.typing as npt
 
 from neuro.errors import UserError
 from neuro.files import parse_arrays, read_bytes
+from neuro.graded_network import AnyNetwork
 from neuro.neurons import Source
 from neuro.plasticity import Rate
 from neuro.spec import NetworkSpec
-from neuro.stock_network import StockNetwork
 from sim.backends.base import Capabilities, IntArray, LearningOutcome, Record, check_payloads
 from sim.backends.lava.jobs import save_job
 from sim.backends.lava.watch import check_installed, run_worker
@@ -109,7 +109,7 @@ class LavaBackend:
 
     def open(
         self,
-        spec: NetworkSpec | StockNetwork,
+        spec: AnyNetwork,
         *,
         threads: int | None = None,
         batch_size: int = 1,
@@ -123,7 +123,7 @@ class LavaBackend:
         if spec.family not in self.capabilities.families:
             raise UserError(f"backend lava: it runs no {spec.family} networks")
         check_installed()
-        if isinstance(spec, StockNetwork):
+        if not isinstance(spec, NetworkSpec):
             from sim.backends.lava.stock_session import LavaStockSession
 
             return LavaStockSession(spec, stall_s, on_image)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from neuro.engine import EngineRule
 from neuro.errors import UserError
+from neuro.graded_network import AnyStock
 from neuro.stock_network import StockNetwork
 from sim.backends.base import IntArray, LearningOutcome, Record
 from sim.backends.chip_session import learned_names, stock_inputs
@@ -19,7 +20,7 @@ from sim.backends.stock_record import check_images, make_record
 class LavaStockSession:
     """A stock network opened on Lava. Every `run` is a worker process of its own; none outlives it."""
 
-    def __init__(self, network: StockNetwork, stall_s: float, on_image: Callable[[int], None]) -> None:
+    def __init__(self, network: AnyStock, stall_s: float, on_image: Callable[[int], None]) -> None:
         self.spec, self.stall_s, self.on_image = network, stall_s, on_image
 
     def run(
@@ -49,7 +50,8 @@ class LavaStockSession:
 
     def weights(self) -> dict[str, npt.NDArray[np.int16]]:
         """See `sim.backends.chip_session.ChipSession.weights`."""
-        return {p.name: p.weights.copy() for p in self.spec.projections if p.name in learned_names(self.spec)}
+        names = learned_names(self.spec) if isinstance(self.spec, StockNetwork) else set[str]()
+        return {p.name: p.weights.copy() for p in self.spec.projections if p.name in names}
 
     def full_weights(self) -> dict[str, npt.NDArray[np.int16]]:
         """Return the same as `weights`."""
