@@ -226,6 +226,6 @@ class EventsBackend:
     def open(self, spec: NetworkSpec, *, threads: int | None = None, batch_size: int = 1) -> EventsSession:
         """Open `spec`; threads=None uses all cores."""
         if spec.family not in self.capabilities.families:
-            raise UserError(f"backend events: it runs no {spec.family} networks")
+            raise UserError(f"backend events: it runs no {spec.family} networks; use chip")
         check_options(self.name, threads, batch_size)
         return EventsSession(spec, threads or os.cpu_count() or 1, batch_size)

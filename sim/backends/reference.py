@@ -243,5 +243,5 @@ class ReferenceBackend:
         """Open `spec`; `threads` makes no difference here."""
         check_options(self.name, threads, batch_size)
         if spec.family not in self.capabilities.families:
-            raise UserError(f"backend reference: it runs no {spec.family} networks")
+            raise UserError(f"backend reference: it runs no {spec.family} networks; use chip")
         return ReferenceSession(spec, batch_size)

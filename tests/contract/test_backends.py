@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 
 from neuro.equilibrium import build_equilibrium, design_for
 from neuro.errors import UserError
+from neuro.stock_equilibrium import StockDesign, build_stock_network
 from sim.backends.base import REGISTRY, get_backend
 from sim.contract import check_learning, check_run, random_images, random_rates, random_spec
 
 SEEDS = st.integers(0, 2**32 - 1)
+SIGMA_DELTA = [name for name in REGISTRY if "sigma-delta" in get_backend(name).capabilities.families]
 needs_lava = pytest.mark.skipif(importlib.util.find_spec("lava") is None, reason="Lava needs Python 3.10")
 
 
@@ -86,7 +88,7 @@ def test_random_networks_cover_what_they_promise():
     assert any(not spec.plastic for spec in specs)
 
 
-@pytest.mark.parametrize("name", list(REGISTRY))
+@pytest.mark.parametrize("name", SIGMA_DELTA)
 def test_wrong_inputs_are_refused_in_one_line(name):
     if name == "lava" and importlib.util.find_spec("lava") is None:
         pytest.skip("Lava needs Python 3.10")
@@ -103,6 +105,20 @@ def test_wrong_inputs_are_refused_in_one_line(name):
 
 
 @pytest.mark.parametrize("name", list(REGISTRY))
+def test_a_backend_refuses_networks_of_another_family(name):
+    if name == "lava" and importlib.util.find_spec("lava") is None:
+        pytest.skip("Lava needs Python 3.10")
+    backend = get_backend(name)
+    stock = build_stock_network(StockDesign((2, 2), 2, (3,)), seed=0)
+    for spec in (random_spec(0), stock):
+        if spec.family in backend.capabilities.families:
+            backend.open(spec).close()
+        else:
+            with pytest.raises(UserError, match=f"backend {name}: it runs no {spec.family} networks"):
+                backend.open(spec)
+
+
+@pytest.mark.parametrize("name", SIGMA_DELTA)
 def test_a_backend_learns_if_and_only_if_it_declares_it(name):
     if name == "lava" and importlib.util.find_spec("lava") is None:
         pytest.skip("Lava needs Python 3.10")
