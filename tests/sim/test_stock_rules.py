@@ -1,7 +1,6 @@
 """The rules of the stock family in the learning engine: what tags and weights do in the slots of a sample."""
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
