@@ -27,7 +27,7 @@ from neuro.spec import NetworkSpec
 from neuro.stock_network import StockNetwork
 from sim.backends.base import Record, get_backend, native_backend
 from sim.checkpoint import Checkpoint, load_checkpoint, remove_checkpoint, resume_trainer, save_checkpoint
-from sim.experiment import TrainConfig, compile_kernels, make_trainer, n_epochs, wants_refit
+from sim.experiment import TrainConfig, check_rates, compile_kernels, make_trainer, n_epochs, wants_refit
 from sim.results import TrainResult, result_of
 from sim.stock_experiment import stock_choices
 from sim.trainer import Choices, Epoch, Trainer, Weights
@@ -148,6 +148,7 @@ class _Run:
 
     def complete(self, checkpoint: Checkpoint | None) -> TrainResult:
         """Do what is left to do."""
+        check_rates(self.dataset, self.config, self.split)
         self.watcher.on_compile()
         compile_kernels(self.dataset, self.config)
         if checkpoint is None:
