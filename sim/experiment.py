@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,15 +14,8 @@ from neuro.plasticity import learning_rule
 from neuro.spec import NetworkSpec
 from neuro.stock_network import StockNetwork
 from sim.backends.base import MAX_BATCH, get_backend, native_backend, one_hot_targets
-from sim.stock_experiment import (
-    StockTrainer,
-    build_stock,
-    check_stock_config,
-    stock_choices,
-    stock_epochs,
-    stock_rules_at,
-)
-from sim.trainer import Choices, Trainer, TrainingSet, squared_length
+from sim.stock_experiment import StockTrainer, build_stock, check_stock_config, stock_choices, stock_epochs
+from sim.trainer import Choices, Trainer, TrainingSet
 
 IMAGES_TO_SEE = 720_000  # presentations of a default training: 12 epochs of 60,000 images
 FEWEST_EPOCHS, MOST_EPOCHS = 12, 40
@@ -131,15 +123,15 @@ def build_network(dataset: Dataset, config: TrainConfig, choices: Choices, split
 def check_rates(dataset: Dataset, config: TrainConfig, split: Split) -> None:
     """Raise UserError, before anything is done, if the learning engine cannot hold the rates asked for."""
     if config.family == "stock":
-        network = build_stock(dataset, config, split)
-        payloads = network.encoder.encode(dataset.x_train[split.train[:: max(1, len(split.train) // 4096)]])
-        stock_rules_at(network, stock_choices(config), 1.0, math.sqrt(squared_length(network, payloads)))
+        build_stock(dataset, config, split)
 
 
 def compile_kernels(dataset: Dataset, config: TrainConfig) -> None:
     """Run every kernel of a training once, so that compiling (once per installation) is not timed as training."""
-    few, stock = np.arange(2), config.family == "stock"
-    choices = stock_choices(replace(config, learning_rate=None, output_share=None)) if stock else Choices()
+    few, choices = np.arange(2), Choices()
+    if config.family == "stock":
+        config = replace(config, learning_rate=None, output_share=None)  # two images are no measure for the user's
+        choices = stock_choices(config)
     trainer = make_trainer(dataset, config, choices, Split(few, few), 1)
     with trainer.session as session:
         payloads, targets = trainer.data.payloads, one_hot_targets(session.spec, trainer.data.labels)
