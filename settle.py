@@ -101,6 +101,7 @@ def train_ep_command(
     from sim.experiment import TrainConfig
     from sim.train import train_ep
 
+    _check_backend(backend, images)
     config = TrainConfig(
         seed, _hidden(hidden), rule or ("R5" if family == "stock" else "event"), shadow_bits, weight_bits, epochs,
         batch_size, threads, family, noise, weight_lsb, learning_rate, output_share, centred, None, refit,
@@ -108,8 +109,8 @@ def train_ep_command(
     dataset = load_dataset(data, seed)
     kind = "ep" if family == "sigma-delta" else f"ep-{family}-{config.rule}"
     folder = out or Path("runs") / f"{kind}-{dataset.name}-{'-'.join(map(str, config.hidden))}-seed{seed}"
-    if backend == "lava" or images is not None:
-        _train_in_lava(dataset, config, folder, images or 20, stall_s, as_json)
+    if backend == "lava":
+        _train_in_lava(dataset, config, folder, IMAGES_IN_LAVA if images is None else images, stall_s, as_json)
         return
     from sim.screen import TrainScreen, result_table
 
@@ -117,6 +118,20 @@ def train_ep_command(
         result = train_ep(dataset, config, folder, screen, resume=resume, checkpoint_every_s=checkpoint_every_s)
     _console(as_json).print(result_table(result))
     _print_json(as_json, result.to_json())
+
+
+IMAGES_IN_LAVA = 20  # seconds each
+
+
+def _check_backend(backend: str | None, images: int | None) -> None:
+    from neuro.errors import UserError
+
+    if backend not in (None, "lava"):
+        raise UserError(
+            f"--backend {backend}: a training goes by itself to the backend of its family; give lava or none"
+        )
+    if images is not None and backend is None:
+        raise UserError("--images: counts images to learn inside Lava; give --backend lava too, or --epochs instead")
 
 
 def _train_in_lava(

@@ -147,6 +147,7 @@ class EngineRule:
         decimated = any(product.dependency == "u" for product in (*self.dw, *self.dt))
         if decimated != (self.k is not None):
             raise UserError("engine rule: give k if, and only if, a product depends on u")
+        require_integers("engine rule", k=self.k or 0)
         if self.k is not None and not 0 <= self.k <= LARGEST_K:
             raise UserError(f"engine rule: k {self.k} outside 0..{LARGEST_K}")
 

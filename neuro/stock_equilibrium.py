@@ -12,6 +12,7 @@ Source: Scellier & Bengio 2017; O'Connor et al. 2019 for spiking forms.
 from __future__ import annotations
 
 import math
+import zlib
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -139,7 +140,7 @@ def _pair(
 
     def learning(projection: StockProjection, direction: str) -> StockProjection:
         rule = engine_rule(form, direction, rate, from_input=projection.source == INPUT)
-        noise_seed = (sum(map(ord, projection.name)) + 1009 * seed) % 2**31  # any numbers that differ
+        noise_seed = (zlib.crc32(projection.name.encode()) + 1009 * seed) % 2**31  # any numbers that differ
         name = SHADOW + projection.name if form.host else projection.name
         return replace(
             projection, name=name, rule=rule, tag=form.tag, transmits=not form.host, noise=design.noise,

@@ -27,7 +27,7 @@ SHADOW = "learn "  # prefix of a projection that only learns, for the host to co
 
 @dataclass(frozen=True)
 class SlotSchedule:
-    """The slots of a sample, "free", "nudged" or "blank", each of slot_steps steps; it begins with the free ones."""
+    """The slots of a sample, "free", "nudged" or "blank", each of slot_steps steps; in this order."""
 
     slots: tuple[str, ...]
     slot_steps: int
@@ -36,7 +36,9 @@ class SlotSchedule:
         require_integers("schedule", slot_steps=self.slot_steps)
         if self.slot_steps < 1:
             raise UserError(f"schedule: slot_steps {self.slot_steps}; give at least 1")
-        if self.slots[:1] != (FREE,) or not set(self.slots) <= {FREE, NUDGED, BLANK}:
+        order = (FREE, NUDGED, BLANK)
+        in_turn = set(self.slots) <= set(order) and list(self.slots) == sorted(self.slots, key=order.index)
+        if self.slots[:1] != (FREE,) or not in_turn:
             raise UserError(f"schedule: slots {self.slots}; give free ones first, then nudged, then blank ones")
 
     @property

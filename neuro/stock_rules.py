@@ -34,7 +34,7 @@ from neuro.errors import UserError
 FORWARD, FEEDBACK = "forward", "feedback"
 FREE, NUDGED, BLANK = "free", "nudged", "blank"
 FLIP = -127  # initial tag of R1: the first slot of a sample is free
-SMALLEST_SCALE = 2.0**-7
+SMALLEST_SCALE, LARGEST_SCALE = 2.0**-7, 7 * 2.0**2
 HELD = 128  # V of R5
 EMPTY = -192  # tag of R5 after the nudged slot
 
@@ -110,18 +110,18 @@ def engine_rule(rule: StockRule, direction: str, learning_rate: float, *, from_i
 
 
 def scale_of(value: float) -> tuple[int, int]:
-    """Return mantissa 1..7 and exponent -7..2 whose product is nearest to `value`: the largest mantissa that fits,
-    because products are rounded down before the exponent applies.
+    """Return mantissa 1..7 and exponent -7..2 whose product is nearest to `value`; of equal products the one of largest
+    mantissa, because products are rounded down before the exponent applies.
 
     Raises: UserError if `value` is out of reach.
     """
-    exponent = max(math.ceil(math.log2(max(value, 1e-9) / 7)), -7)
-    mantissa = round(value / 2.0**exponent)
-    if not 1 <= mantissa <= 7 or exponent > 2:
+    if not SMALLEST_SCALE / 2 <= value <= LARGEST_SCALE:
         raise UserError(
-            f"learning rate: needs the factor {value:.3g}; the engine holds {SMALLEST_SCALE:.3g} to 28; lower the rate"
+            f"learning rate: needs the factor {value:.3g}; the engine holds {SMALLEST_SCALE:.3g} to "
+            f"{LARGEST_SCALE:.3g}; lower the rate"
         )
-    return mantissa, exponent
+    held = [(mantissa, exponent) for exponent in range(-7, 3) for mantissa in range(1, 8)]
+    return min(held, key=lambda pair: abs(pair[0] * 2.0 ** pair[1] - value))
 
 
 Products = tuple[EngineProduct, ...]
@@ -137,10 +137,8 @@ def _products(name: str, direction: str, m: int, e: int) -> tuple[Products, Prod
         slow = ("x1", "y2") if direction == FORWARD else ("x2", "y1")
         return (product(m, e, "u", "x1", "y1"), product(-m, e, "u", *slow)), ()
     if name == "R4":
-        if m > 3:  # twice the mantissa does not fit: half of it, twice the power
-            m, e = round(m / 2), e + 1
-        terms = product(2 * m, e, "u", "x1", "y1"), product(-m, e, "u", "x1", "y2"), product(-m, e, "u", "x2", "y1")
-        return terms, ()
+        twice = (2 * m, e) if m <= 3 else (m, e + 1)
+        return (product(*twice, "u", "x1", "y1"), product(-m, e, "u", "x1", "y2"), product(-m, e, "u", "x2", "y1")), ()
     return _held(direction, m, e)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, fields
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -81,27 +81,39 @@ def _neuron_from_json(content: Mapping[str, Any]) -> StockNeuron:
     model = parameters.pop("model")
     if model not in NEURONS:
         raise UserError(f"spec: process {model!r} is none of the stock set: {', '.join(NEURONS)}")
-    return NEURONS[model](**parameters)
+    return _whole(NEURONS[model], parameters)
+
+
+Whole = TypeVar("Whole")
+
+
+def _whole(kind: type[Whole], content: Mapping[str, Any]) -> Whole:
+    """Return the object that `content` describes; unlike the constructor it takes no default for what is missing."""
+    for field in fields(kind):  # type: ignore[arg-type]
+        if field.name not in content:
+            raise KeyError(field.name)
+        if field.type == "bool" and not isinstance(content[field.name], bool):
+            raise TypeError(f"{field.name} {content[field.name]!r} is neither true nor false")
+    return kind(**content)
 
 
 def _projection_to_json(projection: StockProjection) -> dict[str, Any]:
-    fields = {key: value for key, value in vars(projection).items() if key not in ("weights", "rule")}
-    return {**fields, "rule": None if projection.rule is None else asdict(projection.rule)}
+    settings = {key: value for key, value in vars(projection).items() if key not in ("weights", "rule")}
+    return {**settings, "rule": None if projection.rule is None else asdict(projection.rule)}
 
 
 def _projection_from_json(content: Mapping[str, Any], arrays: Arrays) -> StockProjection:
-    fields = dict(content)
-    rule = fields.pop("rule")
-    weights: Any = np.asarray(arrays[WEIGHTS_PREFIX + fields["name"]])
-    return StockProjection(**fields, weights=weights, rule=None if rule is None else _rule_from_json(rule))
+    weights, rule = np.asarray(arrays[WEIGHTS_PREFIX + content["name"]]), content["rule"]
+    made = None if rule is None else _rule_from_json(rule)
+    return _whole(StockProjection, {**content, "weights": weights, "rule": made})
 
 
 def _rule_from_json(content: Mapping[str, Any]) -> EngineRule:
-    x1, x2, y1, y2 = (EngineTrace(**content[name]) for name in TRACES)
+    x1, x2, y1, y2 = (_whole(EngineTrace, content[name]) for name in TRACES)
     dw, dt = (tuple(_product_from_json(product) for product in content[name]) for name in ("dw", "dt"))
     return EngineRule(dw, dt, content["k"], content["t_epoch"], x1, x2, y1, y2)
 
 
 def _product_from_json(content: Mapping[str, Any]) -> EngineProduct:
-    factors = tuple(EngineFactor(**factor) for factor in content["factors"])
+    factors = tuple(_whole(EngineFactor, factor) for factor in content["factors"])
     return EngineProduct(content["mantissa"], content["exponent"], content["dependency"], factors)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -143,10 +143,18 @@ def learns_on_chip(config: TrainConfig) -> bool:
     return config.family == "stock" and config.rule != GRADED
 
 
+def check_rates(dataset: Dataset, config: TrainConfig, split: Split) -> None:
+    """Raise UserError, before anything is done, if the learning engine cannot hold the rates asked for."""
+    if learns_on_chip(config):
+        build_stock(dataset, config, split)
+
+
 def compile_kernels(dataset: Dataset, config: TrainConfig) -> None:
     """Run every kernel of a training once, so that compiling (once per installation) is not timed as training."""
-    few = np.arange(2)
-    choices = stock_choices(config) if learns_on_chip(config) else Choices()
+    few, choices = np.arange(2), Choices()
+    if learns_on_chip(config):
+        config = replace(config, learning_rate=None, output_share=None)  # two images are no measure for the user's
+        choices = stock_choices(config)
     trainer = make_trainer(dataset, config, choices, Split(few, few), 1)
     with trainer.session as session:
         payloads, targets = trainer.data.payloads, one_hot_targets(session.spec, trainer.data.labels)

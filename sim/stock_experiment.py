@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -62,7 +63,11 @@ def check_stock_config(config: TrainConfig) -> None:
 
 
 def build_stock(dataset: Dataset, config: TrainConfig, split: Split) -> StockNetwork:
-    """Return the untrained network; brightness and length of the images come from split.train."""
+    """Return the untrained network, its rules those of the first epoch; brightness and length of the images come from
+    split.train.
+
+    Raises: UserError if the learning engine cannot hold the rates.
+    """
     images = dataset.x_train[split.train]
     encoder = PixelEncoder(gain_bits=gain_bits_for(images))
     sample = encoder.encode(images[:: max(1, len(images) // 4096)]) / float(1 << encoder.activation_bits)
@@ -76,7 +81,10 @@ def build_stock(dataset: Dataset, config: TrainConfig, split: Split) -> StockNet
         lsb=config.weight_lsb,
         encoder=encoder,
     )
-    return build_stock_network(design, config.seed)
+    network = build_stock_network(design, config.seed)
+    rules = stock_rules_at(network, stock_choices(config), 1.0, math.sqrt(design.squared_length))
+    projections = tuple(replace(p, rule=rules.get(p.name)) for p in network.projections)
+    return replace(network, graph=replace(network.graph, projections=projections))
 
 
 class StockTrainer(Trainer):

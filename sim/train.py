@@ -26,7 +26,16 @@ from neuro.graded_network import AnyNetwork
 from neuro.metrics import accuracy
 from sim.backends.base import Record, get_backend, native_backend
 from sim.checkpoint import Checkpoint, load_checkpoint, remove_checkpoint, resume_trainer, save_checkpoint
-from sim.experiment import TrainConfig, compile_kernels, deployed, learns_on_chip, make_trainer, n_epochs, wants_refit
+from sim.experiment import (
+    TrainConfig,
+    check_rates,
+    compile_kernels,
+    deployed,
+    learns_on_chip,
+    make_trainer,
+    n_epochs,
+    wants_refit,
+)
 from sim.results import TrainResult, result_of
 from sim.stock_experiment import stock_choices
 from sim.trainer import Choices, Epoch, Trainer, Weights
@@ -147,6 +156,7 @@ class _Run:
 
     def complete(self, checkpoint: Checkpoint | None) -> TrainResult:
         """Do what is left to do."""
+        check_rates(self.dataset, self.config, self.split)
         self.watcher.on_compile()
         compile_kernels(self.dataset, self.config)
         if checkpoint is None:

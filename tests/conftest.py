@@ -101,6 +101,20 @@ def finished(tmp_path_factory: pytest.TempPathFactory, blob_data: Dataset, small
     return folder
 
 
+@pytest.fixture(scope="session")
+def stock_config() -> TrainConfig:
+    """Hidden 8, two epochs, family stock, rule R5: trains on `blob_data` in a second."""
+    return TrainConfig(seed=3, hidden=(8,), epochs=2, family="stock", rule="R5", learning_rate=0.01)
+
+
+@pytest.fixture(scope="session")
+def finished_stock(tmp_path_factory: pytest.TempPathFactory, blob_data: Dataset, stock_config: TrainConfig) -> Path:
+    """Folder of a finished run of the stock family on `blob_data`. Not to be written to: copy it."""
+    folder = tmp_path_factory.mktemp("runs") / "stock"
+    train_ep(blob_data, stock_config, folder, Silent())
+    return folder
+
+
 def _outcome(folder: Path) -> dict[str, Any]:
     """All that a run leaves, without what was measured by a clock."""
 
