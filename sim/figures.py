@@ -16,7 +16,6 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from neuro.spec import NetworkSpec
 from sim.observe import Activity, Relaxation
 
 STYLE = {
@@ -37,6 +36,7 @@ STYLE = {
 BLUE, ORANGE, GREY = "#2f6fb3", "#d9822b", "#8a93a3"
 PHASE_COLOURS = ("#eef4fb", "#fdf1e3", "#f6ecf7")
 FIELDS_SHOWN = 48
+BARS, DOTS_AS_SHAPES = 100, 20_000  # beyond, an area instead of bars, pixels instead of shapes
 
 
 def _svg(figure: Figure) -> str:
@@ -70,7 +70,31 @@ def learning_curve(history: Sequence[Mapping[str, Any]], best_epoch: int, test: 
             marker="s", markersize=4, capsize=3, linestyle="none", label="test",
         )  # fmt: skip
         axes.set(xlabel="epoch", ylabel="accuracy")
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend(frameon=False, loc="lower right")
+        return _svg(figure)
+
+
+def learned_images(points: Sequence[tuple[str, tuple[float, float, float]]]) -> str:
+    """Draw accuracies (value, low, high) with their intervals, by what they were measured on."""
+    with plt.rc_context(STYLE):
+        figure, axes = _axes(5.2, 3.0)
+        for place, (_, (value, low, high)) in enumerate(points):
+            axes.errorbar(
+                [place], [value], yerr=[[max(value - low, 0.0)], [max(high - value, 0.0)]],
+                color=(BLUE, BLUE, ORANGE)[place % 3], marker="s", markersize=4, capsize=3,
+            )  # fmt: skip
+        axes.set_xticks(range(len(points)), [name for name, _ in points])
+        axes.set(ylabel="accuracy", xlim=(-0.5, len(points) - 0.5), ylim=(0, 1.02))
+        return _svg(figure)
+
+
+def accuracy_curve(accuracy: npt.NDArray[np.float64]) -> str:
+    """Draw the accuracy if the output were read after each step, of shape [T]."""
+    with plt.rc_context(STYLE):
+        figure, axes = _axes(5.2, 3.0)
+        axes.plot(np.arange(1, len(accuracy) + 1), accuracy, color=BLUE)
+        axes.set(xlabel="step of the free phase", ylabel="accuracy if read here", ylim=(0, 1.02))
         return _svg(figure)
 
 
@@ -93,52 +117,56 @@ def energy_curve(relaxation: Relaxation) -> str:
         return _svg(figure)
 
 
-def _shade_phases(axes: Axes, spec: NetworkSpec) -> None:
-    start = 0.5
-    for colour, phase in zip(PHASE_COLOURS, spec.schedule.phases, strict=False):
-        axes.axvspan(start, start + phase.steps, color=colour, linewidth=0, zorder=0)
-        axes.text(start + phase.steps / 2, 1.01, phase.name, transform=axes.get_xaxis_transform(), ha="center", size=8)
-        start += phase.steps
+def _shade_phases(axes: Axes, phases: Sequence[tuple[str, int]]) -> None:
+    start, kinds = 0.5, list(dict.fromkeys(name for name, _ in phases))
+    for name, steps in phases:
+        colour = PHASE_COLOURS[kinds.index(name) % len(PHASE_COLOURS)]
+        axes.axvspan(start, start + steps, color=colour, linewidth=0, zorder=0)
+        axes.text(start + steps / 2, 1.01, name, transform=axes.get_xaxis_transform(), ha="center", size=8)
+        start += steps
 
 
-def raster(spec: NetworkSpec, activity: Activity) -> str:
+def raster(activity: Activity) -> str:
     """Draw every spike of the first test image through the phases: colour is the sign of the payload."""
     with plt.rc_context(STYLE):
         figure, axes = _axes(6.4, 3.6)
-        _shade_phases(axes, spec)
+        _shade_phases(axes, activity.phases)
         table, offset, ticks = activity.first.spikes, 0, []
         assert table is not None  # watch_activity keeps them
+        last = sum(steps for _, steps in activity.phases)
         for name in activity.per_step:
-            chosen = table.population == spec.population_index[name]
-            size = spec.population(name).size
+            index, size = activity.where[name]
+            chosen = table.population == index
             colours = np.where(table.payload[chosen] > 0, BLUE, ORANGE)
-            axes.scatter(table.step[chosen], table.neuron[chosen] + offset, c=colours, s=np.clip(300 / size, 2, 12))
+            axes.scatter(
+                table.step[chosen], table.neuron[chosen] + offset, c=colours,
+                s=np.clip(min(300 / size, 600 / last), 2, 12), rasterized=len(table) > DOTS_AS_SHAPES,
+            )  # fmt: skip
             ticks.append((offset + size / 2, f"{name}\n({size})"))
             offset += size + max(2, size // 20)
             axes.axhline(offset - max(1, size // 40), color="#c6ccd6", linewidth=0.6)
         axes.set_yticks([position for position, _ in ticks], [label for _, label in ticks])
-        axes.set(xlabel="step", xlim=(0.5, spec.schedule.last_step + 0.5), ylim=(-2, offset))
+        axes.set(xlabel="step", xlim=(0.5, last + 0.5), ylim=(-2, offset))
         axes.grid(False)
         return _svg(figure)
 
 
-def spikes_per_step(spec: NetworkSpec, activity: Activity) -> str:
+def spikes_per_step(activity: Activity) -> str:
     """Draw mean spikes per step, by population, through the phases."""
     with plt.rc_context(STYLE):
         figure, axes = _axes(5.2, 2.8)
-        _shade_phases(axes, spec)
-        bottom = np.zeros(spec.schedule.last_step + 1)
+        _shade_phases(axes, activity.phases)
+        last = sum(steps for _, steps in activity.phases)
+        bottom, steps = np.zeros(last + 1), np.arange(last + 1)
         for index, (name, values) in enumerate(activity.per_step.items()):
-            axes.bar(
-                np.arange(len(values)),
-                values,
-                bottom=bottom,
-                width=0.8,
-                label=name,
-                color=(BLUE, ORANGE, GREY)[index % 3],
-            )
+            colour = (BLUE, ORANGE, GREY)[index % 3]
+            if last > BARS:
+                top = bottom + values
+                axes.fill_between(steps, bottom, top, step="mid", label=name, color=colour, linewidth=0)
+            else:
+                axes.bar(steps, values, bottom=bottom, width=0.8, label=name, color=colour)
             bottom += values
-        axes.set(xlabel="step", ylabel="mean spikes per image", xlim=(0.5, spec.schedule.last_step + 0.5))
+        axes.set(xlabel="step", ylabel="mean spikes per image", xlim=(0.5, last + 0.5), ylim=(0, None))
         axes.legend(frameon=False)
         return _svg(figure)
 

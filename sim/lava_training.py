@@ -137,7 +137,12 @@ def _manifest(
             "n_classes": dataset.n_classes,
         },
         "versions": installed_versions(),
-        "results": {"val": asdict(result.val_accuracy), "differences": result.differences, "lava_s": result.lava_s},
+        "results": {
+            "val": asdict(result.val_accuracy),
+            "val_before": asdict(result.val_before),
+            "differences": result.differences,
+            "lava_s": result.lava_s,
+        },
         "history": [],
         "best_epoch": 0,
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -38,12 +38,19 @@ class Activity:
     per_image: by population, of shape [n], spikes in the free phase.
     operations: by projection, of shape [2], mean synaptic operations per image at the presentation, in the free phase.
     first: the record of the first image, with spikes.
+    phases: name and steps of each, in turn.   where: by population, its index in the spike table and its size.
+    sent: by population, mean spikes per image at the presentation and in each kind of phase, and accuracy, of shape
+    [T], if the output were read after that step of the free phase; stock networks only.
     """
 
     per_step: dict[str, npt.NDArray[np.float64]]
     per_image: dict[str, npt.NDArray[np.int64]]
     operations: dict[str, npt.NDArray[np.float64]]
     first: Record
+    phases: tuple[tuple[str, int], ...]
+    where: dict[str, tuple[int, int]]
+    sent: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
+    accuracy: npt.NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,4 +118,6 @@ def watch_activity(spec: NetworkSpec, dataset: Dataset, seed: int) -> Activity:
         per_image={p.name: record.spike_counts[p.name][:, 1] for p in moving},
         operations={name: n[:, :2].mean(axis=0) for name, n in record.synaptic_operations(spec).items()},
         first=first,
+        phases=tuple((phase.name, phase.steps) for phase in spec.schedule.phases),
+        where={p.name: (spec.population_index[p.name], p.size) for p in spec.populations},
     )
