@@ -45,8 +45,9 @@ PROJECTIONS = (
     "operations, whole sample",
 )  # fmt: skip
 PROJECTIONS_NOTE = (
-    "Synaptic operations: spikes sent times synapses reached, mean per test image, with the teacher; an inference needs "
-    "those between input, hidden and output neurons only. At the limit: share of weights at an end of their range."
+    "Synaptic operations: spikes sent times synapses reached, mean per test image, with the teacher; an inference "
+    "needs those between input, hidden and output neurons only. At the limit: share of weights at an end of their "
+    "range."
 )
 RULES = ("learns", "dw", "dt", "traces: impulse, decay in steps", "noise", "weight step")
 SHOWN_OF_TEACHER = {LABEL: "teacher", GATE: "opens the relay", RELAY: "output spikes back, inhibiting"}
