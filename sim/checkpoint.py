@@ -31,7 +31,7 @@ class Checkpoint:
     choices: Choices
     notes: dict[str, Any]
     progress: Progress
-    full_weights: dict[str, npt.NDArray[np.int16]]
+    full_weights: Weights
     best_weights: Weights
     kept_weights: Weights
 
@@ -46,7 +46,7 @@ def save_checkpoint(
 ) -> None:
     """Write the state of `trainer` to `folder`."""
     arrays: dict[str, npt.NDArray[np.generic]] = {}
-    arrays.update({FULL + name: values for name, values in trainer.session.full_weights().items()})
+    arrays.update({FULL + name: values for name, values in trainer.full_weights().items()})
     arrays.update({BEST + name: values for name, values in trainer.best_weights.items()})
     arrays.update({KEPT + name: values for name, values in kept.items()})
     state = {
@@ -91,7 +91,7 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
             choices=Choices(**state["choices"]),
             notes=state["notes"],
             progress=Progress.from_json(state["progress"]),
-            full_weights={k[len(FULL) :]: v.astype(np.int16) for k, v in arrays.items() if k.startswith(FULL)},
+            full_weights={k[len(FULL) :]: _integers(v) for k, v in arrays.items() if k.startswith(FULL)},
             best_weights={k[len(BEST) :]: _integers(v) for k, v in arrays.items() if k.startswith(BEST)},
             kept_weights={k[len(KEPT) :]: _integers(v) for k, v in arrays.items() if k.startswith(KEPT)},
         )
@@ -101,7 +101,7 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
 
 def resume_trainer(trainer: Trainer, checkpoint: Checkpoint) -> None:
     """Put a fresh trainer where `checkpoint` left off."""
-    trainer.session.restore(checkpoint.full_weights)
+    trainer.restore(checkpoint.full_weights)
     trainer.best_weights = checkpoint.best_weights
     trainer.progress = checkpoint.progress
 

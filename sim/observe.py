@@ -9,10 +9,11 @@ import numpy.typing as npt
 
 from neuro.data import Dataset
 from neuro.equilibrium import energy
+from neuro.graded_network import AnyNetwork
 from neuro.metrics import Accuracy, accuracy, confusion_matrix
 from neuro.neurons import SigmaDelta
 from neuro.spec import NetworkSpec, Phase
-from sim.backends.base import Record, get_backend, one_hot_targets
+from sim.backends.base import Record, get_backend, native_backend, one_hot_targets
 
 MAX_IMAGES = 1000  # enough for smooth curves
 
@@ -63,9 +64,12 @@ class TestResult:
     n_images: int
 
 
-def measure_test(spec: NetworkSpec, dataset: Dataset) -> TestResult:
-    """Classify the whole test set. settled: share of images with no spike in the last step of the free phase."""
-    with get_backend("events").open(spec) as session:
+def measure_test(spec: AnyNetwork, dataset: Dataset) -> TestResult:
+    """Classify the whole test set. settled: share of images with no spike in the last step of the free phase.
+
+    (Stock networks: with steady rates; graded ones: with states that no longer move by more than a unit.)
+    """
+    with get_backend(native_backend(spec)).open(spec) as session:
         record = session.run(spec.encoder.encode(dataset.x_test))
     return TestResult(
         accuracy(record.predictions, dataset.y_test),

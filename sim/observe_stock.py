@@ -10,7 +10,6 @@ from neuro.stock_network import RELAY, StockNetwork
 from sim.backends.base import get_backend, one_hot_targets
 from sim.backends.chip import run_chip
 from sim.backends.chip_session import stock_inputs
-from sim.backends.stock_record import phase_of_step
 from sim.observe import Activity, TestResult
 
 MAX_IMAGES = 256  # enough for smooth curves
@@ -66,6 +65,6 @@ def watch_stock_activity(network: StockNetwork, dataset: Dataset) -> Activity:
         first=record,
         phases=tuple((slot, network.schedule.slot_steps) for slot in network.schedule.slots),
         where={p.name: (index, p.size) for index, p in enumerate(network.populations)},
-        sent={name: np.bincount(1 + phase_of_step(network, steps), values[1:]) for name, values in means.items()},
+        sent={name: np.bincount(1 + network.phases(steps), values[1:]) for name, values in means.items()},
         accuracy=right / count,
     )

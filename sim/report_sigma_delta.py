@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from neuro.artifact import Artifact
 from neuro.data import Dataset
+from neuro.graded_network import GradedNetwork
 from neuro.neurons import Source
 from neuro.spec import NetworkSpec
 from sim import figures
@@ -27,6 +30,12 @@ PROJECTIONS = (
     "operations, free phase",
 )  # fmt: skip
 
+GRADED = (
+    "Deployed as a graded network of stock processes (GradedReluVec, Dense), whose states are the messages; trained as "
+    "a sigma-delta network with the same int8 weights and boxes open above. Panels and tables show the form it was "
+    "trained in; the first two figures are the deployed form, measured."
+)
+
 
 def sigma_delta_section(
     name: str, artifact: Artifact, spec: NetworkSpec, dataset: Dataset, evaluations: list[tuple[Evaluation, str]]
@@ -47,6 +56,21 @@ def sigma_delta_section(
         provenance=provenance(artifact),
         check="events",
     )
+
+
+def graded_section(
+    name: str, artifact: Artifact, network: GradedNetwork, dataset: Dataset, evaluations: list[tuple[Evaluation, str]]
+) -> Section:
+    """Measure a graded network: the deployed form, and the sigma-delta form that it was trained in."""
+    section = sigma_delta_section(name, artifact, network.spec, dataset, evaluations)
+    test = measure_test(network, dataset)
+    design, (value, meaning) = network.design, accuracy_fact(test)
+    facts = [
+        (value, f"{meaning}; graded, {design.free_steps} steps, on the chip backend"),
+        (f"{100 * test.settled:.1f} %", "of test images at rest: no graded state moved by more than a unit"),
+        *((number, f"sigma-delta form: {what}") for number, what in section.facts),
+    ]
+    return replace(section, intro=GRADED, facts=facts, check="chip")
 
 
 def _facts(artifact: Artifact, test: TestResult) -> list[tuple[str, str]]:

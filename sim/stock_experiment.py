@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from neuro.data import Dataset, Split
 from neuro.encode import PixelEncoder, gain_bits_for
@@ -15,7 +17,7 @@ from neuro.errors import UserError
 from neuro.stock_equilibrium import StockDesign, build_stock_network
 from neuro.stock_network import StockNetwork
 from neuro.stock_rules import FEEDBACK, FORWARD, engine_rule, stock_rule
-from sim.trainer import FINAL_RATE, Choices, Trainer
+from sim.trainer import FINAL_RATE, Choices, Trainer, Weights
 
 if TYPE_CHECKING:
     from sim.experiment import TrainConfig
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 GRADED = "graded"  # the rule that trains GradedRelu networks, by the sigma-delta engine with open boxes
 UPPER = 8.0  # of the opened boxes: never reached
 UNIT_LENGTH = 4.0  # |x| at which learning rates are meant: that of digits
+SUM, COUNT = "sum of ", "number of readings"  # in a checkpoint
 STOCK_CHUNK = 128  # samples between two looks at the clock
 IMAGES_TO_SEE = 180_000
 FEWEST_EPOCHS, MOST_EPOCHS = 3, 20
@@ -88,9 +91,53 @@ def build_stock(dataset: Dataset, config: TrainConfig, split: Split) -> StockNet
 
 
 class StockTrainer(Trainer):
-    """A training whose rates are rules of the learning engine, switched after every epoch."""
+    """A training whose rates are rules of the learning engine, switched after every epoch.
+
+    A host reads the weights after every chunk; what is validated and deployed is their mean over the epoch, because
+    single weights do a random walk: their steps are the rounding of much smaller changes. The chip goes on from its own.
+    """
 
     chunk_images = STOCK_CHUNK
+    _sums: Weights | None = None
+    _n_read = 0
+
+    def _learn(self, chosen: npt.NDArray[np.int64], rates: Mapping[str, Any]) -> None:
+        super()._learn(chosen, rates)
+        weights = {name: values.astype(np.int32) for name, values in self.session.weights().items()}
+        if self._sums is None or self.progress.position <= len(chosen):  # the first chunk of an epoch
+            self._sums, self._n_read = weights, 1
+        else:
+            self._sums = {name: values + weights[name] for name, values in self._sums.items()}
+            self._n_read += 1
+
+    def deployable(self) -> Weights:
+        """Return the mean weights of the epoch so far, to the nearest even number: as they transmit."""
+        if self._sums is None:
+            return self.session.weights()
+        means = {name: np.rint(values / (2 * self._n_read)) * 2 for name, values in self._sums.items()}
+        return {name: np.clip(values, -256, 254).astype(np.int16) for name, values in means.items()}
+
+    def validation_accuracy(self) -> tuple[float | None, float | None]:
+        """Return accuracy and spikes per inference on the validation images, if any, with the `deployable` weights."""
+        own = self.session.weights()
+        self.session.restore(self.deployable())
+        result = super().validation_accuracy()
+        self.session.restore(own)
+        return result
+
+    def full_weights(self) -> Weights:
+        """Return the weights, and the sums of the epoch so far."""
+        sums = {SUM + name: values for name, values in (self._sums or {}).items()}
+        return {**super().full_weights(), **sums, COUNT: np.array([self._n_read], dtype=np.int32)}
+
+    def restore(self, full: Weights) -> None:
+        """Set what `full_weights` returned."""
+        own = {name: values for name, values in full.items() if not name.startswith(SUM) and name != COUNT}
+        self._n_read = int(full[COUNT][0])
+        self._sums = (
+            {n[len(SUM) :]: values for n, values in full.items() if n.startswith(SUM)} if self._n_read else None
+        )
+        super().restore(own)
 
     def rates(self, epoch: int) -> dict[str, EngineRule]:  # type: ignore[override]
         """Return the rule of every plastic projection in this epoch."""

@@ -198,11 +198,23 @@ class Trainer:
         best = progress.history[progress.best_epoch].val_accuracy if progress.best_epoch >= 0 else None
         if value is None or best is None or value >= best:
             progress.best_epoch = progress.epoch
-            self.best_weights = self.session.weights()
+            self.best_weights = self.deployable()
         progress.epoch += 1
         progress.position = progress.n_correct = progress.n_spikes = 0
         progress.epoch_s = 0.0
         progress.cpu_s += time.process_time() - start
+
+    def deployable(self) -> Weights:
+        """Return the weights that would be deployed if the training ended now."""
+        return self.session.weights()
+
+    def full_weights(self) -> Weights:
+        """Return all arrays that a checkpoint keeps."""
+        return dict(self.session.full_weights())
+
+    def restore(self, full: Weights) -> None:
+        """Set what `full_weights` returned."""
+        self.session.restore(full)
 
     def validation_accuracy(self) -> tuple[float | None, float | None]:
         """Return accuracy and spikes per inference on the validation images, if any, with the present weights."""
