@@ -224,7 +224,8 @@ def _rules_note(artifact: Artifact, network: StockNetwork) -> str:
     """Return what the texts of the rules mean."""
     text = f"Rule {network.rule}, as Lava's Loihi2FLearningRule takes it"
     if not _learned_in_lava(artifact):
-        text += f"; in the first epoch. The factor of dw falls to 1/{round(1 / STOCK_FINAL_RATE)} by the last, at least one step"
+        share = round(1 / STOCK_FINAL_RATE)
+        text += f"; in the first epoch. The factor of dw falls to 1/{share} by the last, at least one step"
     if network.commit_every:
         text += f". A host copies what was learned into the transmitting synapses every {network.commit_every} images"
     return text + "."
