@@ -45,8 +45,9 @@ PROJECTIONS = (
     "operations, whole sample",
 )  # fmt: skip
 PROJECTIONS_NOTE = (
-    "Synaptic operations: spikes sent times synapses reached, mean per test image, with the teacher; an inference needs "
-    "those between input, hidden and output neurons only. At the limit: share of weights at an end of their range."
+    "Synaptic operations: spikes sent times synapses reached, mean per test image, with the teacher; an inference "
+    "needs those between input, hidden and output neurons only. At the limit: share of weights at an end of their "
+    "range."
 )
 RULES = ("learns", "dw", "dt", "traces: impulse, decay in steps", "noise", "weight step")
 SHOWN_OF_TEACHER = {LABEL: "teacher", GATE: "opens the relay", RELAY: "output spikes back, inhibiting"}
@@ -108,7 +109,9 @@ def _facts(artifact: Artifact, test: TestResult, spikes: float) -> list[tuple[st
     if not _learned_in_lava(artifact):
         return [*facts, speed_fact(artifact)]
     results: dict[str, Any] = artifact.manifest["results"]
-    seconds = results.get("lava_s", float("nan")) / max(artifact.manifest["chosen"].get("images", 1), 1)
+    if "lava_s" not in results:
+        return facts
+    seconds = results["lava_s"] / max(artifact.manifest["chosen"].get("images", 1), 1)
     return [*facts, (f"{seconds:.1f} s", "per image learned inside Lava, measured, building the graph included")]
 
 
