@@ -72,13 +72,17 @@ def make_constants(rule: EngineRule, sign_mode: str, noise: str, lsb: int = 1) -
 
 
 class NoiseSource:
-    """The random numbers of one connection, in Lava's order: two draws per step for the traces, one per epoch."""
+    """The random numbers of one connection, in Lava's order: two draws per step for the traces, one per epoch.
 
-    def __init__(self, seed: int, t_epoch: int) -> None:
+    time: steps done before, whose draws are skipped.
+    """
+
+    def __init__(self, seed: int, t_epoch: int, time: int = 0) -> None:
         self._seed, self._t_epoch = seed, t_epoch
-        self._generators = [np.random.default_rng(s) for s in (seed, seed + 2, LAVA_ROUNDING_SEED)]
-        for generator in self._generators:
-            generator.random()  # Lava draws one number before the first step
+        bits = [np.random.PCG64(s) for s in (seed, seed + 2, LAVA_ROUNDING_SEED)]
+        for one, drawn in zip(bits, (2 * time, 2 * time, time // t_epoch), strict=True):
+            one.advance(1 + drawn)  # Lava draws one number before the first step
+        self._generators = [np.random.Generator(one) for one in bits]
 
     def draw(self, time: int, steps: int) -> Noise:
         """Return the numbers of steps time + 1 .. time + steps; call with consecutive stretches only."""

@@ -56,15 +56,13 @@ class _Engine(NamedTuple):
 class LearningChip:
     """One sequence of a stock network with plastic projections; `run` goes on where the last call stopped.
 
-    time: steps done before; neurons, traces and messages start from zero all the same.
+    time: steps done before, where the noise goes on; neurons, traces and messages start from zero all the same.
     """
 
     def __init__(self, spec: StockSpec, *, time: int = 0) -> None:
         plastic = [projection for projection in spec.projections if projection.rule is not None]
         if not plastic:
             raise UserError("learning chip: no projection has a rule; run it with run_chip")
-        if time and any(projection.noise == "shared" for projection in plastic):
-            raise UserError("learning chip: shared noise is a stream that starts at time 0; use per-synapse noise")
         self.spec, self._plastic, self._time = spec, plastic, time
         self._plan = make_chip_plan(spec)
         index = {population.name: i for i, population in enumerate(spec.populations)}
@@ -80,7 +78,8 @@ class LearningChip:
         assert rule is not None  # plastic
         constants = make_constants(rule, projection.sign_mode, projection.noise, projection.lsb)
         state = make_engine_state(self._block(projection), np.full(shape, projection.tag))
-        return _Engine(constants, state, NoiseSource(projection.noise_seed, rule.t_epoch), make_histories(rule, *shape))
+        noise = NoiseSource(projection.noise_seed, rule.t_epoch, self._time)
+        return _Engine(constants, state, noise, make_histories(rule, *shape))
 
     def set_rules(self, rules: Mapping[str, EngineRule]) -> None:
         """Switch the rules of some plastic projections, at any time: weights, tags, traces and noise go on.

@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from neuro.errors import UserError
 from neuro.stock import committed
@@ -12,6 +14,7 @@ from neuro.stock_network import GATE, LABEL, OUTPUT, RELAY, SHADOW
 from neuro.stock_rules import NUDGED
 from sim.backends.base import get_backend, one_hot_targets
 from sim.backends.chip import run_chip
+from sim.backends.chip_engine import NoiseSource
 from sim.backends.chip_session import commit_pairs
 
 CHIP = get_backend("chip")
@@ -131,9 +134,22 @@ def check_weights(one, other):
 FAST = {"learning_rate": 0.01}
 
 
-@pytest.mark.parametrize(("rule", "lsb"), [("R5", 1), ("R5", 2), ("R1", 1), ("deferred", 2)])
-def test_learning_is_deterministic_and_goes_on_where_it_stopped(rule, lsb):
-    net = network(rule, lsb=lsb, **FAST)
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**31 - 1), st.integers(1, 63), st.integers(0, 5000), st.integers(1, 50))
+def test_noise_goes_on_at_any_time(seed, t_epoch, time, steps):
+    stream = NoiseSource(seed, t_epoch)
+    stream.draw(0, time)
+    for ours, theirs in zip(NoiseSource(seed, t_epoch, time).draw(time, steps), stream.draw(time, steps), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    ("rule", "lsb", "noise"),
+    [("R5", 1, "per-synapse"), ("R5", 2, "per-synapse"), ("R5", 1, "shared"), ("R1", 1, "per-synapse"),
+     ("deferred", 2, "shared")],
+)  # fmt: skip
+def test_learning_is_deterministic_and_the_noise_goes_on(rule, lsb, noise):
+    net = network(rule, lsb=lsb, noise=noise, **FAST)
     payloads = images()
     first, predictions = learn(net, payloads, LABELS)
     second, again = learn(net, payloads, LABELS)

@@ -36,19 +36,19 @@ def test_digits_are_learned_in_three_epochs(train: Train, silent: type[Any], tmp
     assert "trial" not in watcher.calls
 
 
-@pytest.mark.parametrize("rule", ["R5", "deferred"])
+@pytest.mark.parametrize(("rule", "noise"), [("R5", "per-synapse"), ("deferred", "shared")])
 def test_the_run_is_the_network_that_was_measured(
-    rule: str, train: Train, blob_data: Dataset, stock_config: TrainConfig, tmp_path: Path
+    rule: str, noise: str, train: Train, blob_data: Dataset, stock_config: TrainConfig, tmp_path: Path
 ) -> None:
-    result = train(blob_data, replace(stock_config, rule=rule), tmp_path / "run")
+    result = train(blob_data, replace(stock_config, rule=rule, noise=noise), tmp_path / "run")
     artifact = load_artifact(tmp_path / "run")
     network = artifact.spec
     assert isinstance(network, StockNetwork)
     record = infer(network, blob_data.x_test)
     assert result.test_accuracy.n_correct == np.count_nonzero(record.predictions == blob_data.y_test)
-    assert result.test_accuracy.value > 0.6  # chance is 1/3
+    assert result.test_accuracy.value > 0.5  # chance is 1/3
     assert result.spikes_per_inference == record.spikes_per_inference(network)
-    config = replace(stock_config, rule=rule)
+    config = replace(stock_config, rule=rule, noise=noise)
     split = Split(np.arange(300), np.zeros(0, np.int64))  # few images: trained again on all of them
     untrained = build_network(blob_data, config, stock_choices(config), split)
     for before, after in zip(untrained.projections, network.projections, strict=True):
