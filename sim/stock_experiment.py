@@ -100,6 +100,7 @@ class StockTrainer(Trainer):
     """
 
     chunk_images = STOCK_CHUNK
+    final_rate = STOCK_FINAL_RATE
     _sums: Weights | None = None
     _n_read = 0
 
@@ -143,7 +144,7 @@ class StockTrainer(Trainer):
 
     def rates(self, epoch: int) -> dict[str, EngineRule]:  # type: ignore[override]
         """Return the rule of every plastic projection in this epoch."""
-        decay = STOCK_FINAL_RATE ** (epoch / max(1, self.n_epochs - 1))
+        decay = self.final_rate ** (epoch / max(1, self.n_epochs - 1))
         return stock_rules_at(self.session.spec, self.choices, decay, math.sqrt(self.scale))
 
 

@@ -1,0 +1,109 @@
+"""What helps, and what does not, when a network learns in the chip's learning engine? One change at a time.
+
+    python -m benchmarks.stock_tries
+
+Digits, 64-128-10, rules R5 and deferred, validation images only; accuracy of the last epoch and of the best, mean over
+seeds. The first line of each rule is the default; every other line changes one thing. A negative result is kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from statistics import mean
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.results_file import parser, save
+from neuro.data import load_dataset, split_validation
+from neuro.stock_equilibrium import StockDesign, build_stock_network
+from sim.backends.chip_session import ChipSession
+from sim.experiment import TrainConfig, build_network
+from sim.stock_experiment import StockTrainer, stock_choices
+from sim.trainer import Choices, Trainer, TrainingSet, squared_length
+
+HIDDEN, VALIDATION = (128,), 0.2
+TRIES: dict[str, dict[str, Any]] = {
+    "default": {},
+    "learning rate x 2": {"learning_rate": 2.0},
+    "learning rate / 2": {"learning_rate": 0.5},
+    "rates fall to 1/8": {"final": 1 / 8},
+    "weights as they are, no mean": {"mean": False},
+    "weights step by 2": {"lsb": 2},
+    "256 hidden neurons": {"hidden": (256,)},
+    "smaller weights (std 20)": {"weight_std": 20.0},
+    "nudge x 2": {"strength": 1.5},
+    "nudge / 2": {"strength": 0.375},
+    "target rate 0.4": {"target_rate": 0.4},
+    "feedback as strong as forward": {"feedback_shift": 0},
+    "feedback four times forward": {"feedback_shift": 2},
+    "less leak": {"leak": 40},
+}
+
+
+class _Variant(StockTrainer):
+    """A training with one change."""
+
+    averages = True
+
+    def deployable(self) -> Any:
+        return super().deployable() if self.averages else self.session.weights()
+
+
+class _Quiet:
+    def on_chunk(self, trainer: Trainer) -> None:
+        """Nothing to show."""
+
+    def on_epoch(self, trainer: Trainer) -> None:
+        """Nothing to show."""
+
+
+def attempt(rule: str, change: dict[str, Any], seed: int, epochs: int) -> tuple[float, float]:
+    """Return validation accuracy of the last and of the best epoch."""
+    change = dict(change)
+    factor, final, averages = change.pop("learning_rate", 1.0), change.pop("final", 0.5), change.pop("mean", True)
+    dataset, config = load_dataset("digits", seed), TrainConfig(seed, HIDDEN, rule, family="stock")
+    split = split_validation(dataset.y_train, seed, VALIDATION)
+    plain = build_network(dataset, config, stock_choices(config), split)
+    payloads = plain.encoder.encode(dataset.x_train)
+    length = squared_length(plain, payloads[split.train])
+    design = StockDesign(
+        dataset.image_shape, dataset.n_classes, change.pop("hidden", HIDDEN), rule, length, encoder=plain.encoder
+    )
+    network, chosen = build_stock_network(replace(design, **change), seed), stock_choices(config)
+    choices: Choices = replace(chosen, learning_rate=chosen.learning_rate * factor)
+    data = TrainingSet(payloads, dataset.y_train, split)
+    trainer = _Variant(ChipSession(network, 1), data, choices, epochs, seed)
+    trainer.averages, trainer.final_rate = averages, final
+    trainer.run(_Quiet())
+    found = [epoch.val_accuracy or 0.0 for epoch in trainer.progress.history]
+    return found[-1], max(found)
+
+
+def main() -> None:
+    """Entry point."""
+    arguments = parser(__doc__ or "", "stock_tries")
+    arguments.add_argument("--epochs", type=int, default=8)
+    arguments.add_argument("--seeds", type=int, default=2)
+    arguments.add_argument("--rules", default="R5,deferred")
+    options = arguments.parse_args()
+    rows: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    table = Table("rule", "try", "last epoch", "best epoch", title=f"validation accuracy, {options.seeds} seeds")
+    for rule in options.rules.split(","):
+        rows[rule] = {}
+        for name, change in TRIES.items():
+            found = [attempt(rule, change, seed, options.epochs) for seed in range(options.seeds)]
+            rows[rule][name] = found
+            last, best = (mean(pair[k] for pair in found) for k in (0, 1))
+            table.add_row(rule, name, f"{last:.4f}", f"{best:.4f}")
+            print(f"{rule}, {name}: last {last:.4f}, best {best:.4f}", flush=True)
+    Console().print(table)
+    save(
+        options.out,
+        {"kind": "measured on validation images", "epochs": options.epochs, "seeds": options.seeds, "tries": rows},
+    )
+
+
+if __name__ == "__main__":
+    main()
