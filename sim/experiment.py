@@ -76,10 +76,10 @@ class TrainConfig:
             raise UserError(f"threads {self.threads}: give at least 1")
         if self.family not in FAMILIES:
             raise UserError(f"family {self.family!r} is unknown; choose one of {', '.join(FAMILIES)}")
-        if self.family == "stock":
+        if learns_on_chip(self):
             check_stock_config(self)
         else:
-            learning_rule(self.rule, self.shadow_bits)  # refuses what is none
+            learning_rule("event" if self.rule == GRADED else self.rule, self.shadow_bits)  # refuses what is none
             EquilibriumDesign((1,), 2, self.hidden, weight_bits=self.weight_bits)
         for name in ("learning_rate", "output_share"):
             value = getattr(self, name)

@@ -54,8 +54,6 @@ def stock_choices(config: TrainConfig) -> Choices:
 
 def check_stock_config(config: TrainConfig) -> None:
     """Raise UserError unless the configuration makes sense for a stock network."""
-    if config.rule == GRADED:
-        return
     stock_rule(config.rule)
     StockDesign((1,), 2, config.hidden, config.rule)
     if config.batch_size != 1:

@@ -10,14 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from shared_keys import EVALUATE_KEYS, TRAIN_KEYS
 
 import settle
 from neuro.data import Dataset
 
 Command = Callable[..., Any]
 RATES = ["--learning-rate", "1.4", "--output-share", "0.125"]
-TRAIN_KEYS = ["run", "val_accuracy", "test_accuracy", "n_test", "train_cpu_s", "images_per_s", "spikes_per_inference"]
-EVALUATE_KEYS = ["run", "backend", "accuracy", "n", "spikes_per_inference", "differences"]
 HEAVY = {"torch", "numba", "lava", "matplotlib", "numpy", "sklearn", "torchvision", "scipy"}
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from shared_keys import EVALUATE_KEYS, TRAIN_KEYS
 
 from neuro.data import Dataset
-from tests.test_command_line import EVALUATE_KEYS, TRAIN_KEYS
 
 Command = Callable[..., Any]
 

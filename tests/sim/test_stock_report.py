@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from shared_pages import Page, check_page
 
 from neuro.artifact import Artifact, load_artifact, save_artifact
 from neuro.data import Dataset, load_dataset
@@ -22,7 +23,6 @@ from sim.experiment import TrainConfig
 from sim.observe_stock import measure_stock_test, watch_stock_activity
 from sim.report import write_report
 from sim.report_stock import saturated_share
-from tests.sim.test_observe_report import Page, check_page
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from shared_watchers import Interrupting
 
 from neuro.artifact import load_artifact
 from neuro.data import Dataset, Split, load_dataset
@@ -20,7 +21,6 @@ from sim.evaluate import evaluate
 from sim.experiment import TrainConfig, build_network, n_epochs
 from sim.stock_experiment import stock_choices, stock_rules_at
 from sim.train import infer
-from tests.sim.test_train import Interrupting
 
 Train = Callable[..., Any]
 Outcome = Callable[[Path], dict[str, Any]]

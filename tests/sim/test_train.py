@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from shared_watchers import Interrupting
 
 from neuro.artifact import load_artifact
 from neuro.data import Dataset
@@ -75,21 +76,6 @@ def test_same_seed_same_run_and_another_seed_another(
     assert outcome(tmp_path / "again") == whole
     train(blob_data, replace(config, seed=4), tmp_path / "other")
     assert outcome(tmp_path / "other")["weights"] != whole["weights"]
-
-
-class Interrupting:
-    """A watcher that is interrupted at its n-th call of a kind."""
-
-    def __init__(self, kind: str, at: int, error: type[BaseException] = KeyboardInterrupt) -> None:
-        self.kind, self.left, self.error = kind, at, error
-
-    def __getattr__(self, name: str) -> Callable[..., None]:
-        def called(*arguments: Any) -> None:
-            self.left -= name == self.kind
-            if self.left == 0 and name == self.kind:
-                raise self.error
-
-        return called
 
 
 @pytest.mark.parametrize("kind", ["on_chunk", "on_epoch", "on_stage"])

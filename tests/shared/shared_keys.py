@@ -1,0 +1,4 @@
+"""The keys that commands print with --json: the contract for scripts."""
+
+TRAIN_KEYS = ["run", "val_accuracy", "test_accuracy", "n_test", "train_cpu_s", "images_per_s", "spikes_per_inference"]
+EVALUATE_KEYS = ["run", "backend", "accuracy", "n", "spikes_per_inference", "differences"]
