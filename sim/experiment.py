@@ -79,7 +79,8 @@ class TrainConfig:
         if learns_on_chip(self):
             check_stock_config(self)
         else:
-            learning_rule("event" if self.rule == GRADED else self.rule, self.shadow_bits)  # refuses what is none
+            graded = self.family == "stock" and self.rule == GRADED
+            learning_rule("event" if graded else self.rule, self.shadow_bits)  # refuses what is none
             EquilibriumDesign((1,), 2, self.hidden, weight_bits=self.weight_bits)
         for name in ("learning_rate", "output_share"):
             value = getattr(self, name)

@@ -91,7 +91,7 @@ def test_a_report_says_in_which_form_it_was_measured(run: Path, tmp_path: Path) 
     assert "sigma-delta form" in page.text
 
 
-@pytest.mark.parametrize("change", [{"hidden": (0,)}, {"rule": "R9"}])
+@pytest.mark.parametrize("change", [{"hidden": (0,)}, {"rule": "R9"}, {"family": "sigma-delta"}])
 def test_wrong_settings_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises(UserError):
         replace(CONFIG, **change)
