@@ -5,7 +5,8 @@
 
 Every training in the engine's integers, in the order of its own updates, with per-synapse noise; the epoch and all
 hyper-parameters are chosen on a validation split of the training set, the test set is read once a training. Digits:
-every seed draws its own test split. R1 to R5 run on the chip alone, "deferred" needs a host.
+every seed draws its own test split. R1 to R5 run on the chip alone, "deferred" needs a host. Rules that are not asked
+for stay in the file as they were found.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 
 from benchmarks.results_file import RESULTS, parser, save
 from neuro.data import load_dataset
+from neuro.files import parse_json, read_bytes
 from neuro.stock_rules import RULES
 from sim.experiment import TrainConfig
 from sim.screen import TrainScreen
@@ -43,6 +45,14 @@ def train_once(
     }
 
 
+def earlier_rules(path: Path, content: dict[str, Any]) -> dict[str, Any]:
+    """Return the rules of an earlier answer to the same question."""
+    if not path.is_file():
+        return {}
+    found = parse_json(read_bytes(path), path)
+    return found["rules"] if all(found.get(key) == value for key, value in content.items()) else {}
+
+
 def main() -> None:
     """Entry point."""
     arguments = parser(__doc__ or "", "stock_accuracy")
@@ -57,8 +67,11 @@ def main() -> None:
     name = f"{Path(options.data).stem} {options.hidden}"
     content: dict[str, Any] = {
         "data": options.data, "hidden": list(hidden), "epochs": options.epochs, "weight_lsb": options.weight_lsb,
-        "kind": "measured", "rules": {},
+        "kind": "measured",
     }  # fmt: skip
+    default = options.out == RESULTS / "stock_accuracy.json"
+    path = RESULTS / f"stock_accuracy-{Path(options.data).stem}.json" if default else options.out
+    content["rules"] = earlier_rules(path, content)
     for rule in options.rules.split(","):
         rows = [
             train_once(options.data, hidden, rule, options.epochs, options.weight_lsb, seed)
@@ -73,8 +86,7 @@ def main() -> None:
             f"{cpu_s:.0f} CPU s",
             flush=True,
         )
-    default = options.out == RESULTS / "stock_accuracy.json"
-    save(RESULTS / f"stock_accuracy-{Path(options.data).stem}.json" if default else options.out, content)
+        save(path, content)
 
 
 if __name__ == "__main__":
