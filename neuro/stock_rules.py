@@ -63,17 +63,17 @@ class StockRule:
 
 
 UNIT_IMPULSE = 12  # learning rates are meant for traces of this impulse
-_PLAIN, _DOUBLE, _LONG = EngineTrace(12, 16), EngineTrace(24, 16), EngineTrace(4, 49)
-_NONE = EngineTrace(0, 1)
+_PIXEL, _QUICK, _LONG = EngineTrace(12, 16), EngineTrace(24, 16), EngineTrace(8, 49)
+_LONG_PIXEL, _NONE = EngineTrace(4, 49), EngineTrace(0, 1)
 RULES = {
     rule.name: rule
     for rule in (
-        StockRule("R1", (FREE, NUDGED), 128, True, 127 / 4096, _PLAIN, _PLAIN, _NONE, FLIP),
-        StockRule("R2", (FREE, FREE, FREE, NUDGED), 64, False, 1 / 8, _PLAIN, _PLAIN, _LONG),
-        StockRule("R3", (FREE, FREE, FREE, NUDGED), 64, False, 1 / 8, _PLAIN, _PLAIN, _LONG),
-        StockRule("R4", (FREE, FREE, FREE, NUDGED), 64, False, 1 / 8, _PLAIN, _PLAIN, _LONG),
-        StockRule("R5", (FREE, NUDGED, BLANK), 128, True, HELD / 4096, _PLAIN, _DOUBLE, _NONE),
-        StockRule("deferred", (FREE, NUDGED), 128, True, 127 / 4096, _PLAIN, _PLAIN, _NONE, FLIP, host=True),
+        StockRule("R1", (FREE, NUDGED), 128, True, 127 / 4096, _PIXEL, _PIXEL, _NONE, FLIP),
+        StockRule("R2", (FREE, FREE, FREE, NUDGED), 64, False, 1 / 8, _PIXEL, _QUICK, _LONG),
+        StockRule("R3", (FREE, FREE, FREE, NUDGED), 64, False, 1 / 8, _PIXEL, _QUICK, _LONG),
+        StockRule("R4", (FREE, FREE, FREE, NUDGED), 64, False, 1 / 8, _PIXEL, _QUICK, _LONG),
+        StockRule("R5", (FREE, NUDGED, BLANK), 128, True, HELD / 4096, _PIXEL, _QUICK, _NONE),
+        StockRule("deferred", (FREE, NUDGED), 128, True, 127 / 4096, _PIXEL, _PIXEL, _NONE, FLIP, host=True),
     )
 }
 
@@ -101,10 +101,12 @@ def engine_rule(rule: StockRule, direction: str, learning_rate: float, *, from_i
             f"rule {rule.name}: products are due every {period} steps; the engine takes powers of 2 up to "
             f"{1 << LARGEST_K}; change slot_steps"
         )
-    x1 = rule.input_trace if from_input else rule.fast
+    x1, x2 = (rule.input_trace if from_input else rule.fast), rule.slow
+    if from_input and rule.slow is not _NONE:
+        x2 = _LONG_PIXEL
     scale = learning_rate / rule.gain * UNIT_IMPULSE**2 / (x1.impulse * rule.fast.impulse)
     weights, tags = _products(rule.name, direction, *scale_of(max(scale, SMALLEST_SCALE)))
-    return EngineRule(weights, tags, k, 1, x1, rule.slow, rule.fast, rule.slow)
+    return EngineRule(weights, tags, k, 1, x1, x2, rule.fast, rule.slow)
 
 
 def scale_of(value: float) -> tuple[int, int]:
