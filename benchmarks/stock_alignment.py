@@ -27,7 +27,7 @@ from sim.experiment import TrainConfig, build_network, make_trainer
 from sim.stock_experiment import stock_choices
 from sim.stock_rate import RateModel, input_rates
 
-SAMPLES, REPEATS, SEEDS = 300, 8, (0, 1, 2)
+SAMPLES, REPEATS, SEEDS = 300, 4, (0, 1, 2)
 HIDDEN = (64,)
 NAMES = ("input->hidden", "hidden->output", "output->hidden")
 Array = npt.NDArray[np.float64]
