@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from neuro.artifact import installed_versions
-from neuro.files import json_bytes, write_atomically
+from neuro.files import json_bytes, parse_json, read_bytes, write_atomically
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -30,6 +30,14 @@ def parser(description: str, name: str) -> argparse.ArgumentParser:
     arguments = argparse.ArgumentParser(description=description)
     arguments.add_argument("--out", type=Path, default=RESULTS / f"{name}.json", help="JSON file to write")
     return arguments
+
+
+def earlier(path: Path, question: dict[str, Any], key: str) -> dict[str, Any]:
+    """Return what the file at `path` holds under `key`, if it answers the same question; else nothing."""
+    if not path.is_file():
+        return {}
+    found = parse_json(read_bytes(path), path)
+    return dict(found[key]) if all(found.get(name) == value for name, value in question.items()) else {}
 
 
 def save(path: Path, content: dict[str, Any]) -> None:

@@ -16,9 +16,8 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from benchmarks.results_file import RESULTS, parser, save
+from benchmarks.results_file import RESULTS, earlier, parser, save
 from neuro.data import load_dataset
-from neuro.files import parse_json, read_bytes
 from neuro.stock_rules import RULES
 from sim.experiment import TrainConfig
 from sim.screen import TrainScreen
@@ -45,14 +44,6 @@ def train_once(
     }
 
 
-def earlier_rules(path: Path, content: dict[str, Any]) -> dict[str, Any]:
-    """Return the rules of an earlier answer to the same question."""
-    if not path.is_file():
-        return {}
-    found = parse_json(read_bytes(path), path)
-    return found["rules"] if all(found.get(key) == value for key, value in content.items()) else {}
-
-
 def main() -> None:
     """Entry point."""
     arguments = parser(__doc__ or "", "stock_accuracy")
@@ -71,7 +62,7 @@ def main() -> None:
     }  # fmt: skip
     default = options.out == RESULTS / "stock_accuracy.json"
     path = RESULTS / f"stock_accuracy-{Path(options.data).stem}.json" if default else options.out
-    content["rules"] = earlier_rules(path, content)
+    content["rules"] = earlier(path, content, "rules")
     for rule in options.rules.split(","):
         rows = [
             train_once(options.data, hidden, rule, options.epochs, options.weight_lsb, seed)

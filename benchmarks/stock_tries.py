@@ -3,7 +3,8 @@
     python -m benchmarks.stock_tries
 
 Digits, 64-128-10, rules R5 and deferred, validation images only; accuracy of the last epoch and of the best, mean over
-seeds. The first line of each rule is the default; every other line changes one thing. A negative result is kept.
+seeds. The first line of each rule is the default; every other line changes one thing. A negative result is kept, and so
+are rules in the file that are not asked for.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.results_file import parser, save
+from benchmarks.results_file import earlier, parser, save
 from neuro.data import load_dataset, split_validation
 from neuro.stock_equilibrium import StockDesign, build_stock_network
 from sim.backends.chip_session import ChipSession
@@ -88,7 +89,8 @@ def main() -> None:
     arguments.add_argument("--seeds", type=int, default=2)
     arguments.add_argument("--rules", default="R5,deferred")
     options = arguments.parse_args()
-    rows: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    content = {"kind": "measured on validation images", "epochs": options.epochs, "seeds": options.seeds}
+    rows: dict[str, dict[str, list[tuple[float, float]]]] = earlier(options.out, content, "tries")
     table = Table("rule", "try", "last epoch", "best epoch", title=f"validation accuracy, {options.seeds} seeds")
     for rule in options.rules.split(","):
         rows[rule] = {}
@@ -99,10 +101,7 @@ def main() -> None:
             table.add_row(rule, name, f"{last:.4f}", f"{best:.4f}")
             print(f"{rule}, {name}: last {last:.4f}, best {best:.4f}", flush=True)
     Console().print(table)
-    save(
-        options.out,
-        {"kind": "measured on validation images", "epochs": options.epochs, "seeds": options.seeds, "tries": rows},
-    )
+    save(options.out, {**content, "tries": rows})
 
 
 if __name__ == "__main__":

@@ -180,7 +180,7 @@ class StockNetwork:
         start = np.arange(values.shape[1]) * 0x9E3779B1 % 2**32 * period >> 32  # golden ratio: well spread
         # It passed a multiple in step t if what is left of start + p t is below p. Sums of 8 bits wrap at 256, a
         # multiple of most periods, and are many times faster.
-        kind = np.uint8 if 256 % period == 0 else np.int64
+        kind = np.uint8 if period < 256 and 256 % period == 0 else np.int64
         ramp = np.arange(1, steps + 1).astype(kind)[:, None]
         rest = start.astype(kind) + values.astype(kind)[:, None, :] * ramp
         return np.asarray((rest % kind(period)) < values.astype(kind)[:, None, :]).astype(np.int8)
