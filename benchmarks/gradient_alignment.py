@@ -33,7 +33,7 @@ def half_trained(seed: int) -> tuple[NetworkSpec, IntArray, IntArray, Accuracy]:
     split = split_validation(data.y_train, seed)
     spec = build_network(data, TrainConfig(seed=seed, hidden=(64,)), Choices(centred=True, exponent_offset=1), split)
     payloads, labels = spec.encoder.encode(data.x_train), data.y_train
-    rates = projection_rates(spec, 1.4 / squared_length(spec, payloads), 0.125)
+    rates = projection_rates(spec, 1.4 / squared_length(spec.encoder, payloads), 0.125)
     with get_backend("events").open(spec, threads=1) as session:
         session.learn(payloads[:LEARNED], one_hot_targets(spec, labels[:LEARNED]), rates, seed=seed, first_image=0)
         spec = spec.with_weights(session.weights())

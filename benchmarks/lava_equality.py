@@ -23,9 +23,10 @@ from sim.backends.chip_learning import LearningChip, learn_stock_on_chip
 from sim.backends.lava.engine import learn_in_lava
 from sim.backends.lava.learning import learn_stock_in_lava
 from sim.backends.lava.stock import run_stock_in_lava
+from sim.backends.segments import count_learning_differences
 from sim.engine_contract import count_differences, random_engine_case
 from sim.experiment import TrainConfig, build_network
-from sim.lava_training import count_learning_differences, image_segments
+from sim.lava_training import image_segments
 from sim.stock_contract import count_stock_differences, random_learning_spec, random_stock_inputs, random_stock_spec
 from sim.stock_experiment import stock_choices
 
@@ -89,10 +90,7 @@ def ep_networks(count: int, seed: int) -> tuple[Counter[str], int]:
         inputs, segments = inputs.reshape(-1, inputs.shape[2]), image_segments(network, count)
         lava = learn_stock_in_lava(network.graph, inputs, segments, keep_spikes=True).record
         chip = learn_stock_on_chip(network.graph, inputs, segments, keep_spikes=True)
-        found = {**count_learning_differences(lava, chip)}
-        for key in ("spikes", "u", "v"):
-            mine, other = getattr(chip, key), getattr(lava, key)
-            found[key] = sum(int((mine[name] != other[name]).sum()) for name in mine)
+        found = count_learning_differences(lava, chip)
         differences.update({f"{rule} {key}": value for key, value in found.items()})
         initial = {projection.name: projection.weights for projection in network.projections}
         moved += sum(int((weights != initial[name]).sum()) for name, weights in chip.weights.items())

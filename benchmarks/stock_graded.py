@@ -168,7 +168,7 @@ def learn_on_chip(task: Task, dataset: Dataset, split: Split, seed: int, epochs:
     spec = untrained(task, dataset, split, seed)
     payloads, limit = spec.encoder.encode(dataset.x_train), 127
     real = {p.name: spec.weights_of(p) * 2.0**-p.exponent for p in spec.plastic}
-    base = task.chip_rate / squared_length(spec, payloads[split.train])
+    base = task.chip_rate / squared_length(spec.encoder, payloads[split.train])
     for epoch in range(epochs):
         rate = base * FINAL_RATE ** (epoch / max(1, epochs - 1))
         order = np.random.default_rng([seed, epoch]).permutation(split.train)

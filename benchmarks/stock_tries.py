@@ -68,7 +68,7 @@ def attempt(rule: str, change: dict[str, Any], seed: int, epochs: int) -> tuple[
     split = split_validation(dataset.y_train, seed, VALIDATION)
     plain = build_network(dataset, config, stock_choices(config), split)
     payloads = plain.encoder.encode(dataset.x_train)
-    length = squared_length(plain, payloads[split.train])
+    length = squared_length(plain.encoder, payloads[split.train])
     design = StockDesign(
         dataset.image_shape, dataset.n_classes, change.pop("hidden", HIDDEN), rule, length, encoder=plain.encoder
     )

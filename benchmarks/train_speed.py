@@ -64,7 +64,7 @@ def train_events(data: Dataset, order: list[Indices], seed: int) -> tuple[float,
     design = design_for(data.image_shape, SIZES[2], SIZES[1:2], shadow_bits=0)
     spec = build_equilibrium(design, seed)
     payloads, targets = spec.encoder.encode(data.x_train), one_hot_targets(spec, data.y_train)
-    scale = squared_length(spec, payloads[:4096])
+    scale = squared_length(spec.encoder, payloads[:4096])
     rates = projection_rates(spec, CHOICES.learning_rate / scale, CHOICES.output_share)
     with get_backend("events").open(spec, threads=1) as session:
         session.learn(payloads[:0], targets[:0], rates, seed=seed, first_image=0)  # compiles, once

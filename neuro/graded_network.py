@@ -7,7 +7,7 @@ those of `neuro.stock_graded`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -16,34 +16,30 @@ import numpy.typing as npt
 
 from neuro.encode import PixelEncoder
 from neuro.spec import NetworkSpec
-from neuro.stock import GradedRelu, StockPopulation, StockProjection, StockSpec
+from neuro.stock import GradedRelu, StockPopulation, StockSpec
 from neuro.stock_graded import GradedDesign, graded_from, output_forces, present, readout
-from neuro.stock_network import Spikes, StockNetwork
+from neuro.stock_network import OfStockGraph, Spikes, StockNetwork
 
 Integers = npt.NDArray[np.integer[Any]]
 Int32 = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True, eq=False)
-class GradedNetwork:
-    """A network of GradedRelu populations that classifies.
+class GradedNetwork(OfStockGraph):
+    """A network of GradedRelu populations that classifies; `graph` holds the processes that run.
 
     Raises: UserError on construction if the chip's 32-bit sums cannot hold it (`neuro.stock_graded.graded_from`).
     """
 
     spec: NetworkSpec
     design: GradedDesign
+    graph: StockSpec = field(init=False)
     family: ClassVar[str] = "stock"
     rule: ClassVar[str] = "graded"
     nudge_needs_output: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        _ = self.graph  # refuses what the chip cannot hold
-
-    @cached_property
-    def graph(self) -> StockSpec:
-        """The processes that run."""
-        return graded_from(self.spec, self.design)
+        object.__setattr__(self, "graph", graded_from(self.spec, self.design))
 
     @property
     def encoder(self) -> PixelEncoder:
@@ -80,24 +76,10 @@ class GradedNetwork:
         """Shape of an image."""
         return self.spec.image_shape
 
-    @property
-    def populations(self) -> tuple[StockPopulation, ...]:
-        """All populations of the stock graph."""
-        return self.graph.populations
-
-    @property
-    def projections(self) -> tuple[StockProjection, ...]:
-        """All projections of the stock graph."""
-        return self.graph.projections
-
     @cached_property
     def moving(self) -> tuple[StockPopulation, ...]:
         """Hidden and output populations: what an inference computes."""
         return tuple(p for p in self.populations if isinstance(p.neuron, GradedRelu))
-
-    def population(self, name: str) -> StockPopulation:
-        """Return the population called `name`. Raises: KeyError."""
-        return {population.name: population for population in self.populations}[name]
 
     def with_weights(self, weights: Mapping[str, npt.NDArray[np.generic]]) -> GradedNetwork:
         """Return the network with new int8 weights in the named projections of its spec."""

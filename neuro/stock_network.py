@@ -56,8 +56,28 @@ class SlotSchedule:
         return np.repeat([slot in kinds for slot in self.slots], self.slot_steps)
 
 
+class OfStockGraph:
+    """A network whose processes are those of `graph`."""
+
+    graph: StockSpec
+
+    @property
+    def populations(self) -> tuple[StockPopulation, ...]:
+        """All populations."""
+        return self.graph.populations
+
+    @property
+    def projections(self) -> tuple[StockProjection, ...]:
+        """All projections."""
+        return self.graph.projections
+
+    def population(self, name: str) -> StockPopulation:
+        """Return the population called `name`. Raises: KeyError."""
+        return {population.name: population for population in self.populations}[name]
+
+
 @dataclass(frozen=True, eq=False)
-class StockNetwork:
+class StockNetwork(OfStockGraph):
     """A stock network that classifies.
 
     graph:    the network as it learns, with inputs "input" (pixels, and last a bias unit that always spikes), "label"
@@ -96,16 +116,6 @@ class StockNetwork:
             raise UserError("stock network: spikes have no sign; use an encoder without offset")
 
     @property
-    def populations(self) -> tuple[StockPopulation, ...]:
-        """All populations."""
-        return self.graph.populations
-
-    @property
-    def projections(self) -> tuple[StockProjection, ...]:
-        """All projections."""
-        return self.graph.projections
-
-    @property
     def plastic(self) -> tuple[StockProjection, ...]:
         """The projections that learn."""
         return tuple(projection for projection in self.graph.projections if projection.rule is not None)
@@ -134,10 +144,6 @@ class StockNetwork:
     def n_classes(self) -> int:
         """Number of classes."""
         return self.population(OUTPUT).size
-
-    def population(self, name: str) -> StockPopulation:
-        """Return the population called `name`. Raises: KeyError."""
-        return {population.name: population for population in self.populations}[name]
 
     def with_weights(self, weights: Weights) -> StockNetwork:
         """Return the network with new weights in the named projections."""

@@ -20,9 +20,8 @@ sample (R2, R3, R4). None needs a signal from outside, unless "deferred".
               transmitting ones, forward and feedback. Host-assisted: not on the chip alone.
 
 The engine rounds every product down: half a unit of 2**exponent is lost on average, for R5's second product four times
-that, and weights drift where updates are small against it (low rates, many images). Measured on validation images, 6000
-of MNIST, one seed: rates that fall to 1/8 instead of 1/2 cost deferred .075; a trace 1.8 % larger in R5's first
-product, to make up for the loss, ends in runaway. More: benchmarks.stock_tries.
+that, and weights drift where updates are small against it (low rates, many images). So rates fall to a half only. What
+else was tried, one change at a time: benchmarks.stock_tries.
 
 Sources: rules R1-R4 after Scellier & Bengio 2017 and Bengio et al. 2017; the engine: `neuro.engine`.
 Checked: benchmarks/stock_alignment.py, the expected update of each against the gradient of a float model.

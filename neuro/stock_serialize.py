@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, fields
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,9 @@ from neuro.engine import EngineFactor, EngineProduct, EngineRule, EngineTrace
 from neuro.errors import UserError
 from neuro.stock import LIF, GradedRelu, SpikeInput, StockNeuron, StockPopulation, StockProjection, StockSpec
 from neuro.stock_network import SlotSchedule, StockNetwork
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 NEURONS: dict[str, type[SpikeInput] | type[LIF] | type[GradedRelu]] = {
     "SpikeInput": SpikeInput,
@@ -84,12 +87,12 @@ def _neuron_from_json(content: Mapping[str, Any]) -> StockNeuron:
     return _whole(NEURONS[model], parameters)
 
 
-Whole = TypeVar("Whole")
+Whole = TypeVar("Whole", bound="DataclassInstance")
 
 
 def _whole(kind: type[Whole], content: Mapping[str, Any]) -> Whole:
     """Return the object that `content` describes; unlike the constructor it takes no default for what is missing."""
-    for field in fields(kind):  # type: ignore[arg-type]
+    for field in fields(kind):
         if field.name not in content:
             raise KeyError(field.name)
         if field.type == "bool" and not isinstance(content[field.name], bool):

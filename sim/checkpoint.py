@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -64,7 +64,7 @@ def save_checkpoint(
 def _integers(values: npt.NDArray[np.generic]) -> npt.NDArray[np.integer[Any]]:
     if not np.issubdtype(values.dtype, np.integer):
         raise TypeError(f"weights of type {values.dtype}")
-    return values  # type: ignore[return-value]
+    return cast("npt.NDArray[np.integer[Any]]", values)
 
 
 def _hashes(arrays: Arrays) -> dict[str, str]:

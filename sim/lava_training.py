@@ -19,12 +19,15 @@ from neuro.errors import UserError
 from neuro.metrics import Accuracy, accuracy
 from neuro.stock_network import StockNetwork
 from sim.backends.chip_learning import learn_stock_on_chip
-from sim.backends.chip_session import commit_pairs
 from sim.backends.lava.learning import learn_stock_in_lava
-from sim.backends.segments import LearningRecord, Segment
+from sim.backends.segments import Segment, count_learning_differences
+from sim.backends.stock_session import commit_pairs
 from sim.experiment import TrainConfig, build_network, learns_on_chip
+from sim.results import describe_data
 from sim.stock_experiment import stock_choices
-from sim.train import identity, infer
+from sim.train import infer
+
+COMPARED = ("weights", "tags", "traces")  # what learning leaves
 
 
 @dataclass(frozen=True)
@@ -84,9 +87,10 @@ def train_in_lava(
     lava_s, start = time.perf_counter() - start, time.perf_counter()
     expected = learn_stock_on_chip(network.graph, stream, segments)
     chip_s = time.perf_counter() - start
+    found = count_learning_differences(learned, expected)
     after = network.with_weights(learned.weights)
     result = LavaTraining(
-        folder, n_images, count_learning_differences(learned, expected),
+        folder, n_images, {kind: found[kind] for kind in COMPARED},
         sum(values.size for values in learned.weights.values()),
         _validate(network, dataset, split), _validate(after, dataset, split), lava_s, chip_s,
     )  # fmt: skip
@@ -103,16 +107,6 @@ def image_segments(network: StockNetwork, n_images: int) -> list[Segment]:
     ]
 
 
-def count_learning_differences(first: LearningRecord, second: LearningRecord) -> dict[str, int]:
-    """Return how many weights, tags and traces differ."""
-
-    def count(one: dict[str, Any], other: dict[str, Any]) -> int:
-        return sum(int(np.count_nonzero(one[name] != other[name])) for name in one)
-
-    traces = sum(count(first.traces[name], second.traces[name]) for name in first.traces)
-    return {"weights": count(first.weights, second.weights), "tags": count(first.tags, second.tags), "traces": traces}
-
-
 def _validate(network: StockNetwork, dataset: Dataset, split: Split) -> Accuracy:
     record = infer(network, dataset.x_train[split.validation])
     return accuracy(record.predictions, dataset.y_train[split.validation])
@@ -126,16 +120,7 @@ def _manifest(
         "seed": config.seed,
         "config": {**asdict(config), "hidden": list(config.hidden)},
         "chosen": {**asdict(stock_choices(config)), "gain_bits": network.encoder.gain_bits, "images": result.n_images},
-        "data": {
-            "name": dataset.name,
-            "source": dataset.source,
-            "sha256": identity(dataset, config)["data_sha256"],
-            "n_train": len(dataset.y_train),
-            "n_validation": len(split.validation),
-            "n_test": len(dataset.y_test),
-            "image_shape": list(dataset.image_shape),
-            "n_classes": dataset.n_classes,
-        },
+        "data": describe_data(dataset, len(split.validation)),
         "versions": installed_versions(),
         "results": {
             "val": asdict(result.val_accuracy),

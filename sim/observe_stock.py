@@ -9,7 +9,7 @@ from neuro.metrics import accuracy, confusion_matrix
 from neuro.stock_network import RELAY, StockNetwork
 from sim.backends.base import get_backend, one_hot_targets
 from sim.backends.chip import run_chip
-from sim.backends.chip_session import stock_inputs
+from sim.backends.stock_session import stock_inputs
 from sim.observe import Activity, TestResult
 
 MAX_IMAGES = 256  # enough for smooth curves

@@ -14,7 +14,7 @@ from neuro.metrics import Accuracy
 from neuro.stock import LIF, StockPopulation, StockProjection
 from neuro.stock_network import GATE, LABEL, RELAY, StockNetwork
 from sim import figures
-from sim.backends.chip_session import learned_names
+from sim.backends.stock_session import learned_names
 from sim.evaluate import Evaluation
 from sim.observe import Activity, TestResult
 from sim.observe_stock import measure_stock_test, watch_stock_activity

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from neuro.artifact import Artifact
+from neuro.data import Dataset
 from neuro.errors import UserError
 from neuro.metrics import Accuracy
 
@@ -33,6 +34,20 @@ class TrainResult:
             "images_per_s": self.images_per_s,
             "spikes_per_inference": self.spikes_per_inference,
         }
+
+
+def describe_data(dataset: Dataset, n_validation: int) -> dict[str, Any]:
+    """Return what a manifest says of the data."""
+    return {
+        "name": dataset.name,
+        "source": dataset.source,
+        "sha256": dataset.sha256(),
+        "n_train": len(dataset.y_train),
+        "n_validation": n_validation,
+        "n_test": len(dataset.y_test),
+        "image_shape": list(dataset.image_shape),
+        "n_classes": dataset.n_classes,
+    }
 
 
 def result_of(folder: Path, artifact: Artifact) -> TrainResult:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from neuro.engine import SIGN_MODES, WEIGHT_RANGES, EngineRule
 from neuro.stock import LIF, GradedRelu, SpikeInput, StockPopulation, StockProjection, StockSpec
 from sim.backends.chip import ChipRecord
-from sim.backends.segments import Commit, LearningRecord, Segment
+from sim.backends.segments import Commit, Segment
 from sim.engine_contract import random_rule
 
 LARGEST = 24
@@ -169,18 +169,3 @@ def _switches(generator: np.random.Generator, plastic: list[StockProjection]) ->
             k = rule.k if any(p.dependency == "u" for p in (*dw, *dt)) else None
             switched[projection.name] = replace(rule, dw=tuple(dw), dt=tuple(dt), k=k)
     return switched
-
-
-def count_learning_differences(first: LearningRecord, second: LearningRecord) -> dict[str, int]:
-    """Return how many integers differ between two records, by kind."""
-    counts: dict[str, Any] = {}
-    for key in ("weights", "tags", "u", "v", "spikes"):
-        mine, other = getattr(first, key), getattr(second, key)
-        assert mine.keys() == other.keys()
-        counts[key] = sum(int(np.count_nonzero(mine[name] != other[name])) for name in mine)
-    counts["traces"] = sum(
-        int(np.count_nonzero(values != second.traces[name][trace]))
-        for name, traces in first.traces.items()
-        for trace, values in traces.items()
-    )
-    return counts

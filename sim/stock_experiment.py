@@ -17,7 +17,7 @@ from neuro.errors import UserError
 from neuro.stock_equilibrium import StockDesign, build_stock_network
 from neuro.stock_network import StockNetwork
 from neuro.stock_rules import FEEDBACK, FORWARD, engine_rule, stock_rule
-from sim.trainer import Choices, Trainer, Weights
+from sim.trainer import Choices, Trainer, Weights, squared_length
 
 if TYPE_CHECKING:
     from sim.experiment import TrainConfig
@@ -73,13 +73,12 @@ def build_stock(dataset: Dataset, config: TrainConfig, split: Split) -> StockNet
     """
     images = dataset.x_train[split.train]
     encoder = PixelEncoder(gain_bits=gain_bits_for(images))
-    sample = encoder.encode(images[:: max(1, len(images) // 4096)]) / float(1 << encoder.activation_bits)
     design = StockDesign(
         dataset.image_shape,
         dataset.n_classes,
         config.hidden,
         config.rule,
-        squared_length=1.0 + float(np.mean(np.sum(np.square(sample), axis=1))),
+        squared_length=squared_length(encoder, encoder.encode(images[:: max(1, len(images) // 4096)])),
         noise=config.noise,
         lsb=config.weight_lsb,
         encoder=encoder,
@@ -95,7 +94,7 @@ class StockTrainer(Trainer):
 
     A host reads the weights after every chunk; what is validated and deployed is their mean over the epoch, because
     single weights do a random walk: their steps are the rounding of much smaller changes. The chip goes on from its
-    own. Digits 64-128-10, deferred, validation, 3 seeds: .943 without, .959 with.
+    own. What the mean is worth: benchmarks.stock_tries.
     """
 
     chunk_images = STOCK_CHUNK
@@ -141,7 +140,7 @@ class StockTrainer(Trainer):
         )
         super().restore(own)
 
-    def rates(self, epoch: int) -> dict[str, EngineRule]:  # type: ignore[override]
+    def rates(self, epoch: int) -> dict[str, EngineRule]:
         """Return the rule of every plastic projection in this epoch."""
         decay = self.final_rate ** (epoch / max(1, self.n_epochs - 1))
         return stock_rules_at(self.session.spec, self.choices, decay, math.sqrt(self.scale))

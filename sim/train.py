@@ -36,7 +36,7 @@ from sim.experiment import (
     n_epochs,
     wants_refit,
 )
-from sim.results import TrainResult, result_of
+from sim.results import TrainResult, describe_data, result_of
 from sim.stock_experiment import stock_choices
 from sim.trainer import Choices, Epoch, Trainer, Weights
 from sim.tune import Trial, tune
@@ -251,7 +251,6 @@ class _Run:
         return result_of(self.folder, artifact)
 
     def _manifest(self, choices: Choices, gain_bits: int, epochs: int, results: Mapping[str, Any]) -> dict[str, Any]:
-        data = self.dataset
         return {
             "kind": "ep",
             "seed": self.config.seed,
@@ -262,16 +261,7 @@ class _Run:
                 "epochs": epochs,
                 "refit": self.notes.get("refit_kept", False),
             },
-            "data": {
-                "name": data.name,
-                "source": data.source,
-                "sha256": self.identity["data_sha256"],
-                "n_train": len(data.y_train),
-                "n_validation": len(self.split.validation),
-                "n_test": len(data.y_test),
-                "image_shape": list(data.image_shape),
-                "n_classes": data.n_classes,
-            },
+            "data": describe_data(self.dataset, len(self.split.validation)),
             "versions": installed_versions(),
             "results": dict(results),
             "trials": self.notes.get("trials", []),

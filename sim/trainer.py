@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from neuro.data import Split
+from neuro.encode import PixelEncoder
+from neuro.engine import EngineRule
 from neuro.graded_network import AnyNetwork
 from neuro.metrics import accuracy
 from neuro.neurons import SigmaDelta
@@ -89,12 +91,12 @@ class TrainingSet:
 
     def squared_length(self, spec: AnyNetwork) -> float:
         """Return the `squared_length` of about 4096 training images."""
-        return squared_length(spec, self.payloads[self.split.train[:: max(1, len(self.split.train) // 4096)]])
+        return squared_length(spec.encoder, self.payloads[self.split.train[:: max(1, len(self.split.train) // 4096)]])
 
 
-def squared_length(spec: AnyNetwork, payloads: npt.NDArray[np.integer[Any]]) -> float:
+def squared_length(encoder: PixelEncoder, payloads: npt.NDArray[np.integer[Any]]) -> float:
     """Return the mean over images of |x|^2 in real units, plus 1 for the bias: the scale of learning rates."""
-    real = payloads.astype(np.float64) / float(1 << spec.encoder.activation_bits)
+    real = payloads.astype(np.float64) / float(1 << encoder.activation_bits)
     return 1.0 + float(np.mean(np.sum(np.square(real), axis=1)))
 
 
@@ -134,8 +136,8 @@ class Trainer:
         """Training images per epoch."""
         return len(self.data.split.train)
 
-    def rates(self, epoch: int) -> dict[str, Rate]:
-        """Return the learning rate of every plastic projection in this epoch."""
+    def rates(self, epoch: int) -> Mapping[str, Rate | EngineRule]:
+        """Return the learning rate of every plastic projection in this epoch, as the session takes it."""
         decay = FINAL_RATE ** (epoch / max(1, self.n_epochs - 1))
         base = self.choices.learning_rate / self.scale * decay
         return projection_rates(self.session.spec, base, self.choices.output_share)

@@ -9,30 +9,26 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
 from neuro.engine import EngineRule
 from neuro.errors import UserError
 from neuro.graded_network import AnyStock
-from neuro.stock import StockSpec, committed
-from neuro.stock_network import SHADOW, StockNetwork
+from neuro.stock_network import StockNetwork
 from sim.backends.base import Capabilities, IntArray, LearningOutcome, Record, check_options
 from sim.backends.chip import run_chip
 from sim.backends.chip_learning import LearningChip
-from sim.backends.segments import Commit
 from sim.backends.stock_record import check_images, join_records, make_record
+from sim.backends.stock_session import StockSession, commit_pairs, learned_names, stock_inputs
 
 AT_ONCE = 128  # images whose spikes are in memory at once
 LEARNED_AT_ONCE = 32
 
-Weights = dict[str, npt.NDArray[np.int16]]
 
-
-class ChipSession:
+class ChipSession(StockSession):
     """A stock network opened on the chip's integers."""
 
     def __init__(self, network: AnyStock, threads: int | None) -> None:
-        self.spec = network
+        super().__init__(network)
         self.threads = threads
 
     def run(
@@ -78,77 +74,16 @@ class ChipSession:
             part = slice(first, first + at_once)
             inputs = network.learning_inputs(payloads[part], targets[part].argmax(axis=1))
             run = chip.run(inputs.reshape(-1, inputs.shape[2]))
-            if network.commit_every and len(payloads[part]) == at_once:
-                for pair in commit_pairs(network):
-                    chip.commit(pair)
+            for pair in commit_pairs(network):  # after every `commit_every` samples, and after the last
+                chip.commit(pair)
             for name, spikes in run.spikes.items():
                 per_step = spikes[0].sum(axis=1, dtype=np.int32).reshape(-1, steps).sum(axis=0, dtype=np.int64)
                 counts[name][1:] += np.bincount(phases, per_step, len(counts[name]) - 1).astype(np.int64)
             output = run.spikes[network.output].reshape(-1, steps, network.n_classes)
             predictions.append(network.scores({network.output: output}).argmax(axis=1).astype(np.int32))
-        learned = chip.weights()
-        if network.commit_every:
-            learned.update(commits(network, learned))
-        self.spec = network.with_weights(learned)
+        weights = {**chip.weights(), **chip.still_weights()}
+        self.spec = network.with_weights({name: weights[name] for name in learned_names(network)})
         return LearningOutcome(np.concatenate(predictions), counts)
-
-    def weights(self) -> Weights:
-        """Return a copy of all weights that learning changes, by projection: plastic ones and copies of them."""
-        names = learned_names(self.spec) if isinstance(self.spec, StockNetwork) else set[str]()
-        return {p.name: p.weights.copy() for p in self.spec.projections if p.name in names}
-
-    def full_weights(self) -> Weights:
-        """Return the same as `weights`: there are no bits below them."""
-        return self.weights()
-
-    def restore(self, full: Mapping[str, npt.NDArray[np.int16]]) -> None:
-        """See `sim.backends.base.Session.restore`."""
-        self.spec = self.spec.with_weights(full)
-
-    def close(self) -> None:
-        """Nothing to release."""
-
-    def __enter__(self) -> ChipSession:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
-
-
-def stock_inputs(
-    network: AnyStock, payloads: IntArray, targets: IntArray | None, threads: int | None = None
-) -> tuple[StockSpec, npt.NDArray[np.integer]]:
-    """Return graph and inputs of an inference, or with targets of shape [B, K] of all phases, not learning."""
-    if targets is None:
-        return network.inference, network.free_inputs(payloads)
-    outputs = None
-    if network.nudge_needs_output:
-        outputs = network.scores(run_chip(network.inference, network.free_inputs(payloads), threads).spikes)
-    return network.still, network.phase_inputs(payloads, targets, outputs)
-
-
-def commit_pairs(network: StockNetwork) -> list[Commit]:
-    """Return what a host copies for a rule that needs one; nothing for the others."""
-    names, pairs = {projection.name for projection in network.projections}, list[Commit]()
-    for projection in network.plastic:
-        if projection.name.startswith(SHADOW):
-            pairs.append(Commit(projection.name, f"{projection.source}->{projection.target}"))
-            back = f"{projection.target}->{projection.source}"
-            pairs += [Commit(projection.name, back, transposed=True)] if back in names else []
-    return pairs
-
-
-def commits(network: StockNetwork, learned: Weights) -> Weights:
-    """Return what the host writes into the transmitting synapses, given the learned weights."""
-    return {
-        pair.target: committed(learned[pair.source].T if pair.transposed else learned[pair.source])
-        for pair in commit_pairs(network)
-    }
-
-
-def learned_names(network: StockNetwork) -> set[str]:
-    """Return the names of the projections whose weights change."""
-    return {p.name for p in network.plastic} | {pair.target for pair in commit_pairs(network)}
 
 
 class ChipBackend:

@@ -107,3 +107,18 @@ def _check_commit(owner: str, by_name: Mapping[str, StockProjection], commit: Co
         raise UserError(f"{owner}: {shape} weights do not fit {target.weights.shape}; transposed must say which way")
     if source.sign_mode != target.sign_mode:
         raise UserError(f"{owner}: {source.sign_mode} weights do not fit {target.sign_mode} ones; make them equal")
+
+
+def count_learning_differences(first: LearningRecord, second: LearningRecord) -> dict[str, int]:
+    """Return how many integers differ between two records, by kind."""
+    counts: dict[str, int] = {}
+    for key in ("weights", "tags", "u", "v", "spikes"):
+        mine, other = getattr(first, key), getattr(second, key)
+        assert mine.keys() == other.keys()
+        counts[key] = sum(int(np.count_nonzero(mine[name] != other[name])) for name in mine)
+    counts["traces"] = sum(
+        int(np.count_nonzero(values != second.traces[name][trace]))
+        for name, traces in first.traces.items()
+        for trace, values in traces.items()
+    )
+    return counts

@@ -14,8 +14,13 @@ from sim.backends.base import REGISTRY, get_backend
 from sim.contract import check_learning, check_run, random_images, random_rates, random_spec
 
 SEEDS = st.integers(0, 2**32 - 1)
-SIGMA_DELTA = [name for name in REGISTRY if "sigma-delta" in get_backend(name).capabilities.families]
 needs_lava = pytest.mark.skipif(importlib.util.find_spec("lava") is None, reason="Lava needs Python 3.10")
+EVERY = [pytest.param(name, marks=needs_lava) if name == "lava" else name for name in REGISTRY]
+SIGMA_DELTA = [
+    backend
+    for name, backend in zip(REGISTRY, EVERY, strict=True)
+    if "sigma-delta" in get_backend(name).capabilities.families
+]
 
 
 @settings(max_examples=150, deadline=None)
@@ -90,8 +95,6 @@ def test_random_networks_cover_what_they_promise():
 
 @pytest.mark.parametrize("name", SIGMA_DELTA)
 def test_wrong_inputs_are_refused_in_one_line(name):
-    if name == "lava" and importlib.util.find_spec("lava") is None:
-        pytest.skip("Lava needs Python 3.10")
     spec = random_spec(0)
     payloads, targets = random_images(spec, 0, 2)
     limit = spec.population(spec.input).neuron.payload_limit
@@ -104,10 +107,8 @@ def test_wrong_inputs_are_refused_in_one_line(name):
             session.run(payloads, targets[:1])
 
 
-@pytest.mark.parametrize("name", list(REGISTRY))
+@pytest.mark.parametrize("name", EVERY)
 def test_a_backend_refuses_networks_of_another_family(name):
-    if name == "lava" and importlib.util.find_spec("lava") is None:
-        pytest.skip("Lava needs Python 3.10")
     backend = get_backend(name)
     stock = build_stock_network(StockDesign((2, 2), 2, (3,)), seed=0)
     for spec in (random_spec(0), stock):
@@ -120,8 +121,6 @@ def test_a_backend_refuses_networks_of_another_family(name):
 
 @pytest.mark.parametrize("name", SIGMA_DELTA)
 def test_a_backend_learns_if_and_only_if_it_declares_it(name):
-    if name == "lava" and importlib.util.find_spec("lava") is None:
-        pytest.skip("Lava needs Python 3.10")
     spec, backend = random_spec(0), get_backend(name)
     images, rates = random_images(spec, 0, 2), random_rates(spec, 0)
     with backend.open(spec) as session:

@@ -52,7 +52,7 @@ def digits() -> SimpleNamespace:
     choices = Choices(1.4, centred=True, exponent_offset=1)
     spec = open_boxes(build_network(data, TrainConfig(hidden=(32,)), choices, split), UPPER)
     payloads, labels = spec.encoder.encode(data.x_train), data.y_train
-    rates = projection_rates(spec, choices.learning_rate / squared_length(spec, payloads), 0.125)
+    rates = projection_rates(spec, choices.learning_rate / squared_length(spec.encoder, payloads), 0.125)
     with get_backend("events").open(spec, threads=1) as session:
         session.learn(payloads[:400], one_hot_targets(spec, labels[:400]), rates, seed=0, first_image=0)
         spec = spec.with_weights(session.weights())

@@ -11,8 +11,8 @@ from neuro.errors import UserError
 from neuro.stock import committed
 from sim.backends.chip_learning import LearningChip, learn_stock_on_chip
 from sim.backends.lava.learning import learn_stock_in_lava
-from sim.backends.segments import Commit, Segment
-from sim.stock_contract import count_learning_differences, random_learning_spec, random_lesson, random_stock_inputs
+from sim.backends.segments import Commit, Segment, count_learning_differences
+from sim.stock_contract import random_learning_spec, random_lesson, random_stock_inputs
 
 EQUAL = dict.fromkeys(("weights", "tags", "u", "v", "spikes", "traces"), 0)
 SEEDS = [1, 3, 7]

@@ -16,7 +16,7 @@ def half_trained():
     split = split_validation(data.y_train, 0)
     spec = build_network(data, TrainConfig(hidden=(64,)), Choices(centred=True, exponent_offset=1), split)
     payloads = spec.encoder.encode(data.x_train)
-    rates = projection_rates(spec, 1.4 / squared_length(spec, payloads), 0.125)
+    rates = projection_rates(spec, 1.4 / squared_length(spec.encoder, payloads), 0.125)
     with get_backend("events").open(spec, threads=1) as session:
         targets = one_hot_targets(spec, data.y_train[:200])
         session.learn(payloads[:200], targets, rates, seed=0, first_image=0)

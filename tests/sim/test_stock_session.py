@@ -15,7 +15,7 @@ from neuro.stock_rules import NUDGED
 from sim.backends.base import get_backend, one_hot_targets
 from sim.backends.chip import run_chip
 from sim.backends.chip_engine import NoiseSource
-from sim.backends.chip_session import commit_pairs
+from sim.backends.stock_session import commit_pairs
 
 CHIP = get_backend("chip")
 LABELS = np.arange(40) % 4

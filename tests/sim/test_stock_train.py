@@ -16,7 +16,8 @@ from neuro.data import Dataset, Split, load_dataset
 from neuro.errors import UserError
 from neuro.stock_network import StockNetwork
 from sim.backends.base import get_backend
-from sim.backends.chip_session import ChipSession, learned_names
+from sim.backends.chip_session import ChipSession
+from sim.backends.stock_session import learned_names
 from sim.evaluate import evaluate
 from sim.experiment import TrainConfig, build_network, n_epochs
 from sim.stock_experiment import stock_choices, stock_rules_at

@@ -71,7 +71,7 @@ def test_stops_at_any_chunk_and_goes_on(
     class StopError(Exception):
         pass
 
-    class Impatient(silent):  # type: ignore[misc]
+    class Impatient(silent):
         def on_chunk(self, trainer: Trainer) -> None:
             super().on_chunk(trainer)
             if self.calls.count("chunk") == stop_at:
@@ -133,9 +133,9 @@ def test_rates_are_relative_to_the_input(fresh: Callable[..., Trainer]) -> None:
 def test_the_best_epoch_is_kept(fresh: Callable[..., Trainer], silent: type[Any]) -> None:
     trainer, weights = fresh(), []
     accuracies = iter([0.5, 0.9, 0.7])
-    trainer.validation_accuracy = lambda: (next(accuracies), 1.0)  # type: ignore[method-assign]
+    trainer.validation_accuracy = lambda: (next(accuracies), 1.0)
 
-    class Keeper(silent):  # type: ignore[misc]
+    class Keeper(silent):
         def on_epoch(self, trainer: Trainer) -> None:
             weights.append(trainer.session.weights())
 

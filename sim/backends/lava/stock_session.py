@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-import numpy as np
-import numpy.typing as npt
-
 from neuro.engine import EngineRule
 from neuro.errors import UserError
 from neuro.graded_network import AnyStock
-from neuro.stock_network import StockNetwork
 from sim.backends.base import IntArray, LearningOutcome, Record
-from sim.backends.chip_session import learned_names, stock_inputs
 from sim.backends.lava.stock import run_stock_in_lava
 from sim.backends.stock_record import check_images, make_record
+from sim.backends.stock_session import StockSession, stock_inputs
 
 
-class LavaStockSession:
+class LavaStockSession(StockSession):
     """A stock network opened on Lava. Every `run` is a worker process of its own; none outlives it."""
 
     def __init__(self, network: AnyStock, stall_s: float, on_image: Callable[[int], None]) -> None:
-        self.spec, self.stall_s, self.on_image = network, stall_s, on_image
+        super().__init__(network)
+        self.stall_s, self.on_image = stall_s, on_image
 
     def run(
         self,
@@ -47,25 +44,3 @@ class LavaStockSession:
             "backend lava: trains a stated number of images only (settle train ep --family stock --backend lava "
             "--images N); train on the chip backend, the integers are the same"
         )
-
-    def weights(self) -> dict[str, npt.NDArray[np.int16]]:
-        """See `sim.backends.chip_session.ChipSession.weights`."""
-        names = learned_names(self.spec) if isinstance(self.spec, StockNetwork) else set[str]()
-        return {p.name: p.weights.copy() for p in self.spec.projections if p.name in names}
-
-    def full_weights(self) -> dict[str, npt.NDArray[np.int16]]:
-        """Return the same as `weights`."""
-        return self.weights()
-
-    def restore(self, full: Mapping[str, npt.NDArray[np.int16]]) -> None:
-        """See `sim.backends.base.Session.restore`."""
-        self.spec = self.spec.with_weights(full)
-
-    def close(self) -> None:
-        """Nothing to release: no process outlives `run`."""
-
-    def __enter__(self) -> LavaStockSession:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
