@@ -79,13 +79,22 @@ class TrainConfig:
         if learns_on_chip(self):
             check_stock_config(self)
         else:
-            graded = self.family == "stock" and self.rule == GRADED
-            learning_rule("event" if graded else self.rule, self.shadow_bits)  # refuses what is none
+            learning_rule(self.sigma_delta_rule, self.shadow_bits)  # refuses what is none
             EquilibriumDesign((1,), 2, self.hidden, weight_bits=self.weight_bits)
         for name in ("learning_rate", "output_share"):
             value = getattr(self, name)
             if value is not None and not 0 < value < 1e3:
                 raise UserError(f"{name} {value} outside (0, 1000)")
+
+    @property
+    def graded(self) -> bool:
+        """Whether the network is trained as sigma-delta units and deployed as graded stock processes."""
+        return self.family == "stock" and self.rule == GRADED
+
+    @property
+    def sigma_delta_rule(self) -> str:
+        """The rule of the sigma-delta engine that trains the network."""
+        return "event" if self.graded else self.rule
 
 
 def n_epochs(config: TrainConfig, n_images: int) -> int:
@@ -122,26 +131,26 @@ def build_network(dataset: Dataset, config: TrainConfig, choices: Choices, split
         dataset.image_shape,
         dataset.n_classes,
         config.hidden,
-        rule="event" if config.rule == GRADED else config.rule,
+        rule=config.sigma_delta_rule,
         shadow_bits=config.shadow_bits,
         weight_bits=config.weight_bits,
         exponent_offset=choices.exponent_offset,
         encoder=encoder,
     )
     spec = build_equilibrium(design, config.seed)
-    return open_boxes(spec, UPPER) if config.rule == GRADED else spec
+    return open_boxes(spec, UPPER) if config.graded else spec
 
 
 def deployed(spec: AnyNetwork, config: TrainConfig) -> AnyNetwork:
     """Return the network that is deployed: graded ones are trained as sigma-delta networks, and run as stock ones."""
-    if config.rule == GRADED and isinstance(spec, NetworkSpec):
+    if config.graded and isinstance(spec, NetworkSpec):
         return GradedNetwork(spec, GradedDesign(free_steps=GRADED_FREE_STEPS))
     return spec
 
 
 def learns_on_chip(config: TrainConfig) -> bool:
     """Return whether the network learns in the chip's learning engine."""
-    return config.family == "stock" and config.rule != GRADED
+    return config.family == "stock" and not config.graded
 
 
 def check_rates(dataset: Dataset, config: TrainConfig, split: Split) -> None:

@@ -62,6 +62,7 @@ class TestResult:
     confusion: npt.NDArray[np.int64]
     settled: float
     n_images: int
+    spikes_per_inference: float
 
 
 def measure_test(spec: AnyNetwork, dataset: Dataset) -> TestResult:
@@ -76,6 +77,7 @@ def measure_test(spec: AnyNetwork, dataset: Dataset) -> TestResult:
         confusion_matrix(record.predictions, dataset.y_test, spec.n_classes),
         float(record.settled.mean()),
         record.n_images,
+        record.spikes_per_inference(spec),
     )
 
 

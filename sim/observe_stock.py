@@ -5,28 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from neuro.data import Dataset
-from neuro.metrics import accuracy, confusion_matrix
 from neuro.stock_network import RELAY, StockNetwork
 from sim.backends.base import get_backend, one_hot_targets
 from sim.backends.chip import run_chip
 from sim.backends.stock_session import stock_inputs
-from sim.observe import Activity, TestResult
+from sim.observe import Activity
 
 MAX_IMAGES = 256  # enough for smooth curves
 AT_ONCE = 32
-
-
-def measure_stock_test(network: StockNetwork, dataset: Dataset) -> tuple[TestResult, float]:
-    """Classify the whole test set; settled: share of images with steady rates. Also return spikes per inference."""
-    with get_backend("chip").open(network) as session:
-        record = session.run(network.encoder.encode(dataset.x_test))
-    result = TestResult(
-        accuracy(record.predictions, dataset.y_test),
-        confusion_matrix(record.predictions, dataset.y_test, network.n_classes),
-        float(record.settled.mean()),
-        record.n_images,
-    )
-    return result, record.spikes_per_inference(network)
 
 
 def watch_stock_activity(network: StockNetwork, dataset: Dataset) -> Activity:

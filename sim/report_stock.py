@@ -16,8 +16,8 @@ from neuro.stock_network import GATE, LABEL, RELAY, StockNetwork
 from sim import figures
 from sim.backends.stock_session import learned_names
 from sim.evaluate import Evaluation
-from sim.observe import Activity, TestResult
-from sim.observe_stock import measure_stock_test, watch_stock_activity
+from sim.observe import Activity, TestResult, measure_test
+from sim.observe_stock import watch_stock_activity
 from sim.report_page import FIELDS, Panel, Section, Table, accuracy_fact, provenance, speed_fact
 from sim.stock_experiment import STOCK_FINAL_RATE
 
@@ -57,13 +57,13 @@ def stock_section(
     name: str, artifact: Artifact, network: StockNetwork, dataset: Dataset, evaluations: list[tuple[Evaluation, str]]
 ) -> Section:
     """Measure a run and return its section."""
-    test, spikes = measure_stock_test(network, dataset)
+    test = measure_test(network, dataset)
     activity = watch_stock_activity(network, dataset)
     learned = learned_names(network)
     return Section(
         name=name,
         intro=INTRO + _in_lava(artifact),
-        facts=_facts(artifact, test, spikes),
+        facts=_facts(artifact, test),
         panels=_panels(artifact, network, dataset, test, activity),
         tables=[
             Table(POPULATIONS, [_population_row(p, activity) for p in network.populations], POPULATIONS_NOTE),
@@ -96,10 +96,13 @@ def _in_lava(artifact: Artifact) -> str:
     )
 
 
-def _facts(artifact: Artifact, test: TestResult, spikes: float) -> list[tuple[str, str]]:
+def _facts(artifact: Artifact, test: TestResult) -> list[tuple[str, str]]:
     facts = [
         accuracy_fact(test),
-        (f"{spikes:.1f}", "spikes per inference, measured, hidden and output, free slots, mean over the test set"),
+        (
+            f"{test.spikes_per_inference:.1f}",
+            "spikes per inference, measured, hidden and output, free slots, mean over the test set",
+        ),
         (
             f"{100 * test.settled:.1f} %",
             "of test images with steady rates: every neuron as many spikes, +-1, in the last two quarters of the free "

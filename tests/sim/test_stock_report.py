@@ -20,7 +20,8 @@ from neuro.stock_network import RELAY, StockNetwork
 from sim.backends.base import get_backend, one_hot_targets
 from sim.evaluate import add_result, evaluate
 from sim.experiment import TrainConfig
-from sim.observe_stock import measure_stock_test, watch_stock_activity
+from sim.observe import measure_test
+from sim.observe_stock import watch_stock_activity
 from sim.report import write_report
 from sim.report_stock import saturated_share
 
@@ -47,9 +48,12 @@ def row_of(page: Page, name: str, columns: int) -> list[str]:
 
 
 def test_the_whole_test_set_is_measured(network: StockNetwork, blob_data: Dataset, finished_stock: Path) -> None:
-    found, spikes = measure_stock_test(network, blob_data)
+    found = measure_test(network, blob_data)
     results = load_artifact(finished_stock).manifest["results"]
-    assert (found.accuracy.n_correct, spikes) == (results["test"]["n_correct"], results["spikes_per_inference"])
+    assert (found.accuracy.n_correct, found.spikes_per_inference) == (
+        results["test"]["n_correct"],
+        results["spikes_per_inference"],
+    )
     assert found.accuracy.n == found.n_images == found.confusion.sum() == 90
     assert np.trace(found.confusion) == found.accuracy.n_correct
     assert 0 <= found.settled <= 1
