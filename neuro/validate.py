@@ -143,8 +143,22 @@ def worst_case_input(spec: NetworkSpec, population: Population) -> int:
     for projection in spec.projections:
         if projection.target == population.name:
             payload_limit = spec.population(projection.source).neuron.payload_limit
-            total += (fan_in(spec, projection) * payload_limit * projection.limit) << spec.shift_of(projection)
+            total += (payload_limit * _largest_sum(spec, projection)) << spec.shift_of(projection)
     return total
+
+
+def _largest_sum(spec: NetworkSpec, projection: Projection) -> int:
+    """Return a bound of the sum of |weights| onto one neuron: fixed ones as they are, others at their limit."""
+    original = spec.original_of(projection)
+    assert original.weights is not None  # check_spec
+    if original.rule is not None:
+        return fan_in(spec, projection) * projection.limit
+    size = np.abs(original.weights.astype(np.int64))
+    if original is projection:
+        return int(size.reshape(-1, size.shape[-1]).sum(axis=0).max(initial=0))
+    if original.convolution is None:
+        return int(size.sum(axis=1).max(initial=0))
+    return fan_in(spec, projection) * int(size.max(initial=0))
 
 
 def fan_in(spec: NetworkSpec, projection: Projection) -> int:
