@@ -98,9 +98,16 @@ def build_coder(design: CoderDesign, dictionary: Reals) -> NetworkSpec:
     Raises: UserError if it does not fit the design, is not finite, or its sums could leave the chip's registers.
     """
     dictionary = checked_dictionary(design, dictionary)
-    n_atoms, exponent = dictionary.shape[-1], atom_exponent(design, dictionary)
+    exponent = atom_exponent(design, float(np.abs(dictionary).max()))
     atoms = quantize(dictionary, exponent, -LIMIT, LIMIT).astype(np.int8)
-    multiplier, shift = leak_of(design, atoms * 2.0**-exponent)
+    return coder_of_atoms(design, atoms, exponent, leak_of(design, atoms * 2.0**-exponent))
+
+
+def coder_of_atoms(
+    design: CoderDesign, atoms: npt.NDArray[np.int8], exponent: int, leak: tuple[int, int]
+) -> NetworkSpec:
+    """Return the coder of integer atoms, real values atoms * 2**-exponent; leak from `leak_of`."""
+    n_atoms, (multiplier, shift) = atoms.shape[-1], leak
     unit = _code_unit(design, multiplier, shift)
     maps: tuple[int, ...] = (n_atoms,)
     if design.convolution is not None:
@@ -133,10 +140,10 @@ def checked_dictionary(design: CoderDesign, dictionary: npt.NDArray[Any]) -> Rea
     return dictionary
 
 
-def atom_exponent(design: CoderDesign, dictionary: Reals) -> int:
-    """Return the finest weight exponent that holds every entry and leaves whole state units."""
+def atom_exponent(design: CoderDesign, reach: float) -> int:
+    """Return the finest weight exponent that holds entries of size `reach` and leaves whole state units."""
     bits = max(design.encoder.activation_bits, design.residual_bits if design.chosen_layout == "residual" else 0)
-    return exponent_for(float(np.abs(dictionary).max()), LIMIT, design.state_bits - bits)
+    return exponent_for(reach, LIMIT, design.state_bits - bits)
 
 
 def _code_unit(design: CoderDesign, multiplier: int, shift: int) -> SigmaDelta:
@@ -207,7 +214,8 @@ def leak_of(design: CoderDesign, dictionary: Reals) -> tuple[int, int]:
 def gram_norm(design: CoderDesign, dictionary: Reals) -> float:
     """Return |D^T D|, the largest eigenvalue, by the power method over the whole image."""
     if design.convolution is None:
-        return float(np.linalg.norm(dictionary, 2) ** 2)
+        gram = dictionary.T @ dictionary if dictionary.shape[0] > dictionary.shape[1] else dictionary @ dictionary.T
+        return float(np.linalg.eigvalsh(gram)[-1])
     taps = design.convolution.taps(design.input_shape)
     kernel, size = dictionary.reshape(-1, dictionary.shape[-1]), math.prod(design.input_shape)
     inside = np.where(taps == OUTSIDE, size, taps)

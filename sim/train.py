@@ -89,14 +89,14 @@ def train_ep(
         if not resume:
             raise UserError(f"run {folder}: already finished; give another --out, or --resume to see its result")
         artifact = load_artifact(folder)
-        _check_identity(folder, identity_of(artifact), identity(dataset, config))
+        check_identity(folder, identity_of(artifact), identity(dataset, config))
         return result_of(folder, artifact)
     run = _Run(dataset, config, folder, watcher, checkpoint_every_s)
     checkpoint = load_checkpoint(folder)
     if checkpoint is not None and not resume:
         raise UserError(f"run {folder}: holds an unfinished training; give --resume to go on, or another --out")
     if checkpoint is not None:
-        _check_identity(folder, checkpoint.identity, run.identity)
+        check_identity(folder, checkpoint.identity, run.identity)
     return run.complete(checkpoint)
 
 
@@ -115,7 +115,8 @@ def identity_of(artifact: Artifact) -> dict[str, Any]:
         raise UserError("manifest: lacks its config or data; train the run again") from error
 
 
-def _check_identity(folder: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+def check_identity(folder: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Raise UserError if what a run was made with is not what is asked for."""
     for key in wanted:
         if found.get(key) != wanted[key]:
             raise UserError(
