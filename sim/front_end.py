@@ -71,9 +71,16 @@ class FrontEnd:
         return replace(dataset, x_train=train, x_test=test)
 
 
-def load_front_end(folder: Path) -> FrontEnd:
-    """Return the coder of a finished run. Raises: UserError if it is none."""
+def load_front_end(folder: Path, dataset: Dataset) -> FrontEnd:
+    """Return the coder of a finished run, to be put in front of a network that is trained on `dataset`.
+
+    Raises: UserError if it is none, or learned from other images of the same name: its training images may be test
+    images here.
+    """
     artifact = load_artifact(folder)
     if artifact.manifest.get("kind") != "lca" or not isinstance(artifact.spec, NetworkSpec):
         raise UserError(f"front end {folder}: is no sparse coder; train one with settle train lca")
+    data = artifact.manifest.get("data", {})
+    if data.get("name") == dataset.name and data.get("sha256") != dataset.sha256():
+        raise UserError(f"front end {folder}: learned from another split of {dataset.name}; give the same --seed")
     return FrontEnd(artifact.spec, str(artifact.manifest[SELF]))
