@@ -259,6 +259,70 @@ def evaluate_command(
 SLOW_BACKENDS = {"lava": 100, "reference": 1000}  # images they evaluate by default
 
 
+@app.command("attack")
+def attack_command(
+    run: Run,
+    attacks: Annotated[str, typer.Option(help="quick, standard, or names of attacks separated by commas.")] = "quick",
+    eps: Annotated[
+        Optional[str], typer.Option(help="Sizes separated by commas; default .05,.1,.2,.3 (l2: 10 times).")
+    ] = (None),
+    norm: Annotated[str, typer.Option(help="linf: largest change of a pixel; l2: Euclidean.")] = "linf",
+    images: Annotated[int, typer.Option(help="Test images, from the first.")] = 200,
+    score: Annotated[str, typer.Option(help="Backend that scores: events or chip, reference, lava.")] = "",
+    shard: Annotated[Optional[str], typer.Option(help="Do only part I/N of the work; a later call collects.")] = None,
+    workers: Annotated[int, typer.Option(help="Processes that share the work.")] = 1,
+    device: Annotated[str, typer.Option(help="Where gradients are computed: cpu or cuda.")] = "cpu",
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Attack a run through its twins, score the deployed integers, and judge whether the result can be trusted."""
+    from sim.robustness.bridge import EPS, AttackConfig, AttackRun
+    from sim.robustness.report_attack import write_attack_report
+    from sim.robustness.workers import do_shards
+    from sim.screen import AttackScreen, attack_table
+
+    sizes = _numbers("--eps", eps) if eps else EPS.get(norm, EPS["linf"])
+    config = AttackConfig(attacks, norm, sizes, images, score, seed, device)
+    job = AttackRun(run, config)
+    with AttackScreen(job.n_shards) as screen:
+        do_shards(job, _part(shard, job.n_shards), workers, screen)
+    if job.missing():
+        _console(as_json).print(f"shards {job.missing()} of {job.n_shards} are still missing", markup=False)
+        _print_json(as_json, {"run": str(run), "missing": job.missing(), "shards": job.n_shards})
+        return
+    result = job.result()
+    page = write_attack_report(job, result)
+    _console(as_json).print(attack_table(result))
+    _console(as_json).print(f"report: {page}", markup=False)
+    _print_json(as_json, result.to_json())
+
+
+def _numbers(option: str, text: str) -> tuple[float, ...]:
+    from neuro.errors import UserError
+
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise UserError(f"{option} {text!r}: give numbers separated by commas, e.g. 0.05,0.1") from error
+
+
+def _part(shard: str | None, n_shards: int) -> list[int]:
+    """Return the shards of part I/N: every N-th one, from the I-th."""
+    from neuro.errors import UserError
+
+    if shard is None:
+        return list(range(1, n_shards + 1))
+    try:
+        part, parts = (int(number) for number in shard.split("/"))
+    except ValueError as error:
+        raise UserError(f"--shard {shard!r}: give I/N, e.g. 1/4") from error
+    if not 1 <= part <= parts <= n_shards:
+        raise UserError(
+            f"--shard {shard}: needs 1 <= I <= N <= {n_shards}, the shards of so many images; ask for fewer"
+        )
+    return list(range(part, n_shards + 1, parts))
+
+
 @app.command("report")
 def report_command(
     runs: Annotated[list[Path], typer.Argument(help="Folders of finished runs.", metavar="RUN...")],

@@ -39,7 +39,8 @@ FIELDS_SHOWN = 48
 BARS, DOTS_AS_SHAPES = 100, 20_000  # beyond, an area instead of bars, pixels instead of shapes
 
 
-def _svg(figure: Figure) -> str:
+def svg(figure: Figure) -> str:
+    """Return a figure as SVG text, and close it."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None}, bbox_inches="tight")
     plt.close(figure)
@@ -72,7 +73,7 @@ def learning_curve(history: Sequence[Mapping[str, Any]], best_epoch: int, test: 
         axes.set(xlabel="epoch", ylabel="accuracy")
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend(frameon=False, loc="lower right")
-        return _svg(figure)
+        return svg(figure)
 
 
 def learned_images(points: Sequence[tuple[str, tuple[float, float, float]]]) -> str:
@@ -86,7 +87,7 @@ def learned_images(points: Sequence[tuple[str, tuple[float, float, float]]]) -> 
             )  # fmt: skip
         axes.set_xticks(range(len(points)), [name for name, _ in points])
         axes.set(ylabel="accuracy", xlim=(-0.5, len(points) - 0.5), ylim=(0, 1.02))
-        return _svg(figure)
+        return svg(figure)
 
 
 def accuracy_curve(accuracy: npt.NDArray[np.float64]) -> str:
@@ -95,7 +96,7 @@ def accuracy_curve(accuracy: npt.NDArray[np.float64]) -> str:
         figure, axes = _axes(5.2, 3.0)
         axes.plot(np.arange(1, len(accuracy) + 1), accuracy, color=BLUE)
         axes.set(xlabel="step of the free phase", ylabel="accuracy if read here", ylim=(0, 1.02))
-        return _svg(figure)
+        return svg(figure)
 
 
 def energy_curve(relaxation: Relaxation) -> str:
@@ -114,7 +115,7 @@ def energy_curve(relaxation: Relaxation) -> str:
         right.set_ylabel("accuracy if read here", color=ORANGE)
         right.set_ylim(0, 1.02)
         right.grid(False)
-        return _svg(figure)
+        return svg(figure)
 
 
 def _shade_phases(axes: Axes, phases: Sequence[tuple[str, int]]) -> None:
@@ -148,7 +149,7 @@ def raster(activity: Activity) -> str:
         axes.set_yticks([position for position, _ in ticks], [label for _, label in ticks])
         axes.set(xlabel="step", xlim=(0.5, last + 0.5), ylim=(-2, offset))
         axes.grid(False)
-        return _svg(figure)
+        return svg(figure)
 
 
 def spikes_per_step(activity: Activity) -> str:
@@ -168,7 +169,7 @@ def spikes_per_step(activity: Activity) -> str:
             bottom += values
         axes.set(xlabel="step", ylabel="mean spikes per image", xlim=(0.5, last + 0.5), ylim=(0, None))
         axes.legend(frameon=False)
-        return _svg(figure)
+        return svg(figure)
 
 
 def spikes_per_inference(activity: Activity) -> str:
@@ -179,7 +180,7 @@ def spikes_per_inference(activity: Activity) -> str:
         axes.hist(total, bins=min(40, max(5, len(np.unique(total)))), color=BLUE, alpha=0.85)
         axes.axvline(float(total.mean()), color=ORANGE)
         axes.set(xlabel=f"spikes per inference (mean {total.mean():.1f})", ylabel="images")
-        return _svg(figure)
+        return svg(figure)
 
 
 def receptive_fields(weights: npt.NDArray[np.generic], shape: tuple[int, ...]) -> str:
@@ -195,7 +196,7 @@ def receptive_fields(weights: npt.NDArray[np.generic], shape: tuple[int, ...]) -
                 picture, options = _field(weights[:, unit].astype(float), shape)
                 axes.imshow(picture, interpolation="nearest", **options)
         figure.subplots_adjust(wspace=0.06, hspace=0.06)
-        return _svg(figure)
+        return svg(figure)
 
 
 def _field(weights: npt.NDArray[np.float64], shape: tuple[int, ...]) -> tuple[npt.NDArray[np.float64], dict[str, Any]]:
@@ -227,7 +228,7 @@ def confusion(matrix: npt.NDArray[np.int64]) -> str:
             for row, column in zip(*np.nonzero(matrix), strict=True):
                 colour = "white" if shares[row, column] > 0.5 else "#3b4252"
                 axes.text(column, row, str(matrix[row, column]), ha="center", va="center", size=7, color=colour)
-        return _svg(figure)
+        return svg(figure)
 
 
 def picture(image: npt.NDArray[np.generic]) -> str:
@@ -242,4 +243,4 @@ def picture(image: npt.NDArray[np.generic]) -> str:
         if values.ndim == 3 and values.shape[2] != 3:
             values = values.mean(axis=2)
         axes.imshow(values, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-        return _svg(figure)
+        return svg(figure)

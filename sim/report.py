@@ -22,11 +22,14 @@ def write_report(folders: Sequence[Path], path: Path) -> Path:
 
     Raises: UserError if a run or its data set cannot be read.
     """
-    sections = [_section(folder) for folder in folders]
-    environment = Environment(loader=PackageLoader("sim"), autoescape=select_autoescape(["html"]))
-    page = environment.get_template("report.html").render(sections=sections)
-    write_atomically(path, page.encode())
+    write_atomically(path, render([_section(folder) for folder in folders]).encode())
     return path
+
+
+def render(sections: Sequence[Section]) -> str:
+    """Return the page of some sections."""
+    environment = Environment(loader=PackageLoader("sim"), autoescape=select_autoescape(["html"]))
+    return environment.get_template("report.html").render(sections=sections)
 
 
 def _section(folder: Path) -> Section:

@@ -19,6 +19,7 @@ from sim.tune import Trial
 if TYPE_CHECKING:
     from sim.lava_training import LavaTraining
     from sim.lca_trainer import LcaTrainer
+    from sim.robustness.bridge import AttackResult
     from sim.train_lca import CoderResult
 
 STAGES = {"fit": "training", "refit": "training on all"}
@@ -144,6 +145,45 @@ class CoderScreen:
     def on_measure(self) -> None:
         """Say what the time after the training is spent on."""
         self._task = self._progress.add_task("measuring", total=None, note="against the LASSO solution, linear readout")
+
+
+class AttackScreen:
+    """Shows an attack, shard by shard; a `sim.robustness.workers.ShardWatcher` and a context manager."""
+
+    def __init__(self, n_shards: int) -> None:
+        self._progress = _bar()
+        self._task = self._progress.add_task("attacking", total=n_shards, note="")
+
+    def __enter__(self) -> AttackScreen:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def on_attack(self, shard: int, text: str) -> None:
+        """Say what is being done."""
+        self._progress.update(self._task, note=f"shard {shard}: {text}")
+
+    def on_shard(self, shard: int, error: str) -> None:
+        """Count a shard."""
+        self._progress.update(self._task, advance=0 if error else 1, note=error.splitlines()[-1] if error else "")
+
+
+def attack_table(result: AttackResult) -> Table:
+    """Return what an attack found: one line for each size, then the verdict and what speaks against it."""
+    table, threats = result.table, result.config.threats
+    rows = [("run", result.run), ("clean", _accuracy(Accuracy(int(table.clean.sum()), len(table.clean))))]
+    for threat in threats:
+        by_attack = table.by_attack(threat)
+        strongest = min(by_attack, key=lambda name: by_attack[name].value)
+        worst = f"{_accuracy(table.robust(threat))}, strongest single attack {strongest}"
+        rows.append((f"robust, {threat}", f"{worst} {by_attack[strongest].value:.4f}"))
+    rows.append(("verdict", str(result.verdict)))
+    rows += [("", reason) for reason in result.verdict.reasons]
+    return _table(rows)
 
 
 class ImageProgress:

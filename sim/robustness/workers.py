@@ -1,0 +1,84 @@
+"""Shards of an attack, one after the other or in several processes; a crash loses only its own shard."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import Protocol
+
+from neuro.errors import UserError
+from neuro.files import json_bytes, parse_json
+from sim.robustness.bridge import AttackConfig, AttackRun
+
+MAX_WORKERS = 256
+
+
+class ShardWatcher(Protocol):
+    """Who shows an attack to people."""
+
+    def on_attack(self, shard: int, text: str) -> None:
+        """An attack of a shard begins."""
+        ...
+
+    def on_shard(self, shard: int, error: str) -> None:
+        """A shard is done, or has failed with `error`."""
+        ...
+
+
+def do_shards(job: AttackRun, wanted: Sequence[int], workers: int, watcher: ShardWatcher) -> None:
+    """Do those of the `wanted` shards that are missing.
+
+    Raises: UserError if a worker failed, after all others have finished: what they did is kept.
+    """
+    if not 1 <= workers <= MAX_WORKERS:
+        raise UserError(f"workers {workers} outside 1..{MAX_WORKERS}")
+    todo = [shard for shard in job.missing() if shard in set(wanted)]
+    for shard in set(range(1, job.n_shards + 1)) - set(job.missing()):
+        watcher.on_shard(shard, "")
+    if workers == 1 or len(todo) < 2:
+        for shard in todo:
+            job.do(shard, lambda text, at=shard: watcher.on_attack(at, text))
+            watcher.on_shard(shard, "")
+        return
+    job.prepare()  # else every worker would train the perceptron
+    failed: dict[int, str] = {}
+
+    def work(shard: int) -> None:
+        watcher.on_attack(shard, "in a process of its own")
+        failed[shard] = _in_process(job, shard)
+        watcher.on_shard(shard, failed[shard])
+
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(work, todo))
+    errors = {shard: error for shard, error in failed.items() if error}
+    if errors:
+        shard, error = next(iter(errors.items()))
+        raise UserError(
+            f"attack: shards {sorted(errors)} failed, the others are kept; run the command again. "
+            f"Shard {shard}: {error.splitlines()[-1]}"
+        )
+
+
+def _in_process(job: AttackRun, shard: int) -> str:
+    """Run one shard in a new interpreter; return its last words if it failed, else ""."""
+    request = json_bytes({"run": str(job.run), "config": asdict(job.config), "shard": shard})
+    done = subprocess.run([sys.executable, "-m", __name__], input=request, capture_output=True, check=False)
+    return "" if done.returncode == 0 else done.stderr.decode(errors="replace").strip() or f"exit {done.returncode}"
+
+
+def main() -> None:
+    """Do the shard that stdin asks for, on one core: its neighbours have the others."""
+    import torch
+
+    torch.set_num_threads(1)
+    request = parse_json(sys.stdin.buffer.read(), Path("stdin"))
+    config = AttackConfig(**{**request["config"], "eps": tuple(request["config"]["eps"])})
+    AttackRun(Path(request["run"]), config).do(request["shard"])
+
+
+if __name__ == "__main__":
+    main()
