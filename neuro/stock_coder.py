@@ -11,10 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from neuro.errors import UserError, require_integers
+from neuro.fixed_point import quantize
 from neuro.sparse_coding import Reals, SparseProblem
 from neuro.stock import SpikeInput, StockSpec
 
 INPUT, CODE = "input", "code"
+GOLDEN = (5**0.5 - 1) / 2  # phases that spread evenly
 
 Integers = npt.NDArray[np.integer[Any]]
 
@@ -69,3 +71,23 @@ def check_steps(steps: int) -> None:
     require_integers("sparse coder", steps=steps)
     if steps < 1:
         raise UserError(f"sparse coder: steps {steps}; needs at least 1")
+
+
+def present_spikes(signals: Reals, steps: int, input_bits: int) -> Integers:
+    """Return inputs of shape [B, steps, N]: the payload round(x * 2**input_bits) at every step, or for input_bits 0
+    binary spikes in a share x of the steps, evenly spread, every pixel at a phase of its own.
+
+    Raises: UserError if a signal is outside -1..1, or outside 0..1 for binary spikes.
+    """
+    lowest = 0.0 if input_bits == 0 else -1.0
+    if signals.size and not lowest <= signals.min() <= signals.max() <= 1.0:
+        raise UserError(
+            f"signals from {signals.min():.4g} to {signals.max():.4g}: spikes of input_bits {input_bits} hold "
+            f"{lowest:g}..1; scale them, or set input_bits None (biases)"
+        )
+    if input_bits:
+        payloads = quantize(signals, input_bits, -(1 << input_bits), 1 << input_bits)
+        return np.repeat(payloads[:, None].astype(np.int32), steps, axis=1)
+    phases = (np.arange(signals.shape[1]) * GOLDEN) % 1.0
+    counts = np.floor(np.arange(steps + 1)[None, :, None] * signals[:, None] + phases)
+    return np.diff(counts, axis=1).astype(np.int32)

@@ -40,7 +40,7 @@ from neuro.stock import (
     StockProjection,
     StockSpec,
 )
-from neuro.stock_coder import CODE, INPUT, Drive, Integers, StockCoder, check_steps
+from neuro.stock_coder import CODE, INPUT, Drive, Integers, StockCoder, check_steps, present_spikes
 
 VOLTAGE_UNIT = 64  # a threshold of 1 is 2**6 of v
 USUAL_THRESHOLD, LEAST_THRESHOLD = 2000, 128
@@ -48,7 +48,6 @@ LARGEST_EXPONENT = 7  # of a bias
 MESSAGE_BITS = 16
 LATERALS = ("split", "mixed")
 ROUNDING = 1e-6  # a unit vector may be a little longer
-GOLDEN = (5**0.5 - 1) / 2  # phases that spread evenly
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,8 @@ class LcaDesign:
     lateral:      "split": an inhibitory projection and, if atoms point away from each other, an excitatory one, 8 bits
                   of weight each; "mixed": one projection of both signs, one bit less.
     input_bits:   None: signals are biases; 1..12: every pixel sends round(x * 2**input_bits) at every step; 0: it sends
-                  a binary spike in a share x of the steps.
+                  a binary spike in a share x of the steps. The drive then comes in steps of
+                  full_scale tau_steps / threshold, which must not exceed the sparsity threshold.
     signal_reach: largest |d_i x| to hold, real, > 0; at most |x|.
     skipped_share: share of the steps, from the first, whose spikes do not count, 0..0.9.
     """
@@ -169,9 +169,20 @@ def spiking_coder(dictionary: Reals, sparsity_threshold: float, design: LcaDesig
     if design.input_bits is not None:
         source = SpikeInput(1 << design.input_bits)
         populations.insert(0, StockPopulation(INPUT, (problem.n_pixels,), source))
+        _check_drive_steps(problem, design, threshold)
         projections.insert(0, _forward(problem, design, threshold))
     biased = (CODE,) if design.input_bits is None else ()
     return SpikingCoder(problem, StockSpec(tuple(populations), tuple(projections), biased), design, threshold)
+
+
+def _check_drive_steps(problem: SparseProblem, design: LcaDesign, threshold: int) -> None:
+    """Raise UserError if 1 of synaptic input, the least there is, drives an atom more than the threshold."""
+    step = design.full_scale * DECAY_UNITY / design.decay / threshold
+    if step > problem.sparsity_threshold:
+        raise UserError(
+            f"LCA design: spikes drive atoms in steps of {step:.3g}, coarser than sparsity_threshold "
+            f"{problem.sparsity_threshold:g}; lower full_scale or tau_steps, or set input_bits None (biases)"
+        )
 
 
 def _neuron(problem: SparseProblem, design: LcaDesign, threshold: int) -> LIF:
@@ -242,7 +253,7 @@ def _threshold(problem: SparseProblem, design: LcaDesign) -> int:
 
     Raises: UserError if the one of the design is too large, or if only one below LEAST_THRESHOLD would do.
     """
-    safe = floor(STATE_LIMIT / _largest_current(problem, design))
+    safe = min(floor(STATE_LIMIT / max(_largest_current(problem, design), 1.0)), 2**17 - 1)
     if safe < LEAST_THRESHOLD or (design.threshold is not None and design.threshold > safe):
         remedy = "lower it" if safe >= LEAST_THRESHOLD else "use fewer or less coherent atoms, or a larger tau_steps"
         raise UserError(
@@ -271,23 +282,3 @@ def _largest_current(problem: SparseProblem, design: LcaDesign) -> float:
         forward = float(np.abs(problem.dictionary).sum(axis=0).max()) / design.full_scale
     burst = k / (1 - float((1 - k) ** period))
     return VOLTAGE_UNIT * rounding * (max(inhibition, excitation) * burst + forward)
-
-
-def present_spikes(signals: Reals, steps: int, input_bits: int) -> Integers:
-    """Return inputs of shape [B, steps, N]: the payload round(x * 2**input_bits) at every step, or for input_bits 0
-    binary spikes in a share x of the steps, evenly spread, every pixel at a phase of its own.
-
-    Raises: UserError if a signal is outside -1..1, or outside 0..1 for binary spikes.
-    """
-    lowest = 0.0 if input_bits == 0 else -1.0
-    if signals.size and not lowest <= signals.min() <= signals.max() <= 1.0:
-        raise UserError(
-            f"signals from {signals.min():.4g} to {signals.max():.4g}: spikes of input_bits {input_bits} hold "
-            f"{lowest:g}..1; scale them, or set input_bits None (biases)"
-        )
-    if input_bits:
-        payloads = quantize(signals, input_bits, -(1 << input_bits), 1 << input_bits)
-        return np.repeat(payloads[:, None].astype(np.int32), steps, axis=1)
-    phases = (np.arange(signals.shape[1]) * GOLDEN) % 1.0
-    counts = np.floor(np.arange(steps + 1)[None, :, None] * signals[:, None] + phases)
-    return np.diff(counts, axis=1).astype(np.int32)
