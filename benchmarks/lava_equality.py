@@ -20,7 +20,7 @@ import numpy as np
 from rich.progress import track
 
 from benchmarks.results_file import earlier, parser, save
-from benchmarks.stock_lca import Case, make_case
+from benchmarks.stock_lca import TASKS, Case, make_case
 from neuro.data import load_dataset, split_validation
 from neuro.sparse_coding import unit_atoms
 from neuro.stock_coder import StockCoder
@@ -127,7 +127,7 @@ def make_sparse_coders(case: Case, seed: int) -> dict[str, StockCoder]:
 
 def sparse_coders(count: int, seed: int) -> dict[str, Any]:
     """Return, by coder, the messages compared over `count` patches, and the differences by kind."""
-    case, found = make_case("digits", seed, n_test=count), {}
+    case, found = make_case(TASKS["digits"], seed, n_test=count), {}
     for name, coder in track(make_sparse_coders(case, seed).items(), "sparse coders"):
         drive = coder.drive(case.patches, SPARSE_STEPS[coder.kind])
         chip, lava = run_coder(coder, drive), run_coder(coder, drive, "lava")

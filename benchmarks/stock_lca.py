@@ -4,6 +4,7 @@
 
 8x8 patches of unit length (digits: the images themselves; MNIST: patches at random places with at least four pixels
 above 0.1), 128 atoms of unit length learned on the training images, codes >= 0, threshold 0.1, 100 test patches a seed.
+"mnist-centred": the mean of each patch taken off, 64 atoms of both signs, threshold 0.08.
 For every coder and number of steps: the gap of the objective to scikit-learn's Lasso (of the same real dictionary, so
 that all rounding of weights counts), messages per patch, overlap of the active sets, and the share of codes that the
 coder itself proves within 10 % of the least objective. Everything runs on the chip's integers, those of Lava
@@ -28,7 +29,7 @@ from neuro.stock_lca import LcaDesign, spiking_coder
 from neuro.stock_sparse import graded_coder
 from sim.stock_coder import code
 
-SIDE, N_ATOMS, THRESHOLD = 8, 128, 0.1
+SIDE = 8
 N_TRAIN, N_TEST = 10_000, 100
 BRIGHT, N_BRIGHT = 0.1, 4  # a patch needs so many pixels above
 STEPS = (16, 32, 64, 128, 256, 512, 1024)
@@ -52,6 +53,19 @@ GRADED = {
 }
 
 
+@dataclass(frozen=True)
+class Task:
+    """What is coded: patches of a data set, how many atoms, the sparsity threshold, whether means are taken off."""
+
+    data: str
+    n_atoms: int = 128
+    threshold: float = 0.1
+    centred: bool = False
+
+
+TASKS = {"digits": Task("digits"), "mnist": Task("mnist"), "mnist-centred": Task("mnist", 64, 0.08, centred=True)}
+
+
 @dataclass(frozen=True, eq=False)
 class Case:
     """A dictionary, test patches of shape [N_TEST, 64], and their exact codes and objectives."""
@@ -63,24 +77,27 @@ class Case:
 
 
 def draw_patches(images: Reals, count: int, generator: np.random.Generator) -> Reals:
-    """Return `count` patches of unit length, of shape [count, 64], from images of shape [n, h, w] in 0..1."""
+    """Return `count` patches, of shape [count, 64], from images of shape [n, h, w] in 0..1."""
     found: list[Reals] = []
     while len(found) < count:
         image = images[generator.integers(len(images))]
         row, column = (generator.integers(length - SIDE + 1) for length in image.shape)
         patch = image[row : row + SIDE, column : column + SIDE].reshape(-1)
         if (patch > BRIGHT).sum() >= N_BRIGHT:
-            found.append(patch / np.linalg.norm(patch))
+            found.append(patch)
     return np.stack(found)
 
 
-def as_patches(name: str, images: Any, count: int, generator: np.random.Generator) -> Reals:
-    """Return patches of a data set; digits are patches as they are."""
+def as_patches(task: Task, images: Any, count: int, generator: np.random.Generator) -> Reals:
+    """Return patches of unit length; digits are patches as they are."""
     scaled = images.astype(np.float64) / (255 if images.dtype == np.uint8 else 1)
-    if name != "digits":
-        return draw_patches(scaled, count, generator)
-    flat = scaled.reshape(len(scaled), -1)[generator.permutation(len(scaled))[:count]]
-    return np.asarray(flat / np.linalg.norm(flat, axis=1, keepdims=True))
+    if task.data == "digits":
+        patches = scaled.reshape(len(scaled), -1)[generator.permutation(len(scaled))[:count]]
+    else:
+        patches = draw_patches(scaled, count, generator)
+    if task.centred:
+        patches = patches - patches.mean(axis=1, keepdims=True)
+    return np.asarray(patches / np.linalg.norm(patches, axis=1, keepdims=True))
 
 
 def float_codes(problem: SparseProblem, signals: Reals, steps: int) -> Reals:
@@ -94,38 +111,43 @@ def float_codes(problem: SparseProblem, signals: Reals, steps: int) -> Reals:
     return codes
 
 
-def learn_dictionary(patches: Reals, n_atoms: int, seed: int, epochs: int = 6, batch: int = 100) -> Reals:
-    """Return non-negative atoms of unit length, of shape [N, n_atoms], by residual x activity.
+def learn_dictionary(task: Task, patches: Reals, seed: int, epochs: int = 6, batch: int = 100) -> Reals:
+    """Return atoms of unit length, of shape [N, n_atoms], by residual x activity; D >= 0 unless patches are centred.
 
-    dD = 1/2 (x - D a) a^T / |a|^2, |a|^2 by atom over a batch, then D >= 0 and unit length.
+    dD = 1/2 (x - D a) a^T / |a|^2, |a|^2 by atom over a batch, then unit length.
     """
     generator = np.random.default_rng([seed, 0xD1C7])
-    chosen = generator.choice(len(patches), n_atoms, replace=len(patches) < n_atoms)
-    atoms = unit_atoms(patches[chosen].T + 0.01 * generator.random((patches.shape[1], n_atoms)))
+    chosen = generator.choice(len(patches), task.n_atoms, replace=len(patches) < task.n_atoms)
+    atoms = unit_atoms(patches[chosen].T + 0.01 * generator.random((patches.shape[1], task.n_atoms)))
+    lowest = -np.inf if task.centred else 1e-6
     for _ in range(epochs):
         for part in np.array_split(generator.permutation(len(patches)), max(1, len(patches) // batch)):
-            codes = float_codes(SparseProblem(atoms, THRESHOLD), patches[part], 60)
+            codes = float_codes(SparseProblem(atoms, task.threshold), patches[part], 60)
             residual = patches[part] - codes @ atoms.T
             change = 0.5 * residual.T @ codes / (np.square(codes).sum(axis=0) + 1e-3)
-            atoms = unit_atoms(np.maximum(atoms + change, 1e-6))
+            atoms = unit_atoms(np.maximum(atoms + change, lowest))
     return atoms
 
 
-def make_case(name: str, seed: int, n_train: int = N_TRAIN, n_test: int = N_TEST, n_atoms: int = N_ATOMS) -> Case:
+def make_case(task: Task, seed: int, n_train: int = N_TRAIN, n_test: int = N_TEST) -> Case:
     """Learn a dictionary on training images and solve the Lasso for test patches."""
-    dataset, generator = load_dataset(name, seed), np.random.default_rng([seed, 0x9A7C])
-    dictionary = learn_dictionary(as_patches(name, dataset.x_train, n_train, generator), n_atoms, seed)
-    patches = as_patches(name, dataset.x_test, n_test, generator)
-    problem = SparseProblem(dictionary, THRESHOLD)
-    lasso = Lasso(THRESHOLD / len(dictionary), positive=True, fit_intercept=False, max_iter=100_000, tol=1e-9)
+    dataset, generator = load_dataset(task.data, seed), np.random.default_rng([seed, 0x9A7C])
+    dictionary = learn_dictionary(task, as_patches(task, dataset.x_train, n_train, generator), seed)
+    patches = as_patches(task, dataset.x_test, n_test, generator)
+    problem = SparseProblem(dictionary, task.threshold)
+    lasso = Lasso(task.threshold / len(dictionary), positive=True, fit_intercept=False, max_iter=100_000, tol=1e-9)
     exact = np.stack([lasso.fit(dictionary, patch).coef_ for patch in patches])
     return Case(problem, patches, exact, problem.objective(patches, exact))
 
 
 def make_coders(case: Case) -> dict[str, StockCoder]:
-    """Return all coders that are compared."""
+    """Return all coders that are compared; binary spikes only for patches >= 0."""
     dictionary, threshold = case.problem.dictionary, case.problem.sparsity_threshold
-    coders: dict[str, StockCoder] = {n: spiking_coder(dictionary, threshold, d) for n, d in DESIGNS.items()}
+    coders: dict[str, StockCoder] = {
+        name: spiking_coder(dictionary, threshold, design)
+        for name, design in DESIGNS.items()
+        if design.input_bits != 0 or case.patches.min() >= 0
+    }
     for name, (momentum, step_scale) in GRADED.items():
         coders[name] = graded_coder(dictionary, threshold, momentum=momentum, step_scale=step_scale)
     return coders
@@ -162,8 +184,9 @@ def average(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def ask(name: str, seeds: int, steps: tuple[int, ...], n_train: int) -> dict[str, Any]:
-    """Return the figures of all coders on one data set, over seeds."""
-    cases = [make_case(name, seed, n_train) for seed in track(range(seeds), f"{name}: dictionaries and Lasso")]
+    """Return the figures of all coders on one task, over seeds."""
+    task = TASKS[name]
+    cases = [make_case(task, seed, n_train) for seed in track(range(seeds), f"{name}: dictionaries and Lasso")]
     coders = [make_coders(case) for case in cases]
     rows = {}
     for coder in coders[0]:
@@ -172,11 +195,14 @@ def ask(name: str, seeds: int, steps: tuple[int, ...], n_train: int) -> dict[str
         rows[coder] = [average([measure(case, mine[coder], n) for case, mine in pairs]) for n in steps]
         report(name, coder, rows[coder])
     gram = [case.problem.gram for case in cases]
+    pairs_of_atoms = task.n_atoms * (task.n_atoms - 1)
     return {
+        "atoms": task.n_atoms,
+        "sparsity_threshold": task.threshold,
         "least objective": float(np.mean([case.least.mean() for case in cases])),
         "active atoms": float(np.mean([(case.exact > 0).sum(axis=1).mean() for case in cases])),
         "norm of D^T D": float(np.mean([np.linalg.norm(g, 2) for g in gram])),
-        "mean product of two atoms": float(np.mean([(g.sum() - N_ATOMS) / (N_ATOMS**2 - N_ATOMS) for g in gram])),
+        "mean product of two atoms": float(np.mean([(g.sum() - task.n_atoms) / pairs_of_atoms for g in gram])),
         "coders": rows,
     }
 
@@ -184,7 +210,7 @@ def ask(name: str, seeds: int, steps: tuple[int, ...], n_train: int) -> dict[str
 def main() -> None:
     """Entry point."""
     arguments = parser(__doc__ or "", "stock_lca")
-    arguments.add_argument("--data", default="digits,mnist", help="of digits, mnist, fashion-mnist")
+    arguments.add_argument("--data", default=",".join(TASKS), help="of " + ", ".join(TASKS))
     arguments.add_argument("--seeds", type=int, default=3)
     arguments.add_argument("--patches", type=int, default=N_TRAIN, help="training patches")
     arguments.add_argument("--steps", default=",".join(map(str, STEPS)))
@@ -193,8 +219,6 @@ def main() -> None:
     content: dict[str, Any] = {
         "kind": "measured",
         "seeds": options.seeds,
-        "atoms": N_ATOMS,
-        "sparsity_threshold": THRESHOLD,
         "test patches a seed": N_TEST,
     }
     for name in options.data.split(","):
