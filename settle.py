@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from neuro.data import Dataset
     from sim.experiment import TrainConfig
+    from sim.front_end import FrontEnd
 
 app = typer.Typer(
     help="Energy-based spiking networks: train with local spike-driven rules, run as Lava graphs, prove them equal.",
@@ -34,6 +35,9 @@ Run = Annotated[Path, typer.Argument(help="Folder of a finished run.", metavar="
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")]
 Seed = Annotated[int, typer.Option(help="Draws weights, order, rounding and splits; same seed, same result.")]
 Threads = Annotated[Optional[int], typer.Option(help="Cores to use; default all. Never changes a result.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")]
+CheckpointEveryS = Annotated[float, typer.Option(help="Seconds between checkpoints.")]
+FrontEndRun = Annotated[Optional[Path], typer.Option(help="A finished sparse coder whose codes are the input.")]
 StallS = Annotated[float, typer.Option(help="End a Lava run that finishes no image for so many seconds.")]
 
 
@@ -90,10 +94,11 @@ def train_ep_command(
     backend: Annotated[Optional[str], typer.Option(help="Stock: lava learns --images inside Lava itself.")] = None,
     images: Annotated[Optional[int], typer.Option(help="Training images to learn inside Lava.")] = None,
     stall_s: StallS = 120.0,
+    front_end: FrontEndRun = None,
     seed: Seed = 0,
     threads: Threads = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")] = False,
-    checkpoint_every_s: Annotated[float, typer.Option(help="Seconds between checkpoints.")] = 5.0,
+    resume: Resume = False,
+    checkpoint_every_s: CheckpointEveryS = 5.0,
     as_json: Json = False,
 ) -> None:
     """Train an equilibrium propagation network; Ctrl-C and even kill -9 lose nothing: go on with --resume."""
@@ -107,7 +112,10 @@ def train_ep_command(
         batch_size, threads, family, noise, weight_lsb, learning_rate, output_share, centred, None, refit,
     )  # fmt: skip
     dataset = load_dataset(data, seed)
+    front = _front_end(front_end, dataset)
     kind = "ep" if family == "sigma-delta" else f"ep-{family}-{config.rule}"
+    if front_end is not None:
+        kind = f"{front_end.name}-{kind}"
     folder = out or Path("runs") / f"{kind}-{dataset.name}-{'-'.join(map(str, config.hidden))}-seed{seed}"
     if backend == "lava":
         _train_in_lava(dataset, config, folder, IMAGES_IN_LAVA if images is None else images, stall_s, as_json)
@@ -115,8 +123,70 @@ def train_ep_command(
     from sim.screen import TrainScreen, result_table
 
     with TrainScreen() as screen:
-        result = train_ep(dataset, config, folder, screen, resume=resume, checkpoint_every_s=checkpoint_every_s)
+        result = train_ep(dataset, config, folder, screen, front, resume=resume, checkpoint_every_s=checkpoint_every_s)
     _console(as_json).print(result_table(result))
+    _print_json(as_json, result.to_json())
+
+
+def _front_end(run: Path | None, dataset: Dataset) -> FrontEnd | None:
+    if run is None:
+        return None
+    from sim.front_end import load_front_end
+
+    return load_front_end(run, dataset)
+
+
+@train_app.command("lca")
+def train_lca_command(
+    data: Annotated[str, typer.Option(help="digits, mnist, fashion-mnist, cifar10, or a FILE.npz.")] = "digits",
+    out: Annotated[Optional[Path], typer.Option(help="Folder of the run; default runs/lca-DATA-ATOMS-seedN.")] = None,
+    atoms: Annotated[Optional[int], typer.Option(help="Atoms; default 256, of patches 64.")] = None,
+    patch: Annotated[Optional[int], typer.Option(help="Extent of convolutional atoms; default: whole images.")] = None,
+    stride: Annotated[Optional[int], typer.Option(help="Stride of convolutional atoms; default half their extent.")] = (
+        None
+    ),
+    same: Annotated[bool, typer.Option("--same", help="Pad images so that any stride tiles them.")] = False,
+    threshold: Annotated[Optional[float], typer.Option(help="Sparsity threshold (lambda); default from the data.")] = (
+        None
+    ),
+    hard: Annotated[bool, typer.Option("--hard", help="Hard threshold in place of the soft one.")] = False,
+    signed: Annotated[bool, typer.Option("--signed", help="Codes of both signs.")] = False,
+    layout: Annotated[
+        Optional[str], typer.Option(help="inhibition (default for whole images) or residual (for patches).")
+    ] = None,
+    activation_bits: Annotated[Optional[int], typer.Option(help="Payload unit of codes 2**-bits.")] = None,
+    epochs: Annotated[Optional[int], typer.Option(help="Passes over the training set; default from its size.")] = None,
+    shadow_bits: Annotated[int, typer.Option(help="Accumulator bits below the weight while learning, 0..8.")] = 8,
+    normalise: Annotated[
+        bool, typer.Option("--normalise/--chip-alone", help="Whether a host gives atoms unit norm now and then.")
+    ] = True,
+    front_end: FrontEndRun = None,
+    seed: Seed = 0,
+    threads: Threads = None,
+    resume: Resume = False,
+    checkpoint_every_s: CheckpointEveryS = 5.0,
+    as_json: Json = False,
+) -> None:
+    """Learn a sparse coder (LCA) by its local rule; use it alone, or as the front end of another network."""
+    from neuro.data import load_dataset
+    from sim.lca_experiment import LcaConfig
+    from sim.screen import CoderScreen, coder_table
+    from sim.train_lca import train_lca
+
+    dataset = load_dataset(data, seed)
+    front = _front_end(front_end, dataset)
+    config = LcaConfig(
+        seed, atoms, patch, stride, same, threshold, signed, "hard" if hard else "soft", layout, activation_bits,
+        epochs, shadow_bits, normalise, threads, front.sha256 if front else "",
+    )  # fmt: skip
+    kind = "lca" if front_end is None else f"{front_end.name}-lca"
+    name = "-".join(str(part) for part in (kind, dataset.name, atoms, patch and f"{patch}x{patch}") if part)
+    with CoderScreen() as screen:
+        result = train_lca(
+            dataset, config, out or Path("runs") / f"{name}-seed{seed}", screen, front, resume=resume,
+            checkpoint_every_s=checkpoint_every_s,
+        )  # fmt: skip
+    _console(as_json).print(coder_table(result))
     _print_json(as_json, result.to_json())
 
 

@@ -39,6 +39,12 @@ def round_shift(x: Any, shift: Any) -> Any:
     return (x + ((1 << shift) >> 1)) >> shift
 
 
+def shrink(x: Any, threshold: Any, hard: Any) -> Any:
+    """Soft threshold sign(x) max(|x| - threshold, 0); with `hard` = 1 the hard one, x where |x| > threshold, else 0."""
+    beyond = x - saturate(x, -threshold, threshold)
+    return beyond + np.sign(beyond) * (threshold * hard)
+
+
 def stochastic_shift(x: Any, shift: Any, random_bits: Any) -> Any:
     """Divide by 2**shift with stochastic rounding: floor(x / 2**shift + U), U uniform on [0, 1).
 

@@ -6,9 +6,12 @@ A model only states parameters and meaning; the backends of `sim` compute it.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from neuro.errors import UserError, require_integers
+from neuro.fixed_point import round_shift, shrink
 
+THRESHOLD_KINDS = ("soft", "hard")
 MAX_STATE_BITS = 22  # one = 2**22 leaves a sign and a factor 2 of headroom in the chip's 24-bit state
 
 
@@ -50,13 +53,14 @@ class Source:
 
 @dataclass(frozen=True)
 class SigmaDelta:
-    """Sigma-delta unit of spiking equilibrium propagation: sends a graded spike when its rounded activation changes.
+    """Sigma-delta unit: sends a graded spike when its rounded activation changes. With a threshold, an LCA unit.
 
     At every step, with a the accumulated input (unit 2**-state_bits) and all units updated in parallel:
 
         I     = a + sign * ((target - u) * nudge_multiplier >> nudge_shift)      (the nudge: output population only)
         u     = clip(u + ((I - u) * step_multiplier >> step_shift), lower, upper)
-        q     = ((u + half) >> send_shift) - s_hat,    send_shift = state_bits - activation_bits, half = 2**send_shift/2
+        r     = u - clip(u, -threshold, threshold)     (r + sign(r) threshold where the threshold is "hard")
+        q     = ((r + half) >> send_shift) - s_hat,    send_shift = state_bits - activation_bits, half = 2**send_shift/2
         s_hat = s_hat + q;   a graded spike of payload q is sent if and only if q != 0
         a_j   = a_j + (q << shift) * W_ij at every target j, one step later      (no decay)
 
@@ -65,8 +69,10 @@ class SigmaDelta:
     state_bits, activation_bits: the real value 1 is 2**state_bits in u and 2**activation_bits in s_hat.
     lower, upper:                the box of u, in state units; holds 0.
     step_multiplier, step_shift: step size step_multiplier / 2**step_shift of the relaxation, in (0, 1].
+    threshold, threshold_kind:   sparsity threshold in state units, 0 for none (r = u); a "soft" or a "hard" one.
 
-    Source: O'Connor et al. 2019 (spiking equilibrium propagation); Laborieux et al. 2021 (centred nudging).
+    Source: O'Connor et al. 2019 (spiking equilibrium propagation); Laborieux et al. 2021 (centred nudging); Rozell et
+    al. 2008 (locally competitive algorithm: the threshold).
     """
 
     state_bits: int = 16
@@ -75,10 +81,12 @@ class SigmaDelta:
     upper: int = 1 << 16
     step_multiplier: int = 3
     step_shift: int = 2
+    threshold: int = 0
+    threshold_kind: str = "soft"
 
     def __post_init__(self) -> None:
         name = "SigmaDelta"
-        require_integers(name, **asdict(self))
+        require_integers(name, **{key: value for key, value in asdict(self).items() if key != "threshold_kind"})
         _require(1 <= self.state_bits <= MAX_STATE_BITS, name, f"state_bits {self.state_bits} outside 1..22")
         _require(
             0 <= self.activation_bits <= self.state_bits,
@@ -98,6 +106,16 @@ class SigmaDelta:
             name,
             f"step size {self.step_multiplier}/2**{self.step_shift} outside (0, 1]",
         )
+        _require(
+            self.threshold_kind in THRESHOLD_KINDS,
+            name,
+            f"threshold_kind {self.threshold_kind!r} is unknown; choose one of {', '.join(THRESHOLD_KINDS)}",
+        )
+        _require(
+            0 <= self.threshold < max(self.upper, -self.lower),
+            name,
+            f"threshold {self.threshold} outside 0..{max(self.upper, -self.lower) - 1}: no state in the box exceeds it",
+        )
 
     @property
     def one(self) -> int:
@@ -110,10 +128,18 @@ class SigmaDelta:
         return self.state_bits - self.activation_bits
 
     @property
+    def hard(self) -> bool:
+        """Whether the threshold is a hard one."""
+        return self.threshold_kind == "hard"
+
+    def activation(self, state: Any) -> Any:
+        """Return what a unit in `state` (integers, state units) tells its receivers, in payload units."""
+        return round_shift(shrink(state, self.threshold, int(self.hard)), self.send_shift)
+
+    @property
     def payload_limit(self) -> int:
         """Largest |s_hat| the box allows."""
-        half = (1 << self.send_shift) >> 1
-        return max(abs((self.lower + half) >> self.send_shift), abs((self.upper + half) >> self.send_shift))
+        return int(max(abs(self.activation(self.lower)), abs(self.activation(self.upper))))
 
 
 NeuronModel = Source | SigmaDelta

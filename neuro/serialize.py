@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from neuro.convolution import Convolution
 from neuro.encode import PixelEncoder
 from neuro.errors import UserError
 from neuro.neurons import NeuronModel, SigmaDelta, Source
@@ -104,12 +105,25 @@ def _projection_to_json(projection: Projection) -> dict[str, Any]:
         "weight_bits": projection.weight_bits,
         "transpose_of": projection.transpose_of,
         "rule": _rule_to_json(projection.rule),
+        "sign": projection.sign,
+        "convolution": None if projection.convolution is None else asdict(projection.convolution),
     }
 
 
 def _projection_from_json(content: Mapping[str, Any], arrays: Arrays) -> Projection:
     fields = dict(content)
-    rule = fields.pop("rule")
+    rule, convolution = fields.pop("rule"), fields.pop("convolution", None)
     is_transpose = fields["transpose_of"] is not None
     weights: Any = None if is_transpose else np.asarray(arrays[WEIGHTS_PREFIX + fields["name"]])
-    return Projection(**fields, weights=weights, rule=None if rule is None else learning_rule(**rule))
+    return Projection(
+        **fields,
+        weights=weights,
+        rule=None if rule is None else learning_rule(**rule),
+        convolution=None if convolution is None else _convolution_from_json(convolution),
+    )
+
+
+def _convolution_from_json(content: Mapping[str, Any]) -> Convolution:
+    return Convolution(
+        tuple(content["kernel"]), tuple(content["stride"]), tuple((pad[0], pad[1]) for pad in content["padding"])
+    )

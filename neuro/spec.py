@@ -13,10 +13,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from neuro.convolution import Convolution
 from neuro.encode import PixelEncoder
 from neuro.errors import UserError, require_integers
 from neuro.fixed_point import WEIGHT_BITS, weight_limit
@@ -38,12 +40,15 @@ class Population(NeuronGroup):
 
 @dataclass(frozen=True, eq=False)
 class Projection:
-    """All-to-all synapses from `source` to `target`: a_j += (q_i << shift) * W_ij.
+    """Synapses from `source` to `target`: a_j += (q_i << shift) * W_ij. All-to-all, or a kernel shared by positions.
 
-    weights:      int8 of shape [N_source, N_target]; the real weight is weights * 2**-exponent. None for a transpose.
+    weights:      int8 of shape [N_source, N_target], or a kernel (extent..., channels, features) with a convolution;
+                  the real weight is weights * 2**-exponent. None for a transpose.
     weight_bits:  2..8; weights lie, now and while they learn, in -limit..limit with limit = 2**(weight_bits - 1) - 1.
     transpose_of: name of another projection whose transposed weights this one uses, now and while it learns.
+    sign:         +1, or -1 for a transpose whose synapses act with the opposite sign of the weights it uses.
     rule:         local learning rule, None for fixed weights. A transpose has none of its own.
+    convolution:  geometry of a kernel, None for all-to-all. A transpose follows its original.
     """
 
     name: str
@@ -54,19 +59,32 @@ class Projection:
     weight_bits: int = WEIGHT_BITS
     transpose_of: str | None = None
     rule: LearningRule | None = None
+    convolution: Convolution | None = None
+    sign: int = 1
 
     def __post_init__(self) -> None:
-        require_integers(f"projection {self.name}", exponent=self.exponent, weight_bits=self.weight_bits)
+        require_integers(
+            f"projection {self.name}", exponent=self.exponent, weight_bits=self.weight_bits, sign=self.sign
+        )
+        if self.sign not in (1, -1) or (self.sign == -1 and self.transpose_of is None):
+            raise UserError(f"projection {self.name}: sign {self.sign}; +1, or -1 for a transpose")
         if (self.weights is None) == (self.transpose_of is None):
             raise UserError(f"projection {self.name}: give either weights or transpose_of")
         if not 0 <= self.exponent <= MAX_EXPONENT:
             raise UserError(f"projection {self.name}: exponent {self.exponent} outside 0..{MAX_EXPONENT}")
         if self.transpose_of is not None and self.rule is not None:
             raise UserError(f"projection {self.name}: a transpose learns through {self.transpose_of}; drop its rule")
+        if self.convolution is not None and self.transpose_of is not None:
+            raise UserError(
+                f"projection {self.name}: a transpose has the convolution of {self.transpose_of}; drop its own"
+            )
+        if self.convolution is not None and self.rule is not None:
+            raise UserError(f"projection {self.name}: no rule learns a shared kernel; drop the rule or the convolution")
         if not 2 <= self.weight_bits <= WEIGHT_BITS:
             raise UserError(f"projection {self.name}: weight_bits {self.weight_bits} outside 2..{WEIGHT_BITS}")
         if self.weights is not None:
-            object.__setattr__(self, "weights", _checked_weights(self.name, self.weights, self.limit))
+            n_axes = 2 if self.convolution is None else len(self.convolution.kernel) + 2
+            object.__setattr__(self, "weights", _checked_weights(self.name, self.weights, self.limit, n_axes))
 
     @property
     def limit(self) -> int:
@@ -74,10 +92,12 @@ class Projection:
         return weight_limit(self.weight_bits)
 
 
-def _checked_weights(name: str, weights: npt.NDArray[np.generic], limit: int) -> Weights:
+def _checked_weights(name: str, weights: npt.NDArray[np.generic], limit: int, n_axes: int) -> Weights:
     weights = np.asarray(weights)
-    if weights.ndim != 2 or not np.issubdtype(weights.dtype, np.integer):
-        raise UserError(f"projection {name}: weights must be a 2-D integer array, got {weights.dtype} {weights.shape}")
+    if weights.ndim != n_axes or not np.issubdtype(weights.dtype, np.integer):
+        raise UserError(
+            f"projection {name}: weights must be a {n_axes}-D integer array, got {weights.dtype} {weights.shape}"
+        )
     if weights.size and max(-int(weights.min()), int(weights.max())) > limit:
         raise UserError(f"projection {name}: weights outside -{limit}..{limit}; lower the exponent or clip them")
     frozen = np.array(weights, dtype=np.int8)
@@ -178,13 +198,22 @@ class NetworkSpec:
         """Return the projection called `name`."""
         return self.projections[self.projection_index[name]]
 
+    def original_of(self, projection: Projection) -> Projection:
+        """Return the projection whose weights this one uses: itself, unless it is a transpose."""
+        return projection if projection.transpose_of is None else self.projection(projection.transpose_of)
+
     def weights_of(self, projection: Projection) -> Weights:
-        """Return the int8 weights of shape [N_source, N_target], following a transpose."""
-        if projection.weights is not None:
-            return projection.weights
-        original = self.projection(str(projection.transpose_of)).weights
-        assert original is not None  # check_spec: a transpose points at a projection with weights
-        return original.T
+        """Return the int8 weights as a matrix [N_source, N_target]: transposes followed, convolutions unrolled."""
+        original = self.original_of(projection)
+        assert original.weights is not None  # check_spec: a transpose points at a projection with weights
+        return self.matrix_of(projection, original.weights)
+
+    def matrix_of(self, projection: Projection, weights: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return the matrix [N_source, N_target] of `projection` if its original had these `weights`."""
+        original = self.original_of(projection)
+        if original.convolution is not None:
+            weights = original.convolution.matrix(weights, self.population(original.source).shape)
+        return weights if original is projection else projection.sign * weights.T
 
     def shift_of(self, projection: Projection) -> int:
         """Return the left shift from payload x weight to the target's state unit."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from neuro.convolution import OUTSIDE
 from neuro.errors import UserError
 from neuro.fixed_point import INT32_MAX
 from neuro.graph import check_connected, check_unique
@@ -73,9 +76,9 @@ def _check_projection(spec: NetworkSpec, projection: Projection) -> None:
         raise UserError(f"{name}: target {projection.target!r} is a source; sources receive nothing")
     if projection.transpose_of is not None:
         _check_transpose(spec, projection)
-    elif spec.weights_of(projection).shape != _shape(spec, projection):
+    elif projection.weights is not None and projection.weights.shape != _shape(spec, projection):
         raise UserError(
-            f"{name}: weights have shape {spec.weights_of(projection).shape}, "
+            f"{name}: weights have shape {projection.weights.shape}, "
             f"{projection.source} -> {projection.target} needs {_shape(spec, projection)}"
         )
     if spec.shift_of(projection) < 0:
@@ -89,8 +92,15 @@ def _check_projection(spec: NetworkSpec, projection: Projection) -> None:
             raise UserError(f"{name}: rule {rule.name} needs a source as pre population; use 'event' or 'end-point'")
 
 
-def _shape(spec: NetworkSpec, projection: Projection) -> tuple[int, int]:
-    return spec.population(projection.source).size, spec.population(projection.target).size
+def _shape(spec: NetworkSpec, projection: Projection) -> tuple[int, ...]:
+    source, target = spec.population(projection.source), spec.population(projection.target)
+    if projection.convolution is None:
+        return source.size, target.size
+    features = target.shape[-1]
+    maps = projection.convolution.output_shape(source.shape, features)
+    if target.shape != maps:
+        raise UserError(f"projection {projection.name}: makes maps of shape {maps}, {target.name} has {target.shape}")
+    return projection.convolution.kernel_shape(source.shape, features)
 
 
 def _check_transpose(spec: NetworkSpec, projection: Projection) -> None:
@@ -132,7 +142,32 @@ def worst_case_input(spec: NetworkSpec, population: Population) -> int:
     total = 0
     for projection in spec.projections:
         if projection.target == population.name:
-            source = spec.population(projection.source)
-            limit = source.size * source.neuron.payload_limit * projection.limit
-            total += limit << spec.shift_of(projection)
+            payload_limit = spec.population(projection.source).neuron.payload_limit
+            total += (payload_limit * _largest_sum(spec, projection)) << spec.shift_of(projection)
     return total
+
+
+def _largest_sum(spec: NetworkSpec, projection: Projection) -> int:
+    """Return a bound of the sum of |weights| onto one neuron: fixed ones as they are, others at their limit."""
+    original = spec.original_of(projection)
+    assert original.weights is not None  # check_spec
+    if original.rule is not None:
+        return fan_in(spec, projection) * projection.limit
+    size = np.abs(original.weights.astype(np.int64))
+    if original is projection:
+        return int(size.reshape(-1, size.shape[-1]).sum(axis=0).max(initial=0))
+    if original.convolution is None:
+        return int(size.sum(axis=1).max(initial=0))
+    return fan_in(spec, projection) * int(size.max(initial=0))
+
+
+def fan_in(spec: NetworkSpec, projection: Projection) -> int:
+    """Return the largest number of synapses of `projection` onto one neuron."""
+    original = spec.original_of(projection)
+    if original.convolution is None:
+        return spec.population(projection.source).size
+    taps = original.convolution.taps(spec.population(original.source).shape)
+    if original is projection:
+        return int(taps.shape[1])
+    overlaps = np.bincount(taps[taps != OUTSIDE])
+    return int(overlaps.max()) * spec.population(original.target).shape[-1]

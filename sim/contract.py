@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from neuro.convolution import Convolution, same_padding
 from neuro.encode import PixelEncoder
 from neuro.errors import UserError
 from neuro.fixed_point import weight_limit
@@ -42,18 +43,24 @@ def _draw(generator: np.random.Generator, learns: bool) -> NetworkSpec:
     source = Source(bits, payload_limit=1 << bits)
     constant = int(generator.integers(1, 1 << bits, endpoint=True))
     populations = [
-        Population("input", (int(generator.integers(1, MAX_NEURONS)),), source),
+        Population("input", _draw_shape(generator), source),
         Population("bias", (1,), Source(bits, 1 << bits, constant)),
     ]
+    maps: dict[tuple[str, str], Convolution] = {}
     for index in range(n_moving):
-        size = int(generator.integers(1, MAX_NEURONS))
-        populations.append(Population(f"moving{index}", (size,), _draw_neuron(generator)))
+        name, shape = f"moving{index}", (int(generator.integers(1, MAX_NEURONS)),)
+        origin = populations[int(generator.integers(0, len(populations)))]
+        if generator.random() < 0.4:
+            maps[origin.name, name], shape = _draw_convolution(generator, origin.shape)
+        populations.append(Population(name, shape, _draw_neuron(generator)))
     moving = populations[2:]
     projections: list[Projection] = []
     for target in moving:
         for origin in populations:
             if origin.name == "input" or generator.random() < 0.6:
-                projections += _draw_projections(generator, origin, target, learns)
+                projections += _draw_projections(
+                    generator, origin, target, learns, maps.get((origin.name, target.name))
+                )
     return NetworkSpec(
         populations=tuple(populations),
         projections=tuple(_drop_double_transposes(projections)),
@@ -64,21 +71,49 @@ def _draw(generator: np.random.Generator, learns: bool) -> NetworkSpec:
     )
 
 
+def _draw_shape(generator: np.random.Generator) -> tuple[int, ...]:
+    """Return the shape of a vector, an image or an image with channels, of at most MAX_NEURONS values."""
+    n_axes = int(generator.integers(1, 4))
+    if n_axes == 1:
+        return (int(generator.integers(1, MAX_NEURONS)),)
+    return tuple(int(n) for n in generator.integers(1, 7 if n_axes == 2 else 4, n_axes))
+
+
+def _draw_convolution(generator: np.random.Generator, shape: tuple[int, ...]) -> tuple[Convolution, tuple[int, ...]]:
+    """Return a convolution that fits images of `shape`, and the shape of its maps."""
+    extents, strides, padding = [], [], []
+    for length in shape[:2]:
+        extent = int(generator.integers(1, min(length, 4), endpoint=True))
+        stride = int(generator.integers(1, extent, endpoint=True))
+        extents.append(extent)
+        strides.append(stride)
+        padding.append(same_padding(length, extent, stride))
+    convolution = Convolution(tuple(extents), tuple(strides), tuple(padding))
+    return convolution, convolution.output_shape(shape, int(generator.integers(1, 4)))
+
+
 def _draw_neuron(generator: np.random.Generator) -> SigmaDelta:
     state_bits = int(generator.integers(6, 17))
     one, shift = 1 << state_bits, int(generator.integers(0, 5))
+    upper, sparse = int(generator.integers(1, 2 * one)), generator.random() < 0.4
     return SigmaDelta(
         state_bits=state_bits,
         activation_bits=int(generator.integers(0, min(7, state_bits), endpoint=True)),
         lower=-int(generator.integers(0, 2 * one)),
-        upper=int(generator.integers(1, 2 * one)),
+        upper=upper,
         step_multiplier=int(generator.integers(1, 1 << shift, endpoint=True)),
         step_shift=shift,
+        threshold=int(generator.integers(0, upper)) if sparse else 0,
+        threshold_kind="hard" if generator.random() < 0.5 else "soft",
     )
 
 
 def _draw_projections(
-    generator: np.random.Generator, origin: Population, target: Population, learns: bool
+    generator: np.random.Generator,
+    origin: Population,
+    target: Population,
+    learns: bool,
+    convolution: Convolution | None,
 ) -> list[Projection]:
     """Return a projection, between moving populations sometimes with its transpose."""
     weight_bits = int(generator.integers(2, 9))
@@ -86,7 +121,10 @@ def _draw_projections(
     static = isinstance(origin.neuron, Source)
     assert isinstance(target.neuron, SigmaDelta)  # moving
     rule = None
-    if learns and generator.random() < 0.7:
+    shape: tuple[int, ...] = (origin.size, target.size)
+    if convolution is not None:
+        shape = convolution.kernel_shape(origin.shape, target.shape[-1])
+    elif learns and generator.random() < 0.7:
         name = RULES[int(generator.integers(3 if static else 2))]
         rule = learning_rule(name, int(generator.integers(0, 9)))
     highest = target.neuron.state_bits - origin.neuron.activation_bits
@@ -95,15 +133,16 @@ def _draw_projections(
         source=origin.name,
         target=target.name,
         exponent=int(generator.integers(0, max(highest, 0), endpoint=True)),
-        weights=generator.integers(-limit, limit, (origin.size, target.size), endpoint=True).astype(np.int8),
+        weights=generator.integers(-limit, limit, shape, endpoint=True).astype(np.int8),
         weight_bits=weight_bits,
         rule=rule,
+        convolution=convolution,
     )
     if static or generator.random() < 0.5:
         return [projection]
     back = replace(
         projection, name=f"{target.name}->{origin.name}^T", source=target.name, target=origin.name, weights=None,
-        rule=None, transpose_of=projection.name,
+        rule=None, transpose_of=projection.name, convolution=None, sign=int(generator.choice((1, -1))),
     )  # fmt: skip
     return [projection, back]
 

@@ -23,13 +23,15 @@ RESULTS = "results.jsonl"
 class Evaluation:
     """Accuracy and spikes of a run on a backend, measured on the first n test images.
 
+    accuracy: None of a sparse coder, which has no classes.
     check: name of the backend it was compared with, "" if none; then `differences` over all phases, free and nudged.
     """
 
     run: str
     backend: str
-    accuracy: Accuracy
+    accuracy: Accuracy | None
     spikes_per_inference: float
+    n: int
     check: str = ""
     differences: Differences | None = None
 
@@ -40,23 +42,29 @@ class Evaluation:
         return {
             "run": self.run,
             "backend": self.backend,
-            "accuracy": self.accuracy.value,
-            "n": self.accuracy.n,
+            "accuracy": None if self.accuracy is None else self.accuracy.value,
+            "n": self.n,
             "spikes_per_inference": self.spikes_per_inference,
             "differences": None if found is None else {key: getattr(found, key) for key in keys},
         }
 
 
-NEEDED = ("seed", "config", "chosen", "data", "versions", "results", "history", "best_epoch")
+NEEDED = ("seed", "config", "chosen", "data", "versions", "results", "history")
 
 
 def load_run(folder: Path) -> Artifact:
     """Read a finished training. Raises: UserError if it cannot be read or its manifest lacks something."""
     artifact = load_artifact(folder)
-    missing = [key for key in NEEDED if key not in artifact.manifest]
+    needed = NEEDED if is_coder(artifact) else (*NEEDED, "best_epoch")
+    missing = [key for key in needed if key not in artifact.manifest]
     if missing:
         raise UserError(f"run {folder}: its manifest lacks {', '.join(missing)}; train it again")
     return artifact
+
+
+def is_coder(artifact: Artifact) -> bool:
+    """Return whether a run is a sparse coder: it has codes, and no classes."""
+    return artifact.manifest.get("kind") == "lca"
 
 
 def data_of(artifact: Artifact) -> Dataset:
@@ -82,11 +90,11 @@ def evaluate(
 
     options are passed on to `backend.open`.
     """
-    spec = artifact.spec
-    _check_fits(spec, dataset, n_images)
+    spec, coder = artifact.spec, is_coder(artifact)
+    _check_fits(spec, dataset, n_images, 0 if coder else dataset.n_classes)
     count = n_images or len(dataset.y_test)
     payloads, labels = spec.encoder.encode(dataset.x_test[:count]), dataset.y_test[:count]
-    targets = None if check is None else one_hot_targets(spec, labels)
+    targets = None if check is None or coder else one_hot_targets(spec, labels)
 
     def run(chosen: Backend, **more: Any) -> Record:
         with chosen.open(spec, **more) as session:
@@ -97,21 +105,22 @@ def evaluate(
     return Evaluation(
         run=str(folder),
         backend=backend.name,
-        accuracy=accuracy(record.predictions, labels),
+        accuracy=None if coder else accuracy(record.predictions, labels),
         spikes_per_inference=record.spikes_per_inference(spec),
+        n=count,
         check=check.name if check else "",
         differences=compare(record, run(check)) if check else None,
     )
 
 
-def _check_fits(spec: AnyNetwork, dataset: Dataset, n_images: int | None) -> None:
+def _check_fits(spec: AnyNetwork, dataset: Dataset, n_images: int | None, n_classes: int) -> None:
     """Raise UserError unless the network takes these images and classes, and there are so many."""
     if spec.n_inputs != dataset.x_test[0].size:
         raise UserError(
             f"data set {dataset.name}: images have {dataset.x_test[0].size} values, the network {spec.n_inputs}"
         )
-    if dataset.n_classes > spec.n_classes:
-        raise UserError(f"data set {dataset.name}: has {dataset.n_classes} classes, the network {spec.n_classes}")
+    if n_classes > spec.n_classes:
+        raise UserError(f"data set {dataset.name}: has {n_classes} classes, the network {spec.n_classes}")
     if dataset.image_shape != spec.image_shape:
         raise UserError(
             f"data set {dataset.name}: images have shape {dataset.image_shape}, the network takes {spec.image_shape}"
@@ -145,8 +154,9 @@ def _evaluation(row: Mapping[str, Any]) -> Evaluation:
     return Evaluation(
         row["run"],
         row["backend"],
-        Accuracy(**row["accuracy"]),
+        None if row["accuracy"] is None else Accuracy(**row["accuracy"]),
         row["spikes_per_inference"],
+        row["n"],
         row["check"],
         None if row["differences"] is None else Differences(**row["differences"]),
     )

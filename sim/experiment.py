@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from neuro.data import Dataset, Split
 from neuro.encode import PixelEncoder, gain_bits_for
@@ -12,6 +15,7 @@ from neuro.equilibrium import EquilibriumDesign, build_equilibrium, design_for
 from neuro.errors import UserError
 from neuro.graded_network import AnyNetwork, GradedNetwork
 from neuro.plasticity import learning_rule
+from neuro.quantize import glorot_bound
 from neuro.spec import NetworkSpec
 from neuro.stock_graded import GradedDesign, open_boxes
 from sim.backends.base import MAX_BATCH, get_backend, native_backend, one_hot_targets
@@ -24,13 +28,18 @@ from sim.stock_experiment import (
     stock_choices,
     stock_epochs,
 )
-from sim.trainer import Choices, Trainer, TrainingSet
+from sim.trainer import Choices, Trainer, TrainingSet, squared_length
+
+if TYPE_CHECKING:
+    from sim.front_end import FrontEnd
 
 IMAGES_TO_SEE = 720_000  # presentations of a default training: 12 epochs of 60,000 images
 FEWEST_EPOCHS, MOST_EPOCHS = 12, 40
 MAX_EPOCHS = 10_000
 FAMILIES = ("sigma-delta", "stock")
 GRADED_FREE_STEPS = 15  # as many as digits and MNIST need on a validation split (benchmarks.stock_graded)
+DRIVE, MOST_GAIN = 0.4, 100.0  # 0.4: of MNIST images
+SAMPLE = 4096
 SMALL = 10_000  # training images; below, regularise and, after validation, train again on all of them
 
 
@@ -46,6 +55,8 @@ class TrainConfig:
     noise, weight_lsb:   of the learning engine (`neuro.stock.StockProjection`); stock only.
     learning_rate, output_share, centred, exponent_offset: `sim.trainer.Choices`, tuned where None.
     refit:               train once more on all training images, validation included, with the same choices.
+    front_end, code_bits: SHA-256 of the manifest of the coder in front ("": none), payload bits of its codes
+                         (`behind`).
     """
 
     seed: int = 0
@@ -64,8 +75,12 @@ class TrainConfig:
     centred: bool | None = None
     exponent_offset: int | None = None
     refit: bool | None = None
+    front_end: str = ""
+    code_bits: int = 0
 
     def __post_init__(self) -> None:
+        if self.front_end and (self.family != "sigma-delta" or self.centred):
+            raise UserError("front end: networks behind it are of the sigma-delta family and take codes uncentred")
         if not 0 <= self.seed < 2**63:
             raise UserError(f"seed {self.seed} outside 0..2**63 - 1")
         if self.epochs is not None and not 1 <= self.epochs <= MAX_EPOCHS:
@@ -124,7 +139,10 @@ def build_network(dataset: Dataset, config: TrainConfig, choices: Choices, split
     if learns_on_chip(config):
         return build_stock(dataset, config, split)
     images = dataset.x_train[split.train]
-    encoder = PixelEncoder(gain_bits=gain_bits_for(images))
+    encoder, more = PixelEncoder(gain_bits=gain_bits_for(images)), {}
+    if config.front_end:
+        encoder = PixelEncoder(activation_bits=config.code_bits)
+        more["hidden_gain"] = gain_for(encoder.encode(images[:SAMPLE]), encoder, config.hidden[0])
     if choices.centred:
         encoder = encoder.centred_on(images)
     design = design_for(
@@ -136,9 +154,27 @@ def build_network(dataset: Dataset, config: TrainConfig, choices: Choices, split
         weight_bits=config.weight_bits,
         exponent_offset=choices.exponent_offset,
         encoder=encoder,
+        **more,
     )
     spec = build_equilibrium(design, config.seed)
     return open_boxes(spec, UPPER) if config.graded else spec
+
+
+def behind(config: TrainConfig, front: FrontEnd) -> TrainConfig:
+    """Return the configuration of a network behind a front end."""
+    return replace(
+        config, front_end=front.sha256, code_bits=front.encoder.activation_bits, centred=config.centred or False
+    )
+
+
+def gain_for(payloads: npt.NDArray[np.integer[Any]], encoder: PixelEncoder, n_hidden: int) -> float:
+    """Return the gain of initial weights that gives hidden units a drive of standard deviation DRIVE, at least 1.
+
+    Codes are short where images are long: with Glorot weights of gain 1 nothing would reach the hidden layer.
+    """
+    length = math.sqrt(squared_length(encoder, payloads) - 1.0)
+    drive = glorot_bound(payloads.shape[1], n_hidden) / math.sqrt(3.0) * length
+    return min(max(DRIVE / drive if drive > 0 else 1.0, 1.0), MOST_GAIN)
 
 
 def deployed(spec: AnyNetwork, config: TrainConfig) -> AnyNetwork:

@@ -47,6 +47,8 @@ class RateNetwork:
             recurrent = not isinstance(spec.population(projection.source).neuron, Source)
             if recurrent and projection.transpose_of is None and projection.name not in transposed:
                 raise UserError(f"rate network: {projection.name} has no transpose, so the network has no energy")
+            if projection.sign != 1:
+                raise UserError(f"rate network: {projection.name} has the opposite sign, so the network has no energy")
         self.weights = {
             p.name: torch.tensor(spec.weights_of(p), dtype=dtype) * 2.0**-p.exponent
             for p in spec.projections

@@ -18,6 +18,8 @@ from sim.tune import Trial
 
 if TYPE_CHECKING:
     from sim.lava_training import LavaTraining
+    from sim.lca_trainer import LcaTrainer
+    from sim.train_lca import CoderResult
 
 STAGES = {"fit": "training", "refit": "training on all"}
 
@@ -102,6 +104,48 @@ class TrainScreen:
             self._progress.update(self._task, completed=trainer.progress.epoch * trainer.n_images, note=note)
 
 
+class CoderScreen:
+    """Shows the training of a sparse coder; a `sim.train_lca.LcaWatcher` and a context manager."""
+
+    def __init__(self) -> None:
+        self._progress = _bar()
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> CoderScreen:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def on_start(self, trainer: LcaTrainer) -> None:
+        """Start a bar."""
+        self._task = self._progress.add_task("learning atoms", total=trainer.n_epochs * trainer.n_images, note="")
+        self.on_batch(trainer)
+
+    def on_batch(self, trainer: LcaTrainer) -> None:
+        """Advance the bar."""
+        if self._task is not None:
+            done = trainer.progress.epoch * trainer.n_images + trainer.progress.position
+            self._progress.update(self._task, completed=done)
+
+    def on_epoch(self, trainer: LcaTrainer) -> None:
+        """Show an epoch."""
+        epoch = trainer.progress.history[-1]
+        note = (
+            f"{epoch.epoch}/{trainer.n_epochs}  objective {epoch.objective:.4g}  {epoch.active:.1f} active  "
+            f"{epoch.images_per_s:,.0f} images/s"
+        )
+        if self._task is not None:
+            self._progress.update(self._task, completed=trainer.progress.epoch * trainer.n_images, note=note)
+
+    def on_measure(self) -> None:
+        """Say what the time after the training is spent on."""
+        self._task = self._progress.add_task("measuring", total=None, note="against the LASSO solution, linear readout")
+
+
 class ImageProgress:
     """A bar for an evaluation that goes image by image; silent for backends that finish in one go."""
 
@@ -154,14 +198,34 @@ def result_table(result: TrainResult) -> Table:
     )
 
 
+def coder_table(result: CoderResult) -> Table:
+    """Return the result of a sparse coder."""
+    gap = "not defined for a hard threshold"
+    if result.objective_gap is not None:
+        gap = f"{100 * result.objective_gap:.2f} % above the LASSO solution, median"
+    return _table(
+        [
+            ("run", str(result.folder)),
+            ("objective", gap),
+            ("linear readout, test", f"{result.readout_accuracy:.4f}"),
+            ("spikes per image", f"{result.spikes_per_image:.1f}, of {result.active:.1f} active units"),
+            ("converged", f"{100 * result.converged:.1f} % of images, within 1 % of the objective at twice the steps"),
+            ("sparsity threshold", f"{result.sparsity_threshold:g}"),
+            ("training speed", f"{result.images_per_s:,.0f} images/s"),
+        ]
+    )
+
+
 def evaluation_table(evaluation: Evaluation) -> Table:
     """Return the result of an evaluation."""
     rows = [
         ("run", evaluation.run),
         ("backend", evaluation.backend),
-        ("accuracy", _accuracy(evaluation.accuracy)),
+        ("accuracy", "none: a sparse coder has no classes"),
         ("spikes per inference", f"{evaluation.spikes_per_inference:.1f}"),
     ]
+    if evaluation.accuracy is not None:
+        rows[2] = ("accuracy", _accuracy(evaluation.accuracy))
     found = evaluation.differences
     if found is not None:
         rows.append((f"{evaluation.backend} = {evaluation.check}?", equality_sentence(evaluation)))

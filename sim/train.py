@@ -24,10 +24,13 @@ from neuro.errors import UserError
 from neuro.files import write_atomically
 from neuro.graded_network import AnyNetwork
 from neuro.metrics import accuracy
+from neuro.spec import NetworkSpec
+from neuro.stack import stack
 from sim.backends.base import Record, get_backend, native_backend
 from sim.checkpoint import Checkpoint, load_checkpoint, remove_checkpoint, resume_trainer, save_checkpoint
 from sim.experiment import (
     TrainConfig,
+    behind,
     check_rates,
     compile_kernels,
     deployed,
@@ -36,6 +39,7 @@ from sim.experiment import (
     n_epochs,
     wants_refit,
 )
+from sim.front_end import FrontEnd
 from sim.results import TrainResult, describe_data, result_of
 from sim.stock_experiment import stock_choices
 from sim.trainer import Choices, Epoch, Trainer, Weights
@@ -75,28 +79,31 @@ def train_ep(
     config: TrainConfig,
     folder: Path,
     watcher: Watcher,
+    front: FrontEnd | None = None,
     *,
     resume: bool = False,
     checkpoint_every_s: float = CHECKPOINT_EVERY_S,
 ) -> TrainResult:
-    """Train on `dataset` and leave a finished run in `folder`.
+    """Train on `dataset` (behind `front`, if given: on its codes) and leave a finished run in `folder`.
 
     Tuning (`sim.tune`), a training with validation, on small data sets a second one on all training images, one
     reading of the test set, the artifact. Interrupt it at any time; `resume=True` goes on from the last checkpoint.
     Raises: UserError if `folder` holds another run, or a checkpoint of another configuration or data set.
     """
+    if front is not None:
+        config = behind(config, front)
     if (folder / MANIFEST).is_file():
         if not resume:
             raise UserError(f"run {folder}: already finished; give another --out, or --resume to see its result")
         artifact = load_artifact(folder)
-        _check_identity(folder, identity_of(artifact), identity(dataset, config))
+        check_identity(folder, identity_of(artifact), identity(dataset, config))
         return result_of(folder, artifact)
-    run = _Run(dataset, config, folder, watcher, checkpoint_every_s)
+    run = _Run(dataset, config, folder, watcher, checkpoint_every_s, front)
     checkpoint = load_checkpoint(folder)
     if checkpoint is not None and not resume:
         raise UserError(f"run {folder}: holds an unfinished training; give --resume to go on, or another --out")
     if checkpoint is not None:
-        _check_identity(folder, checkpoint.identity, run.identity)
+        check_identity(folder, checkpoint.identity, run.identity)
     return run.complete(checkpoint)
 
 
@@ -115,7 +122,8 @@ def identity_of(artifact: Artifact) -> dict[str, Any]:
         raise UserError("manifest: lacks its config or data; train the run again") from error
 
 
-def _check_identity(folder: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+def check_identity(folder: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Raise UserError if what a run was made with is not what is asked for."""
     for key in wanted:
         if found.get(key) != wanted[key]:
             raise UserError(
@@ -128,9 +136,16 @@ class _Run:
     """One run folder on its way from nothing to an artifact."""
 
     def __init__(
-        self, dataset: Dataset, config: TrainConfig, folder: Path, watcher: Watcher, checkpoint_every_s: float
+        self,
+        dataset: Dataset,
+        config: TrainConfig,
+        folder: Path,
+        watcher: Watcher,
+        checkpoint_every_s: float,
+        front: FrontEnd | None,
     ) -> None:
-        self.dataset, self.config, self.folder, self.watcher = dataset, config, folder, watcher
+        self.source, self.config, self.folder, self.watcher, self.front = dataset, config, folder, watcher, front
+        self.dataset = front.codes(dataset, config.threads) if front else dataset
         self.every_s = checkpoint_every_s
         self.identity = identity(dataset, config)
         self.split = split_validation(dataset.y_train, config.seed)
@@ -235,8 +250,10 @@ class _Run:
     def _finish(self, trainer: Trainer, epochs: int) -> TrainResult:
         """Read the test set once and write the artifact."""
         spec = deployed(trainer.session.spec.with_weights(self._chosen_weights(trainer)), self.config)
-        record = infer(spec, self.dataset.x_test, self.config.threads)
-        test = accuracy(record.predictions, self.dataset.y_test)
+        if self.front is not None and isinstance(spec, NetworkSpec):
+            spec = stack(self.front.spec, spec)
+        record = infer(spec, self.source.x_test, self.config.threads)
+        test = accuracy(record.predictions, self.source.y_test)
         refit_cpu_s = trainer.progress.cpu_s if self.stage == "refit" else 0.0
         results = {
             "val": self.notes["val"],
@@ -261,7 +278,7 @@ class _Run:
                 "epochs": epochs,
                 "refit": self.notes.get("refit_kept", False),
             },
-            "data": describe_data(self.dataset, len(self.split.validation)),
+            "data": describe_data(self.source, len(self.split.validation)),
             "versions": installed_versions(),
             "results": dict(results),
             "trials": self.notes.get("trials", []),

@@ -186,7 +186,8 @@ class EventsSession:
         for index, projection in enumerate(self.spec.projections):
             if projection.weights is not None:
                 block = self._weights[self._plan.block[index] : self._plan.block[index + 1]]
-                result[projection.name] = unpad(block, projection.weights.shape)
+                dense, shape = projection.convolution is None, projection.weights.shape
+                result[projection.name] = unpad(block, shape) if dense else block.reshape(shape).copy()
         return result
 
     def full_weights(self) -> dict[str, npt.NDArray[np.int16]]:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sim.backends.jit import inlined, jit
-from sim.backends.plan import Plan
+from sim.backends.plan import CONVOLVED, DENSE, Plan
 from sim.backends.primitives import NARROW_ROW, accumulate, copy, fits_narrow, gather, shifted
 
 Int32 = npt.NDArray[np.int32]
@@ -88,11 +88,34 @@ def deliver(plan, weights, scratch):
             projection = plan.outgoing[k]
             target = plan.target[projection]
             begin, end = plan.start[target], plan.start[target + 1]
+            if plan.kind[projection] != DENSE:
+                convolve(plan, projection, scratch.a[begin:end], weights, neuron, payload, count)
+                continue
             space = scratch.narrow[begin : end if narrow and end - begin >= NARROW_ROW else begin]
             accumulate(
                 scratch.a[begin:end], space, weights, plan.block[projection], neuron, payload, count,
                 plan.weight_scale[projection],
             )  # fmt: skip
+
+
+@jit
+def convolve(plan, projection, a, weights, neuron, payload, count):
+    """Add spikes to the input of a target whose synapses are a kernel, or the transpose of one."""
+    scale, features, stride = plan.weight_scale[projection], plan.features[projection], plan.stride[projection]
+    block, near = plan.block[projection], plan.near[projection]
+    for k in range(count):
+        sent = np.int32(payload[k] * scale)
+        if plan.kind[projection] == CONVOLVED:
+            at = near + neuron[k]
+            for m in range(plan.near_start[at], plan.near_start[at + 1]):
+                row = weights[block + plan.near_weight[m] : block + plan.near_weight[m] + features]
+                maps = a[plan.near_target[m] : plan.near_target[m] + features]
+                for j in range(features):
+                    maps[j] += np.int32(sent * np.int32(row[j]))
+        else:
+            at, first = near + neuron[k] // features, block + neuron[k] % features * stride
+            for m in range(plan.near_start[at], plan.near_start[at + 1]):
+                a[plan.near_target[m]] += np.int32(sent * np.int32(weights[first + plan.near_weight[m]]))
 
 
 @inlined
@@ -119,7 +142,7 @@ def present(plan, payload, scratch):
 
 @inlined
 def relax(total, u, s, multiplier, shift, lower, upper, send_shift, neuron, payload):
-    """One step of a sigma-delta population; returns how many neurons sent."""
+    """One step of a sigma-delta population without threshold; returns how many neurons sent."""
     half = shifted(np.int32(1 << send_shift), 1)
     size = u.shape[0]
     sent = np.int32(0)
@@ -128,6 +151,24 @@ def relax(total, u, s, multiplier, shift, lower, upper, send_shift, neuron, payl
         moved = min(max(moved, lower), upper)
         u[j] = moved
         q = np.int32(shifted(np.int32(moved + half), send_shift) - s[j])
+        s[j] += q
+        payload[j] = q
+        sent = np.int32(sent | q)
+    return gather(neuron, payload) if sent != 0 else 0
+
+
+@inlined
+def relax_sparsely(total, u, s, multiplier, shift, lower, upper, send_shift, threshold, hard, neuron, payload):
+    """One step of a population with a sparsity threshold; returns how many neurons sent."""
+    half = shifted(np.int32(1 << send_shift), 1)
+    sent = np.int32(0)
+    for j in range(u.shape[0]):
+        moved = np.int32(u[j] + shifted(np.int32(np.int32(total[j] - u[j]) * multiplier), shift))
+        moved = np.int32(min(max(moved, lower), upper))
+        u[j] = moved
+        beyond = np.int32(moved - np.int32(min(max(moved, np.int32(-threshold)), threshold)))
+        beyond = moved if hard and beyond != 0 else beyond
+        q = np.int32(shifted(np.int32(beyond + half), send_shift) - s[j])
         s[j] += q
         payload[j] = q
         sent = np.int32(sent | q)
@@ -148,11 +189,19 @@ def advance(plan, target, force, scratch):
             for j in range(plan.size[population]):
                 pull = ((target[j] - scratch.u[begin + j]) * plan.nudge_multiplier) >> plan.nudge_shift
                 total[j] = np.int32(scratch.a[begin + j] + force * pull)
-        scratch.n_events[population] = relax(
-            total, scratch.u[begin:end], scratch.s[begin:end], plan.multiplier[population], plan.shift[population],
-            plan.lower[population], plan.upper[population], plan.send_shift[population],
-            scratch.neuron[begin:end], scratch.payload[begin:end],
-        )  # fmt: skip
+        if plan.threshold[population] == 0:
+            scratch.n_events[population] = relax(
+                total, scratch.u[begin:end], scratch.s[begin:end], plan.multiplier[population], plan.shift[population],
+                plan.lower[population], plan.upper[population], plan.send_shift[population],
+                scratch.neuron[begin:end], scratch.payload[begin:end],
+            )  # fmt: skip
+        else:
+            scratch.n_events[population] = relax_sparsely(
+                total, scratch.u[begin:end], scratch.s[begin:end], plan.multiplier[population], plan.shift[population],
+                plan.lower[population], plan.upper[population], plan.send_shift[population],
+                plan.threshold[population], plan.hard[population],
+                scratch.neuron[begin:end], scratch.payload[begin:end],
+            )  # fmt: skip
 
 
 @inlined

@@ -8,14 +8,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from neuro.convolution import OUTSIDE
 from neuro.neurons import SigmaDelta, Source
-from neuro.spec import NetworkSpec
+from neuro.spec import NetworkSpec, Projection
 
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
 
 LANES = 16  # 32-bit numbers in a vector register
 END_POINT, EVENT, STATE_DIFFERENCE = 0, 1, 2
+DENSE, CONVOLVED, TRANSPOSED = 0, 1, 2  # kinds of projections
 RULE_CODES = {"end-point": END_POINT, "event": EVENT, "y3": STATE_DIFFERENCE}
 
 
@@ -36,11 +38,19 @@ class Plan(NamedTuple):
     lower: Int32  # [P] box
     upper: Int32  # [P]
     send_shift: Int32  # [P]
+    threshold: Int32  # [P] sparsity threshold, 0 for none
+    hard: npt.NDArray[np.bool_]  # [P] whether it is a hard one
     source: Int64  # [R] population index
     target: Int64  # [R]
     block: Int64  # [R + 1] first weight of each projection
     stride: Int64  # [R] weights per row, padding included
-    weight_scale: Int32  # [R] the power of two that multiplies payload * weight
+    weight_scale: Int32  # [R] sign and power of two that multiply payload * weight
+    kind: Int64  # [R] DENSE, CONVOLVED or TRANSPOSED
+    features: Int64  # [R] features of the kernel, 1 if DENSE
+    near: Int64  # [R] where the projection's part of near_start begins
+    near_start: Int64  # per pixel (CONVOLVED) or position (TRANSPOSED): range of the two below
+    near_target: Int64  # target neuron: the first feature of a position, or a pixel
+    near_weight: Int64  # weight within the block: the row of a tap, or a tap
     outgoing: Int64  # [R] projections ordered by source population
     outgoing_start: Int64  # [P + 1] range of `outgoing` per population
     input: int  # population indices
@@ -65,10 +75,79 @@ def make_plan(spec: NetworkSpec) -> Plan:
     """Flatten `spec`."""
     padded = [-(-population.size // LANES) * LANES for population in spec.populations]
     index = spec.population_index
-    blocks = [spec.population(p.source).size * padded[index[p.target]] for p in spec.projections]
+    strides = [_stride(spec, p, padded[index[p.target]]) for p in spec.projections]
+    blocks = [stride * _n_rows(spec, p) for p, stride in zip(spec.projections, strides, strict=True)]
     return Plan(
-        **_populations(spec, padded), **_projections(spec, padded, blocks), **_steps(spec), **_learners(spec, blocks)
+        **_populations(spec, padded),
+        **_projections(spec, padded, blocks, strides),
+        **near_fields(spec),
+        **_steps(spec),
+        **_learners(spec, blocks),
     )
+
+
+def _kind(spec: NetworkSpec, projection: Projection) -> int:
+    original = spec.original_of(projection)
+    if original.convolution is None:
+        return DENSE
+    return CONVOLVED if original is projection else TRANSPOSED
+
+
+def _features(spec: NetworkSpec, projection: Projection) -> int:
+    original = spec.original_of(projection)
+    return 1 if original.convolution is None else spec.population(original.target).shape[-1]
+
+
+def _stride(spec: NetworkSpec, projection: Projection, padded_target: int) -> int:
+    """Weights per row of the block: those of a source neuron (padded), of a tap, or (transposed) of a feature."""
+    kind = _kind(spec, projection)
+    if kind == DENSE:
+        return padded_target
+    return _features(spec, projection) if kind == CONVOLVED else _n_taps(spec, projection)
+
+
+def _n_rows(spec: NetworkSpec, projection: Projection) -> int:
+    kind = _kind(spec, projection)
+    if kind == DENSE:
+        return spec.population(projection.source).size
+    return _n_taps(spec, projection) if kind == CONVOLVED else _features(spec, projection)
+
+
+def _n_taps(spec: NetworkSpec, projection: Projection) -> int:
+    weights = spec.original_of(projection).weights
+    assert weights is not None  # check_spec
+    return weights.size // weights.shape[-1]
+
+
+def near_fields(spec: NetworkSpec) -> dict[str, Any]:
+    """Fields of the plan about which neurons a kernel joins."""
+    near, starts, targets, weights = [], [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    for projection in spec.projections:
+        kind, original = _kind(spec, projection), spec.original_of(projection)
+        near.append(sum(map(len, starts)))
+        if kind == DENSE or original.convolution is None:
+            continue
+        source = spec.population(original.source)
+        taps = original.convolution.taps(source.shape)
+        position, tap = np.nonzero(taps != OUTSIDE)
+        pixel, features = taps[position, tap], _features(spec, projection)
+        if kind == CONVOLVED:
+            order = np.argsort(pixel, kind="stable")
+            sender, receiver, row = pixel[order], position[order] * features, tap[order] * features
+            n_senders = source.size
+        else:
+            sender, receiver, row, n_senders = position, pixel, tap, len(taps)
+        starts.append(sum(map(len, targets)) + _offsets(np.bincount(sender, minlength=n_senders).tolist()))
+        targets.append(receiver)
+        weights.append(row)
+    return {
+        "kind": np.array([_kind(spec, p) for p in spec.projections], dtype=np.int64),
+        "features": np.array([_features(spec, p) for p in spec.projections], dtype=np.int64),
+        "near": np.array(near, dtype=np.int64),
+        "near_start": np.concatenate(starts).astype(np.int64),
+        "near_target": np.concatenate(targets).astype(np.int64),
+        "near_weight": np.concatenate(weights).astype(np.int64),
+    }
 
 
 def _populations(spec: NetworkSpec, padded: list[int]) -> dict[str, Any]:
@@ -86,13 +165,15 @@ def _populations(spec: NetworkSpec, padded: list[int]) -> dict[str, Any]:
         "lower": _int32(u.lower for u in units),
         "upper": _int32(u.upper for u in units),
         "send_shift": _int32(u.send_shift for u in units),
+        "threshold": _int32(u.threshold for u in units),
+        "hard": np.array([u.hard for u in units]),
         "input": spec.population_index[spec.input],
         "output": spec.population_index[spec.output],
         "keeps_state": np.array([_keeps_state(spec, population.name) for population in spec.populations]),
     }
 
 
-def _projections(spec: NetworkSpec, padded: list[int], blocks: list[int]) -> dict[str, Any]:
+def _projections(spec: NetworkSpec, padded: list[int], blocks: list[int], strides: list[int]) -> dict[str, Any]:
     """Fields of the plan about synapses."""
     index = spec.population_index
     source = np.array([index[p.source] for p in spec.projections], dtype=np.int64)
@@ -101,8 +182,8 @@ def _projections(spec: NetworkSpec, padded: list[int], blocks: list[int]) -> dic
         "source": source,
         "target": target,
         "block": _offsets(blocks),
-        "stride": np.array([padded[t] for t in target], dtype=np.int64),
-        "weight_scale": _int32(1 << spec.shift_of(p) for p in spec.projections),
+        "stride": np.array(strides, dtype=np.int64),
+        "weight_scale": _int32(p.sign << spec.shift_of(p) for p in spec.projections),
         "outgoing": np.argsort(source, kind="stable").astype(np.int64),
         "outgoing_start": _offsets([int(np.count_nonzero(source == i)) for i in range(len(padded))]),
     }
@@ -158,7 +239,16 @@ def _padded_constants(constants: list[int], sizes: list[int], padded: list[int])
 
 def flat_weights(spec: NetworkSpec) -> npt.NDArray[np.int8]:
     """Return all weight blocks one after the other, row by row, rows padded with zeros."""
-    return np.concatenate([_padded(spec.weights_of(projection)) for projection in spec.projections]).astype(np.int8)
+    return np.concatenate([_block(spec, projection) for projection in spec.projections]).astype(np.int8)
+
+
+def _block(spec: NetworkSpec, projection: Projection) -> npt.NDArray[np.generic]:
+    """Weights as the plan lays them out: matrices row by row, rows padded; kernels [taps, features] or transposed."""
+    kind, weights = _kind(spec, projection), spec.original_of(projection).weights
+    if kind == DENSE or weights is None:
+        return _padded(projection.sign * spec.weights_of(projection))  # the sign is in weight_scale
+    kernel = weights.reshape(-1, weights.shape[-1])
+    return (kernel if kind == CONVOLVED else kernel.T).ravel()
 
 
 def full_weights(spec: NetworkSpec) -> npt.NDArray[np.int16]:

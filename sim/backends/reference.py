@@ -22,7 +22,7 @@ from neuro.fixed_point import (
 )
 from neuro.neurons import Source
 from neuro.plasticity import NeuronTrace, Rate, evaluate
-from neuro.spec import NetworkSpec, Projection
+from neuro.spec import NetworkSpec
 from sim.backends.base import Capabilities, IntArray, LearningOutcome, Record, SpikeTable, check_options, check_payloads
 from sim.backends.checks import check_learning
 
@@ -34,7 +34,7 @@ class Network:
 
     def __init__(self, spec: NetworkSpec, weights: Mapping[str, Int64], payloads: IntArray) -> None:
         self.spec = spec
-        self.weights = weights
+        self.weights = {p.name: spec.matrix_of(p, weights[spec.original_of(p).name]) for p in spec.projections}
         shape = {p.name: (len(payloads), p.size) for p in spec.populations}
         self.accumulated = {name: np.zeros(shape[name], dtype=np.int64) for name in shape}
         self.state = {name: np.zeros(shape[name], dtype=np.int64) for name in shape}
@@ -47,16 +47,11 @@ class Network:
                 self.spike[population.name] = value.astype(np.int64)
                 self.sent[population.name] = value.astype(np.int64)
 
-    def _weights(self, projection: Projection) -> Int64:
-        if projection.transpose_of is not None:
-            return self.weights[projection.transpose_of].T
-        return self.weights[projection.name]
-
     def step(self, force: Int64 | None, targets: Int64 | None) -> None:
         """Deliver the last step's spikes, then update every neuron. force of shape [B, 1]: sign of the nudge."""
         for projection in self.spec.projections:
             payload = self.spike[projection.source] << self.spec.shift_of(projection)
-            self.accumulated[projection.target] += payload @ self._weights(projection)
+            self.accumulated[projection.target] += payload @ self.weights[projection.name]
         for population in self.spec.populations:
             neuron, name = population.neuron, population.name
             if isinstance(neuron, Source):
@@ -69,7 +64,7 @@ class Network:
                 total = total + force * pull
             moved = self.state[name] + ((total - self.state[name]) * neuron.step_multiplier >> neuron.step_shift)
             self.state[name] = saturate(moved, neuron.lower, neuron.upper)
-            self.spike[name] = round_shift(self.state[name], neuron.send_shift) - self.sent[name]
+            self.spike[name] = neuron.activation(self.state[name]) - self.sent[name]
             self.sent[name] = self.sent[name] + self.spike[name]
 
 

@@ -50,7 +50,7 @@ def make_workspace(plan: Plan, threads: int) -> Workspace:
     """Return zeroed space for one of `threads` threads that share the rows of every projection."""
     n_neurons = int(plan.start[-1])
     rows = -(-plan.size[plan.source] // threads) + DELTA_GAP
-    delta = np.zeros(int((rows * plan.size[plan.target]).max()), dtype=np.int32)
+    delta = np.zeros(int((rows * plan.size[plan.target])[plan.plastic].max(initial=0)), dtype=np.int32)
     x, y, y_trace, value, listed, step = (np.zeros(n_neurons, dtype=np.int32) for _ in range(6))
     moved, sent = np.zeros(n_neurons, dtype=np.uint32), np.zeros(n_neurons, dtype=np.uint32)
     seen, noted = np.zeros(n_neurons, dtype=np.bool_), np.zeros(n_neurons, dtype=np.bool_)

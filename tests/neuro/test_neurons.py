@@ -19,6 +19,15 @@ def test_payload_limit_is_the_largest_trace_the_box_allows(state_bits, data):
 
 
 @law
+@given(st.integers(-600, 600), st.integers(0, 300), st.sampled_from(["soft", "hard"]))
+def test_a_threshold_shrinks_or_cuts_the_state(state, threshold, kind):
+    unit = SigmaDelta(8, 8, -600, 600, threshold=threshold, threshold_kind=kind)
+    beyond = abs(state) - (threshold if kind == "soft" else 0)
+    wanted = 0 if abs(state) <= threshold else beyond if state > 0 else -beyond
+    assert unit.activation(state) == wanted
+
+
+@law
 @given(st.integers(1, 22), st.data())
 def test_one_real_unit_is_one_in_both_scales(state_bits, data):
     unit = SigmaDelta(state_bits, data.draw(st.integers(0, state_bits)), 0, 1 << state_bits)
@@ -31,6 +40,9 @@ def test_one_real_unit_is_one_in_both_scales(state_bits, data):
     [
         ({"state_bits": 0, "activation_bits": 0}, "state_bits 0"),
         ({"state_bits": 23}, "state_bits 23"),
+        ({"threshold": -1}, "threshold -1"),
+        ({"threshold": 1 << 16}, "no state in the box"),
+        ({"threshold_kind": "firm"}, "soft, hard"),
         ({"activation_bits": -1}, "activation_bits -1"),
         ({"state_bits": 4, "activation_bits": 5}, "activation_bits 5"),
         ({"lower": 1}, "box [1,"),

@@ -5,12 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from neuro.convolution import Convolution
 from neuro.neurons import Source
 from neuro.plasticity import learning_rule
 from neuro.spec import Phase, Population, Projection, Schedule
 
 law = settings(max_examples=40, deadline=None)
 ONES = np.ones((2, 3), dtype=np.int8)
+PAIRS = Convolution((2,), (1,), ((0, 0),))
 later_phases = st.lists(st.tuples(st.integers(1, 9), st.sampled_from([-1, 0, 1])), max_size=4)
 
 
@@ -56,6 +58,14 @@ def test_nudge_is_multiplier_over_a_power_of_two():
         (lambda: Projection("p", "a", "b", 3, ONES * np.int64(300)), ("projection p", "-127..127")),
         (lambda: Projection("p", "a", "b", 3, ONES[0]), ("projection p", "2-D integer")),
         (lambda: Projection("p", "a", "b", 3, ONES * 0.5), ("projection p", "2-D integer", "float64")),
+        (lambda: Projection("p", "a", "b", 3, ONES, sign=-1), ("projection p", "sign -1", "transpose")),
+        (lambda: Projection("p", "a", "b", 3, transpose_of="q", sign=0), ("projection p", "sign 0")),
+        (lambda: Projection("p", "a", "b", 3, ONES, convolution=PAIRS), ("projection p", "3-D integer")),
+        (lambda: Projection("p", "a", "b", 3, transpose_of="q", convolution=PAIRS), ("projection p", "of q", "drop")),
+        (
+            lambda: Projection("p", "a", "b", 3, ONES[:, None], convolution=PAIRS, rule=learning_rule("event")),
+            ("projection p", "shared kernel"),
+        ),
         (
             lambda: Projection("p", "a", "b", 3, transpose_of="q", rule=learning_rule("event")),
             ("projection p", "learns through q"),

@@ -82,6 +82,8 @@ def _neurons(job: Job, population: Population) -> AbstractProcess:
         step_multiplier=neuron.step_multiplier,
         step_shift=neuron.step_shift,
         send_shift=neuron.send_shift,
+        threshold=neuron.threshold,
+        hard=neuron.hard,
         nudge=[schedule.phases[phase].nudge if nudged and phase >= 0 else 0 for phase in steps],
         nudge_multiplier=schedule.nudge_multiplier,
         nudge_shift=schedule.nudge_shift,

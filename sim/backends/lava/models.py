@@ -13,7 +13,7 @@ from lava.magma.core.process.process import ProcessParameters
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from neuro.fixed_point import round_shift
+from neuro.fixed_point import round_shift, shrink
 from sim.backends.lava.processes import Recorder, Sender, SigmaDeltaUnit
 
 
@@ -55,6 +55,8 @@ class PySigmaDeltaUnitModel(PyLoihiProcessModel):
     step_multiplier: np.ndarray = LavaPyType(np.ndarray, np.int32)
     step_shift: np.ndarray = LavaPyType(np.ndarray, np.int32)
     send_shift: np.ndarray = LavaPyType(np.ndarray, np.int32)
+    threshold: np.ndarray = LavaPyType(np.ndarray, np.int32)
+    hard: np.ndarray = LavaPyType(np.ndarray, np.int32)
     nudge_multiplier: np.ndarray = LavaPyType(np.ndarray, np.int32)
     nudge_shift: np.ndarray = LavaPyType(np.ndarray, np.int32)
 
@@ -82,7 +84,7 @@ class PySigmaDeltaUnitModel(PyLoihiProcessModel):
             total = total + force * ((self.target - self.u) * self.nudge_multiplier >> self.nudge_shift)
         moved = self.u + ((total - self.u) * self.step_multiplier >> self.step_shift)
         self.u = np.clip(moved, self.lower, self.upper).astype(np.int32)
-        spikes = round_shift(self.u, self.send_shift) - self.s_hat
+        spikes = round_shift(shrink(self.u, self.threshold, self.hard), self.send_shift) - self.s_hat
         self.s_hat += spikes
         return spikes
 

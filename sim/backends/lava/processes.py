@@ -42,6 +42,8 @@ class SigmaDeltaUnit(AbstractProcess):
         step_multiplier: int,
         step_shift: int,
         send_shift: int,
+        threshold: int,
+        hard: bool,
         nudge: Sequence[int],
         nudge_multiplier: int,
         nudge_shift: int,
@@ -60,6 +62,8 @@ class SigmaDeltaUnit(AbstractProcess):
         self.step_multiplier = Var(shape=(1,), init=step_multiplier)
         self.step_shift = Var(shape=(1,), init=step_shift)
         self.send_shift = Var(shape=(1,), init=send_shift)
+        self.threshold = Var(shape=(1,), init=threshold)
+        self.hard = Var(shape=(1,), init=int(hard))
         self.nudge_multiplier = Var(shape=(1,), init=nudge_multiplier)
         self.nudge_shift = Var(shape=(1,), init=nudge_shift)
 

@@ -1,0 +1,97 @@
+"""Kernels shared by positions: equal to the matrices they stand for, forward, transposed and with the opposite sign."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from neuro.convolution import square
+from neuro.encode import PixelEncoder
+from neuro.errors import UserError
+from neuro.neurons import SigmaDelta, Source
+from neuro.serialize import spec_arrays, spec_from_json, spec_to_json
+from neuro.spec import NetworkSpec, Phase, Population, Projection, Schedule
+from sim.backends.base import compare, get_backend
+from sim.contract import check_run, run_fully
+
+SHAPE, FEATURES = (6, 5, 2), 3
+HAS_LAVA = importlib.util.find_spec("lava") is not None
+
+
+@pytest.fixture
+def network() -> NetworkSpec:
+    """Images -> maps by a kernel, maps -> residual by its transpose with the opposite sign, residual -> maps."""
+    generator = np.random.default_rng(3)
+    convolution = square(SHAPE, 3, 2, same=True)
+    maps = convolution.output_shape(SHAPE, FEATURES)
+    kernel = generator.integers(-127, 128, convolution.kernel_shape(SHAPE, FEATURES)).astype(np.int8)
+    unit = SigmaDelta(12, 5, -(1 << 12), 1 << 12, 1, 1, threshold=300)
+    return NetworkSpec(
+        populations=(
+            Population("input", SHAPE, Source(5, 32)),
+            Population("residual", SHAPE, replace(unit, threshold=0)),
+            Population("maps", maps, unit),
+        ),
+        projections=(
+            Projection("input->maps", "input", "maps", 7, kernel, convolution=convolution),
+            Projection("residual->maps", "residual", "maps", 7, kernel, convolution=convolution),
+            Projection("maps->residual", "maps", "residual", 7, transpose_of="residual->maps", sign=-1),
+        ),
+        schedule=Schedule((Phase("free", 12),)),
+        input="input",
+        output="maps",
+        encoder=PixelEncoder(5),
+    )
+
+
+def images(count: int) -> np.ndarray:
+    return np.random.default_rng(8).integers(0, 33, (count, int(np.prod(SHAPE)))).astype(np.int16)
+
+
+def unrolled(spec: NetworkSpec) -> NetworkSpec:
+    """The same network with every kernel, transpose and sign written out as a matrix."""
+    dense = [
+        replace(p, weights=spec.weights_of(p), transpose_of=None, convolution=None, sign=1) for p in spec.projections
+    ]
+    return replace(spec, projections=tuple(dense))
+
+
+@pytest.mark.parametrize("backend", ["reference", "events"])
+def test_a_kernel_is_the_matrix_it_stands_for(network: NetworkSpec, backend: str) -> None:
+    chosen = get_backend(backend)
+    found, wanted = (run_fully(chosen, spec, images(20), None) for spec in (network, unrolled(network)))
+    differences = compare(found, wanted)
+    assert differences.total == 0
+    assert found.spike_counts["maps"].sum() > 100
+    assert found.spike_counts["residual"].sum() > 100
+
+
+@pytest.mark.lava
+@pytest.mark.timeout(180)
+@pytest.mark.skipif(not HAS_LAVA, reason="Lava needs Python 3.10")
+def test_lava_runs_kernels_with_the_same_integers(network: NetworkSpec) -> None:
+    assert check_run(get_backend("lava"), network, images(3), None).n_spikes > 100
+
+
+def test_a_saved_kernel_comes_back(network: NetworkSpec) -> None:
+    loaded = spec_from_json(spec_to_json(network), spec_arrays(network))
+    assert spec_to_json(loaded) == spec_to_json(network)
+    for before, after in zip(network.projections, loaded.projections, strict=True):
+        np.testing.assert_array_equal(network.weights_of(before), loaded.weights_of(after))
+
+
+def test_a_session_returns_the_kernel(network: NetworkSpec) -> None:
+    for backend in ("reference", "events"):
+        with get_backend(backend).open(network) as session:
+            np.testing.assert_array_equal(
+                session.weights()["residual->maps"], network.projection("residual->maps").weights
+            )
+
+
+def test_maps_of_the_wrong_shape_are_refused(network: NetworkSpec) -> None:
+    populations = tuple(replace(p, shape=(5, 3, 3)) if p.name == "maps" else p for p in network.populations)
+    with pytest.raises(UserError, match=r"makes maps of shape \(3, 3, 3\), maps has \(5, 3, 3\)"):
+        replace(network, populations=populations)
