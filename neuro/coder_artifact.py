@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from neuro.artifact import CODER_FAMILY, read_run, write_run
-from neuro.errors import UserError
+from neuro.errors import UserError, require_integers
 from neuro.files import Arrays
 from neuro.sparse_coding import SparseProblem
 from neuro.stock_coder import StockCoder
@@ -48,6 +48,7 @@ def coder_from_json(content: Mapping[str, Any], arrays: Arrays) -> StockCoder:
             raise UserError(f"spec: family {content['family']!r} is no sparse coder; read it with load_artifact")
         problem = SparseProblem(np.asarray(arrays[DICTIONARY], dtype=np.float64), content["sparsity_threshold"])
         graph, settings = graph_from_json(content, arrays, tuple(content["biased"])), content["settings"]
+        require_integers("spec", **{name: value for name, value in settings.items() if name != "design"})
         if content["kind"] == SpikingCoder.kind:
             return SpikingCoder(problem, graph, LcaDesign(**settings["design"]), settings["threshold"])
         if content["kind"] == GradedCoder.kind:

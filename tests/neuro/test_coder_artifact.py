@@ -47,6 +47,8 @@ def test_a_coder_comes_back_as_it_was(name, tmp_path):
         ("family", "stock"),
         ("settings", {}),
         ("settings", {"design": {"colour": 1}, "threshold": 9}),
+        ("settings", {"design": {}, "threshold": "9"}),
+        ("settings", 7),
         ("sparsity_threshold", 0),
         ("sparsity_threshold", "x"),
         ("biased", ["nobody"]),
