@@ -6,11 +6,11 @@ and k = (current_decay + 1) / 4096 = 1 / tau_steps,
     bias_i = V (d_i x - sparsity_threshold) / A             W_ij = -V / 64 k d_i d_j   (i != j),  voltage_decay = 0
 
 A spike of neuron j takes V k d_i d_j from the current of neuron i, which decays, so V d_i d_j from its v in all, and V
-from its own v: the reset is the diagonal of D^T D, hence atoms of length 1. A neuron that goes on spiking then has a mean
-drive V r_i, and one that does not a drive <= 0: the conditions for the solution of `neuro.sparse_coding`.
+from its own v: the reset is the diagonal of D^T D, hence atoms of length 1. A neuron that goes on spiking then has a
+mean drive V r_i, and one that does not a drive <= 0: the conditions for the solution of `neuro.sparse_coding`.
 
 The reset to zero also loses what v had above the threshold, about half of the last increment: the neurons fire that
-much earlier (`LcaDesign.overshoot`; V / 4A was the best of 0..20 % for A = 2, 4, 6, 8 on held-out training patches).
+much earlier (`LcaDesign.overshoot`; V / 4A is near the best of 0..20 % of V tried on held-out patches, A = 3..8).
 
 Signals come in by the biases, set by the host for every signal (cheapest on a chip), or as spikes through D^T.
 Source: Tang, Lin, Davies 2017; Rozell et al. 2008.
