@@ -61,8 +61,8 @@ def _checked_norms(dictionary: Array) -> Array:
 class Coherence:
     """How alike the atoms are. coherence: largest |<d_i, d_j>| / (|d_i| |d_j|), i != j (shifts of one atom included).
 
-    gram_norm: largest eigenvalue of D^T D; LCA is stable while the time constant exceeds half of it, and its objective
-               never rises while the time constant exceeds all of it.
+    gram_norm: largest eigenvalue of D^T D. With a time constant of half of it (in steps) or more the objective of LCA
+               never rises; with less, codes may oscillate.
     """
 
     coherence: float
@@ -111,9 +111,9 @@ def _warn(found: Coherence, norms: Array, deficient: bool, tau_steps: float | No
         faults.append("atoms are linearly dependent, codes not unique: use fewer atoms")
     if found.coherence > MAX_COHERENCE:
         faults.append("some atoms are nearly the same: use fewer atoms or subtract the mean of the training signals")
-    if tau_steps is not None and tau_steps <= found.gram_norm / 2:
+    if tau_steps is not None and tau_steps < found.gram_norm / 2:
         faults.append(
-            f"a time constant of {tau_steps:g} steps can oscillate: use more than {found.gram_norm / 2:.3g}, fewer "
+            f"a time constant of {tau_steps:g} steps can oscillate: use {found.gram_norm / 2:.3g} or more, fewer "
             "atoms, or subtract the mean of the training signals"
         )
     if faults:

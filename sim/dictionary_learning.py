@@ -101,9 +101,9 @@ def learn_dictionary(
 
     Args:  signals of shape [n, ...], N values each; start, a dictionary to go on from (default: random atoms).
     """
-    flat = torch.as_tensor(np.asarray(signals, dtype=np.float32).reshape(len(signals), -1))
-    if len(flat) < 1:
+    if signals.size == 0:
         raise UserError("dictionary learning: no signals; give at least one")
+    flat = torch.as_tensor(np.asarray(signals, dtype=np.float32).reshape(len(signals), -1))
     shape = design.dictionary_shape(flat.shape[1])
     if start is not None and start.shape != shape:
         raise UserError(f"dictionary learning: starts from shape {start.shape}, needs {shape}")

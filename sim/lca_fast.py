@@ -53,7 +53,7 @@ def _settling(dynamics: Dynamics) -> Settling:
         bool(dynamics.hard),
         int(dynamics.max_steps),
         dynamics.window,
-        0.0 if dynamics.tolerance is None else float(dynamics.tolerance),
+        -1.0 if dynamics.tolerance is None else float(dynamics.tolerance),
     )
 
 

@@ -37,7 +37,8 @@ class Dynamics:
     """How a coder settles.
 
     sparsity_threshold: lambda, in units of the signal.
-    tau_steps:  time constant in steps; above |D^T D| the objective never rises, below half of it codes may oscillate.
+    tau_steps:  time constant in steps. From |D^T D| / 2 on (and at least 1) the soft objective never rises: every unit
+                moves by a share of a proximal gradient step of size 1 / tau_steps. Below, codes may oscillate.
     signed, hard: the kind of code and threshold.
     max_steps:  upper limit.
     tolerance:  a signal has converged when its state u moved by at most this share of |u| during the last time constant

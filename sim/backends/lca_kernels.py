@@ -30,7 +30,7 @@ class Settling(NamedTuple):
     hard: bool
     max_steps: int
     window: int
-    tolerance: float  # 0: exactly max_steps
+    tolerance: float  # negative: exactly max_steps
 
 
 class Frame(NamedTuple):
@@ -166,7 +166,7 @@ def _read_patch(residual, columns, first, row, frame):
 
 @float_jit
 def lay_out_residual(images, codes, atoms, frame, residual, patch, index, value, columns):
-    """Write to columns what each position reads of the residual x - D a, one position after the other, image after image.
+    """Write to columns what each position reads of the residual x - D a, position by position, image by image.
 
     images of shape [B, padded values]; codes [B, positions, K]; atoms [K, taps], every run padded with zeros to
     frame.width, and the whole to a multiple of LANES; columns [B * positions * runs * length + width], written;
