@@ -93,20 +93,20 @@ class ConvolutionalCoder:
     def settle(self, signals: npt.NDArray[np.floating], settling: Settling) -> Found:
         """Return what is found of signals of shape [B, N]."""
         images = np.pad(signals.reshape(len(signals), *self.shape).astype(np.float32), self.padding)
-        images = images.reshape(len(signals), -1)
-        parts = [
-            self._settle(images[i : i + IMAGES_TOGETHER], settling) for i in range(0, len(images), IMAGES_TOGETHER)
-        ]
+        images = images.reshape(len(signals), self.frame.inside.size)
+        starts = range(0, max(len(images), 1), IMAGES_TOGETHER)
+        parts = [self._settle(images[first : first + IMAGES_TOGETHER], settling) for first in starts]
         codes, n_steps, residual = zip(*parts, strict=True)
         return np.concatenate(codes), np.concatenate(n_steps), np.concatenate(residual)
 
     def _settle(self, images: Float32, settling: Settling) -> Found:
         """A few padded flat images at once."""
         count, positions, frame = len(images), len(self.frame.start), self.frame
+        n_taps, n_rows = len(self.matrix), count * positions
         codes = np.zeros((count, positions, self.n_features), np.float32)
         state, before, pull = np.zeros_like(codes), np.zeros_like(codes), np.zeros_like(codes)
-        columns = np.zeros(count * positions * len(self.matrix) + frame.width, np.float32)
-        rows = columns[: count * positions * len(self.matrix)].reshape(count * positions, -1)
+        columns = np.zeros(n_rows * n_taps + frame.width, np.float32)
+        rows, product = columns[: n_rows * n_taps].reshape(n_rows, n_taps), pull.reshape(n_rows, self.n_features)
         canvas, patch = np.zeros(images.shape[1] + frame.width, np.float32), np.zeros(self.atoms.shape[1], np.float32)
         index, value = np.zeros(self.n_features + 4, np.int64), np.zeros(self.n_features + 4, np.float32)
         residual = np.full(count, np.inf)
@@ -114,13 +114,13 @@ class ConvolutionalCoder:
         step = 0
         for step in range(1, settling.max_steps + 1):
             lay_out_residual(images, codes, self.atoms, frame, canvas, patch, index, value, columns)
-            np.matmul(rows, self.matrix, out=pull.reshape(rows.shape[0], -1))
+            np.matmul(rows, self.matrix, out=product)
             move(flat_pull, settling, flat_state, flat_codes)
             if step % settling.window == 0:
                 residual[:] = [relative_move(s.reshape(-1), b.reshape(-1)) for s, b in zip(state, before, strict=True)]
                 if np.all(residual <= settling.tolerance):
                     break
-        return codes.reshape(count, -1), np.full(count, step), residual
+        return codes.reshape(count, positions * self.n_features), np.full(count, step), residual
 
 
 def _frame(convolution: Convolution, shape: tuple[int, ...]) -> Frame:

@@ -113,16 +113,16 @@ class ConvolutionalOperator:
     def analyse(self, signals: Tensor) -> Tensor:
         """Return D^T x."""
         maps = conv2d(self._padded(signals), self.weight, stride=self.frame.stride)
-        return maps.permute(0, 2, 3, 1).reshape(len(signals), -1)
+        return maps.permute(0, 2, 3, 1).reshape(len(signals), self.n_units)
 
     def synthesise(self, codes: Tensor) -> Tensor:
         """Return D a, of which what falls on the padding is dropped."""
         frame = self.frame
-        maps = codes.reshape(len(codes), *frame.positions, -1).permute(0, 3, 1, 2)
+        maps = codes.reshape(len(codes), *frame.positions, self.n_features).permute(0, 3, 1, 2)
         images = conv_transpose2d(maps, self.weight, stride=frame.stride)
         left, _, top, _ = frame.padding
         images = images[:, :, top : top + frame.height, left : left + frame.width]
-        return images.permute(0, 2, 3, 1).reshape(len(codes), -1)
+        return images.permute(0, 2, 3, 1).reshape(len(codes), self.n_values)
 
     def overlap(self, codes: Tensor) -> Tensor:
         """Return D^T D a."""

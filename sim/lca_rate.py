@@ -18,7 +18,6 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -175,8 +174,3 @@ def support_overlap(first: Tensor, second: Tensor) -> Tensor:
     """Return the Jaccard index of the active units of two codes, of shape [B]; 1 where both are silent."""
     both, either = ((first != 0) & (second != 0)).sum(1), ((first != 0) | (second != 0)).sum(1)
     return torch.where(either == 0, 1.0, both / either.clamp(min=1))
-
-
-def as_signals(signals: np.ndarray, operator: Operator, dtype: torch.dtype = torch.float64) -> Tensor:
-    """Return signals of shape [B, ...] as a tensor of shape [B, N]."""
-    return torch.as_tensor(signals, dtype=dtype).reshape(len(signals), operator.n_values)

@@ -114,3 +114,6 @@ def test_the_type_of_the_signals_is_kept() -> None:
 def test_no_signals_give_no_codes() -> None:
     operator = dense(0, 8, 6)
     assert encode_fast(operator, torch.zeros(0, 8), Dynamics(0.2, 10.0)).codes.shape == (0, 6)
+    convolution = Convolution((3,), (1,), ((1, 1),))
+    kernels = ConvolutionalOperator(random_dictionary((3, 1, 2), 0), convolution, (8,), torch.float32)
+    assert encode_fast(kernels, torch.zeros(0, 8), Dynamics(0.2, 10.0)).codes.shape == (0, 16)
