@@ -1,23 +1,33 @@
 """Is the integer chip Lava, to the last bit? Long version of what the test suite checks.
 
-    python -m benchmarks.lava_equality
+    python -m benchmarks.lava_equality [--sections NAME,...]
 
-300 steps each, in Lava's fixed-point models and in ours, everything compared: random two-factor rules on one connection
-(weights, tags, traces); random networks of LIF, LIFReset and GradedReluVec (every spike, u and v at the end); random
-networks whose projections learn (spikes, u, v, weights and tags); and the whole EP network of every rule while it
-learns digits, 64-32-10 (spikes, u, v, weights, tags and traces).
+Sections that are not asked for keep what the file holds. 300 steps each, in Lava's fixed-point models and in ours,
+everything compared: random two-factor rules on one connection (weights, tags, traces); random networks of LIF, LIFReset
+and GradedReluVec (every spike, u and v at the end); random networks whose projections learn (spikes, u, v, weights and
+tags); and the whole EP network of every rule while it learns digits, 64-32-10 (spikes, u, v, weights, tags and traces).
+And sparse coders with 128 atoms on digits of unit length: spiking LCA with every kind of input, with atoms of one and
+of both signs, and graded ones (spikes, u and v).
 """
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections import Counter
+from typing import Any
 
+import numpy as np
 from rich.progress import track
 
-from benchmarks.results_file import parser, save
+from benchmarks.results_file import earlier, parser, save
+from benchmarks.stock_lca import TASKS, Case, make_case
 from neuro.data import load_dataset, split_validation
+from neuro.sparse_coding import unit_atoms
+from neuro.stock_coder import StockCoder
+from neuro.stock_lca import LcaDesign, spiking_coder
 from neuro.stock_network import StockNetwork
 from neuro.stock_rules import RULES
+from neuro.stock_sparse import graded_coder
 from sim.backends.chip import run_chip
 from sim.backends.chip_learning import LearningChip, learn_stock_on_chip
 from sim.backends.lava.engine import learn_in_lava
@@ -27,11 +37,14 @@ from sim.backends.segments import count_learning_differences
 from sim.engine_contract import count_differences, random_engine_case
 from sim.experiment import TrainConfig, build_network
 from sim.lava_training import image_segments
+from sim.stock_coder import run_coder
 from sim.stock_contract import count_stock_differences, random_learning_spec, random_stock_inputs, random_stock_spec
 from sim.stock_experiment import stock_choices
 
 STEPS = 300
 BATCH = 20  # rules per Lava worker
+SPARSE_STEPS = {"spiking": 256, "graded": 100}
+SECTIONS = ("rules", "networks", "networks that learn", "EP networks", "sparse coders")
 
 
 def rules(count: int, seed: int) -> tuple[Counter[str], int]:
@@ -97,33 +110,71 @@ def ep_networks(count: int, seed: int) -> tuple[Counter[str], int]:
     return differences, moved
 
 
+def make_sparse_coders(case: Case, seed: int) -> dict[str, StockCoder]:
+    """Return coders with the non-negative dictionary of a case, and some with random atoms of both signs."""
+    atoms, threshold = case.problem.dictionary, case.problem.sparsity_threshold
+    both = unit_atoms(np.random.default_rng([seed, 0xB07]).normal(size=atoms.shape))
+    return {
+        "spiking, biases": spiking_coder(atoms, threshold),
+        "spiking, payloads of 7 bits": spiking_coder(atoms, threshold, LcaDesign(input_bits=7)),
+        "spiking, binary spikes": spiking_coder(atoms, threshold, LcaDesign(input_bits=0)),
+        "spiking, both signs, two Denses": spiking_coder(both, threshold),
+        "spiking, both signs, one Dense": spiking_coder(both, threshold, LcaDesign(lateral="mixed")),
+        "graded": graded_coder(atoms, threshold),
+        "graded, no momentum": graded_coder(atoms, threshold, momentum=0.0, step_scale=1.0),
+    }
+
+
+def sparse_coders(count: int, seed: int) -> dict[str, Any]:
+    """Return, by coder, the messages compared over `count` patches, and the differences by kind."""
+    case, found = make_case(TASKS["digits"], seed, n_test=count), {}
+    for name, coder in track(make_sparse_coders(case, seed).items(), "sparse coders"):
+        drive = coder.drive(case.patches, SPARSE_STEPS[coder.kind])
+        chip, lava = run_coder(coder, drive), run_coder(coder, drive, "lava")
+        found[name] = {
+            "steps": SPARSE_STEPS[coder.kind],
+            "messages compared": int(coder.n_spikes(chip.spikes).sum()),
+            "differences": count_stock_differences(chip, lava),
+        }
+    return found
+
+
+def ask(section: str, options: Namespace) -> dict[str, Any]:
+    """Return what a section found."""
+    if section == "sparse coders":
+        return {"patches": options.patches, "coders": sparse_coders(options.patches, options.seed)}
+    if section == "EP networks":
+        differences, moved = ep_networks(options.samples, options.seed)
+        described: dict[str, Any] = {"rules": list(RULES), "samples": options.samples, "weights moved": moved}
+        return {**described, "differences": dict(differences)}
+    ask_random, count, what = {
+        "rules": (rules, options.rules, "weights moved"),
+        "networks": (networks, options.networks, "spikes compared"),
+        "networks that learn": (learning_networks, options.learning, "weights moved"),
+    }[section]
+    differences, total = ask_random(count, options.seed)
+    return {"count": count, what: total, "differences": dict(differences)}
+
+
 def main() -> None:
     """Entry point."""
     arguments = parser(__doc__ or "", "lava_equality")
+    arguments.add_argument("--sections", default=",".join(SECTIONS), help="of " + ", ".join(SECTIONS))
     arguments.add_argument("--rules", type=int, default=200)
     arguments.add_argument("--networks", type=int, default=40)
     arguments.add_argument("--learning", type=int, default=12)
     arguments.add_argument("--samples", type=int, default=10, help="digits that every EP network learns")
+    arguments.add_argument("--patches", type=int, default=10, help="digits that every sparse coder codes")
     arguments.add_argument("--seed", type=int, default=0)
     options = arguments.parse_args()
-    content: dict[str, object] = {"kind": "measured", "steps": STEPS, "seed": options.seed}
-    questions = (
-        ("rules", rules, options.rules, "weights moved"),
-        ("networks", networks, options.networks, "spikes compared"),
-        ("networks that learn", learning_networks, options.learning, "weights moved"),
-    )
-    for name, ask, count, what in questions:
-        differences, total = ask(count, options.seed)
-        print(f"{count} random {name} x {STEPS} steps, {total} {what}: differing {dict(differences)}")
-        content[name] = {"count": count, what: total, "differences": dict(differences)}
-    differences, moved = ep_networks(options.samples, options.seed)
-    print(f"EP networks, {len(RULES)} rules x {options.samples} samples, {moved} weights moved: {dict(differences)}")
-    content["EP networks"] = {
-        "rules": list(RULES),
-        "samples": options.samples,
-        "weights moved": moved,
-        "differences": dict(differences),
-    }
+    question: dict[str, Any] = {"kind": "measured", "steps": STEPS, "seed": options.seed}
+    wanted, content = options.sections.split(","), dict(question)
+    for section in SECTIONS:
+        if section in wanted:
+            content[section] = ask(section, options)
+            print(f"{section}: {content[section]}", flush=True)
+        elif kept := earlier(options.out, question, section):
+            content[section] = kept
     save(options.out, content)
 
 

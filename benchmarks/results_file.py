@@ -37,7 +37,8 @@ def earlier(path: Path, question: dict[str, Any], key: str) -> dict[str, Any]:
     if not path.is_file():
         return {}
     found = parse_json(read_bytes(path), path)
-    return dict(found[key]) if all(found.get(name) == value for name, value in question.items()) else {}
+    same = all(found.get(name) == value for name, value in question.items())
+    return dict(found.get(key, {})) if same else {}
 
 
 def save(path: Path, content: dict[str, Any]) -> None:

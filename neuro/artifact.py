@@ -13,11 +13,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from neuro.errors import UserError
-from neuro.files import array_bytes, json_bytes, parse_arrays, parse_json, read_bytes, sha256, write_atomically
+from neuro.files import Arrays, array_bytes, json_bytes, parse_arrays, parse_json, read_bytes, sha256, write_atomically
 from neuro.graded_network import AnyNetwork, GradedNetwork
 from neuro.serialize import spec_arrays, spec_from_json, spec_to_json
 from neuro.stock_graded import GradedDesign
@@ -27,6 +24,7 @@ from neuro.stock_serialize import network_arrays, network_from_json, network_to_
 FORMAT = 1
 SPEC, WEIGHTS, MANIFEST = "spec.json", "weights.npz", "manifest.json"
 SELF = "manifest_sha256"
+CODER_FAMILY = "stock-coder"  # what `neuro.coder_artifact` writes
 RECORDED_PACKAGES = ("settle", "numpy", "numba", "torch", "lava-nc")
 
 
@@ -64,12 +62,13 @@ def save_artifact(folder: Path, artifact: Artifact) -> None:
 
     Raises: UserError if the folder cannot be written.
     """
-    spec = artifact.spec
-    content = {
-        SPEC: json_bytes(_to_json(spec)),
-        WEIGHTS: array_bytes(_arrays(spec)),
-    }
-    manifest = {**artifact.manifest, "format": FORMAT, "files": {name: sha256(data) for name, data in content.items()}}
+    write_run(folder, _to_json(artifact.spec), _arrays(artifact.spec), artifact.manifest)
+
+
+def write_run(folder: Path, fields: dict[str, Any], arrays: Arrays, manifest: dict[str, Any]) -> None:
+    """Write what makes up a run, each file whole or not at all, the manifest, with all hashes, last."""
+    content = {SPEC: json_bytes(fields), WEIGHTS: array_bytes(arrays)}
+    manifest = {**manifest, "format": FORMAT, "files": {name: sha256(data) for name, data in content.items()}}
     manifest[SELF] = manifest_hash(manifest)
     for name, data in content.items():
         write_atomically(folder / name, data)
@@ -81,6 +80,14 @@ def load_artifact(folder: Path) -> Artifact:
 
     Raises: UserError if a file is missing, truncated or edited (hash mismatch), or of another version.
     """
+    fields, arrays, manifest = read_run(folder)
+    if fields.get("family") == CODER_FAMILY:
+        raise UserError(f"run {folder}: holds a sparse coder, no classifier; read it with load_coder")
+    return Artifact(_from_json(fields, arrays), manifest)
+
+
+def read_run(folder: Path) -> tuple[dict[str, Any], Arrays, dict[str, Any]]:
+    """Return the verified fields, arrays and manifest that `write_run` wrote; raises as `load_artifact` does."""
     if not (folder / MANIFEST).is_file():
         raise UserError(f"run {folder}: no {MANIFEST}; give the folder of a finished run (settle train ... --out)")
     manifest = parse_json(read_bytes(folder / MANIFEST), folder / MANIFEST)
@@ -97,7 +104,7 @@ def load_artifact(folder: Path) -> Artifact:
                 f"run {folder}: {name} differs from its hash in {MANIFEST} (truncated or edited); restore it"
             )
     fields, arrays = parse_json(content[SPEC], folder / SPEC), parse_arrays(content[WEIGHTS], folder / WEIGHTS)
-    return Artifact(_from_json(fields, arrays), manifest)
+    return fields, arrays, manifest
 
 
 def _to_json(network: AnyNetwork) -> dict[str, Any]:
@@ -108,13 +115,13 @@ def _to_json(network: AnyNetwork) -> dict[str, Any]:
     return spec_to_json(network)
 
 
-def _arrays(network: AnyNetwork) -> dict[str, npt.NDArray[np.generic]]:
+def _arrays(network: AnyNetwork) -> Arrays:
     if isinstance(network, StockNetwork):
         return network_arrays(network)
     return spec_arrays(network.spec if isinstance(network, GradedNetwork) else network)
 
 
-def _from_json(content: dict[str, Any], arrays: dict[str, npt.NDArray[np.generic]]) -> AnyNetwork:
+def _from_json(content: dict[str, Any], arrays: Arrays) -> AnyNetwork:
     if content.get("family") == StockNetwork.family:
         return network_from_json(content, arrays)
     spec = spec_from_json(content, arrays)

@@ -7,6 +7,7 @@ and M = 2**23. Source: Lava 0.10, the fixed-point models of `lava.proc.lif`, `la
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
@@ -19,6 +20,7 @@ from neuro.graph import NeuronGroup, check_connected, check_unique
 
 STATE_LIMIT = 2**23  # states are 24 bits wide
 DECAY_UNITY = 4096
+BIAS_MANTISSAS = (-(2**12), 2**12 - 1)  # 13 bits
 
 Weights = npt.NDArray[np.int16]
 
@@ -95,7 +97,7 @@ class LIF:
             "current_decay": (0, DECAY_UNITY - 1),
             "voltage_decay": (0, DECAY_UNITY),
             "threshold": (0, 2**17 - 1),
-            "bias_mantissa": (-(2**12), 2**12 - 1),
+            "bias_mantissa": BIAS_MANTISSAS,
             "bias_exponent": (-7, 7),
             "reset_interval": (0, 2**31 - 1),
             "reset_offset": (0, 2**31 - 1),
@@ -221,19 +223,26 @@ class StockSpec:
     """A network of stock processes: the specification of the family "stock", beside `neuro.spec.NetworkSpec`.
 
     Cycles are allowed. All SpikeInputs together are the input, side by side in the order of `populations`.
+    biased: names of LIF populations whose bias mantissas, one a neuron, the host sets before every sequence; the
+            exponent stays that of the neuron.
     Raises: UserError on construction if the parts do not fit together.
     """
 
     populations: tuple[StockPopulation, ...]
     projections: tuple[StockProjection, ...]
+    biased: tuple[str, ...] = ()
     family: ClassVar[str] = "stock"
 
     def __post_init__(self) -> None:
         names = [population.name for population in self.populations]
         check_unique("stock network", "population", names)
         check_unique("stock network", "projection", [projection.name for projection in self.projections])
-        if not self.n_inputs:
-            raise UserError("stock network: no SpikeInput; nothing would ever happen")
+        check_unique("stock network", "biased population", self.biased)
+        for name in self.biased:
+            if not any(p.name == name and isinstance(p.neuron, LIF) for p in self.populations):
+                raise UserError(f"stock network: {name!r} is to be biased, but no LIF population has that name")
+        if not self.n_inputs and not self.biased:
+            raise UserError("stock network: no SpikeInput, no biased population; nothing would ever happen")
         for projection in self.projections:
             self._check_projection(projection)
         check_connected(names, self.projections, names[0])
@@ -274,3 +283,18 @@ class StockSpec:
                 lowest = 0 if limit == 1 else -limit
                 if mine.size and not lowest <= int(mine.min()) <= int(mine.max()) <= limit:
                     raise UserError(f"inputs of {population.name}: outside {lowest}..{limit}; raise payload_limit")
+
+    def check_biases(self, biases: Mapping[str, npt.NDArray[np.integer[Any]]], batch: int) -> None:
+        """Raise UserError unless `biases` holds mantissas of shape [batch, N] for every biased population, no other."""
+        if set(biases) != set(self.biased):
+            raise UserError(f"biases for {sorted(biases)}: this network needs them for {sorted(self.biased)}")
+        lowest, highest = BIAS_MANTISSAS
+        for population in self.populations:
+            if population.name in biases:
+                mine, wanted = biases[population.name], (batch, population.size)
+                if mine.shape != wanted or not np.issubdtype(mine.dtype, np.integer):
+                    raise UserError(
+                        f"biases of {population.name}: {mine.dtype} of shape {mine.shape}; needs integers {wanted}"
+                    )
+                if mine.size and not lowest <= int(mine.min()) <= int(mine.max()) <= highest:
+                    raise UserError(f"biases of {population.name}: mantissas outside {lowest}..{highest} (13 bits)")

@@ -39,17 +39,41 @@ def network_to_json(network: StockNetwork) -> dict[str, Any]:
         "spacing": network.spacing,
         "pixels": list(network.pixels),
         "commit_every": network.commit_every,
+        **graph_to_json(network.graph),
+    }
+
+
+def graph_to_json(graph: StockSpec) -> dict[str, Any]:
+    """Return populations and projections, without the weights, as an object that `json` can write."""
+    return {
         "populations": [
             {"name": p.name, "shape": list(p.shape), "neuron": {"model": type(p.neuron).__name__, **asdict(p.neuron)}}
-            for p in network.populations
+            for p in graph.populations
         ],
-        "projections": [_projection_to_json(projection) for projection in network.projections],
+        "projections": [_projection_to_json(projection) for projection in graph.projections],
     }
 
 
 def network_arrays(network: StockNetwork) -> dict[str, npt.NDArray[np.generic]]:
     """Return the weights by projection."""
-    return {WEIGHTS_PREFIX + projection.name: projection.weights for projection in network.projections}
+    return graph_arrays(network.graph)
+
+
+def graph_arrays(graph: StockSpec) -> dict[str, npt.NDArray[np.generic]]:
+    """Return the weights by projection."""
+    return {WEIGHTS_PREFIX + projection.name: projection.weights for projection in graph.projections}
+
+
+def graph_from_json(content: Mapping[str, Any], arrays: Arrays, biased: tuple[str, ...] = ()) -> StockSpec:
+    """Rebuild a graph from `graph_to_json` and `graph_arrays`.
+
+    Raises: UserError, KeyError, TypeError, AttributeError or ValueError if something is missing or does not fit.
+    """
+    populations = tuple(
+        StockPopulation(p["name"], tuple(int(n) for n in p["shape"]), _neuron_from_json(p["neuron"]))
+        for p in content["populations"]
+    )
+    return StockSpec(populations, tuple(_projection_from_json(p, arrays) for p in content["projections"]), biased)
 
 
 def network_from_json(content: Mapping[str, Any], arrays: Arrays) -> StockNetwork:
@@ -58,14 +82,9 @@ def network_from_json(content: Mapping[str, Any], arrays: Arrays) -> StockNetwor
     Raises: UserError if something is missing, of the wrong type, or does not fit together.
     """
     try:
-        populations = tuple(
-            StockPopulation(p["name"], tuple(int(n) for n in p["shape"]), _neuron_from_json(p["neuron"]))
-            for p in content["populations"]
-        )
-        projections = tuple(_projection_from_json(p, arrays) for p in content["projections"])
         schedule, encoder = content["schedule"], content["encoder"]
         return StockNetwork(
-            graph=StockSpec(populations, projections),
+            graph=graph_from_json(content, arrays),
             schedule=SlotSchedule(tuple(schedule["slots"]), schedule["slot_steps"]),
             encoder=PixelEncoder(encoder["activation_bits"], None, encoder["gain_bits"]),
             rule=content["rule"],

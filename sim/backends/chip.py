@@ -7,8 +7,10 @@ Checked: tests/contract/test_stock.py, against Lava itself, every spike and fina
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +22,7 @@ from sim.backends.jit import inlined, jit
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
 INPUT, LEAKY, GRADED = 0, 1, 2
+NONE: Mapping[str, npt.NDArray[np.integer]] = MappingProxyType({})
 
 
 class ChipPlan(NamedTuple):
@@ -31,7 +34,7 @@ class ChipPlan(NamedTuple):
     keep_u: Int64  # [P] 4096 - (current_decay + 1)
     keep_v: Int64  # [P] 4096 - voltage_decay
     threshold: Int64  # [P] in units of v, or of the graded payload
-    bias: Int64  # [P]
+    bias: Int32  # [N] by neuron
     interval: Int64  # [P]
     offset: Int64  # [P] reset_offset mod interval
     source: Int64  # [R]
@@ -76,7 +79,7 @@ def make_chip_plan(spec: StockSpec) -> ChipPlan:
         keep_u=integers([DECAY_UNITY - (neuron.current_decay + 1) for neuron in leaky]),
         keep_v=integers([DECAY_UNITY - neuron.voltage_decay for neuron in leaky]),
         threshold=integers(thresholds),
-        bias=integers([neuron.bias for neuron in leaky]),
+        bias=np.repeat([neuron.bias for neuron in leaky], sizes).astype(np.int32),
         interval=integers([neuron.reset_interval for neuron in leaky]),
         offset=integers([n.reset_offset % n.reset_interval if n.reset_interval else 0 for n in leaky]),
         source=integers([index[projection.source] for projection in spec.projections]),
@@ -132,9 +135,9 @@ def deliver(plan, sent, sums, accumulated):
 
 
 @inlined
-def _lif(plan, population, time, a, u, v, spikes):
+def _lif(plan, population, time, bias, a, u, v, spikes):
     """One step of a LIF population; sums beyond 32 bits wrap, as in Lava."""
-    interval, bias = plan.interval[population], np.int32(plan.bias[population])
+    interval = plan.interval[population]
     keep_u, keep_v = np.int32(plan.keep_u[population]), np.int32(plan.keep_v[population])
     threshold, limit = np.int32(plan.threshold[population]), np.int32(STATE_LIMIT)
     if interval > 0 and time % interval == plan.offset[population]:
@@ -146,7 +149,7 @@ def _lif(plan, population, time, a, u, v, spikes):
             current = np.int32(current - 2 * limit)
         elif current <= -limit:
             current = np.int32(current + 2 * limit)
-        voltage = np.int32(np.int32(_decayed(v[j], keep_v) + current) + bias)
+        voltage = np.int32(np.int32(_decayed(v[j], keep_v) + current) + bias[j])
         voltage = min(max(voltage, np.int32(-limit + 1)), np.int32(limit - 1))
         fired = np.int32(voltage > threshold)
         spikes[j] = fired
@@ -155,8 +158,8 @@ def _lif(plan, population, time, a, u, v, spikes):
 
 
 @inlined
-def advance(plan, time, inputs, u, v, accumulated, spikes):
-    """Step `time` (from 1) of every neuron, from the input accumulated so far; writes what they send."""
+def advance(plan, time, inputs, bias, u, v, accumulated, spikes):
+    """Step `time` (from 1) of every neuron, from its bias and the input accumulated so far; writes what they send."""
     for population in range(plan.kind.shape[0]):
         first, last = plan.start[population], plan.start[population + 1]
         out = spikes[first:last]
@@ -165,7 +168,8 @@ def advance(plan, time, inputs, u, v, accumulated, spikes):
             for j in range(last - first):
                 out[j] = inputs[column + j]
         elif plan.kind[population] == LEAKY:
-            _lif(plan, population, time, accumulated[first:last], u[first:last], v[first:last], out)
+            a, current, voltage = accumulated[first:last], u[first:last], v[first:last]
+            _lif(plan, population, time, bias[first:last], a, current, voltage, out)
         else:
             for j in range(last - first):
                 a = accumulated[first + j]
@@ -173,26 +177,34 @@ def advance(plan, time, inputs, u, v, accumulated, spikes):
 
 
 @jit
-def chip_steps(plan, inputs, u, v, accumulated, sums, spikes):
+def chip_steps(plan, inputs, bias, u, v, accumulated, sums, spikes):
     """Run one sequence of T steps from zero state.
 
-    inputs of shape [T, inputs]; u, v, accumulated, sums of shape [N], all zero; spikes of shape [T, N], written.
+    inputs of shape [T, inputs]; bias of shape [N]; u, v, accumulated, sums of shape [N], all zero; spikes of shape
+    [T, N], written.
     """
     for step in range(inputs.shape[0]):
-        advance(plan, step + 1, inputs[step], u, v, accumulated, spikes[step])
+        advance(plan, step + 1, inputs[step], bias, u, v, accumulated, spikes[step])
         deliver(plan, spikes[step], sums, accumulated)
 
 
-def run_chip(spec: StockSpec, inputs: npt.NDArray[np.integer], threads: int | None = None) -> ChipRecord:
+def run_chip(
+    spec: StockSpec,
+    inputs: npt.NDArray[np.integer],
+    threads: int | None = None,
+    biases: Mapping[str, npt.NDArray[np.integer]] = NONE,
+) -> ChipRecord:
     """Run B independent sequences.
 
-    Args:    inputs of shape [B, T, n]: payloads of all SpikeInput populations side by side, in the order of the spec.
+    Args:    inputs of shape [B, T, n]: payloads of all SpikeInput populations side by side, in the order of the spec;
+             biases, mantissas of shape [B, N] by biased population (`StockSpec.biased`).
     Returns: ChipRecord.
-    Raises:  UserError if the inputs have another width or exceed the payload limit.
+    Raises:  UserError if inputs or biases have another shape, or exceed the payload limit or 13 bits.
     """
     spec.check_inputs(inputs)
+    spec.check_biases(biases, len(inputs))
     plan, (batch, steps, _) = make_chip_plan(spec), inputs.shape
-    n_neurons = int(plan.start[-1])
+    n_neurons, bias = int(plan.start[-1]), _biases(spec, plan, biases, batch)
     payloads = np.ascontiguousarray(inputs, dtype=np.int32)
     u, v = (np.zeros((batch, n_neurons), dtype=np.int32) for _ in range(2))
     spikes = np.zeros((batch, steps, n_neurons), dtype=np.int32)
@@ -202,7 +214,7 @@ def run_chip(spec: StockSpec, inputs: npt.NDArray[np.integer], threads: int | No
         space = [np.zeros(n_neurons, dtype=np.int32) for _ in range(2)]
         for image in range(part, batch, threads):
             space[0][:] = 0  # nothing was sent before the first step
-            chip_steps(plan, payloads[image], u[image], v[image], *space, spikes[image])
+            chip_steps(plan, payloads[image], bias[image], u[image], v[image], *space, spikes[image])
 
     if threads == 1 or batch == 1:
         for part in range(threads):
@@ -216,3 +228,14 @@ def run_chip(spec: StockSpec, inputs: npt.NDArray[np.integer], threads: int | No
         {name: u[:, where] for name, where in ranges.items()},
         {name: v[:, where] for name, where in ranges.items()},
     )
+
+
+def _biases(spec: StockSpec, plan: ChipPlan, biases: Mapping[str, npt.NDArray[np.integer]], batch: int) -> Int32:
+    """Return what is added to v of every neuron at every step of every sequence, of shape [B, N]."""
+    values = np.repeat(plan.bias[None], batch, axis=0)
+    for index, population in enumerate(spec.populations):
+        if population.name in biases and isinstance(population.neuron, LIF):
+            mantissas, exponent = biases[population.name].astype(np.int32), population.neuron.bias_exponent
+            shifted = mantissas << exponent if exponent >= 0 else mantissas >> -exponent
+            values[:, plan.start[index] : plan.start[index + 1]] = shifted
+    return values

@@ -32,7 +32,7 @@ def learning_steps(plan, engines, inputs, time, u, v, accumulated, sums, spikes,
     """
     for step in range(inputs.shape[0]):
         now = time + step + 1
-        advance(plan, now, inputs[step], u, v, accumulated, spikes[step])
+        advance(plan, now, inputs[step], plan.bias, u, v, accumulated, spikes[step])
         deliver(plan, spikes[step], sums, accumulated)
         for k in range(len(engines)):
             constants, state, noise, x_history, y_history = engines[k]
@@ -63,6 +63,8 @@ class LearningChip:
         plastic = [projection for projection in spec.projections if projection.rule is not None]
         if not plastic:
             raise UserError("learning chip: no projection has a rule; run it with run_chip")
+        if spec.biased:
+            raise UserError("learning chip: biases set by the host are for networks that do not learn; drop `biased`")
         self.spec, self._plastic, self._time = spec, plastic, time
         self._plan = make_chip_plan(spec)
         index = {population.name: i for i, population in enumerate(spec.populations)}

@@ -31,6 +31,7 @@ KERNEL_FILES = (
     "update_kernels.py",
     "learning_kernels.py",
     "engine_kernels.py",
+    "lca_kernels.py",
     "chip.py",
     "chip_learning.py",
 )
@@ -62,3 +63,6 @@ def _compiler(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 jit = _compiler(_nrt=False)
 inlined = _compiler(_nrt=False, forceinline=True)
 parallel_jit = _compiler(parallel=True)
+# Floats: a product and a sum may become one fused operation, which rounds once.
+float_jit = _compiler(_nrt=False, fastmath={"contract"})
+float_inlined = _compiler(_nrt=False, forceinline=True, fastmath={"contract"})

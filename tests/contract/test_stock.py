@@ -33,6 +33,38 @@ def test_any_stock_network_runs_as_in_lava(seed):
     assert count_stock_differences(run_chip(spec, inputs), lava.record) == EQUAL
 
 
+def random_biases(spec, seed, batch):
+    """Mantissas of shape [batch, N] for every LIF population, over all 13 bits."""
+    generator = np.random.default_rng([seed, 0xB1A5])
+    leaky = [p for p in spec.populations if isinstance(p.neuron, LIF)]
+    return {p.name: generator.integers(-(2**12), 2**12, (batch, p.size)) for p in leaky}
+
+
+@needs_lava
+@pytest.mark.lava
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize(("seed", "shared"), [(4, True), (2, False)])
+def test_biases_set_before_every_sequence_are_those_of_lava(seed, shared):
+    spec = random_stock_spec(seed, graded=False)
+    biases = random_biases(spec, seed, 3)
+    spec, inputs = replace(spec, biased=tuple(biases)), random_stock_inputs(spec, seed, 3, 60)
+    assert can_share_graph(spec, 60) is shared
+    chip, lava = run_chip(spec, inputs, biases=biases), run_stock_in_lava(spec, inputs, biases=biases)
+    assert count_stock_differences(chip, lava.record) == EQUAL
+    same = {name: np.repeat(values[:1], 3, axis=0) for name, values in biases.items()}
+    assert count_stock_differences(chip, run_chip(spec, inputs, biases=same)) != EQUAL
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_biases_equal_to_those_of_the_neurons_change_nothing(seed):
+    spec = random_stock_spec(seed, graded=False)
+    inputs = random_stock_inputs(spec, seed, 2, 80)
+    leaky = [p for p in spec.populations if isinstance(p.neuron, LIF)]
+    biases = {p.name: np.full((2, p.size), p.neuron.bias_mantissa) for p in leaky}
+    host = run_chip(replace(spec, biased=tuple(biases)), inputs, biases=biases)
+    assert count_stock_differences(host, run_chip(spec, inputs)) == EQUAL
+
+
 @needs_lava
 @pytest.mark.lava
 @pytest.mark.timeout(240)
@@ -118,6 +150,13 @@ def test_a_rule_that_never_fires_leaves_the_network_as_it_is(seed):
 def test_a_network_without_rules_is_no_learning_chip():
     with pytest.raises(UserError, match="run_chip"):
         LearningChip(random_stock_spec(0))
+
+
+def test_a_network_that_learns_takes_no_biases():
+    spec = random_learning_spec(3)
+    name = next(p.name for p in spec.populations if isinstance(p.neuron, LIF))
+    with pytest.raises(UserError, match="biases"):
+        LearningChip(replace(spec, biased=(name,)))
 
 
 def test_random_networks_cover_what_they_promise():

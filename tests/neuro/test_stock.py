@@ -12,6 +12,7 @@ INPUT = StockPopulation("in", (3,), SpikeInput())
 HIDDEN = StockPopulation("h", (2,), LIF())
 FORWARD = StockProjection("f", "in", "h", np.ones((3, 2), dtype=int))
 SPEC = StockSpec((INPUT, HIDDEN), (FORWARD,))
+BIASED, MANTISSAS = replace(SPEC, biased=("h",)), np.zeros((2, 2), dtype=int)
 RULE = EngineRule((product(1, 0, "x0"),))
 
 
@@ -35,7 +36,15 @@ RULE = EngineRule((product(1, 0, "x0"),))
         (lambda: replace(FORWARD, weights=-np.ones((3, 2), dtype=int), sign_mode="excitatory"), ("outside 0..255",)),
         (lambda: replace(FORWARD, weights=np.ones((3, 2))), ("2-D integer",)),
         (lambda: StockSpec((INPUT, INPUT), ()), ("'in'", "twice")),
-        (lambda: StockSpec((HIDDEN,), ()), ("no SpikeInput",)),
+        (lambda: StockSpec((HIDDEN,), ()), ("no SpikeInput", "biased")),
+        (lambda: replace(SPEC, biased=("o",)), ("'o' is to be biased", "LIF")),
+        (lambda: replace(SPEC, biased=("in",)), ("'in' is to be biased", "LIF")),
+        (lambda: replace(SPEC, biased=("h", "h")), ("'h'", "twice")),
+        (lambda: BIASED.check_biases({}, 2), ("biases for []", "['h']")),
+        (lambda: SPEC.check_biases({"h": MANTISSAS}, 2), ("biases for ['h']", "[]")),
+        (lambda: BIASED.check_biases({"h": MANTISSAS}, 3), ("biases of h", "(3, 2)")),
+        (lambda: BIASED.check_biases({"h": MANTISSAS * 1.0}, 2), ("biases of h", "integers")),
+        (lambda: BIASED.check_biases({"h": MANTISSAS + 4096}, 2), ("biases of h", "-4096..4095", "13 bits")),
         (lambda: StockSpec((INPUT, HIDDEN), ()), ("population h", "no projection")),
         (lambda: StockSpec((INPUT, HIDDEN), (replace(FORWARD, target="o"),)), ("'o'", "not a population")),
         (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,13 @@ import numpy.typing as npt
 from neuro.errors import UserError
 from neuro.files import array_bytes, json_bytes, parse_arrays, read_bytes, write_atomically
 from neuro.stock import LIF, StockPopulation, StockProjection, StockSpec
-from sim.backends.chip import ChipRecord
+from sim.backends.chip import NONE, ChipRecord
 from sim.backends.lava.backend import STALL_S
 from sim.backends.lava.engine import rule_to_json
 from sim.backends.lava.watch import check_installed, run_worker
 
 WORKER = "sim.backends.lava.stock_worker"
-GRAPH, ARRAYS = "graph.json", "arrays.npz"
+GRAPH, ARRAYS, BIAS = "graph.json", "arrays.npz", "bias."
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,18 +41,20 @@ def run_stock_in_lava(
     inputs: npt.NDArray[np.integer[Any]],
     stall_s: float = STALL_S,
     on_image: Callable[[int], None] = lambda done: None,
+    biases: Mapping[str, npt.NDArray[np.integer[Any]]] = NONE,
 ) -> LavaStockRun:
     """Run B independent sequences, inputs of shape [B, T, n], one after the other in one watched worker, and in one
-    graph if they can share it.
+    graph if they can share it. biases: see `sim.backends.chip.run_chip`.
 
     Raises:  UserError if Lava is missing, fails, or finishes no sequence for `stall_s` seconds.
     """
     check_installed()
     spec.check_inputs(inputs)
+    spec.check_biases(biases, len(inputs))
     with tempfile.TemporaryDirectory(prefix="settle-lava-") as name:
         folder = Path(name)
         together = can_share_graph(spec, inputs.shape[1])
-        save_network(folder, spec, inputs, together=together)
+        save_network(folder, spec, inputs, biases, together=together)
         run_worker(WORKER, folder, len(inputs), "image", stall_s, on_image)
         spikes = read_spikes(spec, folder, 1 if together else len(inputs))
         parts = [read_arrays(result_path(folder, index)) for index in range(len(inputs))]
@@ -101,8 +103,14 @@ def read_spikes(spec: StockSpec, folder: Path, n_groups: int) -> dict[str, npt.N
     }
 
 
-def save_network(folder: Path, spec: StockSpec, inputs: npt.NDArray[np.integer[Any]], **settings: Any) -> None:
-    """Write network, inputs and whatever else a worker needs to know.
+def save_network(
+    folder: Path,
+    spec: StockSpec,
+    inputs: npt.NDArray[np.integer[Any]],
+    biases: Mapping[str, npt.NDArray[np.integer[Any]]] = NONE,
+    **settings: Any,
+) -> None:
+    """Write network, inputs, biases and whatever else a worker needs to know.
 
     Raises: UserError if a projection learns in a way that Lava's simulator has not.
     """
@@ -118,6 +126,7 @@ def save_network(folder: Path, spec: StockSpec, inputs: npt.NDArray[np.integer[A
     }
     arrays = {f"weights.{projection.name}": projection.weights for projection in spec.projections}
     write_atomically(folder / GRAPH, json_bytes(content))
+    arrays |= {f"{BIAS}{name}": mantissas.astype(np.int16) for name, mantissas in biases.items()}
     write_atomically(folder / ARRAYS, array_bytes({**arrays, "inputs": np.asarray(inputs, dtype=np.int32)}))
 
 

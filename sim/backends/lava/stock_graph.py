@@ -56,6 +56,11 @@ class StockGraph:
         for dense in self.synapses.values():
             dense.a_buff.set(np.zeros(dense.a_buff.shape, dtype=np.int32))
 
+    def set_biases(self, biases: Arrays) -> None:
+        """Set the bias mantissas, of shape [N], of the named populations."""
+        for name, mantissas in biases.items():
+            self.neurons[name].bias_mant.set(mantissas.astype(np.int32))
+
     def states(self) -> Arrays:
         """Return u and v of every population, zeros where there are none."""
         states: Arrays = {}
@@ -76,12 +81,18 @@ class StockGraph:
         return found
 
 
-def build_stock_graph(content: Content, arrays: Arrays, inputs: npt.NDArray[np.generic]) -> StockGraph:
-    """Return the graph of a network; inputs of shape [T, n], sent one by one from the first step on."""
+def build_stock_graph(
+    content: Content, arrays: Arrays, inputs: npt.NDArray[np.generic], biases: Arrays | None = None
+) -> StockGraph:
+    """Return the graph of a network; inputs of shape [T, n], sent one by one from the first step on.
+
+    biases: mantissas of shape [N] by population, in place of that of the neuron.
+    """
     neurons, synapses, column = {}, {}, 0
     for population in content["populations"]:
         size = population["size"]
-        neurons[population["name"]] = _neurons(population, inputs[:, column : column + size])
+        bias = (biases or {}).get(population["name"], population.get("bias_mantissa"))
+        neurons[population["name"]] = _neurons({**population, "bias_mantissa": bias}, inputs[:, column : column + size])
         column += size if population["model"] == "SpikeInput" else 0
     for projection in content["projections"]:
         dense = _synapses(projection, arrays[f"weights.{projection['name']}"])

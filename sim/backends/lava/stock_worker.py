@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neuro.files import array_bytes, parse_arrays, parse_json, read_bytes, write_atomically
-from sim.backends.lava.stock import ARRAYS, GRAPH, result_path
+from sim.backends.lava.stock import ARRAYS, BIAS, GRAPH, result_path
 from sim.backends.lava.worker_main import count_done, run_worker_main
 
 Arrays = dict[str, npt.NDArray[np.generic]]
@@ -19,17 +19,23 @@ Arrays = dict[str, npt.NDArray[np.generic]]
 def run_group(
     folder: Path, group: int, content: dict[str, Any], arrays: Arrays, inputs: npt.NDArray[np.generic]
 ) -> None:
-    """Build the graph, run sequences of shape [B, T, n] in it, and write their spikes, and u and v at each end."""
+    """Build the graph, run sequences of shape [B, T, n] in it, and write their spikes, and u and v at each end.
+
+    arrays: the weights, and the biases of these sequences.
+    """
     from sim.backends.lava.stock_graph import build_stock_graph, record_spikes
 
     batch, steps, _ = inputs.shape
-    graph = build_stock_graph(content, arrays, inputs.reshape(batch * steps, -1))
+    biases = {key.removeprefix(BIAS): values for key, values in arrays.items() if key.startswith(BIAS)}
+    first = {name: values[0] for name, values in biases.items()}
+    graph = build_stock_graph(content, arrays, inputs.reshape(batch * steps, inputs.shape[2]), first)
     record_spikes(graph, folder, batch, steps, group)
     try:
         for index in range(batch):
             start = time.perf_counter()
             if index > 0:
                 graph.clear()
+                graph.set_biases({name: values[index] for name, values in biases.items()})
             graph.run(steps)
             run_s = np.array(time.perf_counter() - start)
             result = {"run_s": run_s, **graph.states(), **graph.learned()}
@@ -46,7 +52,9 @@ def run_groups(folder: Path) -> None:
     inputs = arrays["inputs"]
     size = len(inputs) if content["together"] else 1
     for first in range(0, len(inputs), size):
-        run_group(folder, first, content, arrays, inputs[first : first + size])
+        part = slice(first, first + size)
+        mine = {key: values[part] if key.startswith(BIAS) else values for key, values in arrays.items()}
+        run_group(folder, first, content, mine, inputs[part])
 
 
 if __name__ == "__main__":
