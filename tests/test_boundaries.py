@@ -22,8 +22,9 @@ MAX_LINES = 400  # the aim is 300
 HOMES = {
     "lava": ("sim/backends/lava/", "hardware/"),
     "numba": ("sim/backends/",),
-    "snntorch": ("sim/robustness/twin.py",),
+    "snntorch": ("sim/robustness/twin",),
     "foolbox": ("sim/robustness/",),
+    "pyautoattack": ("sim/robustness/",),
     "torchvision": ("neuro/download.py",),
     "pickle": (),
     "cloudpickle": (),
