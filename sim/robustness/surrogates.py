@@ -117,11 +117,12 @@ class Firing:
         self._known.clear()
         self._seen.clear()
 
-    def spike(self, x: Tensor, key: Hashable = None) -> Tensor:
-        """Return H(x), 1 where x > 0, of the shape of x; backward: g(x / width) / width."""
+    def spike(self, x: Tensor, key: Hashable = None, scale: float = 1.0) -> Tensor:
+        """Return H(x), 1 where x > 0, of the shape of x; backward: g(x / w) / w, w = width * scale."""
         if self.surrogate.name == "assg" and torch.is_grad_enabled():
+            x = x / scale
             return self._adaptive(x, self._sharpness(x.detach(), key))
-        return self._unit(x / self.surrogate.width).to(x.dtype)
+        return self._unit(x * (1.0 / (scale * self.surrogate.width))).to(x.dtype)
 
     def staircase(self, x: Tensor, key: Hashable = None) -> Tensor:
         """Return a tensor whose gradient stands for that of round(x); its value is without meaning.

@@ -12,6 +12,7 @@ import torch
 from neuro.errors import UserError
 from neuro.graded_network import AnyNetwork, GradedNetwork
 from neuro.spec import NetworkSpec
+from neuro.stock_network import StockNetwork
 from sim.robustness.surrogates import Surrogate
 from sim.robustness.twin_base import Twin
 from sim.robustness.twin_networks import GradedTwin, LifTwin
@@ -32,7 +33,9 @@ def make_twin(
 ) -> Twin:
     """Return the twin of a network of any family.
 
-    Args:   surrogate, straight-through by default; steps to unroll, by default those of an inference (more than that
+    Args:   surrogate, by default straight-through, for LIF networks rate (there straight-through explodes over the
+            hundred steps of an inference and hides the gradient: measured on digits, 20 steps of PGD at eps .1 leave
+            .97 of 100 images, by rates .65); steps to unroll, by default those of an inference (more than that
             is an attack with more steps; predictions keep to those of an inference); checkpoint_steps: steps between
             two states kept for the backward pass, 0 for all, about sqrt(steps) for the least memory; dtype of a relaxed
             sigma-delta twin (integers choose their own, stock networks take float64).
@@ -45,7 +48,8 @@ def make_twin(
     if checkpoint_steps < 0:
         raise UserError(f"twin: checkpoint_steps {checkpoint_steps}; give 0 for none, or at least 1")
     place = checked_device(device)
-    surrogate = Surrogate() if surrogate is None else surrogate
+    if surrogate is None:
+        surrogate = Surrogate("rate" if isinstance(spec, StockNetwork) else "straight-through")
     twin: Twin
     if isinstance(spec, NetworkSpec):
         dtype = exact_dtype(spec) if forward == "integer" else dtype

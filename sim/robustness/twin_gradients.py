@@ -37,7 +37,8 @@ def local_gradient(
     with torch.no_grad():
         drive = graph.drive(twin.payloads(images))
         free = twin.settle(drive, twin.steps)
-        push = margin_direction(free[f"a {output}"], labels) * round(nudge * twin.unit)
+        strength = max(round(nudge * twin.unit), 1) if twin.rounds else nudge * twin.unit
+        push = margin_direction(free[f"a {output}"], labels) * strength
         ends = []
         for force in (push, -push):
             state = free
@@ -45,7 +46,7 @@ def local_gradient(
                 state = graph.step(state, drive, twin.steps, force)
             ends.append(state)
         names = {target for _, _, target in graph.feeding}
-        scale = 2.0 * nudge
+        scale = 2.0 * strength / twin.unit
         moved = {n: (ends[0][f"u {n}"] - ends[1][f"u {n}"]) / (scale * graph.units[n].one ** 2) for n in names}
     return _to_images(twin, images, moved)
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from neuro.stock import LIF
 from sim.robustness.surrogates import Firing
-from sim.robustness.twin_units import Integration, integrate
+from sim.robustness.twin_units import Integration, bound_gradient, integrate
 
 
 class Trigger:
@@ -32,7 +32,7 @@ class Trigger:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return H(x), 1 where x > 0; x in units of the voltage."""
-        return self.firing.spike(x / self.scale, self.key)
+        return bound_gradient(self.firing.spike(x, self.key, self.scale))
 
 
 def threshold_of(neuron: LIF) -> float:
@@ -49,11 +49,11 @@ def _unlist(neuron: snntorch.SpikingNeuron) -> None:
 class ChipNeuron(snntorch.SpikingNeuron):  # type: ignore[misc]
     """A LIF population in the chip's integers: see `neuro.stock.LIF`. It holds no state."""
 
-    def __init__(self, neuron: LIF, firing: Firing, wraps: bool) -> None:
+    def __init__(self, neuron: LIF, firing: Firing, reach: float) -> None:
         threshold = threshold_of(neuron)
         super().__init__(threshold, Trigger(firing, max(threshold, 1.0)), reset_mechanism="zero")
         _unlist(self)
-        self.unit = Integration.of(neuron, wraps)
+        self.unit = Integration.of(neuron, reach)
 
     def forward(self, drive: Tensor, u: Tensor, v: Tensor, key: Hashable) -> tuple[Tensor, Tensor, Tensor]:
         """Return spikes, current and voltage after a step; all of shape [B, N], float64."""
@@ -67,7 +67,7 @@ class FloatNeuron(snntorch.Synaptic):  # type: ignore[misc]
     """The same population in floats: snnTorch's own neuron, without rounding, wrapping or saturation."""
 
     def __init__(self, neuron: LIF, firing: Firing) -> None:
-        unit, threshold = Integration.of(neuron, False), threshold_of(neuron)
+        unit, threshold = Integration.of(neuron, 0.0), threshold_of(neuron)
         super().__init__(
             alpha=torch.tensor(unit.keep_u, dtype=torch.float64),
             beta=torch.tensor(unit.keep_v, dtype=torch.float64),

@@ -36,6 +36,8 @@ class LifTwin(Twin):
     def __init__(self, spec: StockNetwork, surrogate: Surrogate, mode: str, steps: int | None, every: int) -> None:
         super().__init__(spec, surrogate, mode, spec.free_steps, steps, every)
         self.graph = StockGraph(_never_reset(spec.inference), self.firing, self.rounds)
+        by_rates = surrogate.name == "rate"
+        self.graph.tallied = frozenset(p.name for p in spec.moving) if by_rates else frozenset({spec.output})
         self.lif = {p.name: p.neuron for p in spec.moving if isinstance(p.neuron, LIF)}
 
     def run(self, payloads: Tensor, steps: int) -> TwinOutputs:
@@ -49,20 +51,21 @@ class LifTwin(Twin):
             exact = self._outputs_of(state, steps)
         measured = {name: state[f"count {name}"] / steps for name in self.lif}
         rates: State = {INPUT: self._input_rates(payloads), **measured}
+        given = self._currents(rates, {INPUT})
         for _ in range(RATE_SWEEPS):
-            currents = self._currents(rates)
-            for name, current in currents.items():
-                smooth = clip(current, 0.0, 1.0, self.surrogate.box_slope)
+            for name, current in self._currents(rates, set(self.lif)).items():
+                smooth = clip(given[name] + current, 0.0, 1.0, self.surrogate.box_slope)
                 rates[name] = straight(smooth, measured[name])
         output = self.spec.output
-        return carry(TwinOutputs(self._currents(rates)[output], rates[output] * steps), exact)
+        scores = given[output] + self._currents(rates, set(self.lif))[output]
+        return carry(TwinOutputs(scores, rates[output] * steps), exact)
 
-    def _currents(self, rates: State) -> State:
-        """Return the mean input of every moving population, in thresholds per step."""
+    def _currents(self, rates: State, sources: set[str]) -> State:
+        """Return the mean input of every moving population from `sources`, in thresholds per step."""
         total = {name: torch.zeros_like(rates[name]) for name in self.lif}
         for synapse in self.graph.synapses:
-            sums = self.graph.transmit(synapse._replace(dtype=torch.float64), rates[synapse.source])
-            total[synapse.target] = total[synapse.target] + sums
+            if synapse.source in sources:
+                total[synapse.target] = total[synapse.target] + self.graph.bring(synapse, rates[synapse.source])
         return {name: part * _per_threshold(self.lif[name]) for name, part in total.items()}
 
     def _outputs_of(self, state: State, steps: int) -> TwinOutputs:
@@ -132,7 +135,7 @@ class GradedTwin(Twin):
         return TwinOutputs(state[f"a {output}"] / self.unit, state[f"sent {output}"] / self.unit)
 
 
-def _step(graph: StockGraph, arrivals: State, state: State, time: int) -> State:
+def _step(graph: StockGraph, arrivals: dict[str, tuple[Tensor, ...]], state: State, time: int) -> State:
     return graph.step(state, arrivals, time)
 
 

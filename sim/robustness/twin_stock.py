@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from neuro.fixed_point import INT32_MAX
-from neuro.stock import LIF, STATE_LIMIT, GradedRelu, SpikeInput, StockProjection, StockSpec
+from neuro.stock import LIF, GradedRelu, SpikeInput, StockNeuron, StockProjection, StockSpec
 from sim.robustness.surrogates import Firing
 from sim.robustness.twin_lif import ChipNeuron, FloatNeuron
 from sim.robustness.twin_units import FLOAT32_INTEGERS, State, clip, floor_shift, straight, wrap32
@@ -47,12 +47,14 @@ class StockGraph(nn.Module):
     """The populations and transmitting projections of a `StockSpec`, stepped in parallel, from rest.
 
     State: "sent NAME" of every moving population, "u NAME" and "v NAME" of LIF ones, "a NAME", the input of the last
-    step, and over all steps the sums "count NAME" of what was sent and "sum NAME" of the input; of shape [B, N].
+    step, and for those in `tallied` the sums over all steps, "count NAME" of what was sent and "sum NAME" of the input;
+    of shape [B, N].
     """
 
     def __init__(self, graph: StockSpec, firing: Firing, rounds: bool) -> None:
         super().__init__()
         self.graph, self.firing, self.rounds = graph, firing, rounds
+        self.tallied: frozenset[str] = frozenset()
         self.moving = {p.name: p for p in graph.populations if not isinstance(p.neuron, SpikeInput)}
         transmitting = [p for p in graph.projections if p.transmits]
         self.synapses = [_synapse(graph, i, p, rounds) for i, p in enumerate(transmitting)]
@@ -64,9 +66,7 @@ class StockGraph(nn.Module):
         lif = {name: p.neuron for name, p in self.moving.items() if isinstance(p.neuron, LIF)}
         self.neurons = nn.ModuleDict(
             {
-                name: ChipNeuron(unit, firing, 64 * reach[name] > 2 * STATE_LIMIT)
-                if rounds
-                else FloatNeuron(unit, firing)
+                name: ChipNeuron(unit, firing, reach[name]) if rounds else FloatNeuron(unit, firing)
                 for name, unit in lif.items()
             }
         )
@@ -81,10 +81,17 @@ class StockGraph(nn.Module):
         """Return what payloads of shape [..., N] bring to the target, of shape [..., M], float64."""
         weights, given = self.get_buffer(f"weights{synapse.number}"), payloads.to(synapse.dtype)
         sums = (given * weights if synapse.diagonal else given @ weights).to(torch.float64)
+        if not synapse.shift:
+            return sums
         return floor_shift(sums, synapse.shift) if self.rounds else sums * 2.0**synapse.shift
 
-    def arrivals(self, trains: dict[str, Train]) -> State:
-        """Return, by target, what all inputs bring, of shape [B, T or 1, M]."""
+    def bring(self, synapse: Synapse, rates: Tensor) -> Tensor:
+        """Return what real rates of shape [B, N] bring to the target per step, of shape [B, M], not rounded."""
+        weights = self.get_buffer(f"weights{synapse.number}").to(torch.float64)
+        return (rates * weights if synapse.diagonal else rates @ weights) * 2.0**synapse.shift
+
+    def arrivals(self, trains: dict[str, Train]) -> dict[str, tuple[Tensor, ...]]:
+        """Return, by target, what all inputs bring at each step (one entry: at every step), of shape [B, M]."""
         arriving: State = {}
         for synapse in self.synapses:
             if synapse.source in trains:
@@ -96,24 +103,23 @@ class StockGraph(nn.Module):
                     part = straight(smooth[:, None].expand_as(part), part)
                 known = arriving.get(synapse.target)
                 arriving[synapse.target] = part if known is None else known + part
-        return arriving
+        return {name: part.unbind(dim=1) for name, part in arriving.items()}
 
     def rest(self, batch: int, device: torch.device) -> State:
         """Return the state before the first step: all zero."""
         return {
             f"{kind} {name}": torch.zeros(batch, population.size, dtype=torch.float64, device=device)
             for name, population in self.moving.items()
-            for kind in (*(("u", "v") if isinstance(population.neuron, LIF) else ()), "sent", "a", "count", "sum")
+            for kind in _kinds(population.neuron, name in self.tallied)
         }
 
-    def step(self, state: State, arrivals: State, time: int) -> State:
+    def step(self, state: State, arrivals: dict[str, tuple[Tensor, ...]], time: int) -> State:
         """Return the state one step on; time counts steps from 0."""
         total: State = {}
         for name in self.moving:
             total[name] = torch.zeros_like(state[f"sent {name}"])
             if time > 0 and name in arrivals:
-                arriving = arrivals[name]
-                total[name] = arriving[:, min(time - 1, arriving.shape[1] - 1)]
+                total[name] = arrivals[name][min(time, len(arrivals[name])) - 1]
         for synapse in self.synapses:
             if time > 0 and synapse.source in self.moving:
                 total[synapse.target] = total[synapse.target] + self.transmit(synapse, state[f"sent {synapse.source}"])
@@ -122,8 +128,10 @@ class StockGraph(nn.Module):
             if name in self.wraps:
                 part = straight(part, wrap32(part.detach()))
             self._advance(name, part, state, new, time)
-            new[f"a {name}"], new[f"sum {name}"] = part, state[f"sum {name}"] + part
-            new[f"count {name}"] = state[f"count {name}"] + new[f"sent {name}"]
+            new[f"a {name}"] = part
+            if name in self.tallied:
+                new[f"sum {name}"] = state[f"sum {name}"] + part
+                new[f"count {name}"] = state[f"count {name}"] + new[f"sent {name}"]
         return new
 
     def _advance(self, name: str, total: Tensor, state: State, new: State, time: int) -> None:
@@ -139,6 +147,12 @@ class StockGraph(nn.Module):
         if interval and (time + 1) % interval == neuron.reset_offset % interval:
             u, v = torch.zeros_like(u), torch.zeros_like(v)
         new[f"sent {name}"], new[f"u {name}"], new[f"v {name}"] = self.neurons[name](total, u, v, (name, time))
+
+
+def _kinds(neuron: StockNeuron, tallied: bool) -> tuple[str, ...]:
+    """Return what the state of a graph holds of one population."""
+    own = ("u", "v") if isinstance(neuron, LIF) else ()
+    return (*own, "sent", "a", *(("count", "sum") if tallied else ()))
 
 
 def _payload_limit(graph: StockSpec, name: str) -> int:

@@ -18,6 +18,7 @@ from neuro.neurons import SigmaDelta
 from neuro.stock import DECAY_UNITY, LIF, STATE_LIMIT
 
 FLOAT32_INTEGERS = 2**24  # float32 holds every integer up to here
+LARGEST_GRADIENT = 1e12
 State = dict[str, Tensor]
 
 
@@ -34,6 +35,22 @@ class _Straight(torch.autograd.Function):
 def straight(smooth: Tensor, exact: Tensor) -> Tensor:
     """Return the values of `exact` with the gradient of `smooth`; both of the same shape."""
     result: Tensor = _Straight.apply(smooth, exact)
+    return result
+
+
+class _Bound(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return gradient.clamp(-LARGEST_GRADIENT, LARGEST_GRADIENT)
+
+
+def bound_gradient(x: Tensor) -> Tensor:
+    """Return x; its gradient is clipped at +-LARGEST_GRADIENT, so that one that explodes in time stays finite."""
+    result: Tensor = _Bound.apply(x)
     return result
 
 
@@ -116,36 +133,44 @@ def wrap32(x: Tensor) -> Tensor:
 class Integration(NamedTuple):
     """One step of LIF neurons before they fire, see `integrate`.
 
-    keep_u, keep_v: shares of current and voltage kept, whole multiples of 1 / 4096.
-    wraps:          whether sums could leave 32 bits; else the wrapping is left out.
+    keep_u, keep_v:   shares of current and voltage kept, whole multiples of 1 / 4096.
+    wraps24, wraps32: whether the current could leave 24 bits, a sum 32 bits; where it cannot, wrapping is left out.
     """
 
     keep_u: float
     keep_v: float
     bias: float
-    wraps: bool
+    wraps24: bool
+    wraps32: bool
 
     @staticmethod
-    def of(neuron: LIF, wraps: bool) -> Integration:
-        """Return the step of `neuron`."""
-        keep_u, keep_v = DECAY_UNITY - 1 - neuron.current_decay, DECAY_UNITY - neuron.voltage_decay
-        return Integration(keep_u / DECAY_UNITY, keep_v / DECAY_UNITY, neuron.bias, wraps)
+    def of(neuron: LIF, reach: float) -> Integration:
+        """Return the step of `neuron`, whose input is at most `reach` in size."""
+        keep_u = (DECAY_UNITY - 1 - neuron.current_decay) / DECAY_UNITY
+        keep_v = (DECAY_UNITY - neuron.voltage_decay) / DECAY_UNITY
+        largest = 64.0 * reach / (1.0 - keep_u)  # keep_u < 1; without wrapping
+        wraps32 = 64.0 * reach > 2 * STATE_LIMIT  # below it, a current wrapped once is within 24 bits again
+        return Integration(keep_u, keep_v, neuron.bias, largest > STATE_LIMIT, wraps32)
 
 
 class _Integrate(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, drive: Tensor, u: Tensor, v: Tensor, unit: Integration) -> tuple[Tensor, Tensor]:
-        fix = wrap32 if unit.wraps else (lambda x: x)
-        current = fix((u * unit.keep_u).trunc_() + fix(drive * 64.0))
-        current = torch.where(
-            current > STATE_LIMIT,
-            current - 2 * STATE_LIMIT,
-            torch.where(current <= -STATE_LIMIT, current + 2 * STATE_LIMIT, current),
-        )
-        voltage = fix(fix((v * unit.keep_v).trunc_() + current) + unit.bias)
+        if unit.wraps32:
+            current = wrap32((u * unit.keep_u).trunc_() + wrap32(drive * 64.0))
+        else:
+            current = (u * unit.keep_u).trunc_().add_(drive, alpha=64.0)
+        if unit.wraps24:
+            over, under = current > STATE_LIMIT, current <= -STATE_LIMIT
+            current = current + 2.0 * STATE_LIMIT * (under.to(current.dtype) - over.to(current.dtype))
+        voltage = (v * unit.keep_v).trunc_().add_(current)
+        if unit.wraps32:
+            voltage = wrap32(voltage)
+        if unit.bias:
+            voltage = wrap32(voltage + unit.bias) if unit.wraps32 else voltage.add_(unit.bias)
         ctx.save_for_backward(voltage.abs() < STATE_LIMIT)
         ctx.unit = unit
-        return current, voltage.clamp(1 - STATE_LIMIT, STATE_LIMIT - 1)
+        return current, voltage.clamp_(1 - STATE_LIMIT, STATE_LIMIT - 1)
 
     @staticmethod
     @once_differentiable
