@@ -22,7 +22,7 @@ MAX_LINES = 400  # the aim is 300
 HOMES = {
     "lava": ("sim/backends/lava/", "hardware/"),
     "numba": ("sim/backends/",),
-    "snntorch": ("sim/robustness/twin",),
+    "snntorch": ("sim/robustness/twin", "sim/robustness/surrogates.py", "sim/backends/snn_torch"),
     "foolbox": ("sim/robustness/",),
     "pyautoattack": ("sim/robustness/",),
     "torchvision": ("neuro/download.py",),

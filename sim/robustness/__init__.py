@@ -1,1 +1,1 @@
-"""What an attacker can do to a network, and whether to believe it."""
+"""What an attacker can do, and whether to believe it: a differentiable twin of a network, attacks, a verdict."""
