@@ -66,7 +66,7 @@ class CoderDesign:
     steps: int | None = None
     reach: float = 8.0
     activation_bits: int = 6
-    residual_bits: int = 8
+    residual_bits: int = 6
     state_bits: int = 16
     encoder: PixelEncoder = field(default_factory=lambda: PixelEncoder(activation_bits=7))
 

@@ -66,9 +66,10 @@ def lasso_codes(spec: NetworkSpec, payloads: npt.NDArray[np.integer]) -> Reals:
     dictionary, signals = integer_dictionary(spec), payloads * 2.0**-spec.encoder.activation_bits
     neuron = spec.population(CODE).neuron
     assert isinstance(neuron, SigmaDelta)  # build_coder
+    dictionary = np.asfortranarray(dictionary)
     model = Lasso(
-        alpha=threshold_of(spec) / len(dictionary), fit_intercept=False, positive=neuron.lower == 0, tol=1e-8,
-        max_iter=100_000,
+        alpha=threshold_of(spec) / len(dictionary), fit_intercept=False, positive=neuron.lower == 0, tol=1e-6,
+        max_iter=100_000, precompute=dictionary.T @ dictionary,
     )  # fmt: skip
     return np.stack([model.fit(dictionary, signal).coef_ for signal in signals])
 
