@@ -270,7 +270,7 @@ def attack_command(
     images: Annotated[int, typer.Option(help="Test images, from the first.")] = 200,
     score: Annotated[str, typer.Option(help="Backend that scores: events or chip, reference, lava.")] = "",
     shard: Annotated[Optional[str], typer.Option(help="Do only part I/N of the work; a later call collects.")] = None,
-    workers: Annotated[int, typer.Option(help="Processes that share the work.")] = 1,
+    workers: Annotated[Optional[int], typer.Option(help="Processes that share the work; default one a core.")] = None,
     device: Annotated[str, typer.Option(help="Where gradients are computed: cpu or cuda.")] = "cpu",
     seed: Seed = 0,
     as_json: Json = False,
@@ -285,7 +285,7 @@ def attack_command(
     config = AttackConfig(attacks, norm, sizes, images, score, seed, device)
     job = AttackRun(run, config)
     with AttackScreen(job.n_shards) as screen:
-        do_shards(job, _part(shard, job.n_shards), workers, screen)
+        do_shards(job, _part(shard, job.n_shards), (os.cpu_count() or 1) if workers is None else workers, screen)
     if job.missing():
         _console(as_json).print(f"shards {job.missing()} of {job.n_shards} are still missing", markup=False)
         _print_json(as_json, {"run": str(run), "missing": job.missing(), "shards": job.n_shards})

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import settle
 from neuro.artifact import load_artifact, save_artifact
@@ -18,6 +19,7 @@ from neuro.data import Dataset, load_dataset
 from sim.experiment import TrainConfig
 from sim.train import TrainResult, train_ep
 
+torch.set_num_threads(1)  # products are small here: threads would only wait for each other
 ROOT = Path(__file__).parents[1]
 Arrays = dict[str, np.ndarray]
 TIMED = ("images_per_s", "train_cpu_s", "manifest_sha256")  # the last is a hash of the others too

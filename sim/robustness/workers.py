@@ -71,10 +71,7 @@ def _in_process(job: AttackRun, shard: int) -> str:
 
 
 def main() -> None:
-    """Do the shard that stdin asks for, on one core: its neighbours have the others."""
-    import torch
-
-    torch.set_num_threads(1)
+    """Do the shard that stdin asks for."""
     request = parse_json(sys.stdin.buffer.read(), Path("stdin"))
     config = AttackConfig(**{**request["config"], "eps": tuple(request["config"]["eps"])})
     AttackRun(Path(request["run"]), config).do(request["shard"])

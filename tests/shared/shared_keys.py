@@ -2,3 +2,16 @@
 
 TRAIN_KEYS = ["run", "val_accuracy", "test_accuracy", "n_test", "train_cpu_s", "images_per_s", "spikes_per_inference"]
 EVALUATE_KEYS = ["run", "backend", "accuracy", "n", "spikes_per_inference", "differences"]
+ATTACK_KEYS = [
+    "run",
+    "n",
+    "clean",
+    "robust",
+    "robust_interval",
+    "by_attack",
+    "zero_gradient_share",
+    "fidelity",
+    "verdict",
+    "reasons",
+    "checks",
+]
