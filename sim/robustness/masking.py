@@ -8,7 +8,7 @@ that cannot be made counts as failed, "not measured"; sampling error is allowed 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -208,6 +208,15 @@ def reaches_chance(table: RobustnessTable, limits: Limits) -> Check:
 def grey_eps(norm: str, n_inputs: int) -> float:
     """Return the eps at which every image can be turned grey."""
     return 0.5 if norm == "linf" else 0.5 * math.sqrt(n_inputs)
+
+
+def with_grey(threats: Sequence[Threat], n_inputs: int) -> list[Threat]:
+    """Return the threats and, for each of their norms, the one that turns every image grey, which the verdict needs."""
+    largest: dict[str, float] = {}
+    for threat in threats:
+        largest[threat.norm] = max(threat.eps, largest.get(threat.norm, 0.0))
+    grey = {norm: grey_eps(norm, n_inputs) for norm in largest}
+    return [*threats, *(Threat(norm, eps) for norm, eps in grey.items() if largest[norm] < eps)]
 
 
 def gradients_exist(table: RobustnessTable, limits: Limits) -> Check:

@@ -155,13 +155,18 @@ def evaluate_robustness(
     table = _clean_table(attacked, scorer, x, y, n_passes, batch_size)
     for threat in threats:
         for name, attack in attacks.items():
-            for twin, model in list(attacked.items())[: 1 if attack.kind in FORWARD_ONLY else None]:
+            for twin, model in list(attacked.items())[: 1 if runs_once(attack) else None]:
                 for seed in seeds:
                     if progress:
                         progress(f"{threat}: {name} on {twin}, seed {seed}")
                     run = _Run(twin, model, name, attack, threat, seed, scorer, first_index, on_images)
                     table.outcomes.append(run.over(x, y, batch_size))
     return table
+
+
+def runs_once(attack: Attack) -> bool:
+    """Whether an attack takes nothing from a model but its scores, so that models that differ in gradient are one."""
+    return attack.kind in FORWARD_ONLY or getattr(attack, "gradient_fn", None) is not None
 
 
 def _clean_table(

@@ -160,6 +160,20 @@ def test_expectation_averages_scores_and_gradients():
     assert images.grad.tolist() == [[3.0, 0.0]]
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("name", ["noise", "pgd-20", "apgd-dlr", "square-500", "deepfool"])
+def test_attacks_on_a_gpu_find_what_they_find_on_a_cpu(name, digits):
+    weights = torch.randn(64, 10, generator=torch.Generator().manual_seed(0))
+    images, labels = digits.images[:20], digits.labels[:20]
+    margins = []
+    for device in ("cpu", "cuda"):
+        there = weights.to(device)
+        found = ATTACKS[name]()(lambda x, w=there: x.flatten(1) @ w, images.to(device), labels.to(device),
+                                Threat("linf", 0.1), 0)  # fmt: skip
+        margins.append(found.margin.cpu())
+    assert float((margins[0] - margins[1]).abs().mean()) < 0.02 * float(margins[0].abs().mean())
+
+
 def test_names_that_are_unknown_are_refused(digits):
     with pytest.raises(UserError, match="unknown"):
         build_attacks("pgd-7")

@@ -10,7 +10,7 @@ from shared_masked import Before, ClippedState, SaturatedSigmoid, Scaled
 from sim.robustness.attack import Threat, ZeroGradient
 from sim.robustness.baselines import Recipe, real_images, train_baseline
 from sim.robustness.gradient import ProjectedGradient, fast_gradient
-from sim.robustness.masking import CHECKS, Limits, excess, judge
+from sim.robustness.masking import CHECKS, Limits, excess, judge, with_grey
 from sim.robustness.query import Noise, Square
 from sim.robustness.suites import build_attacks
 from sim.robustness.table import Outcome, RobustnessTable, evaluate_robustness
@@ -203,6 +203,13 @@ def test_excess_is_the_difference_of_the_accuracies():
     stronger, weaker = np.arange(N) < 120, np.arange(N) < 100
     assert excess(stronger, weaker, 0.01) == (pytest.approx(0.1), False)
     assert excess(weaker, stronger, 0.01) == (pytest.approx(-0.1), True)
+
+
+def test_the_threat_that_turns_images_grey_is_added_once():
+    small = [Threat("linf", 0.1), Threat("l2", 1.0)]
+    grey = with_grey(small, 64)
+    assert grey == [*small, Threat("linf", 0.5), Threat("l2", 4.0)]
+    assert with_grey(grey, 64) == grey
 
 
 def test_report_names_value_and_limit():

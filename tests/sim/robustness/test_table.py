@@ -12,6 +12,7 @@ from neuro.errors import UserError
 from sim.robustness.attack import Threat
 from sim.robustness.gradient import ProjectedGradient, fast_gradient
 from sim.robustness.query import Noise
+from sim.robustness.suites import build_attacks
 from sim.robustness.table import evaluate_robustness, worst_case
 from sim.robustness.transfer import Transfer
 
@@ -65,6 +66,15 @@ def test_only_attacks_with_a_gradient_run_on_further_models(digits):
     assert [(o.model, o.attack) for o in table.outcomes] == [
         ("a", "fgsm"), ("b", "fgsm"), ("a", "noise"), ("a", "transfer"),
     ]  # fmt: skip
+
+
+def test_a_given_gradient_is_run_on_the_first_model_only(digits):
+    attacks = build_attacks("fgsm", gradients={"none": lambda images, labels: torch.zeros_like(images)})
+    table = evaluate_robustness({"a": digits.perceptron, "b": digits.other}, labels_of(digits.perceptron), attacks,
+                                digits.images, digits.labels, [THREAT])  # fmt: skip
+    given = [o for o in table.outcomes if o.family == "pgd by none"]
+    assert [(o.model, o.attack) for o in given] == [("a", "pgd-20 by none"), ("a", "pgd-40 by none")]
+    assert given[0].zero_gradient.clean_images == 1.0
 
 
 def test_shards_of_whole_batches_repeat_the_whole(digits):
