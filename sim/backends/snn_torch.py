@@ -185,7 +185,7 @@ def run_stock(graph: StockGraph, inputs: npt.NDArray[np.integer]) -> ChipRecord:
             state = graph.step(state, arrivals, time)
             for name, spikes in history.items():
                 spikes.append(state[f"sent {name}"].numpy().astype(np.int32))
-    spikes = {p.name: sent[p.name] if p.name in sent else np.stack(history[p.name], axis=1) for p in spec.populations}
+    trains = {p.name: sent[p.name] if p.name in sent else np.stack(history[p.name], axis=1) for p in spec.populations}
     ends = {
         kind: {
             p.name: state[f"{kind} {p.name}"].numpy().astype(np.int32)
@@ -195,7 +195,7 @@ def run_stock(graph: StockGraph, inputs: npt.NDArray[np.integer]) -> ChipRecord:
         }
         for kind in "uv"
     }
-    return ChipRecord(spikes, ends["u"], ends["v"])
+    return ChipRecord(trains, ends["u"], ends["v"])
 
 
 class SnnTorchBackend:

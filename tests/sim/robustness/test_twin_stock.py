@@ -98,9 +98,7 @@ def test_gradients_by_rates_are_those_of_a_piecewise_linear_rate_model():
     (found,) = torch.autograd.grad(scores[:, 1].sum(), pixels)
     rates = torch.cat([twin.payloads(images), torch.full((6, 1), 32.0)], dim=1).double() / (network.spacing * 32)
     weights = {p.name: torch.tensor(p.effective.astype(float)) * 2.0**p.exponent for p in network.inference.projections}
-    threshold = (
-        network.population("hidden").neuron.threshold / 2
-    )  # half of a current is kept: it brings twice its input
+    threshold = network.population("hidden").neuron.threshold / 2  # half of a current is kept
     with get_backend("chip").open(network, threads=1) as session:
         spikes = session.run(network.encoder.encode(images.numpy()), keep_spikes=True).spikes
     counts = {name: np.zeros((6, network.population(name).size)) for name in ("hidden", "output")}
