@@ -220,7 +220,8 @@ def _train_in_lava(
 def evaluate_command(
     run: Run,
     backend: Annotated[
-        Optional[str], typer.Option(help="events (default), reference or lava; stock runs: chip (default) or lava.")
+        Optional[str],
+        typer.Option(help="events (default), reference, snntorch, lava; stock runs: chip (default), snntorch, lava."),
     ] = None,
     images: Annotated[
         Optional[int], typer.Option(help="Test images, from the first; default all, 100 on lava.")

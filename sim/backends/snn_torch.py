@@ -148,10 +148,15 @@ class StockTorchSession(StockSession):
             part = slice(first, first + AT_ONCE)
             wanted = None if targets is None else targets[part]
             spec, inputs = stock_inputs(self.spec, payloads[part], wanted)
-            _, graph = self._built.setdefault(id(spec), (spec, build_graph(spec)))
-            record = run_stock(graph, inputs)
+            record = run_stock(self._graph_of(spec), inputs)
             records.append(make_record(self.spec, "snntorch", seed, record, keep_states, keep_spikes))
         return join_records(records)
+
+    def _graph_of(self, spec: StockSpec) -> StockGraph:
+        """Return the graph of `spec`, built once; the spec is kept so that no other takes its id."""
+        if id(spec) not in self._built:
+            self._built[id(spec)] = (spec, build_graph(spec))
+        return self._built[id(spec)][1]
 
     def learn(
         self, payloads: IntArray, targets: IntArray, rates: Mapping[str, object], *, seed: int, first_image: int
@@ -185,7 +190,7 @@ def run_stock(graph: StockGraph, inputs: npt.NDArray[np.integer]) -> ChipRecord:
             state = graph.step(state, arrivals, time)
             for name, spikes in history.items():
                 spikes.append(state[f"sent {name}"].numpy().astype(np.int32))
-    spikes = {p.name: sent[p.name] if p.name in sent else np.stack(history[p.name], axis=1) for p in spec.populations}
+    trains = {p.name: sent[p.name] if p.name in sent else np.stack(history[p.name], axis=1) for p in spec.populations}
     ends = {
         kind: {
             p.name: state[f"{kind} {p.name}"].numpy().astype(np.int32)
@@ -195,7 +200,7 @@ def run_stock(graph: StockGraph, inputs: npt.NDArray[np.integer]) -> ChipRecord:
         }
         for kind in "uv"
     }
-    return ChipRecord(spikes, ends["u"], ends["v"])
+    return ChipRecord(trains, ends["u"], ends["v"])
 
 
 class SnnTorchBackend:

@@ -41,7 +41,8 @@ NEAREST = (-1.0, 0.0, 1.0)  # thresholds of a staircase whose surrogates are sum
 
 def _tent(x: Tensor, gradient: Tensor, spikes: Tensor) -> Tensor:
     """Backward of the triangular surrogate, as `snntorch.surrogate.custom_surrogate` calls it."""
-    return gradient * (1.0 - x.abs()).clamp(min=0.0)
+    result: Tensor = gradient * (1.0 - x.abs()).clamp(min=0.0)
+    return result
 
 
 def _unit_shapes() -> dict[str, Shape]:
@@ -139,7 +140,8 @@ class Firing:
 
     def _adaptive(self, x: Tensor, sharpness: Tensor) -> Tensor:
         """Return H(x) with the slope of ASSG: snnTorch's atan with a sharpness of its own for each neuron."""
-        return library.ATan.apply(x, sharpness).to(x.dtype)
+        spikes: Tensor = library.ATan.apply(x, sharpness)
+        return spikes.to(x.dtype)
 
     def _sharpness(self, x: Tensor, key: Hashable) -> Tensor:
         size = x.abs()
@@ -149,4 +151,5 @@ class Firing:
         mean = DECAY * known[0] + (1.0 - DECAY) * size
         deviation = DECAY * known[1] + (1.0 - DECAY) * (size - mean).abs()
         self._seen[key] = (mean, deviation)
-        return REACH / (mean + SPREAD * deviation + FLOOR)
+        sharpness: Tensor = REACH / (mean + SPREAD * deviation + FLOOR)
+        return sharpness

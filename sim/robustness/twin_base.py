@@ -54,6 +54,11 @@ class Twin(nn.Module, ABC):
         """Whether the forward pass is in integers."""
         return self.mode == "integer"
 
+    @property
+    def device(self) -> torch.device:
+        """Where the twin computes; images are taken there."""
+        return next(self.buffers()).device
+
     def forward(self, images: Tensor) -> Tensor:
         """Return scores of shape [B, K] for images of shape [B, *image_shape], float in [0, 1].
 
@@ -114,7 +119,7 @@ class Twin(nn.Module, ABC):
             raise UserError(
                 f"images: values {float(images.min()):g}..{float(images.max()):g} outside [0, 1]; clip or rescale them"
             )
-        return images
+        return images.to(self.device)
 
 
 def rivals(scores: Tensor, labels: Tensor) -> Tensor:
@@ -124,6 +129,7 @@ def rivals(scores: Tensor, labels: Tensor) -> Tensor:
 
 def margin_direction(scores: Tensor, labels: Tensor) -> Tensor:
     """Return e_rival - e_label, of shape [B, K]: the direction in which the margin loss grows."""
+    labels = labels.to(scores.device)
     direction = torch.zeros_like(scores)
     direction.scatter_(1, rivals(scores, labels)[:, None], 1.0)
     return direction.scatter_add_(1, labels[:, None], -torch.ones_like(scores[:, :1]))

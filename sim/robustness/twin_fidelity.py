@@ -59,7 +59,6 @@ def deployed_record(twin: Twin, session: Session, images: Tensor) -> Record:
 
 def inference_states(twin: Twin, images: Tensor) -> npt.NDArray[np.float64]:
     """Return the twin's output states after an inference, of shape [B, K], in the unit of `TwinOutputs.states`."""
-    place = next(twin.buffers()).device
     with torch.no_grad():
-        parts = [twin.infer(part.to(place)).states.cpu().numpy() for part in images.detach().split(AT_ONCE)]
+        parts = [twin.infer(part).states.cpu().numpy() for part in images.detach().split(AT_ONCE)]
     return np.concatenate(parts).astype(np.float64)

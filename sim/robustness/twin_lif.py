@@ -83,7 +83,7 @@ class FloatNeuron(snntorch.Synaptic):  # type: ignore[misc]
         """Return spikes, current and voltage after a step; all of shape [B, N], float64."""
         self.spike_grad.key = key
         spikes, current, voltage = super().forward(drive * 64.0, u, v)
-        self.syn, self.mem = self.syn.new_zeros(0), self.mem.new_zeros(0)  # leave no graph behind
+        self.reset_mem()  # leaves no graph behind
         return spikes, current, voltage
 
     def _base_state_function(self, drive: Tensor) -> tuple[Tensor, Tensor]:

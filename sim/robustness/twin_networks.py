@@ -18,7 +18,7 @@ from sim.robustness.twin_base import Twin, TwinOutputs, carry
 from sim.robustness.twin_stock import StockGraph, Train
 from sim.robustness.twin_units import State, clip, straight, unroll
 
-RATE_SWEEPS = 8  # how often the rate model passes its loops
+RATE_SWEEPS = 8  # steps of the rate model; a loop through two populations takes two
 
 
 class LifTwin(Twin):
@@ -26,8 +26,7 @@ class LifTwin(Twin):
 
     Scores: mean input current of an output neuron per step, thresholds per step, reset left out. States: its spikes.
     Pixels reach the network as regular spike trains; the slope of a spike is that of the pixel's rate.
-    "rate": rates r = clip(current / threshold, 0, 1) with the slope where the measured rates are, their loops passed
-    RATE_SWEEPS times.
+    "rate": RATE_SWEEPS steps of rates r = clip(current / threshold, 0, 1), the slope taken at the measured rates.
     """
 
     spec: StockNetwork

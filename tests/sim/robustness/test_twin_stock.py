@@ -98,9 +98,7 @@ def test_gradients_by_rates_are_those_of_a_piecewise_linear_rate_model():
     (found,) = torch.autograd.grad(scores[:, 1].sum(), pixels)
     rates = torch.cat([twin.payloads(images), torch.full((6, 1), 32.0)], dim=1).double() / (network.spacing * 32)
     weights = {p.name: torch.tensor(p.effective.astype(float)) * 2.0**p.exponent for p in network.inference.projections}
-    threshold = (
-        network.population("hidden").neuron.threshold / 2
-    )  # half of a current is kept: it brings twice its input
+    threshold = network.population("hidden").neuron.threshold / 2  # half of a current is kept
     with get_backend("chip").open(network, threads=1) as session:
         spikes = session.run(network.encoder.encode(images.numpy()), keep_spikes=True).spikes
     counts = {name: np.zeros((6, network.population(name).size)) for name in ("hidden", "output")}
@@ -116,11 +114,11 @@ def test_gradients_by_rates_are_those_of_a_piecewise_linear_rate_model():
     slopes = {name: ((i >= 0) & (i <= threshold)) / threshold for name, i in slopes.items()}
     to_hidden = torch.zeros(6, 10, dtype=torch.float64)
     to_score = weights["hidden->output"][:, 1] / threshold
-    for _ in range(8):  # adjoint of the sweeps
+    for _ in range(4):  # adjoint of 8 sweeps: a loop takes two
         back = (to_hidden * slopes["hidden"]) @ weights["output->hidden"].T * slopes["output"]
         to_hidden = to_score + back @ weights["hidden->output"].T
     wanted = (to_hidden * slopes["hidden"]) @ weights["input->hidden"].T[:, :-1] / network.spacing
-    assert float(cosine(found, wanted.reshape(found.shape)).min()) > 0.99
+    torch.testing.assert_close(found, wanted.reshape(found.shape).float(), rtol=1e-4, atol=1e-8)
 
 
 @pytest.mark.parametrize("network", [NETWORKS[0], NETWORKS[2]], ids=["lif", "graded"])
