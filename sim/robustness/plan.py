@@ -11,6 +11,7 @@ from neuro.errors import UserError
 from neuro.graded_network import AnyNetwork
 from neuro.neurons import SigmaDelta, Source
 from neuro.spec import NetworkSpec
+from neuro.stock_network import StockNetwork
 from sim.robustness.attack import Attack, Model, Threat
 from sim.robustness.gradient import ProjectedGradient, fast_gradient
 from sim.robustness.masking import grey_eps
@@ -38,18 +39,20 @@ def attack_stages(
 ) -> list[Stage]:
     """Return what `names` (see `suites.build_attacks`) mean for a network.
 
-    The suites attack two twins, one that is exact about saturated neurons and one that lets a gradient leak through
-    them, and, where the network is symmetric, follow its local and its implicit gradient; "standard" adds a sweep of
-    surrogate gradients, the float relaxation, and a twin unrolled for twice the steps of an inference. All end with an
-    eps at which every image can be grey: there an honest attack reaches chance.
+    The suites attack two twins, the usual one and one that lets a gradient leak through saturated neurons (LIF: one
+    whose spikes have the derivative of an arctangent), and, where the network is symmetric, follow its local and its
+    implicit gradient; "standard" adds a sweep of surrogate gradients, the float relaxation, and a twin unrolled for
+    twice the steps of an inference. All end with an eps at which every image can be grey: there an honest attack
+    reaches chance.
     """
     attacks = build_attacks(names, sources)
-    exact = make_twin(spec, Surrogate(), device=device)
-    twins: dict[str, Model] = {
-        "straight-through": exact,
-        "leaky": make_twin(spec, Surrogate(box_slope=LEAK), device=device),
-    }
-    stages = [Stage(twins, attacks, threats), Stage({"straight-through": exact}, _own_gradients(spec, exact), threats)]
+    exact = make_twin(spec, device=device)
+    usual, other = exact.surrogate.name, "leaky"
+    second = Surrogate(box_slope=LEAK)
+    if isinstance(spec, StockNetwork):
+        other, second = "atan", Surrogate("atan")
+    twins: dict[str, Model] = {usual: exact, other: make_twin(spec, second, device=device)}
+    stages = [Stage(twins, attacks, threats), Stage({usual: exact}, _own_gradients(spec, exact), threats)]
     if "standard" in names:
         stages.append(Stage(_sweep(spec, exact, device), build_attacks(SWEPT), threats))
     grey = grey_eps(threats[0].norm, exact.spec.n_inputs)
@@ -86,7 +89,7 @@ def is_symmetric(spec: NetworkSpec) -> bool:
 def _sweep(spec: AnyNetwork, exact: Twin, device: str) -> dict[str, Model]:
     twins: dict[str, Model] = {}
     for surrogate in surrogate_sweep():
-        if surrogate != Surrogate():
+        if surrogate != exact.surrogate:
             name = surrogate.name + (f" {surrogate.width:g}" if surrogate.width != 1.0 else "")
             twins[name] = make_twin(spec, surrogate, device=device)
     twins["relaxed"] = make_twin(spec, forward="relaxed", device=device)

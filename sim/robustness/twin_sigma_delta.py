@@ -25,8 +25,12 @@ from sim.robustness.twin_units import FLOAT32_INTEGERS, Relaxation, State, relax
 
 
 def activation(u: Tensor, neuron: SigmaDelta) -> Tensor:
-    """Return what a unit in state u, of shape [B, N] in state units, sends before rounding: u itself."""
-    return u
+    """Return what a unit in state u, of shape [B, N] in state units, sends before it is rounded."""
+    if neuron.threshold == 0:
+        return u
+    if neuron.hard:
+        return u * (u.abs() > neuron.threshold)
+    return u - u.clamp(-neuron.threshold, neuron.threshold)
 
 
 def exact_dtype(spec: NetworkSpec) -> torch.dtype:
