@@ -285,8 +285,9 @@ def attack_command(
     sizes = _numbers("--eps", eps) if eps else EPS.get(norm, EPS["linf"])
     config = AttackConfig(attacks, norm, sizes, images, score, seed, device)
     job = AttackRun(run, config)
+    part = _part(shard, job.n_shards)
     with AttackScreen(job.n_shards) as screen:
-        do_shards(job, _part(shard, job.n_shards), (os.cpu_count() or 1) if workers is None else workers, screen)
+        do_shards(job, part, (os.cpu_count() or 1) if workers is None else workers, screen)
     if job.missing():
         _console(as_json).print(f"shards {job.missing()} of {job.n_shards} are still missing", markup=False)
         _print_json(as_json, {"run": str(run), "missing": job.missing(), "shards": job.n_shards})

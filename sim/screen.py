@@ -155,7 +155,6 @@ class AttackScreen:
         self._task = self._progress.add_task("attacking", total=n_shards, note="")
 
     def __enter__(self) -> AttackScreen:
-        self._progress.start()
         return self
 
     def __exit__(
@@ -165,10 +164,12 @@ class AttackScreen:
 
     def on_attack(self, shard: int, text: str) -> None:
         """Say what is being done."""
+        self._progress.start()
         self._progress.update(self._task, note=f"shard {shard}: {text}")
 
     def on_shard(self, shard: int, error: str) -> None:
         """Count a shard."""
+        self._progress.start()
         self._progress.update(self._task, advance=0 if error else 1, note=error.splitlines()[-1] if error else "")
 
 

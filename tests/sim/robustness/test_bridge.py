@@ -27,11 +27,19 @@ FEW = AttackConfig(attacks="noise,fgsm,pgd-10", eps=(0.1, 0.3), images=60)
 Command = Callable[..., Any]
 
 
+@pytest.fixture(scope="module")
+def prepared(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of a finished run with the perceptron whose adversarial images are transferred."""
+    folder = Path(shutil.copytree(finished, tmp_path_factory.mktemp("attacked") / "run"))
+    AttackRun(folder, FEW).prepare()
+    return folder
+
+
 @pytest.fixture
-def run(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of a finished run that may be changed; shards of 25 images."""
+def run(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy that may be changed; shards of 25 images."""
     monkeypatch.setattr(bridge, "SHARD_IMAGES", 25)
-    return Path(shutil.copytree(finished, tmp_path / "run"))
+    return Path(shutil.copytree(prepared, tmp_path / "run"))
 
 
 def same(first: RobustnessTable, second: RobustnessTable) -> bool:
@@ -110,10 +118,10 @@ def test_a_crash_loses_only_its_own_shard(run: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.timeout(200)
-def test_a_worker_process_does_its_shard(finished: Path, tmp_path: Path) -> None:
+def test_a_worker_process_does_its_shard(prepared: Path, tmp_path: Path) -> None:
     from sim.robustness.workers import _in_process
 
-    run = Path(shutil.copytree(finished, tmp_path / "run"))
+    run = Path(shutil.copytree(prepared, tmp_path / "run"))
     job = AttackRun(run, replace(FEW, images=20))
     job.prepare()
     assert _in_process(job, 1) == ""
