@@ -112,9 +112,8 @@ def _time_panels(
     artifact: Artifact, coder: LoneCoder, spec: NetworkSpec, dataset: Dataset, activity: Activity
 ) -> list[Panel]:
     """How codes come about."""
-    found = watch_descent(
-        coder, coder.signals(dataset.x_test[:DESCENT_IMAGES]), artifact.manifest["chosen"]["steps"]
-    )  # fmt: skip
+    steps = artifact.manifest["chosen"].get("steps", spec.schedule.last_step)
+    found = watch_descent(coder, coder.signals(dataset.x_test[:DESCENT_IMAGES]), steps)
     solution = "Reconstruction error: a hard threshold has no LASSO solution to compare with. "
     if found.gap is not None:
         solution = "Objective against the LASSO solution on the same integer dictionary. "
