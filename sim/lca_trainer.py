@@ -22,7 +22,7 @@ ADAPT_EVERY = 20  # batches
 RATE = 0.2  # of the first batch, in units of 1 / (mean square of a code, per atom); falls to an eighth
 FINAL_RATE = 1 / 8
 GROWN = 2.0  # the mean square of a code is measured again where a batch exceeds it so many times
-FEW = 100  # its floor is that of one unit at the threshold, among so many atoms at most
+EXPECTED = 1 / 4  # of the squared length of a signal: no smaller are codes taken to be, once atoms fit
 REVIVE_UNTIL = 0.5  # share of the training
 
 
@@ -145,8 +145,11 @@ class LcaTrainer:
         if self.progress.epoch or self.progress.position:
             self.learner.adapt(self.normalise)
         outcome, _ = self.learner.observe(payloads, self.threads)
-        smallest = self.learner.design.sparsity_threshold**2 / min(self.learner.shape[-1], FEW)
-        self.progress.scale = max(self._scale(outcome), smallest)
+        signals = payloads * 2.0**-self.learner.design.encoder.activation_bits
+        length = float(np.square(signals).sum()) / (len(signals) * self.learner.shape[-1])
+        self.progress.scale = max(
+            self._scale(outcome), EXPECTED * length, self.learner.design.sparsity_threshold**2 / 100
+        )
 
     def _scale(self, outcome: BatchOutcome) -> float:
         """Return the mean square of a code, per atom: over signals, summed over positions."""

@@ -114,7 +114,6 @@ def _panels(
 ) -> list[Panel]:
     manifest = artifact.manifest
     relaxation = watch_relaxation(spec, dataset)
-    n_watched = len(activity.per_image[spec.output])
     measured = (test.accuracy.value, *test.accuracy.interval)
     return [
         Panel("Learning", figures.learning_curve(manifest["history"], manifest["best_epoch"], measured), HELD_OUT),
@@ -134,6 +133,19 @@ def _panels(
             picture=figures.picture(dataset.x_test[0]),
             notes=(f"true class {dataset.y_test[0]}", f"predicted {activity.first.predictions[0]}"),
         ),
+        *_spike_panels(activity),
+        Panel(
+            "Receptive fields",
+            figures.receptive_fields(fields(spec), spec.image_shape),
+            FIELDS if unstack(spec)[0] is None else FIELDS_BEHIND,
+        ),
+        Panel("Confusion", figures.confusion(test.confusion), "Test images; row: true class."),
+    ]
+
+
+def _spike_panels(activity: Activity) -> list[Panel]:
+    n_watched = len(next(iter(activity.per_image.values())))
+    return [
         Panel(
             "Spikes per step",
             figures.spikes_per_step(activity),
@@ -144,12 +156,6 @@ def _panels(
             figures.spikes_per_inference(activity),
             f"Spikes in the free phase, per test image (of {n_watched}): {', '.join(activity.per_image)}.",
         ),
-        Panel(
-            "Receptive fields",
-            figures.receptive_fields(fields(spec), spec.image_shape),
-            FIELDS if unstack(spec)[0] is None else FIELDS_BEHIND,
-        ),
-        Panel("Confusion", figures.confusion(test.confusion), "Test images; row: true class."),
     ]
 
 

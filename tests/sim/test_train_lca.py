@@ -24,9 +24,9 @@ from neuro.errors import UserError
 from neuro.lca import CODE
 from sim.backends.base import get_backend
 from sim.front_end import load_front_end
-from sim.lca_experiment import LcaConfig, coder_epochs, design_coder, signal_lengths
+from sim.lca_experiment import LcaConfig
 from sim.lca_learning import DictionaryLearner
-from sim.lca_measure import codes, measure_quality, readout_accuracy
+from sim.lca_measure import codes, measure_quality
 from sim.train_lca import train_lca
 
 Outcome = Callable[[Path], dict[str, Any]]
@@ -271,69 +271,6 @@ def test_every_kind_of_coder_learns(options: dict[str, Any], blob_data: Dataset,
     assert result.readout_accuracy > 0.7
     assert manifest["config"] == {**manifest["config"], **options}
     assert 0.5 < manifest["history"][-1]["smallest_norm"] <= manifest["history"][-1]["largest_norm"] < 1.5
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"atoms": 0}, "atoms 0"),
-        ({"patch": 0}, "patch 0"),
-        ({"patch": 3, "stride": 0}, "stride 0"),
-        ({"stride": 2}, "--patch"),
-        ({"epochs": 0}, "epochs 0"),
-        ({"seed": -1}, "seed -1"),
-        ({"threads": 0}, "threads 0"),
-        ({"activation_bits": 17}, "activation_bits 17"),
-        ({"sparsity_threshold": 0.0}, "sparsity_threshold 0.0"),
-        ({"sparsity_threshold": -1.0}, "sparsity_threshold -1.0"),
-        ({"sparsity_threshold": float("nan")}, "sparsity_threshold nan"),
-    ],
-    ids=str,
-)
-def test_senseless_settings_are_refused(options: dict[str, Any], words: str) -> None:
-    with pytest.raises(UserError) as error:
-        LcaConfig(**options)
-    assert words in str(error.value)
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [({"patch": 5}, "smaller than the kernel"), ({"patch": 3, "stride": 2}, "does not tile"),
-     ({"patch": 2, "stride": 3}, "stride 3"), ({"patch": 2, "layout": "inhibition"}, "residual layout"),
-     ({"layout": "ring"}, "ring"), ({"shadow_bits": 9}, "shadow bits")],
-    ids=str,
-)  # fmt: skip
-def test_what_does_not_fit_the_images_is_refused(
-    options: dict[str, Any], words: str, blob_data: Dataset, silent: Any, folder: Path
-) -> None:
-    with pytest.raises(UserError, match=words):
-        train_lca(blob_data, replace(CONFIG, **options), folder, silent())
-    assert not folder.exists()
-
-
-def test_defaults_follow_the_data(blob_data: Dataset) -> None:
-    assert [coder_epochs(LcaConfig(), n) for n in (100, 60_000, 10**6)] == [40, 2, 2]
-    assert coder_epochs(LcaConfig(epochs=7), 100) == 7
-    every = np.arange(len(blob_data.y_train))
-    design = design_coder(blob_data, LcaConfig(), every, None)
-    centred = design.encoder.encode(blob_data.x_train) / 128
-    lengths = signal_lengths(centred, blob_data.image_shape, None)
-    np.testing.assert_allclose(lengths, np.linalg.norm(centred, axis=1))
-    assert design.sparsity_threshold == pytest.approx(0.07 * np.median(lengths), rel=0.1)
-    assert 4 <= design.sparsity_threshold * 2**design.activation_bits < 8.001
-    kernels = design_coder(blob_data, LcaConfig(patch=2), every, None)
-    assert kernels.convolution is not None
-    patches = signal_lengths(centred[:3], blob_data.image_shape, kernels.convolution)
-    assert patches[0] == pytest.approx(np.linalg.norm(centred[0].reshape(4, 4)[:2, :2]))
-
-
-def test_a_readout_reads_what_can_be_read() -> None:
-    generator = np.random.default_rng(0)
-    labels = np.arange(300) % 3
-    features = np.eye(3)[labels] + generator.normal(scale=0.2, size=(300, 3))
-    assert readout_accuracy(features[:200], labels[:200], features[200:], labels[200:], 0) > 0.95
-    noise = generator.normal(size=(300, 3))
-    assert readout_accuracy(noise[:200], labels[:200], noise[200:], labels[200:], 0) < 0.55
 
 
 def test_a_coder_behind_a_coder_is_one_network(coders: dict[str, Path], blob_data: Dataset) -> None:
