@@ -31,7 +31,7 @@ def coder_learning(history: Sequence[Mapping[str, Any]]) -> str:
         epochs = [line["epoch"] for line in history]
         marker = {"marker": "o", "markersize": 3}
         axes.plot(epochs, [line["objective"] for line in history], color=BLUE, **marker)
-        axes.set(xlabel="epoch")
+        axes.set(xlabel="epoch", xlim=(epochs[0] - 0.5, epochs[-1] + 0.5))
         axes.set_ylabel("objective per image", color=BLUE)
         axes.xaxis.get_major_locator().set_params(integer=True)
         right = _right_axis(axes, "active units per image")

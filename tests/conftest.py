@@ -137,7 +137,7 @@ def coders(tmp_path_factory: pytest.TempPathFactory, blob_data: Dataset) -> dict
     for name, front, config in (
         ("dense", "", SMALL_CODER),
         ("kernels", "", SMALL_KERNELS),
-        ("second", "kernels", SMALL_KERNELS),
+        ("second", "kernels", replace(SMALL_KERNELS, epochs=20)),
         ("stack", "dense", None),
         ("three", "second", None),
     ):

@@ -185,21 +185,18 @@ def check_coder_page(page: Page, folder: Path) -> None:
 @pytest.mark.parametrize("name", ["dense", "kernels", "second"])
 def test_a_coder_has_a_page(name: str, coders: dict[str, Path], blob_data: Dataset, tmp_path: Path) -> None:
     run = Path(shutil.copytree(coders[name], tmp_path / "run"))
-    write_report([run], tmp_path / "first.html")
-    page = Page(tmp_path / "first.html")
+    if name != "dense":
+        artifact, events = load_artifact(run), get_backend("events")
+        add_result(run, artifact, evaluate(artifact, run, blob_data, events, 10, get_backend("reference")))
+    page = Page(write_report([run], tmp_path / "page.html"))
     check_coder_page(page, run)
-    assert "Not checked yet" in page.text
+    assert ("Not checked yet" in page.text) == (name == "dense")
+    assert ("equal: 10 images" in page.text) == ("no classes" in page.text) == (name != "dense")
     assert ("minus the transpose of" in page.text) == (name != "dense")
     assert ("codes the codes" in page.text) == (name == "second")
-    artifact, events = load_artifact(run), get_backend("events")
-    add_result(run, artifact, evaluate(artifact, run, blob_data, events, 10, get_backend("reference")))
-    page = Page(write_report([run], tmp_path / "checked.html"))
-    check_coder_page(page, run)
-    assert "equal: 10 images" in page.text
-    assert "no classes" in page.text
     if name == "kernels":
         write_report([run], tmp_path / "again.html")
-        assert (tmp_path / "again.html").read_bytes() == (tmp_path / "checked.html").read_bytes()
+        assert (tmp_path / "again.html").read_bytes() == (tmp_path / "page.html").read_bytes()
 
 
 @pytest.mark.parametrize("options", [{"threshold_kind": "hard"}, {"signed": True, "layout": "residual"}], ids=str)
