@@ -71,7 +71,7 @@ class CoderDesign:
     encoder: PixelEncoder = field(default_factory=lambda: PixelEncoder(activation_bits=7))
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.sparsity_threshold) and 0 < self.sparsity_threshold < self.reach):
+        if not (math.isfinite(self.reach) and 0 < self.sparsity_threshold < self.reach):
             raise UserError(
                 f"coder: sparsity_threshold {self.sparsity_threshold} must lie between 0 and the reach of codes, "
                 f"{self.reach}; without a threshold nothing competes"

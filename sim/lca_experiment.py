@@ -54,10 +54,20 @@ class LcaConfig:
     front_end: str = ""
 
     def __post_init__(self) -> None:
-        for name, low, high in (("atoms", 1, 65_536), ("patch", 1, 1024), ("stride", 1, 1024), ("epochs", 1, 10_000)):
+        for name, low, high in (
+            ("atoms", 1, 65_536),
+            ("patch", 1, 1024),
+            ("stride", 1, 1024),
+            ("epochs", 1, 10_000),
+            ("activation_bits", 0, 16),
+        ):
             value = getattr(self, name)
             if value is not None and not low <= value <= high:
                 raise UserError(f"{name} {value} outside {low}..{high}")
+        if self.sparsity_threshold is not None and not self.sparsity_threshold > 0:
+            raise UserError(f"sparsity_threshold {self.sparsity_threshold}: without a positive one nothing competes")
+        if self.threads is not None and self.threads < 1:
+            raise UserError(f"threads {self.threads}: give at least 1")
         if self.stride is not None and self.patch is None:
             raise UserError(f"stride {self.stride}: kernels have a stride, whole images none; give --patch too")
         if not 0 <= self.seed < 2**63:

@@ -10,7 +10,8 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 from neuro.files import write_atomically
 from neuro.graded_network import GradedNetwork
 from neuro.stock_network import StockNetwork
-from sim.evaluate import data_of, load_run, read_results
+from sim.evaluate import data_of, is_coder, load_run, read_results
+from sim.report_lca import coder_section
 from sim.report_page import Section, latest
 from sim.report_sigma_delta import graded_section, sigma_delta_section
 from sim.report_stock import stock_section
@@ -40,4 +41,6 @@ def _section(folder: Path) -> Section:
         return stock_section(str(folder), artifact, artifact.spec, dataset, evaluations)
     if isinstance(artifact.spec, GradedNetwork):
         return graded_section(str(folder), artifact, artifact.spec, dataset, evaluations)
+    if is_coder(artifact):
+        return coder_section(str(folder), artifact, artifact.spec, dataset, evaluations)
     return sigma_delta_section(str(folder), artifact, artifact.spec, dataset, evaluations)

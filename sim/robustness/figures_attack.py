@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 
-from sim.figures import STYLE, svg
+from sim.figures import STYLE, grey_picture, svg_of
 from sim.robustness.attack import Threat
 from sim.robustness.table import RobustnessTable
 
@@ -33,7 +33,7 @@ def robust_curves(table: RobustnessTable, threats: Sequence[Threat]) -> str:
         axes.fill_between(sizes[1:], low, high, color="black", alpha=0.12, linewidth=0)
         axes.set(xlabel=f"eps ({threats[0].norm})", ylabel="accuracy", ylim=(-0.02, 1.02))
         axes.legend(frameon=False, fontsize=7, ncol=2)
-        return svg(figure)
+        return svg_of(figure)
 
 
 def adversarial_examples(rows: Sequence[tuple[str, npt.NDArray[np.generic]]]) -> str:
@@ -43,8 +43,7 @@ def adversarial_examples(rows: Sequence[tuple[str, npt.NDArray[np.generic]]]) ->
         figure, grid = plt.subplots(len(rows), n, figsize=(0.62 * n, 0.72 * len(rows)), squeeze=False)
         for axes_row, (name, images) in zip(grid, rows, strict=True):
             for axes, image in zip(axes_row, images, strict=True):
-                shown = image if image.ndim > 1 else image.reshape(1, -1)
-                axes.imshow(shown, cmap="gray", vmin=0, vmax=1)
+                axes.imshow(grey_picture(image.astype(float)), cmap="gray", vmin=0, vmax=1)
                 axes.set(xticks=[], yticks=[])
             axes_row[0].set_ylabel(name, rotation=0, ha="right", va="center")
-        return svg(figure)
+        return svg_of(figure)

@@ -15,3 +15,7 @@ ATTACK_KEYS = [
     "reasons",
     "checks",
 ]
+CODER_KEYS = [
+    "run", "objective_gap", "readout_accuracy", "spikes_per_image", "active", "converged", "images_per_s",
+    "sparsity_threshold",
+]  # fmt: skip
