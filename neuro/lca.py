@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neuro.convolution import OUTSIDE, Convolution
+from neuro.dictionary import check_dictionary
 from neuro.encode import PixelEncoder
 from neuro.errors import UserError
 from neuro.fixed_point import WEIGHT_BITS, quantize, weight_limit
@@ -95,12 +96,15 @@ def build_coder(design: CoderDesign, dictionary: Reals) -> NetworkSpec:
     """Return the coder of a dictionary; populations "input", "code" (the output) and, in its layout, "residual".
 
     Args:   dictionary, real, of shape [N, K] with an atom a column, or a kernel (extent..., channels, K).
+    Warns:  DictionaryWarning if the dictionary is hard to code with (`neuro.dictionary.check_dictionary`).
     Raises: UserError if it does not fit the design, is not finite, or its sums could leave the chip's registers.
     """
     dictionary = checked_dictionary(design, dictionary)
     exponent = atom_exponent(design, float(np.abs(dictionary).max()))
     atoms = quantize(dictionary, exponent, -LIMIT, LIMIT).astype(np.int8)
-    return coder_of_atoms(design, atoms, exponent, leak_of(design, atoms * 2.0**-exponent))
+    multiplier, shift = leak_of(design, atoms * 2.0**-exponent)
+    check_dictionary(dictionary, 2**shift / multiplier, design.convolution, design.input_shape)
+    return coder_of_atoms(design, atoms, exponent, (multiplier, shift))
 
 
 def coder_of_atoms(

@@ -211,4 +211,4 @@ def test_what_cannot_be_attacked_is_refused(command: Command, run: Path) -> None
     command("attack", run, "--images", 91).refused("images 91")
     command("attack", run, "--eps", "2").refused("eps 2")
     command("attack", run, "--eps", "x").refused("--eps")
-    command("attack", run, "--workers", 0).refused("workers 0")
+    command("attack", run, "--images", 30, "--workers", 0).refused("workers 0")
