@@ -67,7 +67,7 @@ class CoderDesign:
     steps: int | None = None
     reach: float = 8.0
     activation_bits: int = 6
-    residual_bits: int = 6
+    residual_bits: int = 7
     state_bits: int = 16
     encoder: PixelEncoder = field(default_factory=lambda: PixelEncoder(activation_bits=7))
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from shared_coders import dense_coder, kernel_coder, unit_atoms
 
 from neuro.convolution import Convolution, square
+from neuro.dictionary import DictionaryWarning
 from neuro.errors import UserError
 from neuro.lca import (
     CODE,
@@ -28,6 +29,7 @@ from neuro.lca import (
 from neuro.neurons import SigmaDelta
 from neuro.serialize import spec_arrays, spec_from_json, spec_to_json
 
+pytestmark = pytest.mark.filterwarnings("ignore::neuro.dictionary.DictionaryWarning")  # random ones are difficult
 DESIGN = CoderDesign((6,), 0.1)
 KERNELS = kernel_coder((6, 6), square((6, 6), 2, 2, False), 3)
 
@@ -211,3 +213,12 @@ def test_sums_that_could_leave_the_registers_are_refused() -> None:
         build_coder(CoderDesign((600,), 0.1, reach=100.0, layout="residual"), np.ones((600, 400)))
     with pytest.raises(UserError, match="24-bit"):
         dense_coder(6, 4, reach=1000.0)
+
+
+@pytest.mark.filterwarnings("default::neuro.dictionary.DictionaryWarning")
+def test_a_difficult_dictionary_is_warned_of() -> None:
+    atoms = unit_atoms(16, 8, 1)
+    twins = np.concatenate([atoms, atoms[:, :1]], axis=1)
+    for dictionary, words in ((2 * atoms, "normalise"), (twins, "linearly dependent.*nearly the same")):
+        with pytest.warns(DictionaryWarning, match=f"coherence.*{words}"):
+            build_coder(CoderDesign((16,), 0.1), dictionary)

@@ -28,6 +28,8 @@ from sim.lca_measure import (
     threshold_of,
 )
 
+pytestmark = pytest.mark.filterwarnings("ignore::neuro.dictionary.DictionaryWarning")  # random ones are difficult
+
 STEPS = 400
 
 
@@ -135,7 +137,8 @@ def test_the_leak_chosen_settles(layout: str, coherent: bool) -> None:
     generator = np.random.default_rng(5)
     atoms = generator.normal(size=(16, 64))
     atoms = atoms + (2.0 if coherent else 0.0)
-    spec = build_coder(CoderDesign((16,), 0.1, layout=layout), atoms / np.linalg.norm(atoms, axis=0))
+    design = CoderDesign((16,), 0.1, layout=layout, residual_bits=8)
+    spec = build_coder(design, atoms / np.linalg.norm(atoms, axis=0))
     payloads = generator.integers(0, 129, (30, 16)).astype(np.int16)
     spec = replace(spec, schedule=replace(spec.schedule, phases=(replace(spec.schedule.phases[0], steps=3000),)))
     with get_backend("events").open(spec, threads=1) as session:

@@ -46,7 +46,8 @@ def formula(learner: DictionaryLearner, payloads: np.ndarray) -> np.ndarray:
     convolution = learner.design.convolution
     taps = np.arange(len(dictionary))[None] if convolution is None else convolution.taps(learner.design.input_shape)
     if RESIDUAL in spec.population_index:
-        residual = spec.population(RESIDUAL).neuron.activation(record.states[RESIDUAL][:, 0]) / 2**8  # type: ignore[union-attr]
+        neuron = spec.population(RESIDUAL).neuron
+        residual = neuron.activation(record.states[RESIDUAL][:, 0]) / 2**neuron.activation_bits  # type: ignore[union-attr]
     else:
         residual = payloads / 2**7 - codes @ dictionary.T
     total = np.zeros_like(dictionary)

@@ -14,6 +14,8 @@ from neuro.validate import fan_in, fan_out
 from sim.backends.base import Record, get_backend
 from sim.contract import random_images, random_spec
 
+pytestmark = pytest.mark.filterwarnings("ignore::neuro.dictionary.DictionaryWarning")  # random ones are difficult
+
 
 def synapses(spec: NetworkSpec, projection: Projection) -> np.ndarray:
     """Which neurons are joined, of shape [N_source, N_target]: a kernel of ones, unrolled."""
