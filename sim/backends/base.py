@@ -206,6 +206,7 @@ REGISTRY = {
     "chip": "sim.backends.chip_session:ChipBackend",
     "reference": "sim.backends.reference:ReferenceBackend",
     "lava": "sim.backends.lava.backend:LavaBackend",
+    "loihi2": "hardware.board_backend:BoardBackend",
 }
 
 
