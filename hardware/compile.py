@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-from hardware.blocks import Deployable, blocks_of
-from hardware.deployment import Deployment, host_processes, notes_of, plan_populations
+from hardware.blocks import Deployable, blocks_of, graph_of
+from hardware.deployment import Check, Deployment, host_processes, notes_of, plan_populations
 from hardware.dry_checks import dry_checks
-from hardware.loihi2 import DEFAULT_LIMITS, check_target, limits_of
+from hardware.loihi2 import DEFAULT_LIMITS, INSTALL, check_target, detect, limits_of
 from hardware.partition import partition
 from neuro.artifact import load_artifact
 from neuro.files import json_bytes, write_atomically
+from neuro.spec import NetworkSpec
 from neuro.stock import StockSpec
 
 DEPLOYMENT = "deployment.json"
@@ -49,9 +51,25 @@ def compile_network(
     )
 
 
+def with_chip_compiler(network: Deployable, deployment: Deployment, *, dry_run: bool) -> Deployment:
+    """Add what Lava's own compiler for the chip says, where the extension is installed and this is no dry run."""
+    if dry_run:
+        check = Check("chip compiler", None, "left out: dry run")
+    elif not detect().extension:
+        check = Check("chip compiler", None, f"not asked: {detect()}; {INSTALL}")
+    elif isinstance(network, NetworkSpec):
+        check = Check("chip compiler", None, "not asked: the neurons need microcode")
+    else:
+        from hardware.board_backend import compile_on_board
+
+        check = Check("chip compiler", True, compile_on_board(graph_of(network, deployment.learns)))
+    return replace(deployment, checks=(*deployment.checks, check))
+
+
 def compile_run(
     folder: Path,
     *,
+    dry_run: bool = True,
     target: str = "loihi2",
     constants: str = DEFAULT_LIMITS,
     n_chips: int | None = None,
@@ -64,5 +82,6 @@ def compile_run(
     deployment = compile_network(
         network, run=str(folder), target=target, constants=constants, n_chips=n_chips, learns=learns
     )
+    deployment = with_chip_compiler(network, deployment, dry_run=dry_run)
     write_atomically(folder / DEPLOYMENT, json_bytes(deployment.to_json()))
     return deployment

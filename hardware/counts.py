@@ -30,7 +30,7 @@ class Counts:
     """Operations of B images, all of shape [B, T, cores] unless said; T steps.
 
     synaptic:     additions onto targets on this core.        spikes: sent by neurons of this core.
-    messages_out: a spike times the (projection, core) it goes to.   messages_in: arriving at this core, host's included.
+    messages_out: spikes times the (projection, core) they go to.    messages_in: arriving here, the host's included.
     hops_row, hops_column: routers passed by messages leaving this core; links between chips are not among them.
     learning:     synaptic updates, zeros in an inference.    products: products of a learning rule, evaluated for each.
     host_in of shape [B, T]: messages the host sends; host_out of shape [B]: values it reads per image.
@@ -116,7 +116,7 @@ def count(network: Deployable, record: Record, placement: Placement, *, outputs:
     Raises: UserError if the record is not of this network.
     """
     names = _names(network)
-    trains = _Trains(network, record, names, placement)
+    trains = Trains(network, record, names, placement)
     shape = (record.n_images, trains.n_steps, len(placement.cores))
     found = {name: np.zeros(shape) for name in FIELDS}
     host_in = np.zeros(shape[:2])
@@ -172,7 +172,7 @@ def _n_outputs(network: Deployable, placement: Placement) -> int:
     return placement.blocks.on_chip[-1].size if isinstance(network, StockSpec) else network.n_classes
 
 
-class _Trains:
+class Trains:
     """The spikes of a record as arrays [b, T, N] of ones, by population."""
 
     def __init__(self, network: Deployable, record: Record, names: list[str], placement: Placement) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from hardware.blocks import KERNEL, SPARSE, Blocks, Deployable, SynapseBlock
 from hardware.microcode import program, tally
 from hardware.placement import Placement
-from neuro.neurons import SigmaDelta, Source
+from neuro.neurons import Source
 from neuro.spec import NetworkSpec, Population
 from neuro.stock import LIF, GradedRelu, StockPopulation, StockSpec
 from neuro.stock_network import SlotSchedule, StockNetwork
@@ -152,7 +152,7 @@ def host_processes(blocks: Blocks, plans: tuple[PopulationPlan, ...], output: st
 def notes_of(network: Deployable, placement: Placement, learns: bool) -> tuple[str, ...]:
     """Return what a user has to know before the first run on a board."""
     notes = [
-        "the neurons of a board were never run here: this is what public documents allow, not what a chip did",
+        "nothing of this ran on a board: it is what public documents allow, not what a chip did",
         "Lava's compiler splits populations by halving and may take more cores than this placement",
     ]
     if placement.n_chips > 1:

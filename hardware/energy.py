@@ -42,8 +42,8 @@ class Sensitivity:
 class Estimate:
     """What an image costs on the chip, modelled.
 
-    energy: J per image; latency: s per image; parts: energy by what it is spent on; host_messages: sent to and read from
-    the chip per image, in neither; exact: whether counted per core from every spike.
+    energy: J per image; latency: s per image; parts: energy by what it is spent on; host_messages: sent to
+    and read from the chip per image, in neither; exact: whether counted per core from every spike.
     """
 
     energy: Modelled

@@ -59,7 +59,7 @@ CONSTANTS = {
     ),
     "per_product": Band(0.0, 1.0, "", "I", ("a learning update costs the same whatever its rule", "once a product")),
 }
-"""static_power_core counts cores in use; static_power_chip whole chips, whatever is on them (high: the measured chip)."""
+"""static_power_core counts cores in use, static_power_chip whole chips, whatever is on them; the larger one holds."""
 
 SETS = {"loihi2": CONSTANTS}
 DEFAULT_SET = "loihi2"

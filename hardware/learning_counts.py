@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from hardware.blocks import Deployable
-from hardware.counts import Counts, _Trains, count
+from hardware.counts import Counts, Trains, count
 from hardware.placement import Placement
 from neuro.errors import UserError
 from neuro.graded_network import GradedNetwork
@@ -41,7 +41,7 @@ def count_learning(network: Deployable, record: Record, placement: Placement) ->
     if isinstance(network, StockNetwork):
         return _engine(network, counts, placement)
     learning = np.zeros_like(counts.synaptic)
-    trains = _Trains(network, record, [p.name for p in network.populations], placement)
+    trains = Trains(network, record, [p.name for p in network.populations], placement)
     products = 1
     for block in placement.blocks.synapses:
         if block.learns:
@@ -59,15 +59,15 @@ def _learns(network: NetworkSpec | StockNetwork | GradedNetwork) -> bool:
     return bool(network.spec.plastic if isinstance(network, GradedNetwork) else network.plastic)
 
 
-def _with_targets(network: NetworkSpec, counts: Counts, trains: _Trains) -> np.ndarray:
+def _with_targets(network: NetworkSpec, counts: Counts, trains: Trains) -> np.ndarray:
     """Return the host's messages with the targets, sent once at the first nudge."""
     host_in = counts.host_in.copy()
     host_in[:, np.flatnonzero(trains.phases == 1)[0]] += network.n_classes
     return host_in
 
 
-def _add_events(learning: np.ndarray, trains: _Trains, placement: Placement, name: str) -> None:
-    """Pre spikes update the synapses they pass, post spikes all learning synapses onto the neuron, in the last phase."""
+def _add_events(learning: np.ndarray, trains: Trains, placement: Placement, name: str) -> None:
+    """Pre spikes update the synapses they pass, post spikes all synapses onto the neuron, in the last phase."""
     block = next(b for b in placement.blocks.synapses if b.name == name)
     cores = placement.of(block.target)
     nudged, everything = trains.phases == SECOND_NUDGE, slice(0, trains.record.n_images)
@@ -83,7 +83,7 @@ def _add_events(learning: np.ndarray, trains: _Trains, placement: Placement, nam
 
 
 def _add_ends(
-    learning: np.ndarray, trains: _Trains, placement: Placement, target: str, name: str, *, both: bool
+    learning: np.ndarray, trains: Trains, placement: Placement, target: str, name: str, *, both: bool
 ) -> None:
     """All synapses of a projection are updated at the end of the second nudge, and with `both` of the first, too."""
     block = next(b for b in placement.blocks.synapses if b.name == name)

@@ -77,7 +77,7 @@ def program(neuron: SigmaDelta, nudge: tuple[int, int] | None = None) -> tuple[M
 
 
 def _nudge(multiplier: int, shift: int) -> list[MicroOperation]:
-    """total = a + force * ((target - u) * multiplier >> shift)."""
+    """Put into total: a + force * ((target - u) * multiplier >> shift)."""
     return [
         MicroOperation("sub", "push", "target", "u"),
         *([MicroOperation("mul", "push", "push", multiplier)] if multiplier != 1 else []),
@@ -88,7 +88,7 @@ def _nudge(multiplier: int, shift: int) -> list[MicroOperation]:
 
 
 def _shrink(neuron: SigmaDelta) -> list[MicroOperation]:
-    """beyond = u - clip(u, -threshold, threshold), and for a hard threshold + sign(beyond) * threshold."""
+    """Put into beyond: u - clip(u, -threshold, threshold), and for a hard threshold + sign(beyond) * threshold."""
     soft = [
         MicroOperation("max", "inner", "u", -neuron.threshold),
         MicroOperation("min", "inner", "inner", neuron.threshold),
@@ -103,7 +103,7 @@ def _shrink(neuron: SigmaDelta) -> list[MicroOperation]:
 
 
 def _send(neuron: SigmaDelta, beyond: str) -> list[MicroOperation]:
-    """q = ((beyond + half) >> send_shift) - s_hat, sent if not zero."""
+    """Put into q: ((beyond + half) >> send_shift) - s_hat, sent if not zero."""
     rounded = beyond
     step = []
     if neuron.send_shift:

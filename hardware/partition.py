@@ -12,6 +12,7 @@ same network and limits give the same placement, always.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -164,11 +165,7 @@ def _check_chips(costs: _Costs, cuts: Cuts, n_chips: int | None) -> None:
 
 
 def _busiest(costs: _Costs, cuts: Cuts) -> float:
-    return max(
-        costs.load(name, first, last)
-        for name, part in cuts.items()
-        for first, last in zip(part, part[1:], strict=False)
-    )
+    return max(costs.load(name, first, last) for name, part in cuts.items() for first, last in pairwise(part))
 
 
 def _relieve(costs: _Costs, cuts: Cuts) -> Cuts:
@@ -205,7 +202,7 @@ def _axons_out(blocks: Blocks, cuts: Cuts) -> dict[str, Int64]:
     for synapses in blocks.synapses:
         if synapses.source in found:
             part = cuts[synapses.target]
-            for first, last in zip(part, part[1:], strict=False):
+            for first, last in pairwise(part):
                 reaches = synapses.pattern.fan_out(first, last) > 0
                 found[synapses.source] += np.repeat(reaches, synapses.pattern.source_group)
     return found
@@ -216,7 +213,7 @@ def _fit(costs: _Costs, cuts: Cuts) -> list[bool]:
     return [
         int(costs.reached[name][first:last].sum()) <= limit
         for name, part in cuts.items()
-        for first, last in zip(part, part[1:], strict=False)
+        for first, last in pairwise(part)
     ]
 
 
@@ -233,7 +230,7 @@ def _check_axons_out(costs: _Costs, cuts: Cuts) -> None:
 def _placement(costs: _Costs, cuts: Cuts, n_chips: int | None, greedy_load: float) -> Placement:
     blocks, limits, cores = costs.blocks, costs.limits, list[Core]()
     for name, part in cuts.items():
-        for first, last in zip(part, part[1:], strict=False):
+        for first, last in pairwise(part):
             synapses = sum(block.pattern.synapses(first, last) for block in blocks.into[name])
             used = {resource: costs.used(name, first, last)[resource] for resource in RESOURCES}
             index = len(cores)

@@ -1,4 +1,4 @@
-"""Which neuron reaches which: connectivity by groups, so that all-to-all and shared kernels need no list of synapses."""
+"""Which neuron reaches which: connectivity by groups, all-to-all and shared kernels need no list of synapses."""
 
 from __future__ import annotations
 
@@ -79,7 +79,8 @@ def of_matrix(present: npt.NDArray[np.bool_]) -> Pattern:
     """Return the connectivity of a matrix [n_source, n_target] that is true where there is a synapse."""
     targets, sources = np.nonzero(present.T)
     starts = np.searchsorted(targets, np.arange(present.shape[1] + 1)).astype(np.int64)
-    return Pattern(*present.shape, 1, 1, starts, sources.astype(np.int64))
+    n_source, n_target = present.shape
+    return Pattern(n_source, n_target, 1, 1, starts, sources.astype(np.int64))
 
 
 def of_kernel(convolution: Convolution, shape: tuple[int, ...], features: int) -> Pattern:

@@ -19,11 +19,9 @@ def with_prefix(value: float, unit: str) -> str:
     size = abs(value)
     if unit not in SCALED_UNITS or not math.isfinite(value) or size == 0:
         return f"{value:.3g} {unit}".strip()
-    for scale, prefix in (*LARGE_PREFIXES, *PREFIXES):
-        if size >= scale * 0.9995:
-            break
-    shown = f"{value / scale:.3g}"
-    return f"{shown} {prefix}{unit}"
+    scales = (*LARGE_PREFIXES, *PREFIXES)
+    scale, prefix = next((pair for pair in scales if size >= pair[0] * 0.9995), scales[-1])
+    return f"{value / scale:.3g} {prefix}{unit}"
 
 
 @dataclass(frozen=True)
