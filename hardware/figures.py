@@ -82,7 +82,7 @@ def spikes_by_step(spikes: Mapping[str, Reals]) -> str:
                 axes.bar(steps, values, bottom=bottom, width=0.8, label=name, color=colour)
             bottom = bottom + values
         axes.set(xlabel="step of an inference", ylabel="mean spikes per image", ylim=(0, None))
-        axes.legend(frameon=False)
+        axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=4)
         return _svg(figure)
 
 
@@ -90,22 +90,29 @@ def energy_bars(estimates: Mapping[str, Estimate]) -> str:
     """Draw the energy of an image by what it is spent on, each as a band from low to high."""
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(6.4, 0.5 + 0.28 * (len(PARTS) + 2) * len(estimates)))
-        labels, place = [], 0.0
+        labels, place, bands = [], 0.0, list[Modelled]()
         for index, (work, estimated) in enumerate(estimates.items()):
             for name, band in {**estimated.parts, "total": estimated.energy}.items():
                 if band.high > 0:
                     _bar(axes, place, band, COLOURS[index], 1.0 if name == "total" else 0.55)
                     labels.append((place, f"{work}: {name}"))
+                    bands.append(band)
                     place -= 1
             place -= 0.5
         axes.set_yticks([at for at, _ in labels], [label for _, label in labels])
-        axes.set(xscale="log", xlabel="energy per image, J (modelled: low to high)")
+        reach = (min(_low_end(band) for band in bands) / 2, 30 * max(band.high for band in bands))
+        axes.set(xscale="log", xlim=reach, xlabel="energy per image, J (modelled: low to high)")
         axes.grid(axis="y", visible=False)
         return _svg(figure)
 
 
+def _low_end(band: Modelled) -> float:
+    """Where a band begins on a logarithmic axis, on which there is no zero."""
+    return max(band.low, band.high * 1e-6)
+
+
 def _bar(axes: Axes, place: float, band: Modelled, colour: str, alpha: float) -> None:
-    low = max(band.low, band.high * 1e-6)
+    low = _low_end(band)
     width = max(band.high - low, 0.02 * band.high)
     axes.barh(place, width, left=low, height=0.62, color=colour, alpha=alpha, linewidth=0)
     axes.text(low + width, place, f"  {str(band).removesuffix(' (modelled)')}", va="center", size=7, color="#3b4252")
@@ -121,6 +128,7 @@ def sensitivity_bars(rows: list[Sensitivity]) -> str:
             axes.barh(-place, width, left=row.energy_low, height=0.6, color=BLUE, linewidth=0)
             axes.text(row.energy_high, -place, f"  x {row.swing:.3g}", va="center", size=7, color="#3b4252")
         axes.set_yticks([-place for place in range(len(shown))], [row.constant.replace("_", " ") for row in shown])
-        axes.set(xscale="log", xlabel="energy per image, J, from the constant's low to its high end")
+        reach = (min(row.energy_low for row in shown) / 1.5, 2 * max(row.energy_high for row in shown))
+        axes.set(xscale="log", xlim=reach, xlabel="energy per image, J, from the constant's low to its high end")
         axes.grid(axis="y", visible=False)
         return _svg(figure)

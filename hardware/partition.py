@@ -138,6 +138,8 @@ def _greedy(costs: _Costs, block: NeuronBlock) -> list[int]:
     used = costs.used(block.name, worst, worst + 1)
     resource = max(RESOURCES, key=lambda name: used[name] / costs.limits.maximum(name))
     room = costs.limits.maximum(resource)
+    if resource == "axons_out":
+        raise _too_many_axons(costs, block.name)
     raise UserError(
         f"population {block.name}: one neuron needs {used[resource]:,} {WORDS[resource]}, a core of "
         f"{costs.limits.name} has {room:,}, {used[resource] - room:,} too few; {REMEDIES[resource]}"
@@ -219,12 +221,15 @@ def _fit(costs: _Costs, cuts: Cuts) -> list[bool]:
 
 def _check_axons_out(costs: _Costs, cuts: Cuts) -> None:
     if not all(_fit(costs, cuts)):
-        name = max(cuts, key=lambda name: int(costs.reached[name].max()))
-        most, limit = int(costs.reached[name].max()), costs.limits.axons_out.value
-        raise UserError(
-            f"population {name}: a neuron reaches up to {most:,} cores, its core has {limit:,} output axons for all "
-            f"its neurons, and no cut was found that suffices; {REMEDIES['axons_out']}"
-        )
+        raise _too_many_axons(costs, max(cuts, key=lambda name: int(costs.reached[name].max())))
+
+
+def _too_many_axons(costs: _Costs, name: str) -> UserError:
+    most, limit = int(costs.reached[name].max()), costs.limits.axons_out.value
+    return UserError(
+        f"population {name}: a neuron reaches up to {most:,} cores, its core has {limit:,} output axons for all its "
+        f"neurons, and no cut was found that suffices; {REMEDIES['axons_out']}"
+    )
 
 
 def _placement(costs: _Costs, cuts: Cuts, n_chips: int | None, greedy_load: float) -> Placement:

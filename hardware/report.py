@@ -52,10 +52,11 @@ def _panels(profile: Profile) -> list[Panel]:
     estimates = {"inference": profile.inference}
     if profile.learning is not None:
         estimates["learning"] = profile.learning
+    wide = profile.deployment.placement.n_chips > 1
     counted = f"Measured: mean of {profile.inference.n_images} test images."
     return [
-        Panel("Cores by load", figures.core_map(profile.deployment.placement), CORES, wide=True),
-        Panel("Energy of an image", figures.energy_bars(estimates), ENERGY, wide=True),
+        Panel("Cores by load", figures.core_map(profile.deployment.placement), CORES, wide=wide),
+        Panel("Energy of an image", figures.energy_bars(estimates), ENERGY, wide=wide),
         Panel("Spikes per step", figures.spikes_by_step(profile.spikes_per_step), counted),
         Panel("Which constant dominates, inference", figures.sensitivity_bars(profile.sensitivity), SENSITIVITY),
     ]
