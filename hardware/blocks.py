@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from hardware.loihi2 import Limits
-from hardware.pattern import Int64, Pattern, full, of_kernel, of_matrix, transposed
+from hardware.pattern import Int64, Pattern, full, of_kernel, of_kernel_weights, of_matrix, transposed
 from neuro.errors import UserError
 from neuro.graded_network import AnyNetwork, GradedNetwork
 from neuro.neurons import Source
@@ -158,16 +158,28 @@ def _of_projection(spec: NetworkSpec, projection: Projection, learns: bool) -> S
     ends, bits = (projection.name, projection.source, projection.target), original.weight_bits
     assert original.weights is not None  # check_spec: only transposes have none
     if original.convolution is not None:
-        shape, features = spec.population(original.source).shape, original.weights.shape[-1]
-        pattern = of_kernel(original.convolution, shape, features)
-        if projection is not original:
-            note = "no stock process shares the kernel of a transposed convolution: one synapse a connection"
-            return SynapseBlock(*ends, SPARSE, transposed(pattern), bits, note=note)
-        if any(before != after for before, after in original.convolution.padding):
-            note = "Lava's Conv pads both sides alike, this convolution does not: one synapse a connection"
-            return SynapseBlock(*ends, SPARSE, pattern, bits, note=note)
-        return SynapseBlock(*ends, KERNEL, pattern, bits, taps=original.weights.size // features)
+        return _of_convolution(spec, projection, original)
     plastic = original.rule is not None
     present = original.weights != 0
     kind, pattern = _stored(present if projection is original else present.T, plastic)
     return SynapseBlock(*ends, kind, pattern, bits, plastic and learns)
+
+
+def _of_convolution(spec: NetworkSpec, projection: Projection, original: Projection) -> SynapseBlock:
+    """Return a kernel, shared if a stock process does so, else synapse by synapse."""
+    convolution, weights = original.convolution, original.weights
+    assert convolution is not None  # by `_of_projection`
+    assert weights is not None
+    ends, bits = (projection.name, projection.source, projection.target), original.weight_bits
+    shape, features, note = spec.population(original.source).shape, weights.shape[-1], ""
+    if projection is not original:
+        note = "no stock process shares the kernel of a transposed convolution: one synapse a connection"
+    elif any(before != after for before, after in convolution.padding):
+        note = "Lava's Conv pads both sides alike, this convolution does not: one synapse a connection"
+    elif np.count_nonzero(weights) <= SPARSE_SHARE * weights.size:
+        note = "most of the kernel is zero: one synapse a connection"
+    if not note:
+        pattern = of_kernel(convolution, shape, features)
+        return SynapseBlock(*ends, KERNEL, pattern, bits, taps=weights.size // features)
+    pattern = of_kernel_weights(convolution, shape, weights != 0)
+    return SynapseBlock(*ends, SPARSE, pattern if projection is original else transposed(pattern), bits, note=note)

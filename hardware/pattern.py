@@ -91,6 +91,19 @@ def of_kernel(convolution: Convolution, shape: tuple[int, ...], features: int) -
     return Pattern(int(np.prod(shape)), len(taps) * features, 1, features, starts, taps[inside].astype(np.int64))
 
 
+def of_kernel_weights(convolution: Convolution, shape: tuple[int, ...], present: npt.NDArray[np.bool_]) -> Pattern:
+    """Return the connectivity of a kernel synapse by synapse; present of shape (extent..., channels, features)."""
+    taps, features = convolution.taps(shape), present.shape[-1]
+    tap, feature = np.nonzero(present.reshape(-1, features))
+    sources = taps[:, tap]  # [positions, weights]
+    targets = np.arange(len(taps))[:, None] * features + feature
+    inside = sources != OUTSIDE
+    order = np.argsort(targets[inside], kind="stable")
+    n_target = len(taps) * features
+    starts = np.searchsorted(targets[inside][order], np.arange(n_target + 1)).astype(np.int64)
+    return Pattern(int(np.prod(shape)), n_target, 1, 1, starts, sources[inside][order].astype(np.int64))
+
+
 def transposed(pattern: Pattern) -> Pattern:
     """Return the connectivity from target to source."""
     targets = np.repeat(np.arange(len(pattern.starts) - 1), np.diff(pattern.starts))

@@ -43,8 +43,13 @@ def present(network: Any, projection: Any) -> np.ndarray:
         return weights != 0 if sparse else np.ones(weights.shape, dtype=bool)
     original = network.original_of(projection)
     if original.convolution is not None:
-        ones = np.ones_like(original.weights)
-        matrix = original.convolution.matrix(ones, network.population(original.source).shape) > 0
+        shared = (
+            projection is original
+            and all(before == after for before, after in original.convolution.padding)
+            and np.count_nonzero(original.weights) > 0.5 * original.weights.size
+        )
+        kernel = np.ones_like(original.weights) if shared else original.weights
+        matrix = original.convolution.matrix(kernel, network.population(original.source).shape) != 0
         return matrix if projection is original else matrix.T
     weights = network.weights_of(projection)
     sparse = original.rule is None and 0 < np.count_nonzero(weights) <= 0.5 * weights.size
