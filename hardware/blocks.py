@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from hardware.loihi2 import Limits
 from hardware.pattern import Int64, Pattern, full, of_kernel, of_kernel_weights, of_matrix, transposed
@@ -146,7 +147,7 @@ def _of_stock(projection: StockProjection, learns: bool, limits: Limits) -> Syna
     )
 
 
-def _stored(present: np.ndarray, plastic: bool) -> tuple[str, Pattern]:
+def _stored(present: npt.NDArray[np.bool_], plastic: bool) -> tuple[str, Pattern]:
     """Return how a matrix of synapses is stored: one by one if most of them are zero and stay so."""
     if not plastic and present.any() and present.mean() <= SPARSE_SHARE:
         return SPARSE, of_matrix(present)

@@ -157,7 +157,7 @@ def _add_work(found: dict[str, Reals], part: slice, sent: Reals, routes: _Routes
 def _add_sent(found: dict[str, Reals], part: slice, sent: Reals, routes: _Routes, cores: tuple[Core, ...]) -> None:
     """Add what cores do to send spikes [b, T, N] of their neurons."""
     where, starts = slice(cores[0].index, cores[-1].index + 1), [core.first for core in cores]
-    vectors = {"spikes": 1, "messages_out": routes.messages, "hops_row": routes.hops_row,
+    vectors = {"spikes": np.ones_like(routes.messages), "messages_out": routes.messages, "hops_row": routes.hops_row,
                "hops_column": routes.hops_column}  # fmt: skip
     for name, vector in vectors.items():
         found[name][part, :, where] += np.add.reduceat(sent * vector, starts, axis=2)

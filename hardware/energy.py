@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hardware.counts import Counts
+from hardware.counts import Counts, Reals
 from hardware.energy_constants import DEFAULT_SET, Band, constants_of
 from neuro.quantities import Modelled
 
@@ -120,7 +120,7 @@ def evaluate(counts: Counts, values: Values) -> tuple[dict[str, float], float]:
     return parts, latency_s
 
 
-def step_times(counts: Counts, values: Values) -> np.ndarray:
+def step_times(counts: Counts, values: Values) -> Reals:
     """Return how long each step takes, of shape [B, T], in s."""
     updates = 1 + values["per_product"] * (counts.products - 1)
     terms = [
@@ -134,7 +134,7 @@ def step_times(counts: Counts, values: Values) -> np.ndarray:
     in_turn = np.sum(np.broadcast_arrays(*terms), axis=0).max(axis=2)
     barrier = values["barrier_time"]
     share = values["in_sequence"]
-    times: np.ndarray = (1 - share) * np.maximum(barrier, at_once) + share * (barrier + in_turn)
+    times: Reals = (1 - share) * np.maximum(barrier, at_once) + share * (barrier + in_turn)
     return times
 
 

@@ -13,7 +13,8 @@ from dataclasses import replace
 import numpy as np
 
 from hardware.blocks import Deployable
-from hardware.counts import Counts, Trains, count
+from hardware.counts import Counts, Reals, Trains, count
+from hardware.pattern import Int64
 from hardware.placement import Placement
 from neuro.errors import UserError
 from neuro.graded_network import GradedNetwork
@@ -59,14 +60,14 @@ def _learns(network: NetworkSpec | StockNetwork | GradedNetwork) -> bool:
     return bool(network.spec.plastic if isinstance(network, GradedNetwork) else network.plastic)
 
 
-def _with_targets(network: NetworkSpec, counts: Counts, trains: Trains) -> np.ndarray:
+def _with_targets(network: NetworkSpec, counts: Counts, trains: Trains) -> Reals:
     """Return the host's messages with the targets, sent once at the first nudge."""
     host_in = counts.host_in.copy()
     host_in[:, np.flatnonzero(trains.phases == 1)[0]] += network.n_classes
     return host_in
 
 
-def _add_events(learning: np.ndarray, trains: Trains, placement: Placement, name: str) -> None:
+def _add_events(learning: Reals, trains: Trains, placement: Placement, name: str) -> None:
     """Pre spikes update the synapses they pass, post spikes all synapses onto the neuron, in the last phase."""
     block = next(b for b in placement.blocks.synapses if b.name == name)
     cores = placement.of(block.target)
@@ -82,9 +83,7 @@ def _add_events(learning: np.ndarray, trains: Trains, placement: Placement, name
         learning[:, nudged, where] += per_core * block.pattern.n_source
 
 
-def _add_ends(
-    learning: np.ndarray, trains: Trains, placement: Placement, target: str, name: str, *, both: bool
-) -> None:
+def _add_ends(learning: Reals, trains: Trains, placement: Placement, target: str, name: str, *, both: bool) -> None:
     """All synapses of a projection are updated at the end of the second nudge, and with `both` of the first, too."""
     block = next(b for b in placement.blocks.synapses if b.name == name)
     for phase in (1, SECOND_NUDGE) if both else (SECOND_NUDGE,):
@@ -110,7 +109,7 @@ def _engine(network: StockNetwork, counts: Counts, placement: Placement) -> Coun
     return replace(counts, learning=learning, products=products, host_out=counts.host_out + moved)
 
 
-def _evaluations(projection: StockProjection, steps: int) -> np.ndarray:
+def _evaluations(projection: StockProjection, steps: int) -> Int64:
     """Return the steps at which the engine evaluates a rule."""
     rule = projection.rule
     assert rule is not None  # plastic

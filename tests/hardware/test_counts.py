@@ -94,7 +94,7 @@ def test_without_kept_spikes_the_totals_of_all_to_all_networks_stay(seed):
 @pytest.mark.timeout(180)
 def test_counts_of_a_lava_run_are_the_same():
     for network in (build_equilibrium(design_for((4, 4), 3, (12,)), 0), stock_network()):
-        payloads = np.random.default_rng(0).integers(0, 1 << network.encoder.activation_bits, (2, 16)).astype(np.int16)
+        payloads = np.random.default_rng(0).integers(0, 1 << network.encoder.activation_bits, (1, 16)).astype(np.int16)
         placement = partition(blocks_of(network, LAVA, learns=False), LAVA)
         counts = []
         for name in (native_backend(network), "lava"):
