@@ -6,8 +6,8 @@ Without a chip. (1) Resource tables that Lava's compiler printed for PilotNet on
 layers, and the measured time of its step, against what the model says of the neurons alone. No publication known to us
 states counted operations together with the energy or time they took, so no published total can be reproduced; the
 published figures that come nearest are shown with what is missing. (2) Seconds that three large networks take to
-compile, and how far their placement is from a lower bound. (3) Energy and latency bands of digit networks, trained here, for an
-inference and for a learned image, from spikes counted on test images.
+compile, and how far their placement is from a lower bound. (3) Energy and latency bands of digit networks, trained
+here, for an inference and for a learned image, from spikes counted on test images.
 """
 
 from __future__ import annotations

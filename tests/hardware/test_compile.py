@@ -193,3 +193,10 @@ def test_the_report_page_is_self_contained_and_says_what_is_modelled(family, com
     assert not re.search(r"\b(nan|inf)\b", page.text, re.IGNORECASE)
     for word in ("Energy of an image", "modelled", "Davies", "mean of 20 test images", "No chip was involved"):
         assert word in page.text
+
+
+@pytest.mark.skipif(not has_lava, reason="Lava needs Python 3.10")
+@pytest.mark.lava
+def test_evaluating_on_a_board_that_is_not_there_says_what_to_install(command, stock_run: Path, run: Path):
+    command("evaluate", stock_run, "--backend", "loihi2").refused("lava-loihi", "INRC", "--backend lava")
+    command("evaluate", run, "--backend", "loihi2").refused("runs no sigma-delta networks", "--family stock")
