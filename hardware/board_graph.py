@@ -17,9 +17,7 @@ from lava.proc.sparse.process import Sparse
 from lava.utils.weightutils import SignMode
 from scipy.sparse import csr_matrix
 
-from neuro.stock import StockSpec
 from sim.backends.lava.processes import Recorder
-from sim.backends.lava.stock import graph_content, graph_weights
 from sim.backends.lava.stock_graph import make_neurons, make_synapses
 
 Arrays = dict[str, npt.NDArray[np.generic]]
@@ -44,10 +42,6 @@ class BoardGraph:
         """Return the weights of the synapses that learn, of shape [N_source, N_target]."""
         plastic = [p["name"] for p in self.content["projections"] if "rule" in p]
         return {f"weights.{name}": self.synapses[name].weights.get().T for name in plastic}
-
-    def weight_count(self) -> int:
-        """Return the number of weights in all synapses."""
-        return sum(int(s.weights.init.size) for s in self.synapses.values())
 
 
 def build_board_graph(
@@ -105,9 +99,3 @@ def record(graph: BoardGraph, paths: dict[str, Path], batch: int, period: int, d
                 name=f"record {name}",
             )  # fmt: skip
             door.from_chip(graph.neurons[name].s_out, size, message_bits(population)).connect(recorder.s_in)
-
-
-def dry_graph(graph: StockSpec, sparse: tuple[str, ...]) -> BoardGraph:
-    """Return the graph of a network, silent inputs, host and chip joined directly: built, never run."""
-    content = {**graph_content(graph), "sparse": list(sparse)}
-    return build_board_graph(content, graph_weights(graph), np.zeros((1, graph.n_inputs), dtype=np.int32), None)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import tempfile
-import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,9 +13,15 @@ from hardware.blocks import SPARSE, Blocks, Deployable, graph_of
 from hardware.deployment import Check
 from hardware.placement import Placement
 from neuro.errors import UserError
+from neuro.files import parse_json, read_bytes
 from neuro.spec import NetworkSpec
+from sim.backends.lava.jobs import save_job
+from sim.backends.lava.stock import save_graph
+from sim.backends.lava.watch import run_worker
 
 LARGEST_BUILT = 30_000_000  # synapses; Lava keeps four bytes of each, more than once
+STALL_S = 120.0
+WORKER, ANSWER = "hardware.dry_worker", "answer.json"
 
 
 def dry_checks(network: Deployable, placement: Placement, learns: bool) -> tuple[Check, ...]:
@@ -23,12 +29,15 @@ def dry_checks(network: Deployable, placement: Placement, learns: bool) -> tuple
     blocks, limits = placement.blocks, placement.limits
     totals = placement.totals()
     wanted = sum(block.n_synapses for block in blocks.synapses)
-    checks = [
-        Check("widths", True, f"weights within {limits.weight_bits.value} bits, payloads within "
-                              f"{limits.payload_bits.value}; states within 24 by specification"),
+    widths = (
+        f"weights within {limits.weight_bits.value} bits, payloads within {limits.payload_bits.value}; states within "
+        "24 by specification"
+    )
+    return (
+        Check("widths", True, widths),
         Check("placement", totals["synapses"] == wanted, f"{totals['synapses']:,} of {wanted:,} synapses placed once"),
-    ]  # fmt: skip
-    return (*checks, _graph_check(network, blocks, learns))
+        _graph_check(network, blocks, learns),
+    )
 
 
 def _graph_check(network: Deployable, blocks: Blocks, learns: bool) -> Check:
@@ -37,33 +46,28 @@ def _graph_check(network: Deployable, blocks: Blocks, learns: bool) -> Check:
         return Check("graph", None, "lava-nc is not installed here (it needs Python 3.10): graph not built")
     if synapses > LARGEST_BUILT:
         return Check("graph", None, f"{synapses:,} synapses: too many to build in memory ({LARGEST_BUILT:,})")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of Lava's own imports
-            detail = _built_sigma_delta(network) if isinstance(network, NetworkSpec) else ""
-            detail = detail or _built_stock(network, blocks, learns)
-    except (ValueError, TypeError, AssertionError, NotImplementedError) as error:
-        raise UserError(f"lava refuses the network: {' '.join(str(error).split())}; report this as a bug") from error
-    return Check("graph", True, detail)
-
-
-def _built_sigma_delta(spec: NetworkSpec) -> str:
-    from sim.backends.lava.graph import Job, build_graph
-
-    payloads = np.zeros((1, spec.n_inputs), dtype=np.int32)
-    phases = spec.schedule.phases
-    targets = np.zeros((1, spec.n_classes), dtype=np.int32) if any(phase.nudge for phase in phases) else None
-    with tempfile.TemporaryDirectory(prefix="settle-dry-") as folder:
-        graph = build_graph(Job(spec, payloads, targets, np.ones(1, dtype=np.int32)), Path(folder))
-    return f"{len(graph)} Lava processes built and connected, sigma-delta units as processes of our own"
-
-
-def _built_stock(network: Deployable, blocks: Blocks, learns: bool) -> str:
-    from hardware.board_graph import dry_graph
-
-    assert not isinstance(network, NetworkSpec)  # `_graph_check`
-    sparse = tuple(block.name for block in blocks.synapses if block.kind == SPARSE)
-    graph = dry_graph(graph_of(network, learns), sparse)
+    answer = _built(network, blocks, learns)
+    if "refusal" in answer:
+        raise UserError(f"lava refuses the network: {answer['refusal']}; report this as a bug")
+    built = f"{answer['processes']} Lava processes built and connected"
+    if isinstance(network, NetworkSpec):
+        return Check("graph", True, f"{built}, sigma-delta units as processes of our own")
     rules = sum(block.learns for block in blocks.synapses)
-    n_processes = len(graph.neurons) + len(graph.synapses)
-    return f"{n_processes} stock processes built and connected, {rules} learning rules taken by Loihi2FLearningRule"
+    return Check("graph", True, f"{built}, all stock; {rules} learning rules taken by Loihi2FLearningRule")
+
+
+def _built(network: Deployable, blocks: Blocks, learns: bool) -> dict[str, Any]:
+    """Build the graph in a worker, because Lava changes the program that imports it; return the worker's answer."""
+    with tempfile.TemporaryDirectory(prefix="settle-dry-") as name:
+        folder = Path(name)
+        if isinstance(network, NetworkSpec):
+            nudged = any(phase.nudge for phase in network.schedule.phases)
+            targets = np.zeros((1, network.n_classes), dtype=np.int32) if nudged else None
+            payloads = np.zeros((1, network.n_inputs), dtype=np.int32)
+            save_job(folder, network, payloads, targets, np.ones(1, dtype=np.int32))
+        else:
+            graph = graph_of(network, learns)
+            sparse = [block.name for block in blocks.synapses if block.kind == SPARSE]
+            save_graph(folder, graph, np.zeros((1, 1, graph.n_inputs), dtype=np.int32), sparse=sparse)
+        run_worker(WORKER, folder, 1, "graph", STALL_S, lambda done: None, "loihi2")
+        return parse_json(read_bytes(folder / ANSWER), folder / ANSWER)
