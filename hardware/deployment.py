@@ -8,7 +8,8 @@ from typing import Any
 from hardware.blocks import KERNEL, SPARSE, Blocks, Deployable, SynapseBlock
 from hardware.microcode import program, tally
 from hardware.placement import Placement
-from neuro.neurons import Source
+from neuro.graded_network import GradedNetwork
+from neuro.neurons import SigmaDelta, Source
 from neuro.spec import NetworkSpec, Population
 from neuro.stock import LIF, GradedRelu, StockPopulation, StockSpec
 from neuro.stock_network import SlotSchedule, StockNetwork
@@ -20,7 +21,6 @@ EVIDENCE = {
     "GradedReluVec": "lava.frameworks.loihi2 lists its family as compatible; no public run of this one is known",
     HOST: "public lava-dl and NeuroBench scripts feed Loihi 2 this way",
 }
-SIGMA_DELTA_ADVICE = "or train with --family stock"
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,11 @@ def notes_of(network: Deployable, placement: Placement, learns: bool) -> tuple[s
                 "learning: the rule multiplies graded payloads, which two-factor rules cannot (they see binary spikes);"
                 " it needs a third factor from the neuron's microcode"
             )
-        notes.append(f"for processes that Lava ships only: convert, {SIGMA_DELTA_ADVICE}")
+        coder = any(isinstance(p.neuron, SigmaDelta) and p.neuron.threshold for p in network.populations)
+        advice = "neuro.stock_sparse.sparse_coder" if coder else "train with --family stock"
+        notes.append(f"for a network of processes that Lava ships: {advice}")
+    if isinstance(network, GradedNetwork):
+        notes.append("learning: by the host, from graded states that it reads; the chip only relaxes")
     if isinstance(network, StockNetwork):
         notes += _stock_notes(network, network.schedule, learns)
     return tuple(notes)

@@ -69,7 +69,7 @@ class Limits:
 _MAPPER = "lava 0.10, lava/magma/compiler/subcompilers/constants.py and mapper.py"
 _TABLES = "resource tables and SynMem violations printed in lava-dl's PilotNet notebooks (pilotnet_snn/benchmark.ipynb)"
 _BRIEF = "Intel, Taking Neuromorphic Computing to the Next Level with Loihi 2 (technology brief, 2021)"
-_LOIHI1 = "nengo-loihi, block.py: limits of Loihi 1"
+_LOIHI1 = "limits of Loihi 1: nengo-loihi, block.py; Davies et al. 2018, p. 89, quoted second-hand"
 _HALA = "Intel press release on Hala Point, 2024"
 
 _COMMON = {
@@ -94,7 +94,7 @@ LIMITS = {
             cores=Constant(120, "cores", "S", f"{_MAPPER}: NUM_VIRTUAL_CORES_L3"),
             neurons=Constant(8192, "neurons", "P", "1 M a chip / 128 cores; up to 3168 a core seen in the tables"),
             synaptic_memory=Constant(12000, "entries", "P", _TABLES),
-            entry_bits=Constant(64, "bits", "I", f"reproduces {_TABLES}: kernels take 24 x 8 bits in 3 entries"),
+            entry_bits=Constant(64, "bits", "I", f"words of Loihi 1 (Davies et al. 2018, p. 89); reproduces {_TABLES}"),
             index_bits=Constant(8, "bits", "I", f"reproduces {_TABLES}: 50 synapses an axon take 13 entries"),
             **_COMMON,
         ),
