@@ -221,7 +221,9 @@ def evaluate_command(
     run: Run,
     backend: Annotated[
         Optional[str],
-        typer.Option(help="events (default), reference, snntorch, lava; stock runs: chip (default), snntorch, lava."),
+        typer.Option(
+            help="events (default), reference, snntorch, lava; stock: chip (default), snntorch, lava, loihi2."
+        ),
     ] = None,
     images: Annotated[
         Optional[int], typer.Option(help="Test images, from the first; default all, 100 on lava.")
@@ -248,7 +250,7 @@ def evaluate_command(
         images = min(SLOW_BACKENDS[backend], len(dataset.y_test))
     with ImageProgress(backend, images or len(dataset.y_test)) as progress:
         options: dict[str, Any] = {"threads": threads}
-        if backend == "lava":
+        if backend in ("lava", "loihi2"):
             options.update(stall_s=stall_s, on_image=progress.on_image)
         evaluation = evaluate(artifact, run, dataset, chosen, images, other, **options)
     if data is None:
@@ -257,7 +259,42 @@ def evaluate_command(
     _print_json(as_json, evaluation.to_json())
 
 
-SLOW_BACKENDS = {"lava": 100, "reference": 1000}  # images they evaluate by default
+SLOW_BACKENDS = {"lava": 100, "reference": 1000, "loihi2": 100}  # images they evaluate by default
+
+
+@app.command("compile")
+def compile_command(
+    run: Run,
+    target: Annotated[str, typer.Option(help="The chip: loihi2.")] = "loihi2",
+    chips: Annotated[Optional[int], typer.Option(help="Chips there are; default as many as it takes.")] = None,
+    constants: Annotated[str, typer.Option(help="Limits of a core: loihi2-lava or loihi2-brief.")] = "loihi2-lava",
+    inference_only: Annotated[bool, typer.Option("--inference-only", help="Without what learning needs.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Leave Lava's chip compiler alone, even if there.")] = (
+        False
+    ),
+    report: Annotated[bool, typer.Option("--report", help="Price test images; write RUN/compile.html.")] = False,
+    images: Annotated[int, typer.Option(help="Test images to price, from the first.")] = 100,
+    as_json: Json = False,
+) -> None:
+    """Place a run on the cores of a Loihi 2; say what is stock and what is not. Writes RUN/deployment.json."""
+    from hardware.compile import compile_run
+    from hardware.screen import deployment_tables
+
+    deployment = compile_run(
+        run, dry_run=dry_run, target=target, constants=constants, n_chips=chips, learns=not inference_only
+    )
+    console = _console(as_json)
+    console.print(deployment_tables(deployment))
+    if report:
+        from hardware.observe import profile
+        from hardware.report import REPORT, write_compile_report
+        from hardware.screen import profile_table
+        from sim.evaluate import load_run
+
+        profiled = profile(load_run(run), deployment, images)
+        console.print(profile_table(profiled))
+        console.print(f"report: {write_compile_report(profiled, run / REPORT)}", markup=False)
+    _print_json(as_json, deployment.summary())
 
 
 @app.command("attack")

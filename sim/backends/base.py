@@ -229,6 +229,7 @@ REGISTRY = {
     "reference": "sim.backends.reference:ReferenceBackend",
     "lava": "sim.backends.lava.backend:LavaBackend",
     "snntorch": "sim.backends.snn_torch:SnnTorchBackend",
+    "loihi2": "hardware.board_backend:BoardBackend",
 }
 
 
