@@ -119,7 +119,7 @@ def save_network(
             raise UserError(
                 f"backend lava: projection {projection.name}: Lava learns with shared noise and lsb 1 only; set them"
             )
-    save_graph(folder, spec, inputs, **settings)
+    save_graph(folder, spec, inputs, biases, **settings)
 
 
 def graph_content(spec: StockSpec) -> dict[str, Any]:
@@ -135,8 +135,14 @@ def graph_weights(spec: StockSpec) -> dict[str, npt.NDArray[np.generic]]:
     return {f"weights.{projection.name}": projection.weights for projection in spec.projections}
 
 
-def save_graph(folder: Path, spec: StockSpec, inputs: npt.NDArray[np.integer[Any]], **settings: Any) -> None:
-    """Write network, inputs and settings, whatever backend may run them."""
+def save_graph(
+    folder: Path,
+    spec: StockSpec,
+    inputs: npt.NDArray[np.integer[Any]],
+    biases: Mapping[str, npt.NDArray[np.integer[Any]]] = NONE,
+    **settings: Any,
+) -> None:
+    """Write network, inputs, biases and settings, whatever backend may run them."""
     content, arrays = {**graph_content(spec), **settings}, graph_weights(spec)
     write_atomically(folder / GRAPH, json_bytes(content))
     arrays |= {f"{BIAS}{name}": mantissas.astype(np.int16) for name, mantissas in biases.items()}
