@@ -13,7 +13,7 @@ from hardware.counts import Reals
 from hardware.energy import PARTS, Estimate, Sensitivity
 from hardware.placement import Core, Placement
 from neuro.quantities import Modelled
-from sim.figures import BARS, BLUE, GREY, ORANGE, STYLE, _svg
+from sim.figures import BARS, BLUE, GREY, ORANGE, STYLE, svg_of
 
 CHIPS_SHOWN = 8
 COLOURS = (BLUE, ORANGE, GREY, "#5a9367", "#8e6c8a", "#c0595c", "#4b9da9", "#b59f3b")
@@ -41,7 +41,7 @@ def core_map(placement: Placement) -> str:
         handles = [Rectangle((0, 0), 1, 1, facecolor="white", edgecolor=_colour(names, n), linewidth=2) for n in names]
         figure.legend(handles, names, loc="lower center", ncols=min(len(names), 6), frameon=False,
                       bbox_to_anchor=(0.45, -0.06 / rows))  # fmt: skip
-        return _svg(figure)
+        return svg_of(figure)
 
 
 def _colour(names: list[str], name: str) -> str:
@@ -83,7 +83,7 @@ def spikes_by_step(spikes: Mapping[str, Reals]) -> str:
             bottom = bottom + values
         axes.set(xlabel="step of an inference", ylabel="mean spikes per image", ylim=(0, None))
         axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=4)
-        return _svg(figure)
+        return svg_of(figure)
 
 
 def energy_bars(estimates: Mapping[str, Estimate]) -> str:
@@ -103,7 +103,7 @@ def energy_bars(estimates: Mapping[str, Estimate]) -> str:
         reach = (min(_low_end(band) for band in bands) / 2, 30 * max(band.high for band in bands))
         axes.set(xscale="log", xlim=reach, xlabel="energy per image, J (modelled: low to high)")
         axes.grid(axis="y", visible=False)
-        return _svg(figure)
+        return svg_of(figure)
 
 
 def _low_end(band: Modelled) -> float:
@@ -131,4 +131,4 @@ def sensitivity_bars(rows: list[Sensitivity]) -> str:
         reach = (min(row.energy_low for row in shown) / 1.5, 2 * max(row.energy_high for row in shown))
         axes.set(xscale="log", xlim=reach, xlabel="energy per image, J, from the constant's low to its high end")
         axes.grid(axis="y", visible=False)
-        return _svg(figure)
+        return svg_of(figure)
