@@ -19,13 +19,13 @@ from sim.tune import Trial
 if TYPE_CHECKING:
     from sim.lava_training import LavaTraining
     from sim.lca_trainer import LcaTrainer
-    from sim.robustness.bridge import AttackResult
     from sim.train_lca import CoderResult
 
 STAGES = {"fit": "training", "refit": "training on all"}
 
 
-def _bar() -> Progress:
+def bar() -> Progress:
+    """Return a progress bar on stderr."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=12),
@@ -41,7 +41,7 @@ class TrainScreen:
     """Shows a training; a `sim.train.Watcher` and a context manager."""
 
     def __init__(self) -> None:
-        self._progress = _bar()
+        self._progress = bar()
         self._task: TaskID | None = None
         self._trials = 0
 
@@ -109,7 +109,7 @@ class CoderScreen:
     """Shows the training of a sparse coder; a `sim.train_lca.LcaWatcher` and a context manager."""
 
     def __init__(self) -> None:
-        self._progress = _bar()
+        self._progress = bar()
         self._task: TaskID | None = None
 
     def __enter__(self) -> CoderScreen:
@@ -147,51 +147,11 @@ class CoderScreen:
         self._task = self._progress.add_task("measuring", total=None, note="against the LASSO solution, linear readout")
 
 
-class AttackScreen:
-    """Shows an attack, shard by shard; a `sim.robustness.workers.ShardWatcher` and a context manager."""
-
-    def __init__(self, n_shards: int) -> None:
-        self._progress = _bar()
-        self._task = self._progress.add_task("attacking", total=n_shards, note="")
-
-    def __enter__(self) -> AttackScreen:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._progress.stop()
-
-    def on_attack(self, shard: int, text: str) -> None:
-        """Say what is being done."""
-        self._progress.start()
-        self._progress.update(self._task, note=f"shard {shard}: {text}")
-
-    def on_shard(self, shard: int, error: str) -> None:
-        """Count a shard."""
-        self._progress.start()
-        self._progress.update(self._task, advance=0 if error else 1, note=error.splitlines()[-1] if error else "")
-
-
-def attack_table(result: AttackResult) -> Table:
-    """Return what an attack found: one line for each size, then the verdict and what speaks against it."""
-    table, threats = result.table, result.config.threats
-    rows = [("run", result.run), ("clean", _accuracy(Accuracy(int(table.clean.sum()), len(table.clean))))]
-    for threat in threats:
-        by_attack = table.by_attack(threat)
-        strongest = min(by_attack, key=lambda name: by_attack[name].value)
-        worst = f"{_accuracy(table.robust(threat))}, strongest single attack {strongest}"
-        rows.append((f"robust, {threat}", f"{worst} {by_attack[strongest].value:.4f}"))
-    rows.append(("verdict", str(result.verdict)))
-    rows += [("", reason) for reason in result.verdict.reasons]
-    return _table(rows)
-
-
 class ImageProgress:
     """A bar for an evaluation that goes image by image; silent for backends that finish in one go."""
 
     def __init__(self, name: str, total: int) -> None:
-        self._progress = _bar()
+        self._progress = bar()
         self._name, self._total = name, total
         self._task: TaskID | None = None
 
@@ -211,12 +171,14 @@ class ImageProgress:
         self._progress.update(self._task, completed=done)
 
 
-def _accuracy(value: Accuracy) -> str:
+def accuracy_text(value: Accuracy) -> str:
+    """Return an accuracy with its interval and n."""
     low, high = value.interval
     return f"{value.value:.4f}  (95 % interval {low:.4f} to {high:.4f}, n = {value.n})"
 
 
-def _table(rows: list[tuple[str, str]]) -> Table:
+def table_of(rows: list[tuple[str, str]]) -> Table:
+    """Return rows of a name and a value as a table."""
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold")
     table.add_column()
@@ -227,11 +189,11 @@ def _table(rows: list[tuple[str, str]]) -> Table:
 
 def result_table(result: TrainResult) -> Table:
     """Return the result of a training."""
-    return _table(
+    return table_of(
         [
             ("run", str(result.folder)),
-            ("test accuracy", _accuracy(result.test_accuracy)),
-            ("best validated epoch", _accuracy(result.val_accuracy)),
+            ("test accuracy", accuracy_text(result.test_accuracy)),
+            ("best validated epoch", accuracy_text(result.val_accuracy)),
             ("spikes per inference", f"{result.spikes_per_inference:.1f}"),
             ("training speed", f"{result.images_per_s:,.0f} images/s"),
             ("CPU time", f"{result.train_cpu_s:.1f} s, choosing rates included"),
@@ -244,7 +206,7 @@ def coder_table(result: CoderResult) -> Table:
     gap = "not defined for a hard threshold"
     if result.objective_gap is not None:
         gap = f"{100 * result.objective_gap:.2f} % above the LASSO solution, median"
-    return _table(
+    return table_of(
         [
             ("run", str(result.folder)),
             ("objective", gap),
@@ -266,11 +228,11 @@ def evaluation_table(evaluation: Evaluation) -> Table:
         ("spikes per inference", f"{evaluation.spikes_per_inference:.1f}"),
     ]
     if evaluation.accuracy is not None:
-        rows[2] = ("accuracy", _accuracy(evaluation.accuracy))
+        rows[2] = ("accuracy", accuracy_text(evaluation.accuracy))
     found = evaluation.differences
     if found is not None:
         rows.append((f"{evaluation.backend} = {evaluation.check}?", equality_sentence(evaluation)))
-    return _table(rows)
+    return table_of(rows)
 
 
 def lava_training_table(result: LavaTraining) -> Table:
@@ -279,13 +241,13 @@ def lava_training_table(result: LavaTraining) -> Table:
     verdict = "equal" if sum(found.values()) == 0 else "DIFFERENT"
     counted = ", ".join(f"{count} {kind}" for kind, count in found.items())
     speed = f"{result.lava_s:.0f} s in Lava, {result.chip_s:.1f} s on the chip backend, compiling included"
-    return _table(
+    return table_of(
         [
             ("run", str(result.folder)),
             ("learned", f"{result.n_images} images inside Lava's learning engine"),
             ("lava = chip?", f"{verdict}: {result.n_compared:,} weights; {counted} differ"),
-            ("validation accuracy before", _accuracy(result.val_before)),
-            ("validation accuracy after", _accuracy(result.val_accuracy)),
+            ("validation accuracy before", accuracy_text(result.val_before)),
+            ("validation accuracy after", accuracy_text(result.val_accuracy)),
             ("time, measured", speed),
         ]
     )
