@@ -134,10 +134,17 @@ def demo_command(
     threads: Threads = None,
     as_json: Json = False,
 ) -> None:
-    """Digits, end to end, about a minute: train by local spikes, run on Lava, prove equality, write a report."""
+    """Digits, end to end, about a minute: train by local spikes, run on Lava, attack, place on a chip, report."""
+    from hardware.compile import compile_run
+    from hardware.screen import deployment_tables
     from sim.demo import run_demo
 
-    print_json(as_json, run_demo(out, images, seed, threads, console(as_json)))
+    screen = console(as_json)
+
+    def place(folder: Path) -> None:
+        screen.print(deployment_tables(compile_run(folder, dry_run=True)))
+
+    print_json(as_json, run_demo(out, images, seed, threads, screen, place))
 
 
 INTERRUPTED = 130

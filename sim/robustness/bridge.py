@@ -30,6 +30,7 @@ from sim.robustness.table import RobustnessTable, Scorer, evaluate_robustness
 from sim.robustness.twin import checked_device
 
 SHARD_IMAGES = 100
+ATTACKS = "attacks"  # folder within a run
 SOURCE = "perceptron"
 EPS = {"linf": (0.05, 0.1, 0.2, 0.3), "l2": (0.5, 1.0, 2.0, 3.0)}
 EXAMPLES = 8
@@ -109,7 +110,7 @@ class AttackRun:
             raise UserError(
                 f"images {config.images}: the test set of {self.dataset.name} has {len(self.dataset.y_test)}"
             )
-        self.folder = run / "attacks" / self._key()
+        self.folder = run / ATTACKS / self._key()
 
     def _key(self) -> str:
         content = {**asdict(self.config), "weights": self.artifact.manifest["files"]["weights.npz"]}
@@ -180,7 +181,7 @@ class AttackRun:
 
     def _source(self) -> Model:
         """Return a perceptron of the same shape: trained once for a run, kept as plain arrays."""
-        path = self.run / "attacks" / f"{SOURCE}.npz"
+        path = self.run / ATTACKS / f"{SOURCE}.npz"
         hidden = tuple(self.artifact.manifest["config"]["hidden"])
         model = build_baseline(SOURCE, self.dataset.image_shape, hidden, self.dataset.n_classes)
         if path.is_file():
