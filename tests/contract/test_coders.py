@@ -18,6 +18,8 @@ from neuro.stack import stack
 from sim.backends.base import get_backend, one_hot_targets
 from sim.contract import check_run
 
+pytestmark = pytest.mark.filterwarnings("ignore::neuro.dictionary.DictionaryWarning")  # random ones are difficult
+
 HAS_LAVA = importlib.util.find_spec("lava") is not None
 
 
