@@ -99,7 +99,8 @@ class PixelEncoder:
                 "use the data set it was trained on or resize the images"
             )
         centre: npt.NDArray[np.integer[Any]] = self.offset.astype(kind)
-        return pixels - np.left_shift(centre, bits - self.activation_bits)
+        difference: npt.NDArray[np.integer[Any]] = pixels - np.left_shift(centre, bits - self.activation_bits)
+        return difference
 
     def _brightened(self, pixels: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         return np.minimum(pixels * 2.0**self.gain_bits, 1.0)

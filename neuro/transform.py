@@ -25,7 +25,8 @@ from neuro.errors import UserError, require_integers
 from neuro.fixed_point import quantize
 from neuro.quantize import exponent_for
 
-Reals, Integers = npt.NDArray[np.float64], npt.NDArray[np.integer[Any]]
+Reals = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.integer[Any]]
 FINE_BITS = 16  # pixels, and normalised values before whitening, are integers in units of 2**-FINE_BITS
 WHITENING_BITS = 16
 LARGEST_LIMIT = 2**15 - 1
