@@ -33,7 +33,7 @@ from neuro.spec import NetworkSpec, Phase, Population, Projection, Schedule
 INPUT, RESIDUAL, CODE = "input", "residual", "code"
 LAYOUTS = ("inhibition", "residual")
 LIMIT = weight_limit(WEIGHT_BITS)
-RESIDUAL_REACH = 2  # pixels lie in 0..1: an overshoot of 100 %
+RESIDUAL_REACH = 2  # of the largest signal (1 for pixels): an overshoot of 100 %
 POWER_STEPS = 50
 TIME_CONSTANTS = 5  # steps of the free phase, in time constants
 SLOWEST_TAU = 20.0
@@ -162,7 +162,8 @@ def _code_unit(design: CoderDesign, multiplier: int, shift: int) -> SigmaDelta:
 
 def _residual_unit(design: CoderDesign) -> SigmaDelta:
     """A unit that follows its input at once."""
-    reach = RESIDUAL_REACH << design.state_bits
+    largest = max(1, math.ceil(design.encoder.payload_limit * 2.0**-design.encoder.activation_bits))
+    reach = RESIDUAL_REACH * largest << design.state_bits
     return SigmaDelta(design.state_bits, design.residual_bits, -reach, reach, 1, 0)
 
 

@@ -20,13 +20,16 @@ def stack(front: NetworkSpec, back: NetworkSpec) -> NetworkSpec:
 
     The free phase lasts as long as both free phases together. Populations of `back` whose names `front` uses, too, get
     the suffix "2" (then "3"...).
-    Raises: UserError if `back` does not take as many inputs as `front` has outputs, or subtracts an offset from them.
+    Raises: UserError if `back` does not take as many inputs as `front` has outputs, or encodes them.
     """
     code = front.population(front.output)
     if back.n_inputs != code.size:
         raise UserError(f"stack: {code.name} has {code.size} neurons, the network behind it takes {back.n_inputs}")
-    if back.encoder.offset is not None:
-        raise UserError("stack: the network behind subtracts an offset from its input, spikes cannot; train uncentred")
+    if back.encoder.offset is not None or back.encoder.transform is not None:
+        raise UserError(
+            "stack: the network behind subtracts an offset from its input, normalises or whitens it, spikes cannot; "
+            "train uncentred, on the codes as they are"
+        )
     taken = {p.name for p in front.populations}
     names = {p.name: _free_name(p.name, taken) for p in back.populations if p.name != back.input}
     names[back.input] = code.name

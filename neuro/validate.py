@@ -61,6 +61,8 @@ def _check_ends(spec: NetworkSpec) -> None:
             f"spec: the encoder's offset holds {offset.size} values, input {spec.input!r} has {n_inputs} neurons; "
             "make them equal"
         )
+    if spec.encoder.transform is not None:
+        spec.encoder.transform.check_size(n_inputs)
     if spec.encoder.payload_limit > source.payload_limit:
         raise UserError(
             f"spec: encoder sends payloads up to {spec.encoder.payload_limit}, "

@@ -127,6 +127,10 @@ def train_lca_command(
     normalise: Annotated[
         bool, typer.Option("--normalise/--chip-alone", help="Whether a host gives atoms unit norm now and then.")
     ] = True,
+    whiten: Annotated[bool, typer.Option("--whiten", help="Whiten images (ZCA learned from training images).")] = False,
+    normalise_contrast: Annotated[
+        bool, typer.Option("--normalise-contrast", help="Divide each image by its contrast (divisive normalisation).")
+    ] = False,
     front_end: FrontEndRun = None,
     seed: Seed = 0,
     threads: Threads = None,
@@ -144,7 +148,7 @@ def train_lca_command(
     front = _front_end(front_end, dataset)
     config = LcaConfig(
         seed, atoms, patch, stride, same, threshold, signed, "hard" if hard else "soft", layout, activation_bits,
-        epochs, shadow_bits, normalise, threads, front.sha256 if front else "",
+        epochs, shadow_bits, normalise, threads, front.sha256 if front else "", whiten, normalise_contrast,
     )  # fmt: skip
     kind = "lca" if front_end is None else f"{front_end.name}-lca"
     name = "-".join(str(part) for part in (kind, dataset.name, atoms, patch and f"{patch}x{patch}") if part)

@@ -184,8 +184,7 @@ def show_examples(coder: LoneCoder, encoder_spec: NetworkSpec, dataset: Dataset)
     shown = dataset.x_test[:SHOWN_IMAGES]
     payloads, encoder = coder.signals(shown), encoder_spec.encoder
     codes = coder.codes(payloads)
-    offset = 0.0 if encoder.offset is None else encoder.offset * 2.0**-encoder.activation_bits
-    pixels = np.clip((codes @ coder.images.T + offset) * 2.0**-encoder.gain_bits, 0.0, 1.0)
+    pixels = encoder.pixels_of(codes @ coder.images.T, shown)
     images = shown.astype(np.float64) / (255.0 if shown.dtype == np.uint8 else 1.0)
     signals = encoder.encode(shown) * 2.0**-encoder.activation_bits
     left = np.square(signals - codes @ coder.images.T).sum(axis=1) / np.maximum(np.square(signals).sum(axis=1), TINY)

@@ -34,6 +34,7 @@ from sim.train import CHECKPOINT_EVERY_S, LOG, check_identity, identity_of
 
 LASSO_SIGNALS, CONVERGED_SIGNALS, READOUT_IMAGES = 40, 200, 20_000
 ATOMS = "atoms"
+BEFORE = {"whiten": False, "normalise_contrast": False}  # what runs were before they stated it
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def train_lca(
         if not resume:
             raise UserError(f"run {folder}: already finished; give another --out, or --resume to see its result")
         artifact = load_artifact(folder)
-        check_identity(folder, identity_of(artifact), identity)
+        check_identity(folder, {**BEFORE, **identity_of(artifact)}, identity)
         return coder_result(folder, artifact)
     if (folder / CHECKPOINT).is_file() and not resume:
         raise UserError(f"run {folder}: holds an unfinished training; give --resume to go on, or another --out")
@@ -157,6 +158,7 @@ class _LcaRun:
             "progress": trainer.progress.to_json(),
             "leak": list(trainer.learner.leak),
             "sha256": sha256(atoms.tobytes()),
+            "whitening": _whitening_hash(trainer),
         }
         arrays = {ATOMS: atoms, STATE: np.frombuffer(json.dumps(state).encode(), dtype=np.uint8)}
         write_atomically(self.folder / CHECKPOINT, array_bytes(arrays))
@@ -169,9 +171,11 @@ class _LcaRun:
         arrays = parse_arrays(read_bytes(path), path)
         try:
             state, atoms = parse_json(arrays[STATE].tobytes(), path), arrays[ATOMS]
-            check_identity(self.folder, state["identity"], self.identity)
+            check_identity(self.folder, {**BEFORE, **state["identity"]}, self.identity)
             if sha256(np.ascontiguousarray(atoms).tobytes()) != state["sha256"] or atoms.dtype != np.int32:
                 raise UserError(f"{path}: damaged, its atoms differ from their hash; delete it and train again")
+            if state.get("whitening", "") != _whitening_hash(trainer):
+                raise UserError(f"{path}: this machine rounds the whitening differently; go on where it was begun")
             trainer.learner.full = atoms.astype(np.int32)
             trainer.learner.leak = (int(state["leak"][0]), int(state["leak"][1]))
             trainer.progress = LcaProgress.from_json(state["progress"])
@@ -236,6 +240,12 @@ class _LcaRun:
             "train_cpu_s": progress.cpu_s,
             "images_per_s": trainer.n_images * progress.epoch / max(progress.learn_s, 1e-9),
         }
+
+
+def _whitening_hash(trainer: LcaTrainer) -> str:
+    """Return the SHA-256 of the whitening, "" for none: its eigenvectors may differ in the last bit elsewhere."""
+    transform = trainer.learner.design.encoder.transform
+    return "" if transform is None or transform.whitening is None else sha256(transform.whitening.tobytes())
 
 
 def coder_result(folder: Path, artifact: Artifact) -> CoderResult:

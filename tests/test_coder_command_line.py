@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from shared_keys import CODER_KEYS, EVALUATE_KEYS, TRAIN_KEYS
 
+from neuro.artifact import load_artifact
 from neuro.data import Dataset
 
 Command = Callable[..., Any]
@@ -140,3 +141,17 @@ def test_what_cannot_stand_in_front_is_refused(
     command(*train, coders["dense"], "--centred").refused("uncentred")
     command("train", "ep", *EP, "--out", "run", "--front-end", coders["dense"]).refused("takes images of shape (4, 4)")
     assert os.listdir() == []
+
+
+def test_images_are_whitened_and_of_equal_contrast_where_asked(
+    command: Command, words: list[str], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    assert command(*words, "--out", run, "--whiten", "--normalise-contrast", "--json").json["run"] == str(run)
+    transform = load_artifact(run).spec.encoder.transform
+    assert transform is not None
+    assert transform.contrast_floor > 0
+    assert transform.whitening is not None
+    assert transform.whitening.shape == (16, 16)
+    command(*words, "--out", run, "--whiten", "--resume").refused("normalise_contrast True")
+    command(*words, "--out", tmp_path / "other", "--front-end", run, "--whiten").refused("front end")

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from neuro.errors import UserError
 from neuro.graded_network import AnyNetwork
 from sim.robustness.surrogates import Firing, Surrogate
-from sim.robustness.twin_units import encode, straight
+from sim.robustness.twin_encoder import encode
+from sim.robustness.twin_units import straight
 
 
 class TwinOutputs(NamedTuple):
@@ -48,6 +49,8 @@ class Twin(nn.Module, ABC):
         self.firing = Firing(surrogate)
         offset = spec.encoder.offset
         self.register_buffer("offset", None if offset is None else torch.tensor(offset, dtype=torch.float64))
+        whitening = None if spec.encoder.transform is None else spec.encoder.transform.whitening
+        self.register_buffer("whitening", None if whitening is None else torch.tensor(whitening, dtype=torch.float64))
 
     @property
     def rounds(self) -> bool:
@@ -81,7 +84,8 @@ class Twin(nn.Module, ABC):
 
     def payloads(self, images: Tensor) -> Tensor:
         """Return the input payloads of shape [B, N], float64, differentiable: the network's own encoder."""
-        return encode(images, self.spec.encoder, self.offset, self.rounds, self.surrogate.box_slope)
+        slope = self.surrogate.box_slope
+        return encode(images, self.spec.encoder, self.offset, self.whitening, self.rounds, slope)
 
     def forget(self) -> None:
         """Drop what adaptive surrogates learned from the images so far; call it when an attack turns to others."""

@@ -13,7 +13,6 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
-from neuro.encode import PixelEncoder
 from neuro.neurons import SigmaDelta
 from neuro.stock import DECAY_UNITY, LIF, STATE_LIMIT
 
@@ -195,21 +194,6 @@ def floor_shift(x: Tensor, shift: int) -> Tensor:
     """Return x * 2**shift rounded towards minus infinity (shift < 0), gradients straight through."""
     scaled = x * 2.0**shift
     return scaled if shift >= 0 else straight(scaled, torch.floor(scaled.detach()))
-
-
-def encode(images: Tensor, encoder: PixelEncoder, offset: Tensor | None, rounds: bool, outside: float) -> Tensor:
-    """Return the payloads of `neuro.encode.PixelEncoder`, of shape [B, N], float64.
-
-    Args: images of shape [B, ...], float in [0, 1]; outside, the slope of a pixel too bright for the gain.
-    """
-    one = float(1 << encoder.activation_bits)
-    bright = images.reshape(len(images), -1).to(torch.float64) * 2.0**encoder.gain_bits
-    if encoder.gain_bits:
-        bright = clip(bright, -torch.inf, 1.0, outside)
-    payloads = bright * one
-    if rounds:
-        payloads = straight(payloads, torch.floor(payloads.detach() + 0.5))
-    return payloads if offset is None else payloads - offset
 
 
 Step = Callable[[State, int], State]

@@ -151,6 +151,11 @@ def test_what_cannot_be_stacked_is_refused() -> None:
         stack(FRONT, classifier(9))
     with pytest.raises(UserError, match="offset"):
         stack(FRONT, dense_coder(8, 4))
+    with pytest.raises(UserError, match="normalises or whitens"):
+        stack(FRONT, dense_coder(8, 4, encoder=PixelEncoder(5).contrast_normalised()))
+    whitened = PixelEncoder(5).whitened_on(np.random.default_rng(0).random((40, 5)))
+    front = dense_coder(5, 8, encoder=whitened)
+    assert stack(front, classifier(8)).encoder is whitened
     fine = replace(FRONT.population("code").neuron, activation_bits=12, state_bits=16)
     assert isinstance(fine, SigmaDelta)
     coarse = classifier(8, 0)

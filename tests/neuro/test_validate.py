@@ -11,6 +11,7 @@ from neuro.errors import UserError
 from neuro.neurons import SigmaDelta, Source
 from neuro.plasticity import learning_rule
 from neuro.spec import NetworkSpec, Phase, Population, Projection, Schedule
+from neuro.transform import Transform
 from neuro.validate import worst_case_input
 
 INT32_MAX = 2**31 - 1
@@ -67,6 +68,10 @@ BAD = {
     "encoder range": (
         lambda b: {"encoder": PixelEncoder(5, np.array([-9, 0], np.int16))},
         ("encoder", "41", "raise payload_limit"),
+    ),
+    "encoder whitening": (
+        lambda b: {"encoder": PixelEncoder(5, None, 0, Transform(32, 0, np.eye(3, dtype=np.int16)))},
+        ("2 values", "whitening takes 3"),
     ),
     "source missing": (lambda b: with_projection(b, 0, source="eye"), ("projection up", "'eye'")),
     "target missing": (lambda b: with_projection(b, 0, target="eye"), ("projection up", "'eye'")),

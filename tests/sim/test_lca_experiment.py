@@ -12,8 +12,8 @@ from shared_coders import SMALL_CODER
 
 from neuro.data import Dataset
 from neuro.errors import UserError
-from sim.lca_experiment import LcaConfig, coder_epochs, design_coder, signal_lengths
-from sim.lca_measure import readout_accuracy
+from sim.lca_experiment import LcaConfig, coder_epochs, design_coder, make_learner, signal_lengths
+from sim.lca_measure import integer_dictionary, readout_accuracy
 from sim.train_lca import train_lca
 
 
@@ -78,3 +78,38 @@ def test_a_readout_reads_what_can_be_read() -> None:
     assert readout_accuracy(features[:200], labels[:200], features[200:], labels[200:], 0) > 0.95
     noise = generator.normal(size=(300, 3))
     assert readout_accuracy(noise[:200], labels[:200], noise[200:], labels[200:], 0) < 0.55
+
+
+def test_contrast_and_whitening_are_of_images_not_of_codes() -> None:
+    for options in ({"whiten": True}, {"normalise_contrast": True}):
+        with pytest.raises(UserError, match="front end"):
+            LcaConfig(front_end="5e77", **options)
+
+
+@pytest.mark.parametrize(("contrast", "whiten"), [(True, False), (False, True), (True, True)])
+def test_encoders_are_designed_as_configured(contrast: bool, whiten: bool, blob_data: Dataset) -> None:
+    config, train = LcaConfig(normalise_contrast=contrast, whiten=whiten), np.arange(200)
+    design = design_coder(blob_data, config, train, None)
+    encoder = design.encoder
+    assert encoder.transform is not None
+    assert encoder.offset is not None
+    assert (encoder.transform.contrast_floor > 0, encoder.transform.whitening is not None) == (contrast, whiten)
+    assert encoder.payload_limit == 128  # as large as pixels may be
+    again = design_coder(blob_data, config, train[:100], None).encoder.transform
+    assert again is not None
+    if encoder.transform.whitening is not None and again.whitening is not None:
+        assert not np.array_equal(encoder.transform.whitening, again.whitening)  # learned from training images alone
+    lengths = signal_lengths(encoder.encode(blob_data.x_train) / 32, blob_data.image_shape, None)
+    assert 1 < np.median(lengths) <= 1.1 * 4  # 16 values of about 1
+    assert design.reach >= lengths.max() / 1.5
+
+
+@pytest.mark.parametrize("patch", [None, 2])
+def test_coders_behind_such_encoders_have_room_for_their_signals(patch: int | None, blob_data: Dataset) -> None:
+    config = LcaConfig(atoms=6, patch=patch, whiten=True, normalise_contrast=True, layout="residual")
+    learner = make_learner(design_coder(blob_data, config, np.arange(200), None), config)
+    spec = learner.spec()
+    assert spec.population("residual").neuron.upper >= 2 * 4 << 16
+    outcome, residual = learner.observe(spec.encoder.encode(blob_data.x_train[:50]))
+    signals = spec.encoder.encode(blob_data.x_train[:50]) / 32
+    np.testing.assert_allclose(residual, signals - outcome.codes @ integer_dictionary(spec).T, atol=0.06)

@@ -18,7 +18,7 @@ import pytest
 from shared_coders import SMALL_CODER, SMALL_KERNELS
 from shared_watchers import Interrupting
 
-from neuro.artifact import load_artifact
+from neuro.artifact import load_artifact, save_artifact
 from neuro.data import Dataset, load_dataset
 from neuro.errors import UserError
 from neuro.lca import CODE
@@ -285,3 +285,46 @@ def test_a_coder_behind_a_coder_is_one_network(coders: dict[str, Path], blob_dat
         record = session.run(artifact.spec.encoder.encode(blob_data.x_test))
     told = artifact.manifest["results"]["spikes_per_image"]
     assert told == record.spike_counts["code2"].sum(axis=1).mean()
+
+
+WHITENED = replace(SMALL_CODER, whiten=True, normalise_contrast=True)
+
+
+def test_a_whitened_run_is_stored_resumed_and_told_from_others(
+    blob_data: Dataset, outcome: Outcome, silent: Any, tmp_path: Path
+) -> None:
+    result = train_lca(blob_data, WHITENED, tmp_path / "whole", silent())
+    artifact = load_artifact(tmp_path / "whole")
+    assert artifact.manifest["config"]["whiten"] is artifact.manifest["config"]["normalise_contrast"] is True
+    assert artifact.spec.encoder.transform is not None
+    assert artifact.spec.encoder.transform.whitening is not None
+    assert result.converged > 0.9
+    assert result.objective_gap is not None
+    assert 0 <= result.objective_gap < 0.05
+    with pytest.raises(UserError, match="whiten True, asked for False"):
+        train_lca(blob_data, replace(WHITENED, whiten=False), tmp_path / "whole", silent(), resume=True)
+    with pytest.raises(KeyboardInterrupt):
+        train_lca(blob_data, WHITENED, tmp_path / "part", Interrupting("on_batch", 2))
+    train_lca(blob_data, WHITENED, tmp_path / "part", silent(), resume=True)
+    assert outcome(tmp_path / "part") == outcome(tmp_path / "whole")
+
+
+def test_a_run_of_before_whitening_is_still_its_own(blob_data: Dataset, silent: Any, folder: Path) -> None:
+    train_lca(blob_data, SMALL_CODER, folder, silent())
+    artifact = load_artifact(folder)
+    for key in ("whiten", "normalise_contrast"):
+        del artifact.manifest["config"][key]
+    save_artifact(folder, artifact)
+    assert train_lca(blob_data, SMALL_CODER, folder, silent(), resume=True).folder == folder
+    with pytest.raises(UserError, match="whiten False, asked for True"):
+        train_lca(blob_data, WHITENED, folder, silent(), resume=True)
+
+
+def test_a_whitening_that_another_machine_rounds_differently_is_refused(
+    blob_data: Dataset, silent: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train_lca(blob_data, WHITENED, folder, Interrupting("on_batch", 2))
+    monkeypatch.setattr("neuro.transform.WHITENING_BITS", 15)
+    with pytest.raises(UserError, match="rounds the whitening differently"):
+        train_lca(blob_data, WHITENED, folder, silent(), resume=True)
