@@ -10,8 +10,10 @@ from sim.evaluate import read_results
 from sim.report import render
 from sim.report_page import Panel, Section, Table, latest, provenance
 from sim.robustness import figures_attack
+from sim.robustness.analysis import ADVERSARIAL, Analysis
 from sim.robustness.bridge import AttackResult, AttackRun
 from sim.robustness.masking import Check
+from sim.robustness.surface import Line
 from sim.robustness.table import Flags
 from sim.screen import equality_sentence
 
@@ -30,6 +32,27 @@ CHECKS = (
 )
 ATTACKS = "Accuracy under each attack alone, the worst over twins, image by image. Measured on the deployed integers."
 EXAMPLES = "Top row: clean. Below: the same images under a gradient attack, by size."
+SHOWN = 8
+RATIOS = (
+    "How large a change of the image is in every layer at the end of the free phase, beside what the layer holds "
+    "without it (Euclidean norms, mean over {n} images). Adversarial: the images above. Random: a random change of the "
+    "same size. A line that rises: the network amplifies the change. Measured on the deployed integers."
+)
+LINES = (
+    "Score of the true class minus the largest other one, in units of the scores of the integer twin, on the way from "
+    "an image to its adversarial one, and in a random direction; mean of {n} images, shaded: 10th to 90th percentile. "
+    "Below 0 the image is misread. {roughness}. Measured."
+)
+TRANSFER = (
+    "Accuracy on {n} images: rows, the model that the images were made to fool, by 20 steps of projected gradients; "
+    "columns, the model that sees them (settling networks as deployed). Measured."
+)
+SKIPPED = "Analyses that could not be made of this attack."
+TITLES = {
+    "ratios": "How a change of the image grows from layer to layer",
+    "lines": "The surface of the output around an image",
+    "transfer": "Who fools whom",
+}
 
 
 def write_attack_report(job: AttackRun, result: AttackResult) -> Path:
@@ -49,7 +72,7 @@ def write_attack_report(job: AttackRun, result: AttackResult) -> Path:
             ),
         ],
         panels=_panels(job, result),
-        tables=[_attack_table(result), _check_table(result.verdict.checks)],
+        tables=[_attack_table(result), _check_table(result.verdict.checks), *_skipped_table(result.analysis)],
         evaluations=evaluations,
         provenance=[*provenance(job.artifact), ("attack", str(result.config))],
         check=job.scorer,
@@ -76,9 +99,38 @@ def _panels(job: AttackRun, result: AttackResult) -> list[Panel]:
     examples = job.examples()
     if examples:
         names = ["clean", *(str(threat) for threat in result.config.threats if str(threat) in examples)]
-        drawn = figures_attack.adversarial_examples([(name, examples[name]) for name in names])
+        drawn = figures_attack.adversarial_examples([(name, examples[name][:SHOWN]) for name in names])
         panels.append(Panel("What the attacked images look like", drawn, EXAMPLES))
+    return [*panels, *_analysis_panels(result.analysis, result.config.norm)]
+
+
+def _analysis_panels(found: Analysis, norm: str) -> list[Panel]:
+    panels = []
+    if found.ratios:
+        n = max(ratio.n for layers in found.ratios[ADVERSARIAL].values() for ratio in layers.values())
+        panels.append(Panel(TITLES["ratios"], figures_attack.layer_ratios(found.ratios), RATIOS.format(n=n)))
+    if found.lines:
+        words = "; ".join(f"{name}: {_roughness(line)}" for name, line in found.lines.items())
+        caption = LINES.format(n=found.lines[ADVERSARIAL].n, roughness=words)
+        panels.append(Panel(TITLES["lines"], figures_attack.margin_lines(found.lines, norm), caption))
+    if found.transfer:
+        drawn = figures_attack.transfer_tables(found.transfer)
+        panels.append(Panel(TITLES["transfer"], drawn, TRANSFER.format(n=found.transfer.n), wide=True))
     return panels
+
+
+def _roughness(line: Line) -> str:
+    if line.roughness is None:
+        return "the margin never moves"
+    return (
+        f"{line.roughness:.2f} times the way of a margin that only falls or only rises, {100 * line.flat:.0f} % of "
+        "steps without a change"
+    )
+
+
+def _skipped_table(found: Analysis) -> list[Table]:
+    rows = [(TITLES[name], reason) for name, reason in found.skipped.items()]
+    return [Table(("not shown", "because"), [*rows], SKIPPED)] if rows else []
 
 
 def _attack_table(result: AttackResult) -> Table:
