@@ -245,7 +245,7 @@ def load_classifier(run: Path) -> Artifact:
 def _same_data(other: Artifact, artifact: Artifact, run: Path) -> Artifact:
     name = artifact.manifest["data"]["name"]
     if other.manifest["data"]["sha256"] != artifact.manifest["data"]["sha256"]:
-        raise UserError(f"run {run}: trained on other data than {name}; compare with runs on the same")
+        raise UserError(f"run {run}: its data or their split differ from {name}; give a run of the same data and seed")
     return other
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from neuro.files import write_atomically
@@ -13,7 +14,6 @@ from sim.robustness import figures_attack
 from sim.robustness.analysis import ADVERSARIAL, Analysis
 from sim.robustness.bridge import AttackResult, AttackRun
 from sim.robustness.masking import Check
-from sim.robustness.surface import Line
 from sim.robustness.table import Flags
 from sim.screen import equality_sentence
 
@@ -41,7 +41,8 @@ RATIOS = (
 LINES = (
     "Score of the true class minus the largest other one, in units of the scores of the integer twin, on the way from "
     "an image to its adversarial one, and in a random direction; mean of {n} images, shaded: 10th to 90th percentile. "
-    "Below 0 the image is misread. {roughness}. Measured."
+    "Below 0 the image is misread. Way up and down over the distance covered (1: the margin only falls or only rises): "
+    "{roughness}. Share of steps that leave the margin as it is: {flat}. Measured."
 )
 TRANSFER = (
     "Accuracy on {n} images: rows, the model that the images were made to fool, by 20 steps of projected gradients; "
@@ -110,8 +111,11 @@ def _analysis_panels(found: Analysis, norm: str) -> list[Panel]:
         n = max(ratio.n for layers in found.ratios[ADVERSARIAL].values() for ratio in layers.values())
         panels.append(Panel(TITLES["ratios"], figures_attack.layer_ratios(found.ratios), RATIOS.format(n=n)))
     if found.lines:
-        words = "; ".join(f"{name}: {_roughness(line)}" for name, line in found.lines.items())
-        caption = LINES.format(n=found.lines[ADVERSARIAL].n, roughness=words)
+        caption = LINES.format(
+            n=found.lines[ADVERSARIAL].n,
+            roughness=_listed({name: line.roughness for name, line in found.lines.items()}, "{:.2f}"),
+            flat=_listed({name: line.flat for name, line in found.lines.items()}, "{:.0%}"),
+        )
         panels.append(Panel(TITLES["lines"], figures_attack.margin_lines(found.lines, norm), caption))
     if found.transfer:
         drawn = figures_attack.transfer_tables(found.transfer)
@@ -119,13 +123,8 @@ def _analysis_panels(found: Analysis, norm: str) -> list[Panel]:
     return panels
 
 
-def _roughness(line: Line) -> str:
-    if line.roughness is None:
-        return "the margin never moves"
-    return (
-        f"{line.roughness:.2f} times the way of a margin that only falls or only rises, {100 * line.flat:.0f} % of "
-        "steps without a change"
-    )
+def _listed(values: Mapping[str, float | None], layout: str) -> str:
+    return ", ".join(f"{name} {'-' if value is None else layout.format(value)}" for name, value in values.items())
 
 
 def _skipped_table(found: Analysis) -> list[Table]:
