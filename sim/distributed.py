@@ -21,14 +21,14 @@ def slurm_executor(folder: Path, partition: str, name: str, gpu: bool = False) -
     try:
         import submitit
     except ImportError as error:
-        raise UserError("Slurm: submitit is not installed; pip install 'settle[cluster]'") from error
+        raise UserError("Slurm: submitit is not installed; run `pip install settle[cluster]`") from error
     try:
         executor = submitit.AutoExecutor(folder=folder.resolve(), cluster="slurm")
     except RuntimeError as error:  # submitit: no srun on the path
         raise UserError(f"Slurm: not found here ({error}); call it where sbatch works, or use --workers") from error
     executor.update_parameters(
         slurm_partition=partition, slurm_job_name=name, cpus_per_task=1, mem_gb=MEMORY_GB, timeout_min=MINUTES,
-        gpus_per_node=int(gpu),
+        **({"gpus_per_node": 1} if gpu else {}),
     )  # fmt: skip
     return executor
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -49,8 +51,8 @@ def transfer_matrix(
 def scorer_of_model(model: Model, device: str = "cpu") -> Scorer:
     """Return a model as a function images [B, *shape] -> labels [B]."""
 
-    def score(images: np.ndarray) -> np.ndarray:
+    def score(images: npt.NDArray[np.float32]) -> npt.NDArray[np.integer[Any]]:
         with torch.no_grad():
-            return model(torch.as_tensor(images).to(device)).argmax(1).cpu().numpy()
+            return np.asarray(model(torch.as_tensor(images).to(device)).argmax(1).cpu())
 
     return score
