@@ -25,6 +25,7 @@ HOMES = {
     "snntorch": ("sim/robustness/twin", "sim/robustness/surrogates.py", "sim/backends/snn_torch"),
     "foolbox": ("sim/robustness/",),
     "pyautoattack": ("sim/robustness/",),
+    "submitit": ("sim/distributed.py",),
     "torchvision": ("neuro/download.py",),
     "pickle": (),
     "cloudpickle": (),

@@ -7,7 +7,7 @@ shard, and several processes or machines can share the work (`settle attack RUN 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,9 @@ import torch
 from neuro.artifact import Artifact
 from neuro.errors import UserError
 from neuro.files import array_bytes, json_bytes, parse_arrays, read_bytes, sha256, write_atomically
-from sim.backends.base import Session, get_backend, native_backend
+from sim.backends.base import get_backend, native_backend
 from sim.evaluate import data_of, is_coder, load_run
+from sim.robustness.analysis import Analysis, Subject, analyse, scorer_of
 from sim.robustness.attack import Model, Threat
 from sim.robustness.baselines import build_baseline, real_images, train_baseline
 from sim.robustness.masking import Verdict, judge
@@ -33,7 +34,7 @@ SHARD_IMAGES = 100
 ATTACKS = "attacks"  # folder within a run
 SOURCE = "perceptron"
 EPS = {"linf": (0.05, 0.1, 0.2, 0.3), "l2": (0.5, 1.0, 2.0, 3.0)}
-EXAMPLES = 8
+IMAGES, LAVA_IMAGES, MAX_PASSES = 200, 10, 1000
 RESULT = "attack.json"
 
 
@@ -43,16 +44,17 @@ class AttackConfig:
 
     attacks: suites or names (`sim.robustness.suites`); norm, eps: threats; images: test images, from the first; score:
     backend that the adversarial images are scored on, "" for that of the family; seed: of random starts; device: that
-    the twins run on.
+    the twins run on; passes: over which the scores of a stochastic twin are averaged (EoT).
     """
 
     attacks: str = "quick"
     norm: str = "linf"
     eps: tuple[float, ...] = EPS["linf"]
-    images: int = 200
+    images: int = IMAGES
     score: str = ""
     seed: int = 0
     device: str = "cpu"
+    passes: int = 1
 
     def __post_init__(self) -> None:
         describe(self.attacks)
@@ -62,6 +64,8 @@ class AttackConfig:
             Threat(self.norm, eps)
         if self.images < 1:
             raise UserError(f"images {self.images}: attack at least one")
+        if not 1 <= self.passes <= MAX_PASSES:
+            raise UserError(f"passes {self.passes} outside 1..{MAX_PASSES}")
         checked_device(self.device)
 
     @property
@@ -79,6 +83,7 @@ class AttackResult:
     table: RobustnessTable
     verdict: Verdict
     folder: Path
+    analysis: Analysis
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that `settle attack --json` prints."""
@@ -98,13 +103,12 @@ class AttackResult:
 
 
 class AttackRun:
-    """One attack on one run: its folder, its shards."""
+    """One attack on one run: its folder, its shards. against: runs for the transfer matrix of the report."""
 
-    def __init__(self, run: Path, config: AttackConfig, data: str | None = None) -> None:
+    def __init__(self, run: Path, config: AttackConfig, against: Sequence[Path] = ()) -> None:
         self.run, self.config = run, config
-        self.artifact = load_run(run)
-        if is_coder(self.artifact):
-            raise UserError(f"run {run}: a sparse coder has no classes to defend; attack a classifier behind it")
+        self.artifact = load_classifier(run)
+        self.against = {str(other): _same_data(load_classifier(other), self.artifact, other).spec for other in against}
         self.dataset = data_of(self.artifact)
         if config.images > len(self.dataset.y_test):
             raise UserError(
@@ -150,7 +154,7 @@ class AttackRun:
         examples = Examples(self._examples_path(), images) if shard == 1 else None
         with get_backend(self.scorer).open(self.artifact.spec) as session:
             tables = [
-                self._stage(stage, scorer_of(self.artifact, session), images, labels, first, progress, examples)
+                self._stage(stage, scorer_of(self.artifact.spec, session), images, labels, first, progress, examples)
                 for stage in stages
             ]
         if examples:
@@ -160,10 +164,11 @@ class AttackRun:
     def _examples_path(self) -> Path:
         return self.folder / "examples.npz"
 
-    def examples(self) -> dict[str, npt.NDArray[np.generic]]:
-        """Return "clean" images [EXAMPLES, *shape] and, by threat, those of the first gradient attack."""
+    def examples(self) -> dict[str, npt.NDArray[np.float32]]:
+        """Return the "clean" images of the first shard and, by threat, those of the first gradient attack on them."""
         path = self._examples_path()
-        return dict(parse_arrays(read_bytes(path), path)) if path.is_file() else {}
+        kept = parse_arrays(read_bytes(path), path) if path.is_file() else {}
+        return {name: images.astype(np.float32) for name, images in kept.items()}
 
     def prepare(self) -> None:
         """Train what all shards share."""
@@ -176,7 +181,7 @@ class AttackRun:
         return evaluate_robustness(
             stage.models, scorer, stage.attacks, images, labels, stage.threats, (self.config.seed,),
             batch_size=SHARD_IMAGES, first_index=first, device=self.config.device, progress=progress,
-            on_images=examples.keep if examples else None,
+            on_images=examples.keep if examples else None, n_passes=self.config.passes,
         )  # fmt: skip
 
     def _source(self) -> Model:
@@ -187,45 +192,67 @@ class AttackRun:
         if path.is_file():
             arrays = parse_arrays(read_bytes(path), path)
             model.load_state_dict({name: torch.tensor(values) for name, values in arrays.items()})
-            return model.eval()
+            return model.eval().to(self.config.device)
         trained = train_baseline(SOURCE, self.dataset, hidden, self.artifact.manifest["seed"]).model.eval()
         write_atomically(path, array_bytes({k: v.numpy() for k, v in trained.state_dict().items()}))
-        return trained
+        return trained.to(self.config.device)
+
+    def analyse(self) -> Analysis:
+        """Measure, on the images of the first shard, what the report shows beside accuracies."""
+        torch.set_num_threads(1)
+        kept = self.examples()
+        labels = self.dataset.y_test[: len(kept.get("clean", ()))]
+        models = {SOURCE: self._source()}
+        config = self.config
+        return analyse(Subject(self.artifact.spec, kept, labels, config.threats, models, self.against, config.seed,
+                               config.device))  # fmt: skip
 
     def result(self) -> AttackResult:
         """Return what all shards found together. Raises: UserError if some are missing."""
         if self.missing():
             raise UserError(f"attack {self.folder}: shards {self.missing()} are missing; run them first")
         table = merge([load_table(self.path(shard)) for shard in range(1, self.n_shards + 1)])
-        result = AttackResult(str(self.run), self.config, table, judge(table), self.folder)
-        content = {"config": asdict(self.config), **result.to_json(), "table": table.to_json()}
+        result = AttackResult(str(self.run), self.config, table, judge(table), self.folder, self.analyse())
+        analysis = {"analysis": result.analysis.to_json()}
+        content = {"config": asdict(self.config), **result.to_json(), **analysis, "table": table.to_json()}
         write_atomically(self.folder / RESULT, json.dumps(content, indent=1).encode() + b"\n")
         return result
 
 
 class Examples:
-    """The first adversarial images of the first iterative attack under each threat, to look at."""
+    """The adversarial images of the first attack by projected gradients under each threat."""
 
     def __init__(self, path: Path, images: torch.Tensor) -> None:
-        self.path, self.kept = path, {"clean": images[:EXAMPLES].numpy()}
+        self.path, self.kept = path, {"clean": images.numpy()}
 
     def keep(self, model: str, attack: str, threat: Threat, seed: int, index: int, images: torch.Tensor) -> None:
         """See `table.evaluate_robustness`: told the images of every attack."""
         if attack.startswith("pgd") and str(threat) not in self.kept:
-            self.kept[str(threat)] = images[:EXAMPLES].cpu().numpy()
+            self.kept[str(threat)] = images.cpu().numpy()
 
     def save(self) -> None:
         """Write them."""
         write_atomically(self.path, array_bytes(self.kept))
 
 
-def scorer_of(artifact: Artifact, session: Session) -> Scorer:
-    """Return the deployed network as a function images [B, *shape] -> labels [B]."""
+def load_classifier(run: Path) -> Artifact:
+    """Read a run that can be attacked. Raises: UserError if it has no classes."""
+    artifact = load_run(run)
+    if is_coder(artifact):
+        raise UserError(f"run {run}: a sparse coder has no classes to defend; attack a classifier behind it")
+    return artifact
 
-    def score(images: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
-        return session.run(artifact.spec.encoder.encode(images)).predictions
 
-    return score
+def _same_data(other: Artifact, artifact: Artifact, run: Path) -> Artifact:
+    name = artifact.manifest["data"]["name"]
+    if other.manifest["data"]["sha256"] != artifact.manifest["data"]["sha256"]:
+        raise UserError(f"run {run}: its data or their split differ from {name}; give a run of the same data and seed")
+    return other
+
+
+def default_images(scorer: str) -> int:
+    """Return how many images to attack unless told: few where one takes seconds."""
+    return LAVA_IMAGES if scorer == "lava" else IMAGES
 
 
 def together(tables: list[RobustnessTable]) -> RobustnessTable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from neuro.files import write_atomically
@@ -10,6 +11,7 @@ from sim.evaluate import read_results
 from sim.report import render
 from sim.report_page import Panel, Section, Table, latest, provenance
 from sim.robustness import figures_attack
+from sim.robustness.analysis import ADVERSARIAL, Analysis
 from sim.robustness.bridge import AttackResult, AttackRun
 from sim.robustness.masking import Check
 from sim.robustness.table import Flags
@@ -30,6 +32,28 @@ CHECKS = (
 )
 ATTACKS = "Accuracy under each attack alone, the worst over twins, image by image. Measured on the deployed integers."
 EXAMPLES = "Top row: clean. Below: the same images under a gradient attack, by size."
+SHOWN = 8
+RATIOS = (
+    "How large a change of the image is in every layer at the end of the free phase, beside what the layer holds "
+    "without it (Euclidean norms, mean over {n} images). Adversarial: the images above. Random: a random change of the "
+    "same size. A line that rises: the network amplifies the change. Measured on the deployed integers."
+)
+LINES = (
+    "Score of the true class minus the largest other one, in units of the scores of the integer twin, on the way from "
+    "an image to its adversarial one, and in a random direction; mean of {n} images, shaded: 10th to 90th percentile. "
+    "Below 0 the image is misread. Way up and down over the distance covered (1: the margin only falls or only rises): "
+    "{roughness}. Share of steps that leave the margin as it is: {flat}. Measured."
+)
+TRANSFER = (
+    "Accuracy on {n} images: rows, the model that the images were made to fool, by 20 steps of projected gradients; "
+    "columns, the model that sees them (settling networks as deployed). Measured."
+)
+SKIPPED = "Analyses that could not be made of this attack."
+TITLES = {
+    "ratios": "How a change of the image grows from layer to layer",
+    "lines": "The surface of the output around an image",
+    "transfer": "Who fools whom",
+}
 
 
 def write_attack_report(job: AttackRun, result: AttackResult) -> Path:
@@ -49,7 +73,7 @@ def write_attack_report(job: AttackRun, result: AttackResult) -> Path:
             ),
         ],
         panels=_panels(job, result),
-        tables=[_attack_table(result), _check_table(result.verdict.checks)],
+        tables=[_attack_table(result), _check_table(result.verdict.checks), *_skipped_table(result.analysis)],
         evaluations=evaluations,
         provenance=[*provenance(job.artifact), ("attack", str(result.config))],
         check=job.scorer,
@@ -76,9 +100,36 @@ def _panels(job: AttackRun, result: AttackResult) -> list[Panel]:
     examples = job.examples()
     if examples:
         names = ["clean", *(str(threat) for threat in result.config.threats if str(threat) in examples)]
-        drawn = figures_attack.adversarial_examples([(name, examples[name]) for name in names])
+        drawn = figures_attack.adversarial_examples([(name, examples[name][:SHOWN]) for name in names])
         panels.append(Panel("What the attacked images look like", drawn, EXAMPLES))
+    return [*panels, *_analysis_panels(result.analysis, result.config.norm)]
+
+
+def _analysis_panels(found: Analysis, norm: str) -> list[Panel]:
+    panels = []
+    if found.ratios:
+        n = max(ratio.n for layers in found.ratios[ADVERSARIAL].values() for ratio in layers.values())
+        panels.append(Panel(TITLES["ratios"], figures_attack.layer_ratios(found.ratios), RATIOS.format(n=n)))
+    if found.lines:
+        caption = LINES.format(
+            n=found.lines[ADVERSARIAL].n,
+            roughness=_listed({name: line.roughness for name, line in found.lines.items()}, "{:.2f}"),
+            flat=_listed({name: line.flat for name, line in found.lines.items()}, "{:.0%}"),
+        )
+        panels.append(Panel(TITLES["lines"], figures_attack.margin_lines(found.lines, norm), caption))
+    if found.transfer:
+        drawn = figures_attack.transfer_tables(found.transfer)
+        panels.append(Panel(TITLES["transfer"], drawn, TRANSFER.format(n=found.transfer.n), wide=True))
     return panels
+
+
+def _listed(values: Mapping[str, float | None], layout: str) -> str:
+    return ", ".join(f"{name} {'-' if value is None else layout.format(value)}" for name, value in values.items())
+
+
+def _skipped_table(found: Analysis) -> list[Table]:
+    rows = [(TITLES[name], reason) for name, reason in found.skipped.items()]
+    return [Table(("not shown", "because"), [*rows], SKIPPED)] if rows else []
 
 
 def _attack_table(result: AttackResult) -> Table:

@@ -1,17 +1,18 @@
-"""Shards of an attack, one after the other or in several processes; a crash loses only its own shard."""
+"""Shards of an attack, one after the other, in several processes or on a cluster; a crash loses only its own shard."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from neuro.errors import UserError
 from neuro.files import json_bytes, parse_json
+from sim.distributed import slurm_executor, submit
 from sim.robustness.bridge import AttackConfig, AttackRun
 
 MAX_WORKERS = 256
@@ -63,18 +64,41 @@ def do_shards(job: AttackRun, wanted: Sequence[int], workers: int, watcher: Shar
         )
 
 
+def request_of(job: AttackRun, shard: int) -> dict[str, Any]:
+    """Return what `do_request` needs to do a shard elsewhere."""
+    return {"run": str(job.run.resolve()), "config": asdict(job.config), "shard": shard}
+
+
+def do_request(request: Mapping[str, Any]) -> None:
+    """Do one shard, in another process or on another machine that sees the same files."""
+    config = AttackConfig(**{**request["config"], "eps": tuple(request["config"]["eps"])})
+    AttackRun(Path(request["run"]), config).do(request["shard"])
+
+
+def submit_shards(job: AttackRun, wanted: Sequence[int], partition: str) -> tuple[list[int], str]:
+    """Submit those of the `wanted` shards that are missing to Slurm, one job of one core each.
+
+    Returns: the shards, and the name of the job array; ([], "") if none is missing.
+    Raises:  UserError without submitit or without Slurm, or if Slurm refuses.
+    """
+    todo = [shard for shard in job.missing() if shard in set(wanted)]
+    if not todo:
+        return [], ""
+    executor = slurm_executor(job.folder / "slurm", partition, "settle-attack", job.config.device != "cpu")
+    job.prepare()  # else every job would train the perceptron
+    return todo, submit(executor, do_request, [request_of(job, shard) for shard in todo])
+
+
 def _in_process(job: AttackRun, shard: int) -> str:
     """Run one shard in a new interpreter; return its last words if it failed, else ""."""
-    request = json_bytes({"run": str(job.run), "config": asdict(job.config), "shard": shard})
+    request = json_bytes(request_of(job, shard))
     done = subprocess.run([sys.executable, "-m", __name__], input=request, capture_output=True, check=False)
     return "" if done.returncode == 0 else done.stderr.decode(errors="replace").strip() or f"exit {done.returncode}"
 
 
 def main() -> None:
     """Do the shard that stdin asks for."""
-    request = parse_json(sys.stdin.buffer.read(), Path("stdin"))
-    config = AttackConfig(**{**request["config"], "eps": tuple(request["config"]["eps"])})
-    AttackRun(Path(request["run"]), config).do(request["shard"])
+    do_request(parse_json(sys.stdin.buffer.read(), Path("stdin")))
 
 
 if __name__ == "__main__":
