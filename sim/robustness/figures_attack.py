@@ -18,6 +18,7 @@ from sim.robustness.transfer_matrix import TransferMatrix
 COLOURS = ("#2f6fb3", "#d9822b", "#2d7d46", "#8e5ea2", "#b3261e", "#4c9f9f", "#8a93a3", "#c4a000", "#5b6475", "#e377c2")
 LINE_STYLES = ("-", "--")
 SHORT = 14  # letters of a name beside a matrix
+NARROW_COLUMNS = 5  # of matrices, in half a page
 
 
 def robust_curves(table: RobustnessTable, threats: Sequence[Threat]) -> str:
@@ -88,10 +89,10 @@ def margin_lines(lines: Mapping[str, Line], norm: str) -> str:
 def transfer_tables(found: TransferMatrix) -> str:
     """Draw one matrix of accuracies for each size: rows are the sources of the images, columns who sees them."""
     with plt.rc_context(STYLE):
-        targets, n = list(found.clean), len(found.accuracy)
-        side = 0.62 * len(targets) + 0.5
-        rows_below = len(next(iter(found.accuracy.values()))) + 1
-        figure, grid = plt.subplots(1, n, figsize=(1.4 + side * n, 0.5 * rows_below + 1.3), squeeze=False)
+        targets, n_rows = list(found.clean), len(next(iter(found.accuracy.values()))) + 1
+        width = max(10.5, 0.7 * found.n_columns) if is_wide(found) else 5.2
+        size = (width, 0.45 * n_rows + 1.2)
+        figure, grid = plt.subplots(1, len(found.accuracy), figsize=size, squeeze=False)
         for axes, (threat, by_source) in zip(grid[0], found.accuracy.items(), strict=True):
             rows = {"not attacked": found.clean, **by_source}
             values = np.array([[row[name] for name in targets] for row in rows.values()])
@@ -104,6 +105,11 @@ def transfer_tables(found: TransferMatrix) -> str:
             axes.set_title(threat, fontsize=9)
             axes.grid(False)
         return svg_of(figure)
+
+
+def is_wide(found: TransferMatrix) -> bool:
+    """Return whether matrices need the whole width of a page."""
+    return found.n_columns > NARROW_COLUMNS
 
 
 def _short(name: str) -> str:

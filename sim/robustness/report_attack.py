@@ -118,8 +118,8 @@ def _analysis_panels(found: Analysis, norm: str) -> list[Panel]:
         )
         panels.append(Panel(TITLES["lines"], figures_attack.margin_lines(found.lines, norm), caption))
     if found.transfer:
-        drawn = figures_attack.transfer_tables(found.transfer)
-        panels.append(Panel(TITLES["transfer"], drawn, TRANSFER.format(n=found.transfer.n), wide=True))
+        drawn, wide = figures_attack.transfer_tables(found.transfer), figures_attack.is_wide(found.transfer)
+        panels.append(Panel(TITLES["transfer"], drawn, TRANSFER.format(n=found.transfer.n), wide))
     return panels
 
 

@@ -26,6 +26,11 @@ class TransferMatrix:
     accuracy: dict[str, dict[str, dict[str, float]]]
     n: int
 
+    @property
+    def n_columns(self) -> int:
+        """Targets under all threats."""
+        return len(self.clean) * len(self.accuracy)
+
 
 def transfer_matrix(
     sources: Mapping[str, Model], targets: Mapping[str, Scorer], images: Tensor, labels: Tensor,
