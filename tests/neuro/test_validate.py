@@ -95,7 +95,10 @@ BAD = {
         ("projection out", "y3", "use 'event' or 'end-point'"),
     ),
     "too many bits": (
-        lambda b: with_population(b, 2, neuron=SigmaDelta(22, 5, 0, 1 << 22)) | with_projection(b, 0, exponent=0),
+        lambda b: (
+            with_population(b, 2, neuron=SigmaDelta(22, 5, 0, 1 << 22))
+            | with_projection(b, 0, exponent=0, rule=learning_rule("event"))
+        ),
         ("population hidden", "32 bits", "lower state_bits"),
     ),
 }
@@ -107,6 +110,9 @@ def test_a_spec_that_does_not_fit_together_is_refused(case, base, refused):
     NetworkSpec(**base)
     with refused(*words):
         NetworkSpec(**{**base, **change(base)})
+
+
+RULES = (None, learning_rule("event"))
 
 
 @st.composite
@@ -132,7 +138,7 @@ def networks(draw):
             Population("out", (n_outputs,), unit),
         ),
         "projections": (
-            Projection("up", "in", "out", exponents[0], weights["up"], weight_bits),
+            Projection("up", "in", "out", exponents[0], weights["up"], weight_bits, rule=draw(st.sampled_from(RULES))),
             Projection("side", "out", "out", exponents[1], weights["side"], 8),
         ),
         "schedule": Schedule((Phase("free", 1),), draw(st.integers(1, 255)), draw(st.integers(0, 8) | st.just(0))),
@@ -143,14 +149,19 @@ def networks(draw):
 
 
 def worst_inputs(populations, projections) -> list[int]:
-    """Accumulated input of one output neuron with all weights and payloads at their limits, both signs."""
+    """Accumulated input of one output neuron with all payloads at their limits, both signs.
+
+    Fixed weights are as they are, those that learn at their limit; the worst columns of all projections meet.
+    """
     unit = populations[1].neuron
     total = 0
     for source, projection in zip(populations, projections, strict=True):
         payload = source.neuron.payload_limit
         scale = unit.state_bits - source.neuron.activation_bits - projection.exponent
-        weight = 2 ** (projection.weight_bits - 1) - 1
-        total += sum((payload << scale) * weight for _ in range(source.size))
+        largest = source.size * (2 ** (projection.weight_bits - 1) - 1)
+        if projection.rule is None:
+            largest = max(sum(abs(int(w)) for w in column) for column in projection.weights.T)
+        total += (payload << scale) * largest
     return [-total, total]
 
 
