@@ -117,16 +117,19 @@ def partition(blocks: Blocks, limits: Limits, n_chips: int | None = None) -> Pla
     reached = {b.name: np.full(b.size, len(blocks.out_of[b.name]), dtype=np.int64) for b in blocks.on_chip}
     for _ in range(ROUNDS):
         costs = _Costs(blocks, limits, reached)
-        cuts = {block.name: _greedy(costs, block) for block in blocks.on_chip}
-        _check_chips(costs, cuts, n_chips)
-        greedy_load = _busiest(costs, cuts)
-        cuts = _relieve(costs, cuts)
+        greedy = {block.name: _greedy(costs, block) for block in blocks.on_chip}
+        _check_chips(costs, greedy, n_chips)
+        cuts = _relieve(costs, greedy)
         exact = _axons_out(blocks, cuts)
         if all(_fit(_Costs(blocks, limits, exact), cuts)):
             break
         reached = {name: np.maximum(exact[name], reached[name]) for name in exact}
     costs = _Costs(blocks, limits, exact, costs.known)
     _check_axons_out(costs, cuts)
+    first = _Costs(blocks, limits, _axons_out(blocks, greedy))
+    greedy_load = _busiest(first, greedy)
+    if greedy_load < _busiest(costs, cuts):  # relieved of memory, a core may have to reach more cores
+        costs, cuts = first, greedy
     return _placement(costs, cuts, n_chips, greedy_load)
 
 

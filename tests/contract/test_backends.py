@@ -32,7 +32,7 @@ def test_events_runs_any_network_as_the_reference_does(seed, threads):
     check_run(get_backend("events"), spec, payloads, None, threads=threads)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(SEEDS, st.integers(1, 3), st.sampled_from([1, 2, 5]))
 def test_events_learns_any_network_as_the_reference_does(seed, threads, batch_size):
     spec = random_spec(seed)
