@@ -115,7 +115,7 @@ def gap(operator: DenseOperator, signals: Tensor, found: Solution, best: Tensor,
         "mean_active": float(found.n_active.double().mean()),
         "lasso_active": float((best != 0).sum(1).double().mean()),
         "mean_steps": float(found.n_steps.double().mean()),
-        "converged": float(found.converged.double().mean()),
+        "residual": float(found.residual.double().mean()),
         "n": len(signals),
     }
 

@@ -1,17 +1,19 @@
 """How accurate are networks that learn in the chip's learning engine, rule by rule?
 
     python -m benchmarks.stock_accuracy --data digits --hidden 128
-    python -m benchmarks.stock_accuracy --data mnist --hidden 128 --epochs 2 --seeds 1
+    python -m benchmarks.stock_accuracy --data mnist --hidden 128 --epochs 1 --seeds 1 --rules R5,deferred
+    python -m benchmarks.stock_accuracy --data mnist --hidden 128 --epochs 1 --seeds 1 --rules R1,R2,R3,R4 --images 6000
 
 Every training in the engine's integers, in the order of its own updates, with per-synapse noise; the epoch and all
 hyper-parameters are chosen on a validation split of the training set, the test set is read once a training. Digits:
 every seed draws its own test split. R1 to R5 run on the chip alone, "deferred" needs a host. Rules that are not asked
-for stay in the file as they were found.
+for stay in the file as they were found. --images: train on the first so many only; every row says on how many.
 """
 
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -25,16 +27,19 @@ from sim.train import train_ep
 
 
 def train_once(
-    data: str, hidden: tuple[int, ...], rule: str, epochs: int | None, weight_lsb: int, seed: int
+    data: str, hidden: tuple[int, ...], rule: str, epochs: int | None, weight_lsb: int, seed: int, images: int | None
 ) -> dict[str, Any]:
-    """Train one network and return its figures."""
+    """Train one network, on the first `images` only if given, and return its figures."""
+    dataset = load_dataset(data, seed)
+    dataset = replace(dataset, x_train=dataset.x_train[:images], y_train=dataset.y_train[:images])
     config = TrainConfig(
         seed=seed, hidden=hidden, rule=rule, epochs=epochs, threads=1, family="stock", weight_lsb=weight_lsb
     )
     with tempfile.TemporaryDirectory() as folder, TrainScreen() as screen:
-        result = train_ep(load_dataset(data, seed), config, Path(folder) / "run", screen)
+        result = train_ep(dataset, config, Path(folder) / "run", screen)
     return {
         "seed": seed,
+        "n_train": len(dataset.y_train),
         "val_accuracy": result.val_accuracy.value,
         "test_accuracy": result.test_accuracy.value,
         "n_test": result.test_accuracy.n,
@@ -53,6 +58,7 @@ def main() -> None:
     arguments.add_argument("--seeds", type=int, default=3)
     arguments.add_argument("--rules", default=",".join(RULES))
     arguments.add_argument("--weight-lsb", type=int, default=1)
+    arguments.add_argument("--images", type=int, default=None, help="training images, default all")
     options = arguments.parse_args()
     hidden = tuple(int(part) for part in options.hidden.split(","))
     name = f"{Path(options.data).stem} {options.hidden}"
@@ -65,7 +71,7 @@ def main() -> None:
     content["rules"] = earlier(path, content, "rules")
     for rule in options.rules.split(","):
         rows = [
-            train_once(options.data, hidden, rule, options.epochs, options.weight_lsb, seed)
+            train_once(options.data, hidden, rule, options.epochs, options.weight_lsb, seed, options.images)
             for seed in range(options.seeds)
         ]
         content["rules"][rule] = rows

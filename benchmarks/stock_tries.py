@@ -1,10 +1,11 @@
 """What helps, and what does not, when a network learns in the chip's learning engine? One change at a time.
 
     python -m benchmarks.stock_tries
+    python -m benchmarks.stock_tries --data mnist --images 6000 --epochs 2 --seeds 1 --rules deferred
 
-Digits, 64-128-10, rules R5 and deferred, validation images only; accuracy of the last epoch and of the best, mean over
+128 hidden neurons, rules R5 and deferred, validation images only; accuracy of the last epoch and of the best, mean over
 seeds. The first line of each rule is the default; every other line changes one thing. A negative result is kept, and so
-are rules in the file that are not asked for.
+are rules in the file that are not asked for. --images: train on so many, validate on a third of that.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from dataclasses import replace
 from statistics import mean
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.results_file import earlier, parser, save
-from neuro.data import load_dataset, split_validation
+from benchmarks.results_file import RESULTS, earlier, parser, save
+from neuro.data import Dataset, Split, load_dataset, split_validation
 from neuro.stock_equilibrium import StockDesign, build_stock_network
 from sim.backends.chip_session import ChipSession
 from sim.experiment import TrainConfig, build_network
@@ -29,6 +31,9 @@ TRIES: dict[str, dict[str, Any]] = {
     "default": {},
     "learning rate x 2": {"learning_rate": 2.0},
     "learning rate / 2": {"learning_rate": 0.5},
+    "output share 1": {"share": 1.0},
+    "output share 1/8": {"share": 0.125},
+    "learning rate / 2, output share 1": {"learning_rate": 0.5, "share": 1.0},
     "rates fall to 1/8": {"final": 1 / 8},
     "weights as they are, no mean": {"mean": False},
     "weights step by 2": {"lsb": 2},
@@ -36,7 +41,8 @@ TRIES: dict[str, dict[str, Any]] = {
     "smaller weights (std 20)": {"weight_std": 20.0},
     "nudge x 2": {"strength": 1.5},
     "nudge / 2": {"strength": 0.375},
-    "target rate 0.4": {"target_rate": 0.4},
+    "target rate 0.25": {"target_rate": 0.25},
+    "lower thresholds (4)": {"threshold_per_drive": 4.0},
     "feedback as strong as forward": {"feedback_shift": 0},
     "feedback four times forward": {"feedback_shift": 2},
     "less leak": {"leak": 40},
@@ -60,22 +66,35 @@ class _Quiet:
         """Nothing to show."""
 
 
-def attempt(rule: str, change: dict[str, Any], seed: int, epochs: int) -> tuple[float, float]:
+def selected(dataset: Dataset, seed: int, images: int | None) -> tuple[Dataset, Split]:
+    """Return the data set without the training images that are not used, and its split."""
+    split = split_validation(dataset.y_train, seed, VALIDATION)
+    if images is not None:
+        split = Split(split.train[:images], split.validation[: max(1, images // 3)])
+    used = np.union1d(split.train, split.validation)
+    dataset = replace(dataset, x_train=dataset.x_train[used], y_train=dataset.y_train[used])
+    return dataset, Split(np.searchsorted(used, split.train), np.searchsorted(used, split.validation))
+
+
+def attempt(
+    data: str, rule: str, change: dict[str, Any], seed: int, epochs: int, images: int | None
+) -> tuple[float, float]:
     """Return validation accuracy of the last and of the best epoch."""
     change = dict(change)
     factor, final, averages = change.pop("learning_rate", 1.0), change.pop("final", 0.5), change.pop("mean", True)
-    dataset, config = load_dataset("digits", seed), TrainConfig(seed, HIDDEN, rule, family="stock")
-    split = split_validation(dataset.y_train, seed, VALIDATION)
-    plain = build_network(dataset, config, stock_choices(config), split)
+    config = TrainConfig(seed, HIDDEN, rule, family="stock", threads=1, output_share=change.pop("share", None))
+    dataset, split = selected(load_dataset(data, seed), seed, images)
+    chosen = stock_choices(config)
+    plain = build_network(dataset, config, chosen, split)
     payloads = plain.encoder.encode(dataset.x_train)
     length = squared_length(plain.encoder, payloads[split.train])
     design = StockDesign(
         dataset.image_shape, dataset.n_classes, change.pop("hidden", HIDDEN), rule, length, encoder=plain.encoder
     )
-    network, chosen = build_stock_network(replace(design, **change), seed), stock_choices(config)
+    network = build_stock_network(replace(design, **change), seed)
     choices: Choices = replace(chosen, learning_rate=chosen.learning_rate * factor)
-    data = TrainingSet(payloads, dataset.y_train, split)
-    trainer = _Variant(ChipSession(network, 1), data, choices, epochs, seed)
+    training_set = TrainingSet(payloads, dataset.y_train, split)
+    trainer = _Variant(ChipSession(network, 1), training_set, choices, epochs, seed)
     trainer.averages, trainer.final_rate = averages, final
     trainer.run(_Quiet())
     found = [epoch.val_accuracy or 0.0 for epoch in trainer.progress.history]
@@ -85,23 +104,32 @@ def attempt(rule: str, change: dict[str, Any], seed: int, epochs: int) -> tuple[
 def main() -> None:
     """Entry point."""
     arguments = parser(__doc__ or "", "stock_tries")
+    arguments.add_argument("--data", default="digits")
+    arguments.add_argument("--images", type=int, default=None, help="training images, default all")
     arguments.add_argument("--epochs", type=int, default=8)
     arguments.add_argument("--seeds", type=int, default=2)
     arguments.add_argument("--rules", default="R5,deferred")
+    arguments.add_argument("--tries", default="; ".join(TRIES), help="names of tries, with semicolons between them")
     options = arguments.parse_args()
-    content = {"kind": "measured on validation images", "epochs": options.epochs, "seeds": options.seeds}
-    rows: dict[str, dict[str, list[tuple[float, float]]]] = earlier(options.out, content, "tries")
+    question = {"data": options.data, "images": options.images, "epochs": options.epochs, "seeds": options.seeds}
+    content = {"kind": "measured on validation images", **question}
+    default = options.out == RESULTS / "stock_tries.json"
+    path = RESULTS / f"stock_tries-{options.data}.json" if default else options.out
+    rows: dict[str, dict[str, list[tuple[float, float]]]] = earlier(path, content, "tries")
     table = Table("rule", "try", "last epoch", "best epoch", title=f"validation accuracy, {options.seeds} seeds")
     for rule in options.rules.split(","):
-        rows[rule] = {}
-        for name, change in TRIES.items():
-            found = [attempt(rule, change, seed, options.epochs) for seed in range(options.seeds)]
-            rows[rule][name] = found
+        kept = rows.setdefault(rule, {})
+        for name in (part.strip() for part in options.tries.split(";")):
+            found = [
+                attempt(options.data, rule, TRIES[name], seed, options.epochs, options.images)
+                for seed in range(options.seeds)
+            ]
+            kept[name] = found
             last, best = (mean(pair[k] for pair in found) for k in (0, 1))
             table.add_row(rule, name, f"{last:.4f}", f"{best:.4f}")
             print(f"{rule}, {name}: last {last:.4f}, best {best:.4f}", flush=True)
+            save(path, {**content, "tries": rows})
     Console().print(table)
-    save(options.out, {**content, "tries": rows})
 
 
 if __name__ == "__main__":

@@ -1,3 +1,4 @@
-"""The board: limits, partition, compilation, energy and export for Loihi 2. Nothing here yet: networks run on
-Lava's CPU backend (`sim.backends.lava`). This package may import `neuro` and `sim`, never the other way round.
+"""The board: limits, placement, compilation and energy for Loihi 2, and the door to the chip itself.
+
+Everything up to that door runs and is tested on any machine. May import `neuro` and `sim`, never the other way round.
 """

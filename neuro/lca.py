@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neuro.convolution import OUTSIDE, Convolution
+from neuro.dictionary import check_dictionary
 from neuro.encode import PixelEncoder
 from neuro.errors import UserError
 from neuro.fixed_point import WEIGHT_BITS, quantize, weight_limit
@@ -32,7 +33,7 @@ from neuro.spec import NetworkSpec, Phase, Population, Projection, Schedule
 INPUT, RESIDUAL, CODE = "input", "residual", "code"
 LAYOUTS = ("inhibition", "residual")
 LIMIT = weight_limit(WEIGHT_BITS)
-RESIDUAL_REACH = 2  # pixels lie in 0..1: an overshoot of 100 %
+RESIDUAL_REACH = 2  # of the largest signal (1 for pixels): an overshoot of 100 %
 POWER_STEPS = 50
 TIME_CONSTANTS = 5  # steps of the free phase, in time constants
 SLOWEST_TAU = 20.0
@@ -66,12 +67,12 @@ class CoderDesign:
     steps: int | None = None
     reach: float = 8.0
     activation_bits: int = 6
-    residual_bits: int = 6
+    residual_bits: int = 7
     state_bits: int = 16
     encoder: PixelEncoder = field(default_factory=lambda: PixelEncoder(activation_bits=7))
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.sparsity_threshold) and 0 < self.sparsity_threshold < self.reach):
+        if not (math.isfinite(self.reach) and 0 < self.sparsity_threshold < self.reach):
             raise UserError(
                 f"coder: sparsity_threshold {self.sparsity_threshold} must lie between 0 and the reach of codes, "
                 f"{self.reach}; without a threshold nothing competes"
@@ -95,12 +96,15 @@ def build_coder(design: CoderDesign, dictionary: Reals) -> NetworkSpec:
     """Return the coder of a dictionary; populations "input", "code" (the output) and, in its layout, "residual".
 
     Args:   dictionary, real, of shape [N, K] with an atom a column, or a kernel (extent..., channels, K).
+    Warns:  DictionaryWarning if the dictionary is hard to code with (`neuro.dictionary.check_dictionary`).
     Raises: UserError if it does not fit the design, is not finite, or its sums could leave the chip's registers.
     """
     dictionary = checked_dictionary(design, dictionary)
     exponent = atom_exponent(design, float(np.abs(dictionary).max()))
     atoms = quantize(dictionary, exponent, -LIMIT, LIMIT).astype(np.int8)
-    return coder_of_atoms(design, atoms, exponent, leak_of(design, atoms * 2.0**-exponent))
+    multiplier, shift = leak_of(design, atoms * 2.0**-exponent)
+    check_dictionary(dictionary, 2**shift / multiplier, design.convolution, design.input_shape)
+    return coder_of_atoms(design, atoms, exponent, (multiplier, shift))
 
 
 def coder_of_atoms(
@@ -158,7 +162,8 @@ def _code_unit(design: CoderDesign, multiplier: int, shift: int) -> SigmaDelta:
 
 def _residual_unit(design: CoderDesign) -> SigmaDelta:
     """A unit that follows its input at once."""
-    reach = RESIDUAL_REACH << design.state_bits
+    largest = max(1, math.ceil(design.encoder.payload_limit * 2.0**-design.encoder.activation_bits))
+    reach = RESIDUAL_REACH * largest << design.state_bits
     return SigmaDelta(design.state_bits, design.residual_bits, -reach, reach, 1, 0)
 
 

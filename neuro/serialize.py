@@ -15,9 +15,10 @@ from neuro.errors import UserError
 from neuro.neurons import NeuronModel, SigmaDelta, Source
 from neuro.plasticity import LearningRule, learning_rule
 from neuro.spec import NetworkSpec, Phase, Population, Projection, Schedule
+from neuro.transform import Transform
 
 NEURONS: dict[str, type[Source] | type[SigmaDelta]] = {"Source": Source, "SigmaDelta": SigmaDelta}
-OFFSET_KEY = "encoder.offset"
+OFFSET_KEY, WHITENING_KEY = "encoder.offset", "encoder.whitening"
 WEIGHTS_PREFIX = "weights."
 
 Arrays = Mapping[str, npt.NDArray[np.generic]]
@@ -29,11 +30,7 @@ def spec_to_json(spec: NetworkSpec) -> dict[str, Any]:
         "family": spec.family,
         "input": spec.input,
         "output": spec.output,
-        "encoder": {
-            "activation_bits": spec.encoder.activation_bits,
-            "gain_bits": spec.encoder.gain_bits,
-            "centred": spec.encoder.offset is not None,
-        },
+        "encoder": _encoder_to_json(spec.encoder),
         "schedule": asdict(spec.schedule),
         "populations": [
             {"name": p.name, "shape": list(p.shape), "neuron": _neuron_to_json(p.neuron)} for p in spec.populations
@@ -43,12 +40,14 @@ def spec_to_json(spec: NetworkSpec) -> dict[str, Any]:
 
 
 def spec_arrays(spec: NetworkSpec) -> dict[str, npt.NDArray[np.generic]]:
-    """Return the arrays of a spec: weights by projection, and the encoder's offset."""
+    """Return the arrays of a spec: weights by projection, the encoder's offset and whitening."""
     arrays: dict[str, npt.NDArray[np.generic]] = {
         WEIGHTS_PREFIX + p.name: p.weights for p in spec.projections if p.weights is not None
     }
     if spec.encoder.offset is not None:
         arrays[OFFSET_KEY] = spec.encoder.offset
+    if spec.encoder.transform is not None and spec.encoder.transform.whitening is not None:
+        arrays[WHITENING_KEY] = spec.encoder.transform.whitening
     return arrays
 
 
@@ -60,8 +59,6 @@ def spec_from_json(content: Mapping[str, Any], arrays: Arrays) -> NetworkSpec:
     try:
         schedule = dict(content["schedule"])
         phases = tuple(Phase(**phase) for phase in schedule.pop("phases"))
-        encoder = content["encoder"]
-        offset = arrays[OFFSET_KEY].astype(np.int16) if encoder["centred"] else None
         return NetworkSpec(
             populations=tuple(
                 Population(p["name"], tuple(int(n) for n in p["shape"]), _neuron_from_json(p["neuron"]))
@@ -71,13 +68,39 @@ def spec_from_json(content: Mapping[str, Any], arrays: Arrays) -> NetworkSpec:
             schedule=Schedule(phases, **schedule),
             input=content["input"],
             output=content["output"],
-            encoder=PixelEncoder(encoder["activation_bits"], offset, encoder["gain_bits"]),
+            encoder=_encoder_from_json(content["encoder"], arrays),
             family=content["family"],
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise UserError(
             f"spec: not a network specification of this version ({type(error).__name__}: {error})"
         ) from error
+
+
+def _encoder_to_json(encoder: PixelEncoder) -> dict[str, Any]:
+    content: dict[str, Any] = {
+        "activation_bits": encoder.activation_bits,
+        "gain_bits": encoder.gain_bits,
+        "centred": encoder.offset is not None,
+    }
+    if encoder.transform is not None:  # absent from artifacts of versions without transforms
+        content["transform"] = {
+            "limit": encoder.transform.limit,
+            "contrast_floor": encoder.transform.contrast_floor,
+            "whitened": encoder.transform.whitening is not None,
+            "exponent": encoder.transform.exponent,
+        }
+    return content
+
+
+def _encoder_from_json(content: Mapping[str, Any], arrays: Arrays) -> PixelEncoder:
+    offset = arrays[OFFSET_KEY].astype(np.int16) if content["centred"] else None
+    transform = None
+    if content.get("transform") is not None:
+        fields = dict(content["transform"])
+        whitening: Any = arrays[WHITENING_KEY] if fields.pop("whitened") else None
+        transform = Transform(**fields, whitening=whitening)
+    return PixelEncoder(content["activation_bits"], offset, content["gain_bits"], transform)
 
 
 def _neuron_to_json(neuron: NeuronModel) -> dict[str, Any]:

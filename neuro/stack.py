@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from neuro.encode import PixelEncoder
 from neuro.errors import UserError
+from neuro.neurons import SigmaDelta, Source
 from neuro.spec import NetworkSpec, Phase, Projection, Schedule
 
 
@@ -18,13 +20,16 @@ def stack(front: NetworkSpec, back: NetworkSpec) -> NetworkSpec:
 
     The free phase lasts as long as both free phases together. Populations of `back` whose names `front` uses, too, get
     the suffix "2" (then "3"...).
-    Raises: UserError if `back` does not take as many inputs as `front` has outputs, or subtracts an offset from them.
+    Raises: UserError if `back` does not take as many inputs as `front` has outputs, or encodes them.
     """
     code = front.population(front.output)
     if back.n_inputs != code.size:
         raise UserError(f"stack: {code.name} has {code.size} neurons, the network behind it takes {back.n_inputs}")
-    if back.encoder.offset is not None:
-        raise UserError("stack: the network behind subtracts an offset from its input, spikes cannot; train uncentred")
+    if back.encoder.offset is not None or back.encoder.transform is not None:
+        raise UserError(
+            "stack: the network behind subtracts an offset from its input, normalises or whitens it, spikes cannot; "
+            "train uncentred, on the codes as they are"
+        )
     taken = {p.name for p in front.populations}
     names = {p.name: _free_name(p.name, taken) for p in back.populations if p.name != back.input}
     names[back.input] = code.name
@@ -39,6 +44,62 @@ def stack(front: NetworkSpec, back: NetworkSpec) -> NetworkSpec:
         output=names[back.output],
         encoder=front.encoder,
     )
+
+
+def unstack(spec: NetworkSpec, input_bits: int | None = None) -> tuple[NetworkSpec | None, NetworkSpec]:
+    """Return the networks that `stack` joined: all in front (None if there was nothing), and the one behind, alone.
+
+    Names stay those of the stack; both keep its free phase whole. The network behind takes the codes, in the units of
+    the one in front, as `Record.states` and `SigmaDelta.activation` give them.
+    input_bits: payload bits that the network behind had for them before it was stacked; None: those of the codes.
+    """
+    behind = _recurrent(spec, spec.output)
+    feeders = [p for p in spec.projections if p.target in behind and p.source not in behind]
+    code = next((p.source for p in feeders if isinstance(spec.population(p.source).neuron, SigmaDelta)), None)
+    if code is None:
+        return None, spec
+    alone = behind | {p.source for p in feeders if p.source != code}  # always-on sources
+    front = replace(
+        spec,
+        populations=tuple(p for p in spec.populations if p.name not in alone),
+        projections=tuple(p for p in spec.projections if p.target not in alone),
+        schedule=Schedule(spec.schedule.phases[:1]),
+        output=code,
+    )
+    neuron = spec.population(code).neuron
+    bits = neuron.activation_bits if input_bits is None else input_bits
+    source = Source(bits, max(neuron.payload_limit, 1 << bits))
+    kept = (p for p in spec.projections if p.target in alone)
+    back = NetworkSpec(
+        populations=(
+            replace(spec.population(code), neuron=source), *(p for p in spec.populations if p.name in alone)
+        ),
+        projections=tuple(
+            replace(p, exponent=p.exponent - (bits - neuron.activation_bits)) if p.source == code else p for p in kept
+        ),
+        schedule=spec.schedule,
+        input=code,
+        output=spec.output,
+        encoder=PixelEncoder(bits),
+    )  # fmt: skip
+    return front, back
+
+
+def _recurrent(spec: NetworkSpec, name: str) -> set[str]:
+    """Populations that `name` reaches and that reach `name`, itself included."""
+    forward = [(p.source, p.target) for p in spec.projections]
+    backward = [(target, source) for source, target in forward]
+    return _reached(name, forward) & _reached(name, backward)
+
+
+def _reached(name: str, edges: list[tuple[str, str]]) -> set[str]:
+    reached, waiting = {name}, [name]
+    while waiting:
+        here = waiting.pop()
+        ahead = {target for source, target in edges if source == here} - reached
+        waiting += ahead
+        reached |= ahead
+    return reached
 
 
 def _free_name(name: str, taken: set[str]) -> str:

@@ -53,7 +53,7 @@ class StockDesign:
     squared_length: float = 17.0
     learning_rate: float = 0.0015
     output_share: float = 1.0
-    target_rate: float = 0.25
+    target_rate: float = 0.4
     strength: float = 0.75
     feedback_shift: int = 1
     leak: int = 127

@@ -112,8 +112,11 @@ class StockNetwork(OfStockGraph):
                 raise UserError(f"stock network: population {name!r} is missing")
         if names[:3] != [INPUT, LABEL, GATE] or self.population(INPUT).size != int(np.prod(self.pixels)) + 1:
             raise UserError(f"stock network: needs {INPUT} (pixels and a bias unit), {LABEL} and {GATE} first")
-        if self.encoder.offset is not None:
-            raise UserError("stock network: spikes have no sign; use an encoder without offset")
+        if self.encoder.offset is not None or self.encoder.transform is not None:
+            raise UserError(
+                "stock network: spikes have no sign, trains a rate in 0..1; use an encoder without offset, "
+                "normalisation or whitening"
+            )
 
     @property
     def plastic(self) -> tuple[StockProjection, ...]:

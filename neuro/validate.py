@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from neuro.convolution import OUTSIDE
 from neuro.errors import UserError
@@ -60,6 +61,8 @@ def _check_ends(spec: NetworkSpec) -> None:
             f"spec: the encoder's offset holds {offset.size} values, input {spec.input!r} has {n_inputs} neurons; "
             "make them equal"
         )
+    if spec.encoder.transform is not None:
+        spec.encoder.transform.check_size(n_inputs)
     if spec.encoder.payload_limit > source.payload_limit:
         raise UserError(
             f"spec: encoder sends payloads up to {spec.encoder.payload_limit}, "
@@ -159,6 +162,22 @@ def _largest_sum(spec: NetworkSpec, projection: Projection) -> int:
     if original.convolution is None:
         return int(size.sum(axis=1).max(initial=0))
     return fan_in(spec, projection) * int(size.max(initial=0))
+
+
+def fan_out(spec: NetworkSpec, projection: Projection) -> npt.NDArray[np.int64]:
+    """Return, of shape [N_source], the synapses of `projection` that a spike of each neuron reaches.
+
+    Taps of a kernel that fall on the padding are no synapses; weights that are zero are.
+    """
+    original, target = spec.original_of(projection), spec.population(projection.target)
+    size = spec.population(projection.source).size
+    if original.convolution is None:
+        return np.full(size, target.size, dtype=np.int64)
+    taps = original.convolution.taps(spec.population(original.source).shape)
+    features = spec.population(original.target).shape[-1]
+    if original is projection:
+        return np.bincount(taps[taps != OUTSIDE], minlength=size) * features
+    return np.repeat(np.count_nonzero(taps != OUTSIDE, axis=1), features)
 
 
 def fan_in(spec: NetworkSpec, projection: Projection) -> int:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +20,31 @@ from sim.checkpoint import CHECKPOINT
 from sim.evaluate import RESULTS, add_result, evaluate
 from sim.experiment import TrainConfig
 from sim.report import write_report
+from sim.robustness.bridge import ATTACKS, AttackConfig, AttackRun
+from sim.robustness.report_attack import write_attack_report
+from sim.robustness.screen import AttackScreen, attack_table
+from sim.robustness.workers import do_shards
 from sim.screen import ImageProgress, TrainScreen, evaluation_table, result_table
 from sim.train import LOG, train_ep
 
 HIDDEN = (64,)
+ATTACK = AttackConfig(eps=(0.1,), images=100)
 REPORT = "report.html"
 RUN_FILES = (MANIFEST, SPEC, WEIGHTS, LOG, CHECKPOINT, RESULTS, REPORT)
 
 
-def run_demo(folder: Path, n_images: int, seed: int, threads: int | None, console: Console) -> dict[str, Any]:
-    """Train on digits, check on Lava where it is installed, write the report; returns what `--json` prints."""
+def run_demo(
+    folder: Path,
+    n_images: int,
+    seed: int,
+    threads: int | None,
+    console: Console,
+    place: Callable[[Path], None] | None = None,
+) -> dict[str, Any]:
+    """Train on digits, check on Lava where it is installed, attack, write the report; returns what `--json` prints.
+
+    place: shows on which cores of a chip the run in a folder would lie.
+    """
     dataset = load_dataset("digits", seed)
     if not 1 <= n_images <= len(dataset.y_test):
         raise UserError(f"images {n_images} outside 1..{len(dataset.y_test)}, the size of the test set")
@@ -55,9 +72,29 @@ def run_demo(folder: Path, n_images: int, seed: int, threads: int | None, consol
         add_result(folder, artifact, evaluation)
         console.print(evaluation_table(evaluation))
         content["lava"] = evaluation.to_json()
+    content["attack"] = _attack(folder, console)
+    if place is not None:
+        console.print("[bold]4. Place[/] it on the cores of a Loihi 2, by public limits; nothing of this ran on a chip")
+        place(folder)
     report = write_report([folder], folder / REPORT)
-    console.print(f"[bold]3. Report[/] {escape(str(report))}")
+    console.print(f"[bold]5. Report[/] {escape(str(report))}")
     return {**content, "report": str(report)}
+
+
+def _attack(folder: Path, console: Console) -> dict[str, Any]:
+    """Attack the run as `settle attack` does; return robust accuracy and the verdict."""
+    console.print(
+        f"[bold]3. Attack[/] the same integers through a differentiable twin: {ATTACK.images} test images, no pixel "
+        f"moves by more than {ATTACK.eps[0]:g}"
+    )
+    job = AttackRun(folder, ATTACK)
+    with AttackScreen(job.n_shards) as screen:
+        do_shards(job, range(1, job.n_shards + 1), 1, screen)
+    result = job.result()
+    write_attack_report(job, result)
+    console.print(attack_table(result))
+    found = result.to_json()
+    return {key: found[key] for key in ("n", "clean", "robust", "verdict", "reasons")}
 
 
 def _clear(folder: Path) -> None:
@@ -68,3 +105,4 @@ def _clear(folder: Path) -> None:
         raise UserError(f"demo folder {folder}: exists and holds no run; give another --out")
     for name in RUN_FILES:
         (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / ATTACKS, ignore_errors=True)

@@ -156,7 +156,7 @@ def _evaluation(row: Mapping[str, Any]) -> Evaluation:
         row["backend"],
         None if row["accuracy"] is None else Accuracy(**row["accuracy"]),
         row["spikes_per_inference"],
-        row["n"],
+        row["n"] if "n" in row else row["accuracy"]["n"],  # rows of older versions
         row["check"],
         None if row["differences"] is None else Differences(**row["differences"]),
     )

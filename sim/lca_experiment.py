@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from neuro.convolution import OUTSIDE, Convolution, square
 from neuro.data import Dataset
-from neuro.encode import PixelEncoder, gain_bits_for
+from neuro.encode import REACH, PixelEncoder, gain_bits_for
 from neuro.errors import UserError
 from neuro.lca import CoderDesign
 from sim.front_end import FrontEnd
@@ -35,6 +35,8 @@ class LcaConfig:
     normalise:           whether a host gives atoms unit norm now and then; else their decay alone keeps it near 1.
     threads:             cores to use, None for all; never changes a result.
     front_end:           SHA-256 of the manifest of the coder in front, "" for none.
+    whiten:              whether images are whitened (ZCA of the training images).
+    normalise_contrast:  whether images are divided by their contrast; see `neuro.transform`.
     """
 
     seed: int = 0
@@ -52,14 +54,28 @@ class LcaConfig:
     normalise: bool = True
     threads: int | None = None
     front_end: str = ""
+    whiten: bool = False
+    normalise_contrast: bool = False
 
     def __post_init__(self) -> None:
-        for name, low, high in (("atoms", 1, 65_536), ("patch", 1, 1024), ("stride", 1, 1024), ("epochs", 1, 10_000)):
+        for name, low, high in (
+            ("atoms", 1, 65_536),
+            ("patch", 1, 1024),
+            ("stride", 1, 1024),
+            ("epochs", 1, 10_000),
+            ("activation_bits", 0, 16),
+        ):
             value = getattr(self, name)
             if value is not None and not low <= value <= high:
                 raise UserError(f"{name} {value} outside {low}..{high}")
+        if self.sparsity_threshold is not None and not self.sparsity_threshold > 0:
+            raise UserError(f"sparsity_threshold {self.sparsity_threshold}: without a positive one nothing competes")
+        if self.threads is not None and self.threads < 1:
+            raise UserError(f"threads {self.threads}: give at least 1")
         if self.stride is not None and self.patch is None:
             raise UserError(f"stride {self.stride}: kernels have a stride, whole images none; give --patch too")
+        if self.front_end and (self.whiten or self.normalise_contrast):
+            raise UserError("whitening and contrast are of images; codes of a front end stay as they are: train it so")
         if not 0 <= self.seed < 2**63:
             raise UserError(f"seed {self.seed} outside 0..2**63 - 1")
 
@@ -78,12 +94,27 @@ def geometry(config: LcaConfig, image_shape: tuple[int, ...]) -> Convolution | N
     return convolution
 
 
+def design_encoder(images: npt.NDArray[np.generic], config: LcaConfig) -> PixelEncoder:
+    """Return the encoder of training images [B, ...]: centred, then as configured.
+
+    Normalised and whitened values have a size of about 1 and reach REACH; they take coarser units, so that payloads,
+    and with them the sums on the chip, are no larger than those of pixels.
+    """
+    if not (config.whiten or config.normalise_contrast):
+        return PixelEncoder(INPUT_BITS, None, gain_bits_for(images)).centred_on(images)
+    bits = INPUT_BITS - math.ceil(math.log2(REACH))
+    encoder = PixelEncoder(bits, None, gain_bits_for(images)).centred_on(images)
+    if config.normalise_contrast:
+        encoder = encoder.contrast_normalised()
+    return encoder.whitened_on(images) if config.whiten else encoder
+
+
 def design_coder(
     dataset: Dataset, config: LcaConfig, train: npt.NDArray[np.int64], front: FrontEnd | None
 ) -> CoderDesign:
     """Return the design for the images `train` of the training set: encoder, threshold and scales follow from them."""
     images = dataset.x_train[train]
-    encoder = front.encoder if front else PixelEncoder(INPUT_BITS, None, gain_bits_for(images)).centred_on(images)
+    encoder = front.encoder if front else design_encoder(images, config)
     convolution = geometry(config, dataset.image_shape)
     sample = encoder.encode(images[:: max(1, len(images) // SAMPLE)]) * 2.0**-encoder.activation_bits
     lengths = signal_lengths(sample, dataset.image_shape, convolution)

@@ -31,6 +31,7 @@ from sim.backends.base import Record, get_backend
 Reals = npt.NDArray[np.float64]
 REACH = 8.0  # largest entry of an atom, in units of that of a flat one
 DEPLOYED_TIME_CONSTANTS = 12  # to settle in; while it learns, five will do
+RANDOM_BITS = 32  # of one random number
 PRODUCT_BITS = 20  # a product of activity and residual is a whole number of 2**-20
 
 
@@ -99,8 +100,12 @@ class DictionaryLearner:
         presentation: signals learned before; with the seed it decides the rounding.
         """
         outcome, residual = self.observe(payloads, threads)
-        self._move(self._change(outcome.codes, residual), rate, presentation)
+        self.update(outcome, residual, rate, presentation)
         return outcome
+
+    def update(self, outcome: BatchOutcome, residual: Reals, rate: float, presentation: int) -> None:
+        """Move the atoms by what `observe` returned; see `learn`."""
+        self._move(self._change(outcome.codes, residual), rate, presentation)
 
     def observe(self, payloads: npt.NDArray[np.integer], threads: int | None = 1) -> tuple[BatchOutcome, Reals]:
         """Return what the present coder makes of signals of shape [B, N], and the residuals [B, N] it leaves."""
@@ -142,14 +147,25 @@ class DictionaryLearner:
         return np.asarray(products - self.design.sparsity_threshold * activity * atoms)
 
     def _move(self, change: Reals, rate: float, presentation: int) -> None:
-        chip_rate = rate_in_steps(rate, self.exponent)
+        chip_rate = self.chip_rate(rate)
         integer = np.floor(change * 2.0**PRODUCT_BITS + 0.5).astype(np.int64)
         key = stream_key(image_keys(self.seed, presentation, 1), 0)
         bits = synapse_bits(key, np.arange(integer.size, dtype=np.uint32)).reshape(integer.shape).astype(np.int64)
-        down = chip_rate.exponent - self.shadow_bits + PRODUCT_BITS
-        step = stochastic_shift(integer * chip_rate.mantissa, max(down, 0), bits) << max(-down, 0)
+        down = chip_rate.exponent - self.payload_bits - self.shadow_bits + PRODUCT_BITS
+        more = max(down - RANDOM_BITS, 0)  # a very small rate: the last bits of the product are beyond the random ones
+        step = stochastic_shift(round_shift(integer * chip_rate.mantissa, more), max(down - more, 0), bits)
+        step = step << max(-down, 0)
         limit = LIMIT << self.shadow_bits
         self.full = saturate(self.full + step, -limit, limit).astype(np.int32)
+
+    @property
+    def payload_bits(self) -> int:
+        """Bits below 1 of a product of payloads: of a code and of a residual."""
+        return self.design.activation_bits + self.design.residual_bits
+
+    def chip_rate(self, rate: float) -> Rate:
+        """Return a real learning rate as mantissa and exponent, in weight steps per unit of a product of payloads."""
+        return rate_near(rate * 2.0 ** (self.exponent - self.payload_bits))
 
     def revive(self, dead: npt.NDArray[np.bool_], payloads: npt.NDArray[np.integer]) -> int:
         """Replace `dead` atoms, of shape [K], by what the coder leaves of its worst signals; return how many."""
@@ -168,11 +184,6 @@ class DictionaryLearner:
         fresh = (residual[worst] / norms[worst, None]).T
         self.full[:, columns] = quantize(fresh, self.exponent + self.shadow_bits, -limit, limit)
         return len(columns)
-
-
-def rate_in_steps(rate: float, exponent: int) -> Rate:
-    """Return a real learning rate as mantissa and exponent, in weight steps per real unit of change."""
-    return rate_near(rate * 2.0**exponent)
 
 
 def deployed_design(design: CoderDesign, leak: tuple[int, int], largest: float) -> CoderDesign:

@@ -13,9 +13,10 @@ from neuro.spec import NetworkSpec, Phase, Schedule
 from sim.backends.base import get_backend
 
 Reals = npt.NDArray[np.float64]
+Features = npt.NDArray[np.floating]
 TOLERANCE = 0.01  # a code has converged if the objective falls by less in twice the steps, relative to its value
 RIDGES = (1e-2, 1e-1, 1.0, 10.0, 100.0)  # relative to the mean square of a feature times the number of signals, / 1000
-VALIDATION = 0.2
+VALIDATION, CHOOSE_ON = 0.2, 5000
 
 
 @dataclass(frozen=True)
@@ -98,17 +99,24 @@ def converged_share(spec: NetworkSpec, payloads: npt.NDArray[np.integer]) -> flo
 
 
 def readout_accuracy(
-    train: Reals, train_labels: npt.NDArray[np.integer], test: Reals, test_labels: npt.NDArray[np.integer], seed: int
+    train: Features,
+    train_labels: npt.NDArray[np.integer],
+    test: Features,
+    test_labels: npt.NDArray[np.integer],
+    seed: int,
 ) -> float:
-    """Return the test accuracy of a ridge regression onto the classes; its penalty is chosen on 20 % of `train`."""
-    order = np.random.default_rng([seed, 0x11DE]).permutation(len(train))
+    """Return the test accuracy of a ridge regression onto the classes; its penalty is chosen on a fifth of `train`."""
+    train, test = train.astype(np.float32), test.astype(np.float32)
+    order = np.random.default_rng([seed, 0x11DE]).permutation(len(train))[:CHOOSE_ON]
     held, kept = np.split(order, [int(VALIDATION * len(order))])
     scale = float(np.mean(np.square(train))) * len(train) / 1000
     scores = [_ridge(train[kept], train_labels[kept], train[held], train_labels[held], r * scale) for r in RIDGES]
     return _ridge(train, train_labels, test, test_labels, RIDGES[int(np.argmax(scores))] * scale)
 
 
-def _ridge(x: Reals, y: npt.NDArray[np.integer], x_new: Reals, y_new: npt.NDArray[np.integer], penalty: float) -> float:
+def _ridge(
+    x: Features, y: npt.NDArray[np.integer], x_new: Features, y_new: npt.NDArray[np.integer], penalty: float
+) -> float:
     from sklearn.linear_model import RidgeClassifier
 
     return float(RidgeClassifier(alpha=max(penalty, 1e-9)).fit(x, y).score(x_new, y_new))

@@ -72,7 +72,8 @@ class Solution:
     """Where a coder ended.
 
     codes of shape [B, M]; objective: E of each signal, [B]; n_steps each signal took, [B]; residual: share of |u| that
-    the state moved during the last whole time constant, [B] (infinite if none was run); converged: [B], bool.
+    the state moved during the last whole time constant, [B] (infinite if none was run); converged: [B], bool; without
+    a tolerance none is known to have.
     """
 
     codes: Tensor
@@ -145,7 +146,7 @@ def judged(
     operator: Operator, signals: Tensor, codes: Tensor, n_steps: Tensor, residual: Tensor, dynamics: Dynamics
 ) -> Solution:
     """Return the Solution that these codes are; warns of those that have not converged. Arguments as in Solution."""
-    tolerance = math.inf if dynamics.tolerance is None else dynamics.tolerance
+    tolerance = -1.0 if dynamics.tolerance is None else dynamics.tolerance
     converged = (residual <= tolerance) & torch.isfinite(codes).all(1)
     if dynamics.tolerance is not None and not bool(converged.all()):
         warnings.warn(

@@ -21,6 +21,8 @@ BATCH, KERNEL_BATCH = 128, 32
 ADAPT_EVERY = 20  # batches
 RATE = 0.2  # of the first batch, in units of 1 / (mean square of a code, per atom); falls to an eighth
 FINAL_RATE = 1 / 8
+GROWN = 2.0  # the mean square of a code is measured again where a batch exceeds it so many times
+EXPECTED = 1 / 4  # of the squared length of a signal: no smaller are codes taken to be, once atoms fit
 REVIVE_UNTIL = 0.5  # share of the training
 
 
@@ -125,9 +127,13 @@ class LcaTrainer:
         payloads = self.payloads[chosen]
         if progress.position // self.batch % ADAPT_EVERY == 0:
             self._adapt(payloads)
+        outcome, residual = self.learner.observe(payloads, self.threads)
+        if self._scale(outcome) > GROWN * progress.scale:  # since it was measured: a dictionary that has just woken up
+            progress.scale = self._scale(outcome)
         rate = RATE / (progress.scale * len(chosen)) * FINAL_RATE**self.done
         presentation = progress.epoch * self.n_images + progress.position
-        self._count(self.learner.learn(payloads, rate, presentation, self.threads))
+        self.learner.update(outcome, residual, rate, presentation)
+        self._count(outcome)
         progress.position += len(chosen)
         elapsed = time.perf_counter() - start
         progress.epoch_s, progress.learn_s = progress.epoch_s + elapsed, progress.learn_s + elapsed
@@ -139,8 +145,15 @@ class LcaTrainer:
         if self.progress.epoch or self.progress.position:
             self.learner.adapt(self.normalise)
         outcome, _ = self.learner.observe(payloads, self.threads)
-        fresh = float(np.square(outcome.codes).sum()) / (len(payloads) * self.learner.shape[-1])
-        self.progress.scale = max(fresh, self.learner.design.sparsity_threshold**2 / 100)
+        signals = payloads * 2.0**-self.learner.design.encoder.activation_bits
+        length = float(np.square(signals).sum()) / (len(signals) * self.learner.shape[-1])
+        self.progress.scale = max(
+            self._scale(outcome), EXPECTED * length, self.learner.design.sparsity_threshold**2 / 100
+        )
+
+    def _scale(self, outcome: BatchOutcome) -> float:
+        """Return the mean square of a code, per atom: over signals, summed over positions."""
+        return float(np.square(outcome.codes).sum()) / (len(outcome.codes) * self.learner.shape[-1])
 
     def _count(self, outcome: BatchOutcome) -> None:
         progress = self.progress

@@ -13,9 +13,12 @@ from neuro.graded_network import AnyNetwork
 from neuro.metrics import Accuracy, accuracy, confusion_matrix
 from neuro.neurons import SigmaDelta
 from neuro.spec import NetworkSpec, Phase
+from neuro.stack import unstack
 from sim.backends.base import Record, get_backend, native_backend, one_hot_targets
 
 MAX_IMAGES = 1000  # enough for smooth curves
+MAX_SPIKES, MAX_STATES = 4_000_000, 50_000_000  # kept at a time
+PROBE = 16  # images that tell how many fit
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,32 +85,42 @@ def measure_test(spec: AnyNetwork, dataset: Dataset) -> TestResult:
 
 
 def watch_relaxation(spec: NetworkSpec, dataset: Dataset) -> Relaxation:
-    """Watch the free phase of the first test images: a phase of n steps is run as n phases of one step."""
-    count = min(MAX_IMAGES, len(dataset.y_test))
-    labels = dataset.y_test[:count]
+    """Watch the free phase of the first test images: a phase of n steps is run as n phases of one step.
+
+    The energy is that of the network behind its front end, if it has one, given the codes as they are at that step.
+    """
     steps = spec.schedule.phases[0].steps
+    count = min(MAX_IMAGES, len(dataset.y_test), max(MAX_STATES // (steps * sum(p.size for p in spec.populations)), 1))
+    labels = dataset.y_test[:count]
     phases = tuple(Phase(f"step {step + 1}", 1) for step in range(steps))
     slow = replace(spec, schedule=replace(spec.schedule, phases=phases))
     with get_backend("events").open(slow) as session:
         payloads = spec.encoder.encode(dataset.x_test[:count])
         record = session.run(payloads, one_hot_targets(spec, labels), keep_states=True)
-    states = record.states or {}
-    output = states[spec.output]
+    _, back = unstack(spec)
+    states = {p.name: (record.states or {})[p.name] for p in back.populations}
+    output, code = states[spec.output], spec.population(back.input).neuron
+    if isinstance(code, SigmaDelta):
+        states[back.input] = code.activation(states[back.input])
     rest = {name: np.zeros_like(part[:, 0]) for name, part in states.items()}
     return Relaxation(
-        energy=np.stack([energy(spec, {k: v[:, t] for k, v in states.items()}) for t in range(steps)], axis=1),
-        energy_at_rest=energy(spec, rest),
+        energy=np.stack([energy(back, {k: v[:, t] for k, v in states.items()}) for t in range(steps)], axis=1),
+        energy_at_rest=energy(back, rest),
         accuracy=(output.argmax(axis=2) == labels[:, None]).mean(axis=0),
     )
 
 
-def watch_activity(spec: NetworkSpec, dataset: Dataset, seed: int) -> Activity:
-    """Count spikes and synaptic operations of the first test images through all phases."""
-    count = min(MAX_IMAGES, len(dataset.y_test))
-    payloads = spec.encoder.encode(dataset.x_test[:count])
-    targets = one_hot_targets(spec, dataset.y_test[:count])
+def watch_activity(spec: NetworkSpec, dataset: Dataset, seed: int, classes: bool = True) -> Activity:
+    """Count spikes and synaptic operations of the first test images through all phases.
+
+    classes: whether the output neurons stand for the classes of the data, so that they have targets.
+    """
+    payloads = spec.encoder.encode(dataset.x_test[:MAX_IMAGES])
     with get_backend("events").open(spec) as session:
-        record = session.run(payloads, targets, seed=seed, keep_spikes=True)
+        sent = sum(counts.sum() for counts in session.run(payloads[:PROBE]).spike_counts.values())
+        count = min(len(payloads), max(int(MAX_SPIKES * min(PROBE, len(payloads)) // max(sent, 1)), PROBE))
+        targets = one_hot_targets(spec, dataset.y_test[:count]) if classes else None
+        record = session.run(payloads[:count], targets, seed=seed, keep_spikes=True)
     table = record.spikes
     assert table is not None  # asked for above
     first = replace(record, spikes=type(table).from_rows(table.rows()[table.image == 0]))

@@ -10,7 +10,8 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 from neuro.files import write_atomically
 from neuro.graded_network import GradedNetwork
 from neuro.stock_network import StockNetwork
-from sim.evaluate import data_of, load_run, read_results
+from sim.evaluate import data_of, is_coder, load_run, read_results
+from sim.report_lca import coder_section
 from sim.report_page import Section, latest
 from sim.report_sigma_delta import graded_section, sigma_delta_section
 from sim.report_stock import stock_section
@@ -22,11 +23,14 @@ def write_report(folders: Sequence[Path], path: Path) -> Path:
 
     Raises: UserError if a run or its data set cannot be read.
     """
-    sections = [_section(folder) for folder in folders]
-    environment = Environment(loader=PackageLoader("sim"), autoescape=select_autoescape(["html"]))
-    page = environment.get_template("report.html").render(sections=sections)
-    write_atomically(path, page.encode())
+    write_atomically(path, render([_section(folder) for folder in folders]).encode())
     return path
+
+
+def render(sections: Sequence[Section]) -> str:
+    """Return the page of some sections."""
+    environment = Environment(loader=PackageLoader("sim"), autoescape=select_autoescape(["html"]))
+    return environment.get_template("report.html").render(sections=sections)
 
 
 def _section(folder: Path) -> Section:
@@ -37,4 +41,6 @@ def _section(folder: Path) -> Section:
         return stock_section(str(folder), artifact, artifact.spec, dataset, evaluations)
     if isinstance(artifact.spec, GradedNetwork):
         return graded_section(str(folder), artifact, artifact.spec, dataset, evaluations)
+    if is_coder(artifact):
+        return coder_section(str(folder), artifact, artifact.spec, dataset, evaluations)
     return sigma_delta_section(str(folder), artifact, artifact.spec, dataset, evaluations)

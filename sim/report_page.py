@@ -17,7 +17,11 @@ HELD_OUT = (
     "on them. The test set was never used for a choice."
 )
 FIELDS = "Input weights of the hidden neurons with the largest weights (red positive, blue negative)."
-OPERATIONS = "Synaptic operations: spikes sent times synapses reached, mean per test image."
+FIELDS_BEHIND = (
+    "Weights of the hidden neurons with the largest ones, drawn in the image: each code they read as its atom, times "
+    "the weight (red positive, blue negative)."
+)
+OPERATIONS = "Synaptic operations: synapses that spikes reached, mean per test image."
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ def speed_fact(artifact: Artifact) -> tuple[str, str]:
 
 def latest(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
     """Return the newest evaluation of each kind."""
-    newest = {(e.backend, e.check, e.accuracy.n): e for e in evaluations}
+    newest = {(e.backend, e.check, e.n): e for e in evaluations}
     return list(newest.values())
 
 

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+import numpy.typing as npt
+
 from neuro.artifact import Artifact
 from neuro.data import Dataset
 from neuro.graded_network import GradedNetwork
 from neuro.neurons import Source
-from neuro.spec import NetworkSpec
+from neuro.spec import NetworkSpec, Projection
+from neuro.stack import unstack
 from sim import figures
 from sim.evaluate import Evaluation
 from sim.observe import Activity, TestResult, measure_test, watch_activity, watch_relaxation
+from sim.observe_lca import lone_coder
 from sim.report_page import (
     FIELDS,
+    FIELDS_BEHIND,
     HELD_OUT,
     OPERATIONS,
     Panel,
@@ -37,21 +43,25 @@ GRADED = (
 )
 
 
+STACKED = (
+    "Behind a sparse coder, as one network: the coder settles first, the network behind it receives its spikes. The "
+    "coder's atoms are fixed; only the network behind it learned from labels."
+)
+
+
 def sigma_delta_section(
     name: str, artifact: Artifact, spec: NetworkSpec, dataset: Dataset, evaluations: list[tuple[Evaluation, str]]
 ) -> Section:
     """Measure a run and return its section."""
     test = measure_test(spec, dataset)
     activity = watch_activity(spec, dataset, artifact.manifest["seed"])
+    front, _ = unstack(spec)
     return Section(
         name=name,
-        intro="",
-        facts=_facts(artifact, test),
+        intro="" if front is None else STACKED,
+        facts=_facts(artifact, test, front is not None),
         panels=_panels(artifact, spec, dataset, test, activity),
-        tables=[
-            Table(POPULATIONS, [_population_row(spec, p.name, activity) for p in spec.populations]),
-            Table(PROJECTIONS, [_projection_row(spec, p.name, activity) for p in spec.projections], OPERATIONS),
-        ],
+        tables=network_tables(spec, activity),
         evaluations=evaluations,
         provenance=provenance(artifact),
         check="events",
@@ -73,11 +83,27 @@ def graded_section(
     return replace(section, intro=GRADED, facts=facts, check="chip")
 
 
-def _facts(artifact: Artifact, test: TestResult) -> list[tuple[str, str]]:
+def fields(spec: NetworkSpec) -> npt.NDArray[np.float64]:
+    """Return the weights of the first layer, [pixels, hidden]; behind a front end through its atoms, into pixels."""
+    front, back = unstack(spec)
+    weights = back.weights_of(next(p for p in back.projections if p.source == back.input)).astype(np.float64)
+    return weights if front is None else lone_coder(front).images @ weights
+
+
+def network_tables(spec: NetworkSpec, activity: Activity) -> list[Table]:
+    """Return the tables of populations and projections."""
+    return [
+        Table(POPULATIONS, [_population_row(spec, p.name, activity) for p in spec.populations]),
+        Table(PROJECTIONS, [_projection_row(spec, p, activity) for p in spec.projections], OPERATIONS),
+    ]
+
+
+def _facts(artifact: Artifact, test: TestResult, stacked: bool) -> list[tuple[str, str]]:
     spikes = artifact.manifest["results"]["spikes_per_inference"]
+    who = "front end, hidden and output" if stacked else "hidden and output"
     return [
         accuracy_fact(test),
-        (f"{spikes:.1f}", "spikes per inference, measured, hidden and output, free phase"),
+        (f"{spikes:.1f}", f"spikes per inference, measured, {who}, free phase"),
         (f"{100 * test.settled:.1f} %", "of test images silent in the last step of the free phase"),
         speed_fact(artifact),
     ]
@@ -87,15 +113,15 @@ def _panels(
     artifact: Artifact, spec: NetworkSpec, dataset: Dataset, test: TestResult, activity: Activity
 ) -> list[Panel]:
     manifest = artifact.manifest
-    first = next(p for p in spec.projections if p.source == spec.input)
+    relaxation = watch_relaxation(spec, dataset)
     measured = (test.accuracy.value, *test.accuracy.interval)
     return [
         Panel("Learning", figures.learning_curve(manifest["history"], manifest["best_epoch"], measured), HELD_OUT),
         Panel(
             "Settling",
-            figures.energy_curve(watch_relaxation(spec, dataset)),
+            figures.energy_curve(relaxation),
             "Energy of the network in the free phase, per test image, relative to all states at zero: it falls, then "
-            "stays. Dashed: accuracy if the output were read at that step.",
+            f"stays. Dashed: accuracy if the output were read at that step. {len(relaxation.energy)} test images.",
         ),
         Panel(
             "One image through the three phases",
@@ -107,22 +133,29 @@ def _panels(
             picture=figures.picture(dataset.x_test[0]),
             notes=(f"true class {dataset.y_test[0]}", f"predicted {activity.first.predictions[0]}"),
         ),
+        *_spike_panels(activity),
+        Panel(
+            "Receptive fields",
+            figures.receptive_fields(fields(spec), spec.image_shape),
+            FIELDS if unstack(spec)[0] is None else FIELDS_BEHIND,
+        ),
+        Panel("Confusion", figures.confusion(test.confusion), "Test images; row: true class."),
+    ]
+
+
+def _spike_panels(activity: Activity) -> list[Panel]:
+    n_watched = len(next(iter(activity.per_image.values())))
+    return [
         Panel(
             "Spikes per step",
             figures.spikes_per_step(activity),
-            "Mean over test images. The network is silent once it has settled.",
+            f"Mean over {n_watched} test images. The network is silent once it has settled.",
         ),
         Panel(
             "Spikes per inference",
             figures.spikes_per_inference(activity),
-            "Hidden and output spikes in the free phase, per test image.",
+            f"Spikes in the free phase, per test image (of {n_watched}): {', '.join(activity.per_image)}.",
         ),
-        Panel(
-            "Receptive fields",
-            figures.receptive_fields(spec.weights_of(first), spec.population(spec.input).shape),
-            FIELDS,
-        ),
-        Panel("Confusion", figures.confusion(test.confusion), "Test images; row: true class."),
     ]
 
 
@@ -131,18 +164,32 @@ def _population_row(spec: NetworkSpec, name: str, activity: Activity) -> tuple[s
     neuron = population.neuron
     if isinstance(neuron, Source):
         kind = "source" if neuron.constant is None else f"always on, payload {neuron.constant}"
-        return name, "x".join(map(str, population.shape)), kind, f"2^-{neuron.activation_bits}", "", ""
+        return name, _times(population.shape), kind, f"2^-{neuron.activation_bits}", "", ""
+    kind = "sigma-delta"
+    if neuron.threshold:
+        kind += f", {neuron.threshold_kind} threshold {neuron.threshold / neuron.one:.3g}"
     box = f"[{neuron.lower / neuron.one:g}, {neuron.upper / neuron.one:g}]"
     mean = f"{activity.per_image[name].mean():.1f}"
-    return name, str(population.size), "sigma-delta", f"2^-{neuron.activation_bits}", box, mean
+    return name, _times(population.shape), kind, f"2^-{neuron.activation_bits}", box, mean
 
 
-def _projection_row(spec: NetworkSpec, name: str, activity: Activity) -> tuple[str, ...]:
-    projection = spec.projection(name)
-    weights = spec.weights_of(projection)
-    rule = str(projection.rule) if projection.rule else f"transpose of {projection.transpose_of}"
+def _times(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
+
+
+def _projection_row(spec: NetworkSpec, projection: Projection, activity: Activity) -> tuple[str, ...]:
+    original = spec.original_of(projection)
+    weights = original.weights
+    assert weights is not None  # check_spec
+    rule = "fixed" if original is projection else f"transpose of {original.name}"
+    if projection.rule is not None:
+        rule = str(projection.rule)
+    elif projection.sign < 0:
+        rule = f"minus the {rule}"
     saturated = 100.0 * float((abs(weights.astype(int)) == projection.limit).mean())
-    size = f"{weights.shape[0]} x {weights.shape[1]}"
+    size = " x ".join(str(spec.population(name).size) for name in (projection.source, projection.target))
+    if original.convolution is not None:
+        size = f"kernel {_times(weights.shape)}, stride {_times(original.convolution.stride)}"
     scale = f"{projection.weight_bits} bits x 2^-{projection.exponent}"
-    operations = (f"{mean:,.1f}" for mean in activity.operations[name])
-    return name, size, scale, f"{saturated:.1f} %", rule, *operations
+    operations = (f"{mean:,.1f}" for mean in activity.operations[projection.name])
+    return projection.name, size, scale, f"{saturated:.1f} %", rule, *operations

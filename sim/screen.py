@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 STAGES = {"fit": "training", "refit": "training on all"}
 
 
-def _bar() -> Progress:
+def bar() -> Progress:
+    """Return a progress bar on stderr."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=12),
@@ -40,7 +41,7 @@ class TrainScreen:
     """Shows a training; a `sim.train.Watcher` and a context manager."""
 
     def __init__(self) -> None:
-        self._progress = _bar()
+        self._progress = bar()
         self._task: TaskID | None = None
         self._trials = 0
 
@@ -108,7 +109,7 @@ class CoderScreen:
     """Shows the training of a sparse coder; a `sim.train_lca.LcaWatcher` and a context manager."""
 
     def __init__(self) -> None:
-        self._progress = _bar()
+        self._progress = bar()
         self._task: TaskID | None = None
 
     def __enter__(self) -> CoderScreen:
@@ -150,7 +151,7 @@ class ImageProgress:
     """A bar for an evaluation that goes image by image; silent for backends that finish in one go."""
 
     def __init__(self, name: str, total: int) -> None:
-        self._progress = _bar()
+        self._progress = bar()
         self._name, self._total = name, total
         self._task: TaskID | None = None
 
@@ -170,12 +171,14 @@ class ImageProgress:
         self._progress.update(self._task, completed=done)
 
 
-def _accuracy(value: Accuracy) -> str:
+def accuracy_text(value: Accuracy) -> str:
+    """Return an accuracy with its interval and n."""
     low, high = value.interval
     return f"{value.value:.4f}  (95 % interval {low:.4f} to {high:.4f}, n = {value.n})"
 
 
-def _table(rows: list[tuple[str, str]]) -> Table:
+def table_of(rows: list[tuple[str, str]]) -> Table:
+    """Return rows of a name and a value as a table."""
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold")
     table.add_column()
@@ -186,11 +189,11 @@ def _table(rows: list[tuple[str, str]]) -> Table:
 
 def result_table(result: TrainResult) -> Table:
     """Return the result of a training."""
-    return _table(
+    return table_of(
         [
             ("run", str(result.folder)),
-            ("test accuracy", _accuracy(result.test_accuracy)),
-            ("best validated epoch", _accuracy(result.val_accuracy)),
+            ("test accuracy", accuracy_text(result.test_accuracy)),
+            ("best validated epoch", accuracy_text(result.val_accuracy)),
             ("spikes per inference", f"{result.spikes_per_inference:.1f}"),
             ("training speed", f"{result.images_per_s:,.0f} images/s"),
             ("CPU time", f"{result.train_cpu_s:.1f} s, choosing rates included"),
@@ -203,7 +206,7 @@ def coder_table(result: CoderResult) -> Table:
     gap = "not defined for a hard threshold"
     if result.objective_gap is not None:
         gap = f"{100 * result.objective_gap:.2f} % above the LASSO solution, median"
-    return _table(
+    return table_of(
         [
             ("run", str(result.folder)),
             ("objective", gap),
@@ -225,11 +228,11 @@ def evaluation_table(evaluation: Evaluation) -> Table:
         ("spikes per inference", f"{evaluation.spikes_per_inference:.1f}"),
     ]
     if evaluation.accuracy is not None:
-        rows[2] = ("accuracy", _accuracy(evaluation.accuracy))
+        rows[2] = ("accuracy", accuracy_text(evaluation.accuracy))
     found = evaluation.differences
     if found is not None:
         rows.append((f"{evaluation.backend} = {evaluation.check}?", equality_sentence(evaluation)))
-    return _table(rows)
+    return table_of(rows)
 
 
 def lava_training_table(result: LavaTraining) -> Table:
@@ -238,13 +241,13 @@ def lava_training_table(result: LavaTraining) -> Table:
     verdict = "equal" if sum(found.values()) == 0 else "DIFFERENT"
     counted = ", ".join(f"{count} {kind}" for kind, count in found.items())
     speed = f"{result.lava_s:.0f} s in Lava, {result.chip_s:.1f} s on the chip backend, compiling included"
-    return _table(
+    return table_of(
         [
             ("run", str(result.folder)),
             ("learned", f"{result.n_images} images inside Lava's learning engine"),
             ("lava = chip?", f"{verdict}: {result.n_compared:,} weights; {counted} differ"),
-            ("validation accuracy before", _accuracy(result.val_before)),
-            ("validation accuracy after", _accuracy(result.val_accuracy)),
+            ("validation accuracy before", accuracy_text(result.val_before)),
+            ("validation accuracy after", accuracy_text(result.val_accuracy)),
             ("time, measured", speed),
         ]
     )

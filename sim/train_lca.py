@@ -19,7 +19,7 @@ from neuro.artifact import MANIFEST, Artifact, installed_versions, load_artifact
 from neuro.data import Dataset, split_validation
 from neuro.errors import UserError
 from neuro.files import array_bytes, parse_arrays, parse_json, read_bytes, sha256, write_atomically
-from neuro.lca import CODE
+from neuro.lca import codes_of
 from neuro.spec import NetworkSpec
 from neuro.stack import stack
 from sim.backends.base import get_backend
@@ -30,10 +30,11 @@ from sim.lca_learning import deployed_design
 from sim.lca_measure import codes, converged_share, measure_quality, readout_accuracy
 from sim.lca_trainer import LcaProgress, LcaTrainer
 from sim.results import describe_data
-from sim.train import CHECKPOINT_EVERY_S, LOG, check_identity
+from sim.train import CHECKPOINT_EVERY_S, LOG, check_identity, identity_of
 
 LASSO_SIGNALS, CONVERGED_SIGNALS, READOUT_IMAGES = 40, 200, 20_000
 ATOMS = "atoms"
+BEFORE = {"whiten": False, "normalise_contrast": False}  # what runs were before they stated it
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def train_lca(
         if not resume:
             raise UserError(f"run {folder}: already finished; give another --out, or --resume to see its result")
         artifact = load_artifact(folder)
-        check_identity(folder, {**artifact.manifest["config"], **{"data_sha256": dataset.sha256()}}, identity)
+        check_identity(folder, {**BEFORE, **identity_of(artifact)}, identity)
         return coder_result(folder, artifact)
     if (folder / CHECKPOINT).is_file() and not resume:
         raise UserError(f"run {folder}: holds an unfinished training; give --resume to go on, or another --out")
@@ -157,6 +158,7 @@ class _LcaRun:
             "progress": trainer.progress.to_json(),
             "leak": list(trainer.learner.leak),
             "sha256": sha256(atoms.tobytes()),
+            "whitening": _whitening_hash(trainer),
         }
         arrays = {ATOMS: atoms, STATE: np.frombuffer(json.dumps(state).encode(), dtype=np.uint8)}
         write_atomically(self.folder / CHECKPOINT, array_bytes(arrays))
@@ -169,9 +171,11 @@ class _LcaRun:
         arrays = parse_arrays(read_bytes(path), path)
         try:
             state, atoms = parse_json(arrays[STATE].tobytes(), path), arrays[ATOMS]
-            check_identity(self.folder, state["identity"], self.identity)
+            check_identity(self.folder, {**BEFORE, **state["identity"]}, self.identity)
             if sha256(np.ascontiguousarray(atoms).tobytes()) != state["sha256"] or atoms.dtype != np.int32:
                 raise UserError(f"{path}: damaged, its atoms differ from their hash; delete it and train again")
+            if state.get("whitening", "") != _whitening_hash(trainer):
+                raise UserError(f"{path}: this machine rounds the whitening differently; go on where it was begun")
             trainer.learner.full = atoms.astype(np.int32)
             trainer.learner.leak = (int(state["leak"][0]), int(state["leak"][1]))
             trainer.progress = LcaProgress.from_json(state["progress"])
@@ -190,34 +194,39 @@ class _LcaRun:
             )
         learner.design = deployed_design(learner.design, learner.leak, largest)
         spec = learner.spec()
-        results = self._measure(spec, held, trainer)
+        deployed = stack(self.front.spec, spec) if self.front else spec
+        results = self._measure(spec, deployed, held, trainer)
         manifest = {
             "kind": "lca",
             "seed": self.config.seed,
             "config": asdict(self.config),
             "chosen": {"sparsity_threshold": learner.design.sparsity_threshold, "reach": learner.design.reach,
-                       "activation_bits": learner.design.activation_bits, "epochs": trainer.n_epochs},
+                       "activation_bits": learner.design.activation_bits, "epochs": trainer.n_epochs,
+                       "steps": spec.schedule.last_step},
             "data": describe_data(self.source, len(self.split.validation)),
             "versions": installed_versions(),
             "results": results,
             "history": [asdict(epoch) for epoch in trainer.progress.history],
         }  # fmt: skip
-        artifact = Artifact(stack(self.front.spec, spec) if self.front else spec, manifest)
+        artifact = Artifact(deployed, manifest)
         save_artifact(self.folder, artifact)
         remove_checkpoint(self.folder)
         return coder_result(self.folder, artifact)
 
-    def _measure(self, spec: NetworkSpec, held: npt.NDArray[np.int16], trainer: LcaTrainer) -> dict[str, Any]:
+    def _measure(
+        self, spec: NetworkSpec, deployed: NetworkSpec, held: npt.NDArray[np.int16], trainer: LcaTrainer
+    ) -> dict[str, Any]:
+        """Measure the coder; on test images as it is deployed, behind its front end while that still settles."""
         encoder, threads, seed = spec.encoder, self.config.threads, self.config.seed
         gap = None
         if self.config.threshold_kind == "soft":
             gap = asdict(measure_quality(spec, held[:LASSO_SIGNALS]))
         shown = np.random.default_rng([seed, 0x5EE]).permutation(self.split.train)[:READOUT_IMAGES]
-        with get_backend("events").open(spec, threads=threads) as session:
-            record = session.run(encoder.encode(self.data.x_test))
+        with get_backend("events").open(deployed, threads=threads) as session:
+            record = session.run(deployed.encoder.encode(self.source.x_test))
         readout = readout_accuracy(
             codes(spec, encoder.encode(self.data.x_train[shown]), threads), self.data.y_train[shown],
-            codes(spec, encoder.encode(self.data.x_test), threads), self.data.y_test, seed,
+            codes_of(spec, record.output_states), self.data.y_test, seed,
         )  # fmt: skip
         progress = trainer.progress
         return {
@@ -225,12 +234,18 @@ class _LcaRun:
             "readout_accuracy": readout,
             "n_readout": len(shown),
             "n_test": len(self.data.y_test),
-            "spikes_per_image": float(record.spike_counts[CODE].sum(axis=1).mean()),
+            "spikes_per_image": float(record.spike_counts[deployed.output].sum(axis=1).mean()),
             "active": float(np.count_nonzero(codes(spec, held, threads), axis=1).mean()),
             "converged": converged_share(spec, held[:CONVERGED_SIGNALS]),
             "train_cpu_s": progress.cpu_s,
             "images_per_s": trainer.n_images * progress.epoch / max(progress.learn_s, 1e-9),
         }
+
+
+def _whitening_hash(trainer: LcaTrainer) -> str:
+    """Return the SHA-256 of the whitening, "" for none: its eigenvectors may differ in the last bit elsewhere."""
+    transform = trainer.learner.design.encoder.transform
+    return "" if transform is None or transform.whitening is None else sha256(transform.whitening.tobytes())
 
 
 def coder_result(folder: Path, artifact: Artifact) -> CoderResult:

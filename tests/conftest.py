@@ -11,13 +11,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from shared_coders import SMALL_CODER, SMALL_KERNELS
 
 import settle
 from neuro.artifact import load_artifact, save_artifact
 from neuro.data import Dataset, load_dataset
 from sim.experiment import TrainConfig
+from sim.front_end import load_front_end
 from sim.train import TrainResult, train_ep
+from sim.train_lca import train_lca
 
+torch.set_num_threads(1)  # products are small here: threads would only wait for each other
 ROOT = Path(__file__).parents[1]
 Arrays = dict[str, np.ndarray]
 TIMED = ("images_per_s", "train_cpu_s", "manifest_sha256")  # the last is a hash of the others too
@@ -76,6 +81,15 @@ class Silent:
     def on_epoch(self, trainer: Any) -> None:
         self.calls.append("epoch")
 
+    def on_start(self, trainer: Any) -> None:
+        self.calls.append("start")
+
+    def on_batch(self, trainer: Any) -> None:
+        self.calls.append("batch")
+
+    def on_measure(self) -> None:
+        self.calls.append("measure")
+
 
 @pytest.fixture(scope="session")
 def silent() -> type[Silent]:
@@ -113,6 +127,31 @@ def finished_stock(tmp_path_factory: pytest.TempPathFactory, blob_data: Dataset,
     folder = tmp_path_factory.mktemp("runs") / "stock"
     train_ep(blob_data, stock_config, folder, Silent())
     return folder
+
+
+@pytest.fixture(scope="session")
+def coders(tmp_path_factory: pytest.TempPathFactory, blob_data: Dataset) -> dict[str, Path]:
+    """Folders of finished runs on `blob_data`, not to be written to: copy them. By what they are:
+
+    "dense" and "kernels", coders; "second", a coder behind the kernels; "stack", "three": EP behind dense, second.
+    """
+    folder, found = tmp_path_factory.mktemp("coders"), dict[str, Path]()
+    for name, front, config in (
+        ("dense", "", SMALL_CODER),
+        ("kernels", "", SMALL_KERNELS),
+        ("second", "kernels", replace(SMALL_KERNELS, epochs=20)),
+        ("stack", "dense", None),
+        ("three", "second", None),
+    ):
+        before = load_front_end(found[front], blob_data) if front else None
+        if config is None:
+            ep = TrainConfig(3, (8,), epochs=4, learning_rate=1.4, output_share=0.125, refit=False)
+            train_ep(blob_data, ep, folder / name, Silent(), before)
+        else:
+            config = replace(config, front_end=before.sha256 if before else "")
+            train_lca(blob_data, config, folder / name, Silent(), before)
+        found[name] = folder / name
+    return found
 
 
 def _outcome(folder: Path) -> dict[str, Any]:

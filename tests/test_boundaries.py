@@ -22,8 +22,10 @@ MAX_LINES = 400  # the aim is 300
 HOMES = {
     "lava": ("sim/backends/lava/", "hardware/"),
     "numba": ("sim/backends/",),
-    "snntorch": ("sim/robustness/twin.py",),
+    "snntorch": ("sim/robustness/twin", "sim/robustness/surrogates.py", "sim/backends/snn_torch"),
     "foolbox": ("sim/robustness/",),
+    "pyautoattack": ("sim/robustness/",),
+    "submitit": ("sim/distributed.py",),
     "torchvision": ("neuro/download.py",),
     "pickle": (),
     "cloudpickle": (),

@@ -19,6 +19,7 @@ from neuro.graded_network import AnyNetwork
 from neuro.neurons import SigmaDelta
 from neuro.plasticity import Rate
 from neuro.spec import NetworkSpec
+from neuro.validate import fan_out
 
 IntArray = npt.NDArray[np.integer]
 MAX_BATCH = 4096  # images that learn from the same weights
@@ -83,12 +84,33 @@ class Record:
         return float(sum(self.spike_counts[p.name][:, 1].sum() for p in spec.moving)) / max(self.n_images, 1)
 
     def synaptic_operations(self, spec: AnyNetwork) -> dict[str, npt.NDArray[np.int64]]:
-        """Return, by projection that took part, of shape [B, 1 + phases]: spikes sent times fan-out (one add each)."""
+        """Return, by projection that took part, of shape [B, 1 + phases]: synapses that spikes reached (one add each).
+
+        Raises: ValueError if neurons of a source differ in their number of synapses, as at the border of a kernel, and
+        spikes were not kept: counts do not say which neuron sent them.
+        """
+        if not isinstance(spec, NetworkSpec):  # all-to-all
+            reached = {p.name: np.array([spec.population(p.target).size]) for p in spec.projections}
+        else:
+            reached = {p.name: fan_out(spec, p) for p in spec.projections}
         return {
-            p.name: self.spike_counts[p.source] * spec.population(p.target).size
+            p.name: self._operations(spec, p.source, reached[p.name])
             for p in spec.projections
             if p.source in self.spike_counts and p.target in self.spike_counts
         }
+
+    def _operations(self, spec: AnyNetwork, source: str, reached: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """reached: synapses of each neuron of `source`, of shape [N]."""
+        counts = self.spike_counts[source]
+        if (reached == reached[0]).all():
+            return counts * reached[0]
+        if self.spikes is None or not isinstance(spec, NetworkSpec):
+            raise ValueError(f"synaptic operations: neurons of {source} differ in their synapses; run with keep_spikes")
+        chosen = self.spikes.population == spec.population_index[source]
+        column = np.array(spec.schedule.phase_of_step())[self.spikes.step[chosen]] + 1
+        cell = self.spikes.image[chosen] * counts.shape[1] + column
+        total = np.bincount(cell, reached[self.spikes.neuron[chosen]], minlength=counts.size)  # exact below 2**53
+        return total.astype(np.int64).reshape(counts.shape)
 
 
 @dataclass(frozen=True)
@@ -206,6 +228,8 @@ REGISTRY = {
     "chip": "sim.backends.chip_session:ChipBackend",
     "reference": "sim.backends.reference:ReferenceBackend",
     "lava": "sim.backends.lava.backend:LavaBackend",
+    "snntorch": "sim.backends.snn_torch:SnnTorchBackend",
+    "loihi2": "hardware.board_backend:BoardBackend",
 }
 
 

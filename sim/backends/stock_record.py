@@ -17,7 +17,7 @@ def check_images(network: AnyStock, payloads: IntArray, targets: IntArray | None
     limit = network.encoder.payload_limit
     if payloads.ndim != 2 or payloads.shape[1] != network.n_inputs:
         raise UserError(f"payloads of shape {payloads.shape}: the input population needs [B, {network.n_inputs}]")
-    lowest = 0 if network.encoder.offset is None else -limit
+    lowest = -limit if network.encoder.signed else 0
     if payloads.size and not lowest <= int(payloads.min()) <= int(payloads.max()) <= limit:
         raise UserError(f"payloads outside {lowest}..{limit}: use the encoder of the network")
     if targets is not None and targets.shape != (len(payloads), network.n_classes):

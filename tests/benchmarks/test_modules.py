@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks import accuracy, design_choices, gradient_alignment, train_speed
+from benchmarks import accuracy, design_choices, gradient_alignment, train_speed, twin_fidelity
 from benchmarks.accuracy import largest_fall
 from neuro.equilibrium import build_equilibrium, design_for
 
@@ -66,3 +66,21 @@ def test_largest_fall_ignores_the_first_third():
     curve = [0.5, 0.9, 0.2, 0.8, 0.7, 0.9]
     assert largest_fall([{"val_accuracy": value} for value in curve]) == pytest.approx(0.1)
     assert largest_fall([{"val_accuracy": 0.5}]) == 0.0
+
+
+def test_twin_fidelity_finds_no_difference_in_integers(tmp_path, monkeypatch):
+    networks = {
+        "sigma-delta": ("digits", {"hidden": (16,), "epochs": 2, "learning_rate": 1.4, "output_share": 0.125}),
+    }
+    monkeypatch.setattr(twin_fidelity, "NETWORKS", networks)
+    monkeypatch.setattr(twin_fidelity, "ATTACK_STEPS", 2)
+    monkeypatch.setattr(twin_fidelity, "peak_mib", lambda *of: 1.0)  # in a process of its own: slow
+    options = ("--networks", "sigma-delta", "--images", "20")
+    content = run(twin_fidelity, tmp_path / "t.json", monkeypatch, *options)
+    for row in content["rows"]:
+        for images in ("clean", "attacked"):
+            found = row[images]
+            assert found["integer"] == {"label_agreement": 1.0, "output_error": 0.0, "n": 20}
+            assert found["integer states that differ"] == found["integer labels that differ"] == 0
+            assert found["relaxed"]["output_error"] > 0
+        assert row["attacked"]["accuracy"] <= row["clean"]["accuracy"]

@@ -23,7 +23,7 @@ SIGMA_DELTA = [
 ]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(SEEDS, st.integers(1, 3))
 def test_events_runs_any_network_as_the_reference_does(seed, threads):
     spec = random_spec(seed)
@@ -32,7 +32,7 @@ def test_events_runs_any_network_as_the_reference_does(seed, threads):
     check_run(get_backend("events"), spec, payloads, None, threads=threads)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(SEEDS, st.integers(1, 3), st.sampled_from([1, 2, 5]))
 def test_events_learns_any_network_as_the_reference_does(seed, threads, batch_size):
     spec = random_spec(seed)
@@ -45,8 +45,8 @@ def test_events_learns_any_network_as_the_reference_does(seed, threads, batch_si
 
 @needs_lava
 @pytest.mark.lava
-@pytest.mark.timeout(240)
-@settings(max_examples=20, deadline=None)
+@pytest.mark.timeout(480)
+@settings(max_examples=12, deadline=None)
 @given(SEEDS)
 def test_lava_runs_any_network_as_the_reference_does(seed):
     spec = random_spec(seed)
@@ -112,6 +112,8 @@ def test_a_backend_refuses_networks_of_another_family(name):
     backend = get_backend(name)
     stock = build_stock_network(StockDesign((2, 2), 2, (3,)), seed=0)
     for spec in (random_spec(0), stock):
+        if name == "loihi2" and spec.family == "stock":
+            continue  # needs a board: tests/hardware/test_board_backend.py
         if spec.family in backend.capabilities.families:
             backend.open(spec).close()
         else:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from neuro.artifact import Artifact, load_artifact, save_artifact
 from neuro.encode import PixelEncoder
 from neuro.equilibrium import EquilibriumDesign, build_equilibrium
 from neuro.plasticity import RULES
@@ -124,3 +125,36 @@ def test_every_rule_is_kept_by_its_name():
         again = spec_from_json(spec_to_json(spec), spec_arrays(spec))
         assert [p.rule for p in again.plastic] == [p.rule for p in spec.plastic]
         assert again.projections[0].rule.name == name
+
+
+@pytest.mark.parametrize(("contrast", "whiten"), [(True, False), (False, True), (True, True)])
+def test_normalisation_and_whitening_are_part_of_the_artifact(contrast, whiten, tmp_path):
+    images = np.random.default_rng(0).random((50, 2, 3))
+    encoder = PixelEncoder(4).centred_on(images)
+    encoder = encoder.contrast_normalised(0.1) if contrast else encoder
+    encoder = encoder.whitened_on(images) if whiten else encoder
+    spec = build_equilibrium(EquilibriumDesign((2, 3), 2, (3,), encoder=encoder), 0)
+    save_artifact(tmp_path / "run", Artifact(spec, {}))
+    again = load_artifact(tmp_path / "run").spec.encoder
+    assert (again.payload_limit, again.signed) == (64, True)
+    assert {**vars(again.transform), "whitening": 0} == {**vars(encoder.transform), "whitening": 0}
+    np.testing.assert_array_equal(again.encode(images), encoder.encode(images))
+    assert ("encoder.whitening" in spec_arrays(spec)) == whiten
+
+
+def test_specs_without_a_transform_are_written_as_before(small_spec):
+    assert set(spec_to_json(small_spec)["encoder"]) == {"activation_bits", "gain_bits", "centred"}
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [({"limit": 0}, "payload limit 0"), ({"limit": "7"}, "limit '7'"), ({"colour": 1}, "colour"),
+     ({"whitened": True}, "encoder.whitening"), ({"contrast_floor": 0}, "neither")],
+)  # fmt: skip
+def test_a_wrong_transform_is_refused(change, word, refused):
+    encoder = PixelEncoder(4).contrast_normalised()
+    spec = build_equilibrium(EquilibriumDesign((2, 3), 2, (3,), encoder=encoder), 0)
+    content = spec_to_json(spec)
+    content["encoder"]["transform"].update(change)
+    with refused(word):
+        spec_from_json(content, spec_arrays(spec))

@@ -124,6 +124,8 @@ def test_a_network_that_cannot_be_is_refused(refused):
             replace(net, **wrong)
     with refused("without offset"):
         replace(net, encoder=PixelEncoder(offset=np.zeros(6, np.int16)))
+    with refused("normalisation"):
+        replace(net, encoder=PixelEncoder().contrast_normalised())
     with refused("elsewhere"):
         net.with_weights({"elsewhere": np.zeros((2, 2), np.int16)})
     with refused("shape"):

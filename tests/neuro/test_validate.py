@@ -11,6 +11,7 @@ from neuro.errors import UserError
 from neuro.neurons import SigmaDelta, Source
 from neuro.plasticity import learning_rule
 from neuro.spec import NetworkSpec, Phase, Population, Projection, Schedule
+from neuro.transform import Transform
 from neuro.validate import worst_case_input
 
 INT32_MAX = 2**31 - 1
@@ -68,6 +69,10 @@ BAD = {
         lambda b: {"encoder": PixelEncoder(5, np.array([-9, 0], np.int16))},
         ("encoder", "41", "raise payload_limit"),
     ),
+    "encoder whitening": (
+        lambda b: {"encoder": PixelEncoder(5, None, 0, Transform(32, 0, np.eye(3, dtype=np.int16)))},
+        ("2 values", "whitening takes 3"),
+    ),
     "source missing": (lambda b: with_projection(b, 0, source="eye"), ("projection up", "'eye'")),
     "target missing": (lambda b: with_projection(b, 0, target="eye"), ("projection up", "'eye'")),
     "target is a source": (
@@ -90,7 +95,10 @@ BAD = {
         ("projection out", "y3", "use 'event' or 'end-point'"),
     ),
     "too many bits": (
-        lambda b: with_population(b, 2, neuron=SigmaDelta(22, 5, 0, 1 << 22)) | with_projection(b, 0, exponent=0),
+        lambda b: (
+            with_population(b, 2, neuron=SigmaDelta(22, 5, 0, 1 << 22))
+            | with_projection(b, 0, exponent=0, rule=learning_rule("event"))
+        ),
         ("population hidden", "32 bits", "lower state_bits"),
     ),
 }
@@ -102,6 +110,9 @@ def test_a_spec_that_does_not_fit_together_is_refused(case, base, refused):
     NetworkSpec(**base)
     with refused(*words):
         NetworkSpec(**{**base, **change(base)})
+
+
+RULES = (None, learning_rule("event"))
 
 
 @st.composite
@@ -127,7 +138,7 @@ def networks(draw):
             Population("out", (n_outputs,), unit),
         ),
         "projections": (
-            Projection("up", "in", "out", exponents[0], weights["up"], weight_bits),
+            Projection("up", "in", "out", exponents[0], weights["up"], weight_bits, rule=draw(st.sampled_from(RULES))),
             Projection("side", "out", "out", exponents[1], weights["side"], 8),
         ),
         "schedule": Schedule((Phase("free", 1),), draw(st.integers(1, 255)), draw(st.integers(0, 8) | st.just(0))),
@@ -138,14 +149,19 @@ def networks(draw):
 
 
 def worst_inputs(populations, projections) -> list[int]:
-    """Accumulated input of one output neuron with all weights and payloads at their limits, both signs."""
+    """Accumulated input of one output neuron with all payloads at their limits, both signs.
+
+    Fixed weights are as they are, those that learn at their limit; the worst columns of all projections meet.
+    """
     unit = populations[1].neuron
     total = 0
     for source, projection in zip(populations, projections, strict=True):
         payload = source.neuron.payload_limit
         scale = unit.state_bits - source.neuron.activation_bits - projection.exponent
-        weight = 2 ** (projection.weight_bits - 1) - 1
-        total += sum((payload << scale) * weight for _ in range(source.size))
+        largest = source.size * (2 ** (projection.weight_bits - 1) - 1)
+        if projection.rule is None:
+            largest = max(sum(abs(int(w)) for w in column) for column in projection.weights.T)
+        total += (payload << scale) * largest
     return [-total, total]
 
 

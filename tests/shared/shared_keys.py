@@ -2,3 +2,20 @@
 
 TRAIN_KEYS = ["run", "val_accuracy", "test_accuracy", "n_test", "train_cpu_s", "images_per_s", "spikes_per_inference"]
 EVALUATE_KEYS = ["run", "backend", "accuracy", "n", "spikes_per_inference", "differences"]
+ATTACK_KEYS = [
+    "run",
+    "n",
+    "clean",
+    "robust",
+    "robust_interval",
+    "by_attack",
+    "zero_gradient_share",
+    "fidelity",
+    "verdict",
+    "reasons",
+    "checks",
+]
+CODER_KEYS = [
+    "run", "objective_gap", "readout_accuracy", "spikes_per_image", "active", "converged", "images_per_s",
+    "sparsity_threshold",
+]  # fmt: skip

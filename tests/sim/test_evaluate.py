@@ -235,3 +235,18 @@ def test_a_manifest_without_its_seed_is_refused(
     edit_manifest(run, lambda manifest: manifest.pop("seed"))
     command("evaluate", run).refused("seed")
     command("evaluate", run, "--data", blob_data.source).refused("seed")
+
+
+def test_results_of_an_older_version_are_read(finished: Path, blob_data: Dataset, tmp_path: Path) -> None:
+    """Rows did not state how many images they hold for: their accuracy does."""
+    run = Path(shutil.copytree(finished, tmp_path / "older"))
+    artifact = load_artifact(run)
+    evaluation = evaluate(artifact, run, blob_data, get_backend("events"), 10, None)
+    add_result(run, artifact, evaluation)
+    row = json.loads((run / "results.jsonl").read_text())
+    del row["n"]
+    (run / "results.jsonl").write_text(json.dumps(row) + "\n")
+    assert read_results(run, artifact) == [evaluation]
+    (run / "results.jsonl").write_text(json.dumps({**row, "accuracy": None}) + "\n")
+    with pytest.raises(UserError, match="damaged row"):
+        read_results(run, artifact)

@@ -176,6 +176,7 @@ def test_a_number_of_steps_is_kept_without_judgement() -> None:
     found = encode(operator, signals, Dynamics(0.1, 10.0, max_steps=7, tolerance=None))
     assert found.n_steps.tolist() == [7] * 6
     assert bool(found.residual.isinf().all())
+    assert not bool(found.converged.any())
 
 
 @pytest.mark.parametrize(

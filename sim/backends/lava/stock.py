@@ -119,12 +119,31 @@ def save_network(
             raise UserError(
                 f"backend lava: projection {projection.name}: Lava learns with shared noise and lsb 1 only; set them"
             )
-    content = {
+    save_graph(folder, spec, inputs, biases, **settings)
+
+
+def graph_content(spec: StockSpec) -> dict[str, Any]:
+    """Return a network as `stock_graph` reads it, without weights."""
+    return {
         "populations": [_population_to_json(population) for population in spec.populations],
         "projections": [_projection_to_json(projection) for projection in spec.projections],
-        **settings,
     }
-    arrays = {f"weights.{projection.name}": projection.weights for projection in spec.projections}
+
+
+def graph_weights(spec: StockSpec) -> dict[str, npt.NDArray[np.generic]]:
+    """Return the weights as `stock_graph` reads them."""
+    return {f"weights.{projection.name}": projection.weights for projection in spec.projections}
+
+
+def save_graph(
+    folder: Path,
+    spec: StockSpec,
+    inputs: npt.NDArray[np.integer[Any]],
+    biases: Mapping[str, npt.NDArray[np.integer[Any]]] = NONE,
+    **settings: Any,
+) -> None:
+    """Write network, inputs, biases and settings, whatever backend may run them."""
+    content, arrays = {**graph_content(spec), **settings}, graph_weights(spec)
     write_atomically(folder / GRAPH, json_bytes(content))
     arrays |= {f"{BIAS}{name}": mantissas.astype(np.int16) for name, mantissas in biases.items()}
     write_atomically(folder / ARRAYS, array_bytes({**arrays, "inputs": np.asarray(inputs, dtype=np.int32)}))

@@ -92,10 +92,11 @@ def build_stock_graph(
     for population in content["populations"]:
         size = population["size"]
         bias = (biases or {}).get(population["name"], population.get("bias_mantissa"))
-        neurons[population["name"]] = _neurons({**population, "bias_mantissa": bias}, inputs[:, column : column + size])
+        known = {**population, "bias_mantissa": bias}
+        neurons[population["name"]] = make_neurons(known, inputs[:, column : column + size])
         column += size if population["model"] == "SpikeInput" else 0
     for projection in content["projections"]:
-        dense = _synapses(projection, arrays[f"weights.{projection['name']}"])
+        dense = make_synapses(projection, arrays[f"weights.{projection['name']}"])
         neurons[projection["source"]].s_out.connect(dense.s_in)
         if projection["transmits"]:
             dense.a_out.connect(neurons[projection["target"]].a_in)
@@ -122,7 +123,7 @@ def record_spikes(graph: StockGraph, folder: Path, batch: int, steps: int, group
         graph.neurons[population["name"]].s_out.connect(recorder.s_in)
 
 
-def _neurons(population: Content, inputs: npt.NDArray[np.generic]) -> AbstractProcess:
+def make_neurons(population: Content, inputs: npt.NDArray[np.generic]) -> AbstractProcess:
     """Return the process of a population; inputs of shape [T, N] for a SpikeInput."""
     shape = (population["size"],)
     if population["model"] == "SpikeInput":
@@ -142,7 +143,7 @@ def _neurons(population: Content, inputs: npt.NDArray[np.generic]) -> AbstractPr
     return LIFReset(**parameters, reset_interval=population["reset_interval"], reset_offset=population["reset_offset"])
 
 
-def _synapses(projection: Content, weights: npt.NDArray[np.generic]) -> Dense:
+def make_synapses(projection: Content, weights: npt.NDArray[np.generic]) -> Dense:
     """Return the Dense or LearningDense of a projection."""
     parameters = {
         "weights": weights.T.astype(np.int32),

@@ -32,11 +32,13 @@ def check_installed() -> None:
 
 
 def run_worker(
-    module: str, folder: Path, total: int, item: str, stall_s: float, on_item: Callable[[int], None]
-) -> None:
+    module: str, folder: Path, total: int, item: str, stall_s: float, on_item: Callable[[int], None],
+    backend: str = "lava",
+) -> None:  # fmt: skip
     """Run a worker (see `worker_main`) to its end, or end it when it stalls; never leave a process behind.
 
-    total, item: how many of what it works on, as counted in folder/progress. on_item is told the number done.
+    total, item: how many of what it works on, as counted in folder/progress. on_item is told the number done. backend:
+    whose worker it is, for errors.
     Raises: UserError if the worker fails, or finishes no item for `stall_s` seconds.
     """
     with open(folder / "output", "w+", encoding="utf-8") as output:
@@ -50,7 +52,7 @@ def run_worker(
             start_new_session=True,
         )
         try:
-            done = _wait(worker, folder, item, stall_s, on_item)
+            done = _wait(worker, folder, item, stall_s, on_item, backend)
         finally:
             end_group(worker.pid)
             worker.wait()
@@ -60,13 +62,14 @@ def run_worker(
             output.seek(0)
             lines = [line.strip() for line in output if line.strip()][-LAST_LINES:]
             raise UserError(
-                f"backend lava: the run failed after {item} {done} of {total}: {' | '.join(lines) or 'no output'}"
+                f"backend {backend}: the run failed after {item} {done} of {total}: {' | '.join(lines) or 'no output'}"
             )
 
 
 def _wait(
-    worker: subprocess.Popen[bytes], folder: Path, item: str, stall_s: float, on_item: Callable[[int], None]
-) -> int:
+    worker: subprocess.Popen[bytes], folder: Path, item: str, stall_s: float, on_item: Callable[[int], None],
+    backend: str,
+) -> int:  # fmt: skip
     """Wait for the worker; returns how many items it finished."""
     done, moved_at = 0, time.monotonic()
     while worker.poll() is None:
@@ -77,7 +80,7 @@ def _wait(
             on_item(done)
         if time.monotonic() - moved_at > stall_s:
             raise UserError(
-                f"backend lava: no {item} finished for {stall_s:g} s after {item} {done}; ended the run. "
+                f"backend {backend}: no {item} finished for {stall_s:g} s after {item} {done}; ended the run. "
                 f"Use fewer {item}s or a smaller network"
             )
     return _progress(folder)

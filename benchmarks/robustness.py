@@ -1,0 +1,236 @@
+"""Are networks that settle more robust than others of the same shape? One table, and intervals that it stays within.
+
+    python -m benchmarks.robustness [--data mnist] [--seeds 3] [--images 1000] [--models ep,perceptron,...]
+
+Models, all with the same hidden layer: the EP network; a sparse coder (LCA) with an EP network behind it; a ReLU
+perceptron; the same relaxation trained by backpropagation through time; a directly trained spiking network; a
+perceptron that imitates the fixed points of the EP network; and, trained on adversarial images of size ADVERSARY, the
+perceptron and the EP network (images made on its twin, half of each epoch's).
+
+An image counts as withstood if none of ATTACKS changes its label; every attack is tried on the images that are left, so
+only the worst case is reported, not each attack's own strength (`settle attack` does that, with a verdict). Settling
+networks are attacked on their integer twin, scored on their integers. Transfer comes from the perceptron. The test set
+is read from its first image on; the coder's twin is slow, so fewer images may be given for it (--coder-images).
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from benchmarks.results_file import earlier, parser, save
+from neuro.artifact import load_artifact
+from neuro.data import Dataset, load_dataset
+from neuro.metrics import Accuracy
+from sim.backends.base import get_backend
+from sim.experiment import TrainConfig
+from sim.front_end import load_front_end
+from sim.lca_experiment import LcaConfig
+from sim.robustness.attack import Attack, Model, Threat
+from sim.robustness.baselines import adversarial_recipe, real_images, train_baseline
+from sim.robustness.gradient import ProjectedGradient
+from sim.robustness.plan import is_symmetric
+from sim.robustness.suites import build_attacks
+from sim.robustness.twin import make_twin
+from sim.robustness.twin_base import Twin
+from sim.screen import CoderScreen, TrainScreen
+from sim.train import train_ep
+from sim.train_lca import train_lca
+
+ATTACKS = "fgsm,pgd-40,apgd-dlr,apgd-ce,square-500"
+ADVERSARY = 0.1  # linf size that adversarial training is for
+ADVERSARY_STEPS = 10
+EPS = (0.05, 0.1, 0.2, 0.3)
+BATCH = 100
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A network to attack: what gradients are taken on, what is scored, and attacks of its own."""
+
+    model: Model
+    score: Callable[[npt.NDArray[np.float32]], npt.NDArray[np.integer[Any]]]
+    own: Mapping[str, Attack]
+
+
+def deployed(folder: Path) -> Subject:
+    """Return a finished run: its integer twin, its integers on `events`, its own gradient where it has one."""
+    spec = load_artifact(folder).spec
+    twin = make_twin(spec)
+    session = get_backend("events").open(spec, threads=1)
+    own: dict[str, Attack] = {}
+    if is_symmetric(spec):  # type: ignore[arg-type]
+        own["local-40"] = ProjectedGradient(40, gradient_fn=_local(twin), family="local")
+    return Subject(twin, lambda images: session.run(spec.encoder.encode(images)).predictions, own)
+
+
+def _local(twin: Twin) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+    return lambda images, labels: twin.local_gradient(images, labels, 1.0)
+
+
+def plain(model: torch.nn.Module) -> Subject:
+    """Return a network of torch, attacked and scored as it is."""
+
+    def score(images: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+        with torch.no_grad():
+            return model(torch.from_numpy(images)).argmax(1).numpy()
+
+    return Subject(model, score, {})
+
+
+class Makers:
+    """How each model is trained, in a folder, from a seed; what one needs of another is trained once."""
+
+    def __init__(self, dataset: Dataset, hidden: int, seed: int, folder: Path) -> None:
+        self.dataset, self.hidden, self.seed, self.folder = dataset, (hidden,), seed, folder
+        self._perceptron: torch.nn.Module | None = None
+
+    def _train_ep(self, name: str, dataset: Dataset, front: Path | None = None) -> Path:
+        if not (self.folder / name / "manifest.json").is_file():
+            config = TrainConfig(seed=self.seed, hidden=self.hidden, threads=1)
+            with TrainScreen() as screen:
+                train_ep(dataset, config, self.folder / name, screen, load_front_end(front, dataset) if front else None)
+        return self.folder / name
+
+    def ep(self) -> Subject:
+        """The EP network."""
+        return deployed(self._train_ep("ep", self.dataset))
+
+    def coder(self) -> Subject:
+        """An EP network behind a sparse coder of whole images."""
+        with CoderScreen() as screen:
+            train_lca(self.dataset, LcaConfig(seed=self.seed, threads=1), self.folder / "coder", screen)
+        return deployed(self._train_ep("stack", self.dataset, self.folder / "coder"))
+
+    def perceptron(self) -> Subject:
+        """A ReLU perceptron, trained once."""
+        if self._perceptron is None:
+            self._perceptron = train_baseline("perceptron", self.dataset, self.hidden, self.seed).model.eval()
+        return plain(self._perceptron)
+
+    def bptt(self) -> Subject:
+        """The relaxation, trained by backpropagation through time."""
+        return plain(train_baseline("bptt", self.dataset, self.hidden, self.seed).model.eval())
+
+    def snn(self) -> Subject:
+        """A spiking network trained through surrogate gradients."""
+        return plain(train_baseline("snn", self.dataset, self.hidden, self.seed).model.eval())
+
+    def distilled(self) -> Subject:
+        """A perceptron that imitates the output states of the EP network."""
+        spec = load_artifact(self._train_ep("ep", self.dataset)).spec
+        with get_backend("events").open(spec, threads=1) as session:
+            states = session.run(spec.encoder.encode(self.dataset.x_train)).output_states
+        scores = states / make_twin(spec).unit
+        return plain(train_baseline("distilled", self.dataset, self.hidden, self.seed, scores=scores).model.eval())
+
+    def adversarial_perceptron(self) -> Subject:
+        """A perceptron trained on its own adversarial images."""
+        recipe = adversarial_recipe(Threat("linf", ADVERSARY), ADVERSARY_STEPS)
+        return plain(train_baseline("perceptron", self.dataset, self.hidden, self.seed, recipe).model.eval())
+
+    def adversarial_ep(self) -> Subject:
+        """One round: every training image once as it is, once as the EP network's twin is attacked with it."""
+        twin = make_twin(load_artifact(self._train_ep("ep", self.dataset)).spec)
+        adversary, threat = ProjectedGradient(ADVERSARY_STEPS), Threat("linf", ADVERSARY)
+        images, labels = real_images(self.dataset.x_train), torch.tensor(self.dataset.y_train).long()
+        attacked = [
+            adversary(twin, images[i : i + BATCH], labels[i : i + BATCH], threat, self.seed + i).images
+            for i in range(0, len(images), BATCH)
+        ]
+        both = Dataset(
+            f"{self.dataset.name}, attacked",
+            torch.cat([images, *attacked]).numpy(),
+            np.concatenate([self.dataset.y_train, self.dataset.y_train]),
+            real_images(self.dataset.x_test).numpy(),
+            self.dataset.y_test,
+        )
+        return deployed(self._train_ep("adversarial ep", both))
+
+
+MODELS = {
+    "ep": Makers.ep,
+    "lca+ep": Makers.coder,
+    "perceptron": Makers.perceptron,
+    "bptt": Makers.bptt,
+    "snn": Makers.snn,
+    "distilled": Makers.distilled,
+    "adversarial perceptron": Makers.adversarial_perceptron,
+    "adversarial ep": Makers.adversarial_ep,
+}
+
+
+def withstood(
+    subject: Subject,
+    attacks: Mapping[str, Attack],
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    threat: Threat,
+    seed: int,
+) -> npt.NDArray[np.bool_]:
+    """Return which images, of shape [B, *shape], keep their label under all attacks; each takes on what is left."""
+    truth = labels.numpy()
+    alive = subject.score(images.numpy()) == truth
+    for attack in {**subject.own, **attacks}.values():
+        left = np.flatnonzero(alive)
+        if len(left):
+            found = attack(subject.model, images[left], labels[left], threat, seed)
+            alive[left] = subject.score(found.images.detach().numpy()) == truth[left]
+    return alive
+
+
+def measure(subject: Subject, attacks: Mapping[str, Attack], dataset: Dataset, n: int, seed: int) -> dict[str, Any]:
+    """Return clean and robust accuracy of the first n test images."""
+    images, labels = real_images(dataset.x_test[:n]), torch.tensor(dataset.y_test[:n]).long()
+    clean = Accuracy(int((subject.score(images.numpy()) == labels.numpy()).sum()), n)
+    row: dict[str, Any] = {"n": n, "clean": clean.value, "clean_interval": list(clean.interval), "robust": {}}
+    start = time.process_time()
+    for eps in EPS:
+        flags = [
+            withstood(subject, attacks, images[i : i + BATCH], labels[i : i + BATCH], Threat("linf", eps), seed + i)
+            for i in range(0, n, BATCH)
+        ]
+        found = Accuracy(int(np.concatenate(flags).sum()), n)
+        row["robust"][f"{eps:g}"] = {"accuracy": found.value, "interval": list(found.interval)}
+    return {**row, "attack_cpu_s": time.process_time() - start}
+
+
+def main() -> None:
+    """Train, attack and save; models that the file already holds for the same question are not repeated."""
+    arguments = parser(__doc__ or "", "robustness")
+    arguments.add_argument("--data", default="mnist")
+    arguments.add_argument("--hidden", type=int, default=256)
+    arguments.add_argument("--seeds", type=int, default=3)
+    arguments.add_argument("--images", type=int, default=1000)
+    arguments.add_argument("--coder-images", type=int, default=100)
+    arguments.add_argument("--models", default=",".join(MODELS))
+    options = arguments.parse_args()
+    torch.set_num_threads(1)
+    question = {"data": options.data, "hidden": options.hidden, "attacks": ATTACKS, "adversary_eps": ADVERSARY}
+    rows = earlier(options.out, question, "rows")
+    for seed in range(options.seeds):
+        dataset = load_dataset(options.data, seed)
+        with tempfile.TemporaryDirectory() as folder:
+            makers = Makers(dataset, options.hidden, seed, Path(folder))
+            sources = {"perceptron": makers.perceptron().model}
+            for name in options.models.split(","):
+                if any(row["seed"] == seed for row in rows.get(name, [])):
+                    continue
+                n = min(options.coder_images if name == "lca+ep" else options.images, len(dataset.y_test))
+                attacks = build_attacks(f"{ATTACKS},transfer", sources)
+                row = {"seed": seed, **measure(MODELS[name](makers), attacks, dataset, n, seed)}
+                rows.setdefault(name, []).append(row)
+                print(name, row, flush=True)
+                save(options.out, {**question, "rows": rows})
+
+
+if __name__ == "__main__":
+    main()

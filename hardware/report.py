@@ -1,0 +1,91 @@
+"""One self-contained HTML page about a compiled run: cores by load, spikes, energy bands, every constant's source."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, select_autoescape
+
+from hardware import figures
+from hardware.energy_constants import CONSTANTS
+from hardware.observe import Profile
+from hardware.screen import resource_rows
+from neuro.files import write_atomically
+from sim.report_page import Panel, Table
+
+REPORT = "compile.html"
+CORES = (
+    "Each square is a core, four of them a tile; colour: share used of its scarcest resource, frame: population. "
+    "Placed by our own partition, within the limits below; Lava's compiler may cut otherwise."
+)
+ENERGY = (
+    "Modelled. Low: every constant at its low end, all work of a core at once, unused cores switched off. High: every "
+    "constant at its high end, work in sequence, measured static power of whole chips. Host traffic is in neither."
+)
+SENSITIVITY = "Modelled: each constant from its low to its high end, all others in the middle of their bands."
+
+
+def write_compile_report(profile: Profile, path: Path) -> Path:
+    """Write the page, whole or not at all."""
+    environment = Environment(loader=PackageLoader("hardware"), autoescape=select_autoescape(["html"]))
+    page = environment.get_template("compile.html").render(
+        run=profile.deployment.run, facts=_facts(profile), panels=_panels(profile), tables=_tables(profile)
+    )
+    write_atomically(path, page.encode())
+    return path
+
+
+def _facts(profile: Profile) -> list[tuple[str, str]]:
+    placement, inference = profile.deployment.placement, profile.inference
+    facts = [
+        (f"{len(placement.cores)} cores", f"on {placement.n_chips} chip(s); at least {placement.lower_bound} needed"),
+        ("stock" if profile.deployment.stock else "microcode", "what the neurons need"),
+        (str(inference.energy).removesuffix(" (modelled)"), "energy of an inference, modelled"),
+        (str(inference.latency).removesuffix(" (modelled)"), "latency of an inference, modelled, without host traffic"),
+    ]
+    if profile.learning is not None:
+        facts.append((str(profile.learning.energy).removesuffix(" (modelled)"), "energy of a learned image, modelled"))
+    return facts
+
+
+def _panels(profile: Profile) -> list[Panel]:
+    estimates = {"inference": profile.inference}
+    if profile.learning is not None:
+        estimates["learning"] = profile.learning
+    wide = profile.deployment.placement.n_chips > 1
+    counted = f"Measured: mean of {profile.inference.n_images} test images."
+    return [
+        Panel("Cores by load", figures.core_map(profile.deployment.placement), CORES, wide=wide),
+        Panel("Energy of an image", figures.energy_bars(estimates), ENERGY, wide=wide),
+        Panel("Spikes per step", figures.spikes_by_step(profile.spikes_per_step), counted),
+        Panel("Which constant dominates, inference", figures.sensitivity_bars(profile.sensitivity), SENSITIVITY),
+    ]
+
+
+def _tables(profile: Profile) -> list[tuple[str, Table]]:
+    deployment = profile.deployment
+    counts = [("inference", profile.inference), ("learning", profile.learning)]
+    rows = [
+        (work, f"{name.replace('_', ' ')}", f"{value:,.1f}")
+        for work, estimated in counts
+        if estimated is not None
+        for name, value in estimated.counts.items()
+    ]
+    plans = [(p.name, f"{p.neurons:,}", p.process, "yes" if p.stock else "no", p.evidence) for p in
+             deployment.populations]  # fmt: skip
+    checks = [(c.name, {True: "passed", False: "FAILED", None: "not checked"}[c.passed], c.detail) for c in
+              deployment.checks]  # fmt: skip
+    energies = [(name.replace("_", " "), f"{b.low:.3g}", f"{b.high:.3g}", b.unit, b.marks, "; ".join(b.sources))
+                for name, b in CONSTANTS.items()]  # fmt: skip
+    limits = [(name.replace("_", " "), f"{c.value:,} {c.unit}", c.mark, c.source) for name, c in
+              deployment.placement.limits.table()]  # fmt: skip
+    marks = "P: public document, read there. S: read in Lava's source. Q: quoted second-hand. I: inferred."
+    return [
+        ("Resources", Table(("resource", "used by the fullest core", "max", "share"), resource_rows(deployment))),
+        ("Populations", Table(("population", "neurons", "process", "stock", "evidence"), plans)),
+        ("Checked without a board", Table(("check", "result", "detail"), checks)),
+        ("Notes", Table(("",), [(note,) for note in deployment.notes])),
+        ("Operations per image", Table(("work", "operation", "mean, counted"), rows)),
+        ("Limits", Table(("limit", "value", "mark", "source"), limits, marks)),
+        ("Energy and time constants", Table(("constant", "low", "high", "unit", "marks", "sources"), energies, marks)),
+    ]

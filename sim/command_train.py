@@ -1,0 +1,187 @@
+"""`settle train ep` and `settle train lca`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from sim.command_options import (
+    CheckpointEveryS,
+    FrontEndRun,
+    Json,
+    Resume,
+    Seed,
+    StallS,
+    Threads,
+    console,
+    layer_sizes,
+    print_json,
+)
+
+if TYPE_CHECKING:
+    from neuro.data import Dataset
+    from sim.experiment import TrainConfig
+    from sim.front_end import FrontEnd
+
+app = typer.Typer(help="Train a network by its local rule.", no_args_is_help=True)
+
+
+@app.command("ep")
+def train_ep_command(
+    data: Annotated[str, typer.Option(help="digits, mnist, fashion-mnist, cifar10, or a FILE.npz.")] = "digits",
+    out: Annotated[Optional[Path], typer.Option(help="Folder of the run; default runs/ep-DATA-HIDDEN-seedN.")] = None,
+    hidden: Annotated[str, typer.Option(help="Hidden layers from input to output, e.g. 256,128.")] = "256",
+    epochs: Annotated[Optional[int], typer.Option(help="Passes over the training set; default from its size.")] = None,
+    rule: Annotated[
+        Optional[str],
+        typer.Option(
+            help="Local rule: event (STDP, default), end-point, y3; stock: R5 (default), R1..R4, deferred, graded."
+        ),
+    ] = None,
+    shadow_bits: Annotated[int, typer.Option(help="Accumulator bits below the weight while learning, 0..8.")] = 8,
+    weight_bits: Annotated[int, typer.Option(help="Bits of a weight, 2..8.")] = 8,
+    batch_size: Annotated[int, typer.Option(help="Images that learn from the same weights; > 1 uses all cores.")] = 1,
+    learning_rate: Annotated[Optional[float], typer.Option(help="Default: chosen on a validation split.")] = None,
+    output_share: Annotated[Optional[float], typer.Option(help="Output layer's share of the learning rate.")] = None,
+    centred: Annotated[
+        Optional[bool], typer.Option("--centred/--not-centred", help="Subtract the mean image; default from the data.")
+    ] = None,
+    refit: Annotated[
+        Optional[bool], typer.Option("--refit/--no-refit", help="Train again on all training images; default if few.")
+    ] = None,
+    family: Annotated[
+        str, typer.Option(help="sigma-delta, or stock: processes that Lava ships, rules of the chip's learning engine.")
+    ] = "sigma-delta",
+    noise: Annotated[str, typer.Option(help="Stock: random numbers per-synapse (a chip), or shared (Lava).")] = (
+        "per-synapse"
+    ),
+    weight_lsb: Annotated[int, typer.Option(help="Stock: step of a learned weight, 1 (Lava) or 2.")] = 1,
+    backend: Annotated[Optional[str], typer.Option(help="Stock: lava learns --images inside Lava itself.")] = None,
+    images: Annotated[Optional[int], typer.Option(help="Training images to learn inside Lava.")] = None,
+    stall_s: StallS = 120.0,
+    front_end: FrontEndRun = None,
+    seed: Seed = 0,
+    threads: Threads = None,
+    resume: Resume = False,
+    checkpoint_every_s: CheckpointEveryS = 5.0,
+    as_json: Json = False,
+) -> None:
+    """Train an equilibrium propagation network; Ctrl-C and even kill -9 lose nothing: go on with --resume."""
+    from neuro.data import load_dataset
+    from sim.experiment import TrainConfig
+    from sim.train import train_ep
+
+    _check_backend(backend, images)
+    config = TrainConfig(
+        seed, layer_sizes(hidden), rule or ("R5" if family == "stock" else "event"), shadow_bits, weight_bits, epochs,
+        batch_size, threads, family, noise, weight_lsb, learning_rate, output_share, centred, None, refit,
+    )  # fmt: skip
+    dataset = load_dataset(data, seed)
+    front = _front_end(front_end, dataset)
+    kind = "ep" if family == "sigma-delta" else f"ep-{family}-{config.rule}"
+    if front_end is not None:
+        kind = f"{front_end.name}-{kind}"
+    folder = out or Path("runs") / f"{kind}-{dataset.name}-{'-'.join(map(str, config.hidden))}-seed{seed}"
+    if backend == "lava":
+        _train_in_lava(dataset, config, folder, IMAGES_IN_LAVA if images is None else images, stall_s, as_json)
+        return
+    from sim.screen import TrainScreen, result_table
+
+    with TrainScreen() as screen:
+        result = train_ep(dataset, config, folder, screen, front, resume=resume, checkpoint_every_s=checkpoint_every_s)
+    console(as_json).print(result_table(result))
+    print_json(as_json, result.to_json())
+
+
+def _front_end(run: Path | None, dataset: Dataset) -> FrontEnd | None:
+    if run is None:
+        return None
+    from sim.front_end import load_front_end
+
+    return load_front_end(run, dataset)
+
+
+@app.command("lca")
+def train_lca_command(
+    data: Annotated[str, typer.Option(help="digits, mnist, fashion-mnist, cifar10, or a FILE.npz.")] = "digits",
+    out: Annotated[Optional[Path], typer.Option(help="Folder of the run; default runs/lca-DATA-ATOMS-seedN.")] = None,
+    atoms: Annotated[Optional[int], typer.Option(help="Atoms; default 256, of patches 64.")] = None,
+    patch: Annotated[Optional[int], typer.Option(help="Extent of convolutional atoms; default: whole images.")] = None,
+    stride: Annotated[Optional[int], typer.Option(help="Stride of convolutional atoms; default half their extent.")] = (
+        None
+    ),
+    same: Annotated[bool, typer.Option("--same", help="Pad images so that any stride tiles them.")] = False,
+    threshold: Annotated[Optional[float], typer.Option(help="Sparsity threshold (lambda); default from the data.")] = (
+        None
+    ),
+    hard: Annotated[bool, typer.Option("--hard", help="Hard threshold in place of the soft one.")] = False,
+    signed: Annotated[bool, typer.Option("--signed", help="Codes of both signs.")] = False,
+    layout: Annotated[
+        Optional[str], typer.Option(help="inhibition (default for whole images) or residual (for patches).")
+    ] = None,
+    activation_bits: Annotated[Optional[int], typer.Option(help="Payload unit of codes 2**-bits.")] = None,
+    epochs: Annotated[Optional[int], typer.Option(help="Passes over the training set; default from its size.")] = None,
+    shadow_bits: Annotated[int, typer.Option(help="Accumulator bits below the weight while learning, 0..8.")] = 8,
+    normalise: Annotated[
+        bool, typer.Option("--normalise/--chip-alone", help="Whether a host gives atoms unit norm now and then.")
+    ] = True,
+    whiten: Annotated[bool, typer.Option("--whiten", help="Whiten images (ZCA learned from training images).")] = False,
+    normalise_contrast: Annotated[
+        bool, typer.Option("--normalise-contrast", help="Divide each image by its contrast (divisive normalisation).")
+    ] = False,
+    front_end: FrontEndRun = None,
+    seed: Seed = 0,
+    threads: Threads = None,
+    resume: Resume = False,
+    checkpoint_every_s: CheckpointEveryS = 5.0,
+    as_json: Json = False,
+) -> None:
+    """Learn a sparse coder (LCA) by its local rule; use it alone, or as the front end of another network."""
+    from neuro.data import load_dataset
+    from sim.lca_experiment import LcaConfig
+    from sim.screen import CoderScreen, coder_table
+    from sim.train_lca import train_lca
+
+    dataset = load_dataset(data, seed)
+    front = _front_end(front_end, dataset)
+    config = LcaConfig(
+        seed, atoms, patch, stride, same, threshold, signed, "hard" if hard else "soft", layout, activation_bits,
+        epochs, shadow_bits, normalise, threads, front.sha256 if front else "", whiten, normalise_contrast,
+    )  # fmt: skip
+    kind = "lca" if front_end is None else f"{front_end.name}-lca"
+    name = "-".join(str(part) for part in (kind, dataset.name, atoms, patch and f"{patch}x{patch}") if part)
+    with CoderScreen() as screen:
+        result = train_lca(
+            dataset, config, out or Path("runs") / f"{name}-seed{seed}", screen, front, resume=resume,
+            checkpoint_every_s=checkpoint_every_s,
+        )  # fmt: skip
+    console(as_json).print(coder_table(result))
+    print_json(as_json, result.to_json())
+
+
+IMAGES_IN_LAVA = 20  # seconds each
+
+
+def _check_backend(backend: str | None, images: int | None) -> None:
+    from neuro.errors import UserError
+
+    if backend not in (None, "lava"):
+        raise UserError(
+            f"--backend {backend}: a training goes by itself to the backend of its family; give lava or none"
+        )
+    if images is not None and backend is None:
+        raise UserError("--images: counts images to learn inside Lava; give --backend lava too, or --epochs instead")
+
+
+def _train_in_lava(
+    dataset: Dataset, config: TrainConfig, folder: Path, images: int, stall_s: float, as_json: bool
+) -> None:
+    from sim.lava_training import train_in_lava
+    from sim.screen import ImageProgress, lava_training_table
+
+    with ImageProgress("learning inside lava", images) as progress:
+        result = train_in_lava(dataset, config, folder, images, stall_s, progress.on_image)
+    console(as_json).print(lava_training_table(result))
+    print_json(as_json, result.to_json())

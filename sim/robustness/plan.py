@@ -1,0 +1,106 @@
+"""What an attack run consists of: the models that are attacked, the attacks on each, and the threats."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from neuro.errors import UserError
+from neuro.graded_network import AnyNetwork
+from neuro.neurons import SigmaDelta, Source
+from neuro.spec import NetworkSpec
+from neuro.stock_network import StockNetwork
+from sim.robustness.attack import Attack, Model, Threat
+from sim.robustness.gradient import ProjectedGradient, fast_gradient
+from sim.robustness.masking import grey_eps
+from sim.robustness.suites import SUITES, build_attacks
+from sim.robustness.surrogates import Surrogate, surrogate_sweep
+from sim.robustness.twin import make_twin
+from sim.robustness.twin_base import Twin
+
+LOCAL_NUDGE = 1.0  # constant output force of the local attack (SCIENCE: 1 to 2)
+LEAK = 0.2  # slope outside the box of the second twin
+SWEPT = "pgd-20"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Attacks that are all run on all of some models under some threats."""
+
+    models: Mapping[str, Model]
+    attacks: Mapping[str, Attack]
+    threats: tuple[Threat, ...]
+
+
+def attack_stages(
+    spec: AnyNetwork, names: str, threats: tuple[Threat, ...], sources: Mapping[str, Model], device: str = "cpu"
+) -> list[Stage]:
+    """Return what `names` (see `suites.build_attacks`) mean for a network.
+
+    The suites attack two twins, the usual one and one that lets a gradient leak through saturated neurons (LIF: one
+    whose spikes have the derivative of an arctangent), and, where the network is symmetric, follow its local and its
+    implicit gradient; "standard" adds a sweep of surrogate gradients, the float relaxation, and a twin unrolled for
+    twice the steps of an inference. All end with an eps at which every image can be grey: there an honest attack
+    reaches chance.
+    """
+    attacks = build_attacks(names, sources)
+    exact = make_twin(spec, device=device)
+    usual, other = exact.surrogate.name, "leaky"
+    second = Surrogate(box_slope=LEAK)
+    if isinstance(spec, StockNetwork):
+        other, second = "atan", Surrogate("atan")
+    twins: dict[str, Model] = {usual: exact, other: make_twin(spec, second, device=device)}
+    stages = [Stage(twins, attacks, threats), Stage({usual: exact}, _own_gradients(spec, exact), threats)]
+    if "standard" in names:
+        stages.append(Stage(_sweep(spec, exact, device), build_attacks(SWEPT), threats))
+    grey = grey_eps(threats[0].norm, exact.spec.n_inputs)
+    if all(threat.eps < grey for threat in threats):
+        large = {"fgsm": fast_gradient(), SWEPT: build_attacks(SWEPT)[SWEPT]}
+        stages.append(Stage(twins, large, (Threat(threats[0].norm, grey),)))
+    return [stage for stage in stages if stage.attacks]
+
+
+def _own_gradients(spec: AnyNetwork, twin: Twin) -> dict[str, Attack]:
+    """Return the attacks along gradients that a symmetric network computes itself."""
+    if not isinstance(spec, NetworkSpec) or not is_symmetric(spec):
+        return {}
+
+    def local(images: Tensor, labels: Tensor) -> Tensor:
+        return twin.local_gradient(images, labels, LOCAL_NUDGE)
+
+    return {
+        "local-40": ProjectedGradient(40, gradient_fn=local, family="local"),
+        "implicit-20": ProjectedGradient(20, gradient_fn=twin.implicit_gradient, family="implicit"),
+    }
+
+
+def is_symmetric(spec: NetworkSpec) -> bool:
+    """Return whether the network has an energy: every coupling between moving neurons and its transpose."""
+    transposed = {p.transpose_of for p in spec.projections if p.sign == 1}
+    return all(
+        p.transpose_of is not None or p.name in transposed
+        for p in spec.projections
+        if not isinstance(spec.population(p.source).neuron, Source)
+    ) and all(p.neuron.threshold == 0 for p in spec.populations if isinstance(p.neuron, SigmaDelta))
+
+
+def _sweep(spec: AnyNetwork, exact: Twin, device: str) -> dict[str, Model]:
+    twins: dict[str, Model] = {}
+    for surrogate in surrogate_sweep():
+        if surrogate != exact.surrogate:
+            name = surrogate.name + (f" {surrogate.width:g}" if surrogate.width != 1.0 else "")
+            twins[name] = make_twin(spec, surrogate, device=device)
+    twins["relaxed"] = make_twin(spec, forward="relaxed", device=device)
+    twins["twice the steps"] = make_twin(spec, steps=2 * exact.inference_steps, device=device)
+    return twins
+
+
+def describe(names: str) -> list[str]:
+    """Return the names of the attacks a user asked for, suites unfolded. Raises: UserError if one is unknown."""
+    members = [member for name in names.split(",") for member in SUITES.get(name.strip(), (name.strip(),))]
+    build_attacks([name for name in members if name != "transfer"] or [SWEPT])
+    if not members:
+        raise UserError("attacks: none; give a suite or names separated by commas")
+    return members
