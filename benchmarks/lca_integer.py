@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +22,20 @@ import numpy as np
 from benchmarks.lca_quality import readout
 from benchmarks.results_file import parser, save
 from neuro.artifact import load_artifact
-from neuro.data import load_dataset, split_validation
+from neuro.data import Dataset, load_dataset, split_validation
 from neuro.spec import NetworkSpec
 from sim.experiment import TrainConfig
 from sim.front_end import load_front_end
-from sim.lca_experiment import LcaConfig
+from sim.lca_experiment import LcaConfig, design_coder, make_learner
+from sim.lca_learning import deployed_design
 from sim.lca_measure import measure_quality
+from sim.lca_trainer import LcaTrainer
 from sim.screen import CoderScreen, TrainScreen
 from sim.train import train_ep
 from sim.train_lca import train_lca
 
 TASKS: dict[str, dict[str, Any]] = {"digits": {}, "patches": {"patch": 8, "stride": 4}}
+SINGLE, BLANK = 200, 765  # patches compared; darker ones are blank
 COMPARED = {"digits": 200, "patches": 40}
 
 
@@ -74,17 +78,44 @@ def measure(task: str, seed: int, folder: Path) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def measure_single_patches(seed: int) -> dict[str, Any]:
+    """Learn 64 atoms on single 8 x 8 patches of training images; compare 200 patches of others with the Lasso."""
+    images = load_dataset("mnist", seed).x_train[:3000]
+    windows = np.lib.stride_tricks.sliding_window_view(images, (8, 8), axis=(1, 2))[:, ::4, ::4].reshape(-1, 64)
+    windows = windows[windows.sum(axis=1) > BLANK]
+    order = np.random.default_rng([seed, 4]).permutation(len(windows))
+    kept, held = windows[order[SINGLE:]], windows[order[:SINGLE]]
+    labels = np.zeros(len(kept), dtype=np.int32)
+    patches = Dataset("8 x 8 patches", kept, labels, held, labels[:SINGLE])
+    design = design_coder(patches, LcaConfig(seed=seed, epochs=1), np.arange(len(kept)), None)
+    learner = make_learner(design, LcaConfig(seed=seed, atoms=64))
+    payloads = design.encoder.encode(kept)
+    LcaTrainer(learner, payloads, 1, True, 1).run(_Quiet())
+    codes_seen, _ = learner.observe(payloads[:1000])
+    learner.design = deployed_design(design, learner.leak, float(codes_seen.codes.max()))
+    return {"seed": seed, **asdict(measure_quality(learner.spec(), design.encoder.encode(held)))}
+
+
+class _Quiet:
+    def on_batch(self, trainer: LcaTrainer) -> None:
+        """Nothing to show."""
+
+    def on_epoch(self, trainer: LcaTrainer) -> None:
+        """Nothing to show."""
+
+
 def main() -> None:
     """Measure and save."""
     arguments = parser(__doc__ or "", "lca_integer")
     arguments.add_argument("--seeds", type=int, default=1)
-    arguments.add_argument("--tasks", default="digits,patches")
+    arguments.add_argument("--tasks", default="digits,patches,single patches")
     options = arguments.parse_args()
     rows: dict[str, list[dict[str, Any]]] = {}
     for task in options.tasks.split(","):
         for seed in range(options.seeds):
             with tempfile.TemporaryDirectory() as folder:
-                row = measure(task, seed, Path(folder))
+                single = task == "single patches"
+                row = measure_single_patches(seed) if single else measure(task, seed, Path(folder))
             rows.setdefault(task, []).append(row)
             print(task, row, flush=True)
             save(options.out, {"tasks": rows})
