@@ -22,7 +22,7 @@ from rich.progress import track
 from benchmarks.results_file import earlier, parser, save
 from benchmarks.stock_lca import TASKS, Case, make_case
 from neuro.data import load_dataset, split_validation
-from neuro.sparse_coding import unit_atoms
+from neuro.dictionary import unit_norm
 from neuro.stock_coder import StockCoder
 from neuro.stock_lca import LcaDesign, spiking_coder
 from neuro.stock_network import StockNetwork
@@ -113,7 +113,7 @@ def ep_networks(count: int, seed: int) -> tuple[Counter[str], int]:
 def make_sparse_coders(case: Case, seed: int) -> dict[str, StockCoder]:
     """Return coders with the non-negative dictionary of a case, and some with random atoms of both signs."""
     atoms, threshold = case.problem.dictionary, case.problem.sparsity_threshold
-    both = unit_atoms(np.random.default_rng([seed, 0xB07]).normal(size=atoms.shape))
+    both = unit_norm(np.random.default_rng([seed, 0xB07]).normal(size=atoms.shape))
     return {
         "spiking, biases": spiking_coder(atoms, threshold),
         "spiking, payloads of 7 bits": spiking_coder(atoms, threshold, LcaDesign(input_bits=7)),

@@ -22,7 +22,9 @@ import numpy as np
 from benchmarks.lca_quality import readout
 from benchmarks.results_file import parser, save
 from neuro.artifact import load_artifact
+from neuro.convolution import square
 from neuro.data import Dataset, load_dataset, split_validation
+from neuro.dictionary import patches_of
 from neuro.spec import NetworkSpec
 from sim.experiment import TrainConfig
 from sim.front_end import load_front_end
@@ -81,7 +83,7 @@ def measure(task: str, seed: int, folder: Path) -> dict[str, Any]:
 def measure_single_patches(seed: int) -> dict[str, Any]:
     """Learn 64 atoms on single 8 x 8 patches of training images; compare 200 patches of others with the Lasso."""
     images = load_dataset("mnist", seed).x_train[:3000]
-    windows = np.lib.stride_tricks.sliding_window_view(images, (8, 8), axis=(1, 2))[:, ::4, ::4].reshape(-1, 64)
+    windows = patches_of(images, square(images.shape[1:], 8, 4, same=False), images.shape[1:]).reshape(-1, 64)
     windows = windows[windows.sum(axis=1) > BLANK]
     order = np.random.default_rng([seed, 4]).permutation(len(windows))
     kept, held = windows[order[SINGLE:]], windows[order[:SINGLE]]

@@ -30,10 +30,11 @@ from neuro.convolution import Convolution, square
 from neuro.data import Dataset, Split, load_dataset, split_validation
 from neuro.dictionary import Preparation, check_dictionary, patches_of
 from neuro.metrics import Accuracy, accuracy
+from neuro.sparse_coding import support_overlap
 from sim.dictionary_learning import LearningDesign, learn_dictionary
 from sim.lca_fast import encode_fast
 from sim.lca_operators import DenseOperator
-from sim.lca_rate import Dynamics, Solution, encode, objective, support_overlap
+from sim.lca_rate import Dynamics, Solution, encode, objective
 
 Floats = npt.NDArray[np.float32]
 SHAPE = (28, 28)
@@ -111,7 +112,7 @@ def gap(operator: DenseOperator, signals: Tensor, found: Solution, best: Tensor,
     return {
         "median_gap": float(np.median(relative)),
         "largest_gap": float(relative.max()),
-        "median_overlap": float(support_overlap(found.codes, best).median()),
+        "median_overlap": float(np.median(support_overlap(found.codes.numpy(), best.numpy()))),
         "mean_active": float(found.n_active.double().mean()),
         "lasso_active": float((best != 0).sum(1).double().mean()),
         "mean_steps": float(found.n_steps.double().mean()),

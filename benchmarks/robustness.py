@@ -67,7 +67,7 @@ def deployed(folder: Path) -> Subject:
     twin = make_twin(spec)
     session = get_backend("events").open(spec, threads=1)
     own: dict[str, Attack] = {}
-    if is_symmetric(spec):  # type: ignore[arg-type]
+    if is_symmetric(spec):
         own["local-40"] = ProjectedGradient(40, gradient_fn=_local(twin), family="local")
     return Subject(twin, lambda images: session.run(spec.encoder.encode(images)).predictions, own)
 

@@ -23,7 +23,8 @@ from sklearn.linear_model import Lasso
 
 from benchmarks.results_file import parser, save
 from neuro.data import load_dataset
-from neuro.sparse_coding import Reals, SparseProblem, support_overlap, unit_atoms
+from neuro.dictionary import unit_norm
+from neuro.sparse_coding import Reals, SparseProblem, support_overlap
 from neuro.stock_coder import StockCoder
 from neuro.stock_lca import LcaDesign, spiking_coder
 from neuro.stock_sparse import graded_coder
@@ -118,14 +119,14 @@ def learn_dictionary(task: Task, patches: Reals, seed: int, epochs: int = 6, bat
     """
     generator = np.random.default_rng([seed, 0xD1C7])
     chosen = generator.choice(len(patches), task.n_atoms, replace=len(patches) < task.n_atoms)
-    atoms = unit_atoms(patches[chosen].T + 0.01 * generator.random((patches.shape[1], task.n_atoms)))
+    atoms = unit_norm(patches[chosen].T + 0.01 * generator.random((patches.shape[1], task.n_atoms)))
     lowest = -np.inf if task.centred else 1e-6
     for _ in range(epochs):
         for part in np.array_split(generator.permutation(len(patches)), max(1, len(patches) // batch)):
             codes = float_codes(SparseProblem(atoms, task.threshold), patches[part], 60)
             residual = patches[part] - codes @ atoms.T
             change = 0.5 * residual.T @ codes / (np.square(codes).sum(axis=0) + 1e-3)
-            atoms = unit_atoms(np.maximum(atoms + change, lowest))
+            atoms = unit_norm(np.maximum(atoms + change, lowest))
     return atoms
 
 

@@ -8,6 +8,7 @@ A dictionary D is of shape [N, K], one atom a column; the kernels of a convoluti
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass
 from itertools import product
@@ -90,14 +91,17 @@ def check_dictionary(
         gram = real.T @ real
         largest_pair = _largest_off_diagonal(gram / np.outer(norms, norms))
         eigenvalues = np.linalg.eigvalsh(gram if real.shape[1] <= real.shape[0] else real @ real.T)
-        gram_norm = float(eigenvalues[-1])
-        deficient = real.shape[1] <= real.shape[0] and float(eigenvalues[0]) < RANK_TOLERANCE * gram_norm
+        largest = float(eigenvalues[-1])
+        deficient = real.shape[1] <= real.shape[0] and float(eigenvalues[0]) < RANK_TOLERANCE * largest
     else:
         if image_shape is None:
             raise UserError("dictionary: kernels are checked for images of a shape; give image_shape")
+        wanted = convolution.kernel_shape(image_shape, real.shape[-1])
+        if real.shape != wanted:
+            raise UserError(f"dictionary: kernels of shape {real.shape} for images {image_shape}; needs {wanted}")
         largest_pair = _shifted_coherence(real / norms, convolution.stride)
-        gram_norm = _convolutional_gram_norm(real, convolution, image_shape)
-    found = Coherence(largest_pair, gram_norm)
+        largest = gram_norm(real, convolution, image_shape)
+    found = Coherence(largest_pair, largest)
     _warn(found, norms, deficient, tau_steps)
     return found
 
@@ -140,23 +144,28 @@ def _shifted_coherence(kernel: Array, stride: tuple[int, ...]) -> float:
     return largest
 
 
-def _convolutional_gram_norm(kernel: Array, convolution: Convolution, image_shape: tuple[int, ...]) -> float:
-    """Largest eigenvalue of D^T D by power iteration in the space of images, D = convolution.matrix(kernel)."""
-    taps, size = convolution.taps(image_shape), int(np.prod(image_shape))
-    atoms = kernel.reshape(-1, kernel.shape[-1])
-    if taps.shape[1] != len(atoms):
-        wanted = convolution.kernel_shape(image_shape, kernel.shape[-1])
-        raise UserError(f"dictionary: kernels of shape {kernel.shape} for images {image_shape}; needs {wanted}")
-    projector = atoms @ atoms.T
-    image = np.append(np.random.default_rng(0).standard_normal(size), 0.0)  # the last value is the padding
-    norm = 0.0
+def gram_norm(
+    dictionary: Array, convolution: Convolution | None = None, image_shape: tuple[int, ...] | None = None
+) -> float:
+    """Return |D^T D|, the largest eigenvalue; of kernels by the power method over a whole image, atoms cropped by it.
+
+    Args: dictionary of shape [N, K], or kernels with their `convolution` and `image_shape`.
+    """
+    if convolution is None or image_shape is None:
+        gram = dictionary.T @ dictionary if dictionary.shape[0] > dictionary.shape[1] else dictionary @ dictionary.T
+        return float(np.linalg.eigvalsh(gram)[-1])
+    taps = convolution.taps(image_shape)
+    kernel, size = dictionary.reshape(-1, dictionary.shape[-1]), math.prod(image_shape)
+    inside = np.where(taps == OUTSIDE, size, taps)
+    code = np.random.default_rng(0).random((len(taps), kernel.shape[1]))
+    largest = 0.0
     for _ in range(POWER_STEPS):
-        image /= np.linalg.norm(image)
-        patches = image[taps] @ projector
-        image = np.bincount(np.where(taps == OUTSIDE, size, taps).ravel(), patches.ravel(), minlength=size + 1)
+        code /= np.linalg.norm(code)
+        image = np.bincount(inside.ravel(), (code @ kernel.T).ravel(), minlength=size + 1)
         image[size] = 0.0
-        norm = float(np.linalg.norm(image))
-    return norm
+        code = image[inside] @ kernel
+        largest = float(np.linalg.norm(code))
+    return largest
 
 
 def check_threshold(sparsity_threshold: float, dictionary: Array, signals: Array, signed: bool = False) -> float:

@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neuro.convolution import OUTSIDE, Convolution
-from neuro.dictionary import check_dictionary
+from neuro.convolution import Convolution
+from neuro.dictionary import check_dictionary, gram_norm
 from neuro.encode import PixelEncoder
 from neuro.errors import UserError
 from neuro.fixed_point import WEIGHT_BITS, quantize, weight_limit
@@ -34,7 +34,6 @@ INPUT, RESIDUAL, CODE = "input", "residual", "code"
 LAYOUTS = ("inhibition", "residual")
 LIMIT = weight_limit(WEIGHT_BITS)
 RESIDUAL_REACH = 2  # of the largest signal (1 for pixels): an overshoot of 100 %
-POWER_STEPS = 50
 TIME_CONSTANTS = 5  # steps of the free phase, in time constants
 SLOWEST_TAU = 20.0
 STABLE = {"inhibition": 0.75, "residual": 0.5}  # largest leak * |D^T D| that the delay of the layout leaves damped
@@ -211,28 +210,10 @@ def leak_of(design: CoderDesign, dictionary: Reals) -> tuple[int, int]:
     """Return the leak 1 / tau as (multiplier, shift): multiplier / 2**shift, the representable one just below."""
     tau = design.tau
     if tau is None:
-        tau = max(SLOWEST_TAU, gram_norm(design, dictionary) / STABLE[design.chosen_layout])
+        norm = gram_norm(dictionary, design.convolution, design.input_shape)
+        tau = max(SLOWEST_TAU, norm / STABLE[design.chosen_layout])
     shift = min(2 + math.ceil(math.log2(tau)), 8)
     return max(1, math.floor(2**shift / tau)), shift
-
-
-def gram_norm(design: CoderDesign, dictionary: Reals) -> float:
-    """Return |D^T D|, the largest eigenvalue, by the power method over the whole image."""
-    if design.convolution is None:
-        gram = dictionary.T @ dictionary if dictionary.shape[0] > dictionary.shape[1] else dictionary @ dictionary.T
-        return float(np.linalg.eigvalsh(gram)[-1])
-    taps = design.convolution.taps(design.input_shape)
-    kernel, size = dictionary.reshape(-1, dictionary.shape[-1]), math.prod(design.input_shape)
-    inside = np.where(taps == OUTSIDE, size, taps)
-    code = np.random.default_rng(0).random((len(taps), kernel.shape[1]))
-    largest = 0.0
-    for _ in range(POWER_STEPS):
-        code /= np.linalg.norm(code)
-        image = np.bincount(inside.ravel(), (code @ kernel.T).ravel(), minlength=size + 1)
-        image[size] = 0.0
-        code = image[inside] @ kernel
-        largest = float(np.linalg.norm(code))
-    return largest
 
 
 def codes_of(spec: NetworkSpec, states: npt.NDArray[np.integer[Any]]) -> Reals:
@@ -240,7 +221,6 @@ def codes_of(spec: NetworkSpec, states: npt.NDArray[np.integer[Any]]) -> Reals:
 
     states: u of shape [B, K] in state units, as `Record.states["code"][:, 0]` holds them.
     """
-    neuron = spec.population(CODE).neuron
-    assert isinstance(neuron, SigmaDelta)  # build_coder
+    neuron = spec.unit(CODE)
     codes: Reals = neuron.activation(states.astype(np.int64)) * 2.0**-neuron.activation_bits
     return codes

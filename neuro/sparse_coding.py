@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from neuro.dictionary import NORM_TOLERANCE
 from neuro.errors import UserError
 
-UNIT_TOLERANCE = 1e-3  # |atom| - 1
 TINY = 1e-12
 
 Reals = npt.NDArray[np.float64]
@@ -61,10 +61,10 @@ class SparseProblem:
         """Raise UserError unless every atom has length 1."""
         lengths = np.linalg.norm(self.dictionary, axis=0)
         worst = int(np.abs(lengths - 1).argmax())
-        if abs(lengths[worst] - 1) > UNIT_TOLERANCE:
+        if abs(lengths[worst] - 1) > NORM_TOLERANCE:
             raise UserError(
                 f"dictionary: atom {worst} has length {lengths[worst]:.4g}; a spiking coder needs atoms of length 1: "
-                "use neuro.sparse_coding.unit_atoms, which divides each by its length"
+                "use neuro.dictionary.unit_norm, which divides each by its length"
             )
 
     def check_signals(self, signals: npt.ArrayLike) -> Reals:
@@ -100,21 +100,9 @@ class SparseProblem:
         return bound
 
 
-def unit_atoms(dictionary: Reals) -> Reals:
-    """Return the dictionary with every atom (column) divided by its length.
-
-    Raises: UserError if an atom is zero or not finite.
-    """
-    lengths = np.linalg.norm(np.asarray(dictionary, dtype=np.float64), axis=0)
-    if not (np.isfinite(lengths) & (lengths > 0)).all():
-        wrong = np.flatnonzero(~(np.isfinite(lengths) & (lengths > 0)))
-        raise UserError(f"dictionary: atoms {wrong[:8].tolist()} are zero or not finite; drop them")
-    return np.asarray(dictionary / lengths, dtype=np.float64)
-
-
 def support_overlap(codes: Reals, reference: Reals) -> Reals:
     """Return, of shape [B], |both active| / |either active| of codes of shape [B, K]; 1 if none is."""
-    first, second = codes > 0, reference > 0
+    first, second = codes != 0, reference != 0
     either = (first | second).sum(axis=1)
     shared: Reals = np.where(either == 0, 1.0, (first & second).sum(axis=1) / np.maximum(either, 1))
     return shared

@@ -215,12 +215,16 @@ class NetworkSpec:
             weights = original.convolution.matrix(weights, self.population(original.source).shape)
         return weights if original is projection else projection.sign * weights.T
 
+    def unit(self, name: str) -> SigmaDelta:
+        """Return the model of a moving population: the output, any target of a projection, any of `moving`."""
+        neuron = self.population(name).neuron
+        assert isinstance(neuron, SigmaDelta)  # check_spec: the output moves, and sources receive nothing
+        return neuron
+
     def shift_of(self, projection: Projection) -> int:
         """Return the left shift from payload x weight to the target's state unit."""
-        target = self.population(projection.target).neuron
-        assert isinstance(target, SigmaDelta)  # check_spec: sources receive nothing
         source_bits = self.population(projection.source).neuron.activation_bits
-        return target.state_bits - source_bits - projection.exponent
+        return self.unit(projection.target).state_bits - source_bits - projection.exponent
 
     @property
     def image_shape(self) -> tuple[int, ...]:

@@ -164,8 +164,7 @@ def _draw_schedule(generator: np.random.Generator) -> Schedule:
 def random_images(spec: NetworkSpec, seed: int, count: int) -> tuple[Any, Any]:
     """Return payloads of shape [count, N] and targets of shape [count, K] anywhere in their allowed ranges."""
     generator = np.random.default_rng([seed, 0x1337])
-    neuron, output = spec.population(spec.input).neuron, spec.population(spec.output).neuron
-    assert isinstance(output, SigmaDelta)  # check_spec
+    neuron, output = spec.population(spec.input).neuron, spec.unit(spec.output)
     limit, shape = neuron.payload_limit, (count, spec.n_inputs)
     payloads = generator.integers(-limit, limit, shape, endpoint=True) * (generator.random(shape) < 0.7)
     targets = generator.integers(-output.one, output.one, (count, spec.n_classes), endpoint=True)

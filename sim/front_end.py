@@ -18,7 +18,6 @@ from neuro.artifact import SELF, load_artifact
 from neuro.data import Dataset
 from neuro.encode import MAX_ACTIVATION_BITS, PixelEncoder
 from neuro.errors import UserError
-from neuro.neurons import SigmaDelta
 from neuro.spec import NetworkSpec
 from sim.backends.base import get_backend
 
@@ -27,10 +26,10 @@ CHUNK = 2048
 
 @dataclass(frozen=True, eq=False)
 class FrontEnd:
-    """A finished coder: its network, and the hash that names it in the manifests of networks behind it."""
+    """A finished coder: its network, and the hash that names it in the manifests of networks behind it, if any is."""
 
     spec: NetworkSpec
-    sha256: str
+    sha256: str = ""
 
     @property
     def encoder(self) -> PixelEncoder:
@@ -45,13 +44,12 @@ class FrontEnd:
 
     def payloads(self, images: npt.NDArray[np.generic], threads: int | None = None) -> npt.NDArray[np.int16]:
         """Return what the coder has told its receivers once settled, integers of shape [B, K], for images [B, ...]."""
-        output = self.spec.population(self.spec.output)
-        assert isinstance(output.neuron, SigmaDelta)  # check_spec
-        parts = [np.zeros((0, output.size), dtype=np.int16)]
+        neuron = self.spec.unit(self.spec.output)
+        parts = [np.zeros((0, self.spec.population(self.spec.output).size), dtype=np.int16)]
         with get_backend("events").open(self.spec, threads=threads) as session:
             for first in range(0, len(images), CHUNK):
                 record = session.run(self.spec.encoder.encode(images[first : first + CHUNK]))
-                parts.append(output.neuron.activation(record.output_states.astype(np.int64)).astype(np.int16))
+                parts.append(neuron.activation(record.output_states.astype(np.int64)).astype(np.int16))
         return np.concatenate(parts)
 
     def codes(self, dataset: Dataset, threads: int | None = None) -> Dataset:

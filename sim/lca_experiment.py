@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from neuro.convolution import OUTSIDE, Convolution, square
+from neuro.convolution import Convolution, square
 from neuro.data import Dataset
+from neuro.dictionary import patches_of
 from neuro.encode import REACH, PixelEncoder, gain_bits_for
 from neuro.errors import UserError
 from neuro.lca import CoderDesign
@@ -148,9 +149,7 @@ def signal_lengths(
     """Return the lengths |x| of all signals in real images [B, N]: of whole images or of patches."""
     if convolution is None:
         return np.asarray(np.linalg.norm(images, axis=1))
-    taps = convolution.taps(shape)
-    squared = np.concatenate([np.square(images), np.zeros((len(images), 1))], axis=1)
-    return np.sqrt(squared[:, np.where(taps == OUTSIDE, images.shape[1], taps)].sum(axis=2)).ravel()
+    return np.sqrt(patches_of(np.square(images), convolution, shape).sum(axis=2)).ravel()
 
 
 def make_learner(design: CoderDesign, config: LcaConfig) -> DictionaryLearner:

@@ -19,11 +19,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from neuro.convolution import OUTSIDE
+from neuro.dictionary import patches_of
 from neuro.errors import UserError
 from neuro.fixed_point import image_keys, quantize, round_shift, saturate, stochastic_shift, stream_key, synapse_bits
 from neuro.lca import CODE, LIMIT, RESIDUAL, CoderDesign, atom_exponent, coder_of_atoms, codes_of, leak_of
-from neuro.neurons import SigmaDelta
 from neuro.plasticity import Rate, rate_near
 from neuro.spec import NetworkSpec
 from sim.backends.base import Record, get_backend
@@ -63,7 +62,6 @@ class DictionaryLearner:
         self.shape = (math.prod(design.input_shape), n_atoms)
         if convolution is not None:
             self.shape = convolution.kernel_shape(design.input_shape, n_atoms)
-        self.taps = None if convolution is None else convolution.taps(design.input_shape)
         n_taps = math.prod(self.shape[:-1])
         self.exponent = atom_exponent(design, min(REACH / math.sqrt(n_taps), 127 / 128))
         start = np.random.default_rng([seed, 0xA70]).normal(size=(n_taps, n_atoms))
@@ -128,21 +126,25 @@ class DictionaryLearner:
     def _residual(self, spec: NetworkSpec, record: Record, payloads: npt.NDArray[np.integer], codes: Reals) -> Reals:
         """Return x - D a: as its population last sent it, or, where the layout has none, computed."""
         if RESIDUAL in spec.population_index:
-            neuron = spec.population(RESIDUAL).neuron
-            assert isinstance(neuron, SigmaDelta)  # build_coder
+            neuron = spec.unit(RESIDUAL)
             assert record.states is not None  # asked for
             return np.asarray(neuron.activation(record.states[RESIDUAL][:, 0]) * 2.0**-neuron.activation_bits)
         return payloads * 2.0**-self.design.encoder.activation_bits - codes @ self.dictionary().T
 
+    def _windows(self, residual: Reals) -> Reals:
+        """Return what the places of an atom hold of residuals [B, N], of shape [B * positions, taps]."""
+        if self.design.convolution is None:
+            return residual
+        windows = patches_of(residual, self.design.convolution, self.design.input_shape)
+        return windows.reshape(-1, self.full.shape[0])
+
     def _change(self, codes: Reals, residual: Reals) -> Reals:
         """Return sum a_k (r_i - threshold D_ik), of the shape of `full`; exact, as all factors are short dyadics."""
-        if self.taps is None:
+        if self.design.convolution is None:
             products, activity = residual.T @ codes, np.abs(codes).sum(axis=0)
         else:
-            padded = np.concatenate([residual, np.zeros((len(residual), 1))], axis=1)
-            windows = padded[:, np.where(self.taps == OUTSIDE, residual.shape[1], self.taps)]
             maps = codes.reshape(-1, self.shape[-1])
-            products, activity = windows.reshape(len(maps), -1).T @ maps, np.abs(maps).sum(axis=0)
+            products, activity = self._windows(residual).T @ maps, np.abs(maps).sum(axis=0)
         atoms = self.dictionary().reshape(self.full.shape)
         return np.asarray(products - self.design.sparsity_threshold * activity * atoms)
 
@@ -172,10 +174,7 @@ class DictionaryLearner:
         if not dead.any():
             return 0
         _, residual = self.observe(payloads)
-        if self.taps is not None:
-            padded = np.concatenate([residual, np.zeros((len(residual), 1))], axis=1)
-            residual = padded[:, np.where(self.taps == OUTSIDE, residual.shape[1], self.taps)]
-            residual = residual.reshape(-1, self.full.shape[0])
+        residual = self._windows(residual)
         norms = np.linalg.norm(residual, axis=1)
         worst = np.argsort(-norms, kind="stable")[: np.count_nonzero(dead)]
         worst = worst[norms[worst] > 0]

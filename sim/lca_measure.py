@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neuro.lca import CODE, codes_of
-from neuro.neurons import SigmaDelta
+from neuro.sparse_coding import support_overlap
 from neuro.spec import NetworkSpec, Phase, Schedule
 from sim.backends.base import get_backend
 
@@ -42,8 +42,7 @@ def integer_dictionary(spec: NetworkSpec) -> Reals:
 
 def threshold_of(spec: NetworkSpec) -> float:
     """Return the sparsity threshold in real units."""
-    neuron = spec.population(CODE).neuron
-    assert isinstance(neuron, SigmaDelta)  # build_coder
+    neuron = spec.unit(CODE)
     return neuron.threshold * 2.0**-neuron.state_bits
 
 
@@ -65,11 +64,9 @@ def lasso_codes(spec: NetworkSpec, payloads: npt.NDArray[np.integer]) -> Reals:
     from sklearn.linear_model import Lasso
 
     dictionary, signals = integer_dictionary(spec), payloads * 2.0**-spec.encoder.activation_bits
-    neuron = spec.population(CODE).neuron
-    assert isinstance(neuron, SigmaDelta)  # build_coder
     dictionary = np.asfortranarray(dictionary)
     model = Lasso(
-        alpha=threshold_of(spec) / len(dictionary), fit_intercept=False, positive=neuron.lower == 0, tol=1e-6,
+        alpha=threshold_of(spec) / len(dictionary), fit_intercept=False, positive=spec.unit(CODE).lower == 0, tol=1e-6,
         max_iter=100_000, precompute=dictionary.T @ dictionary,
     )  # fmt: skip
     return np.stack([model.fit(dictionary, signal).coef_ for signal in signals])
@@ -79,14 +76,12 @@ def measure_quality(spec: NetworkSpec, payloads: npt.NDArray[np.integer]) -> Cod
     """Compare codes with the LASSO solutions on signals of shape [B, N]; soft thresholds only."""
     found, wanted = codes(spec, payloads), lasso_codes(spec, payloads)
     gaps = objective(spec, payloads, found) / np.maximum(objective(spec, payloads, wanted), 1e-12) - 1
-    mine, theirs = found != 0, np.abs(wanted) > 1e-6
-    either = np.maximum((mine | theirs).sum(axis=1), 1)
     return CoderQuality(
         len(payloads),
         float(np.median(gaps)),
-        float(np.median((mine & theirs).sum(axis=1) / either)),
-        float(mine.sum(axis=1).mean()),
-        float(theirs.sum(axis=1).mean()),
+        float(np.median(support_overlap(found, wanted))),
+        float(np.count_nonzero(found, axis=1).mean()),
+        float(np.count_nonzero(wanted, axis=1).mean()),
     )
 
 

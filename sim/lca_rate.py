@@ -169,9 +169,3 @@ def optimality_violation(operator: Operator, signals: Tensor, codes: Tensor, dyn
     wanted = torch.zeros_like(codes) if dynamics.hard else dynamics.sparsity_threshold * codes.sign()
     silent = ((pull.abs() if dynamics.signed else pull) - dynamics.sparsity_threshold).clamp(min=0)
     return torch.where(codes != 0, (pull - wanted).abs(), silent).amax(1)
-
-
-def support_overlap(first: Tensor, second: Tensor) -> Tensor:
-    """Return the Jaccard index of the active units of two codes, of shape [B]; 1 where both are silent."""
-    both, either = ((first != 0) & (second != 0)).sum(1), ((first != 0) | (second != 0)).sum(1)
-    return torch.where(either == 0, 1.0, both / either.clamp(min=1))

@@ -94,7 +94,7 @@ class LcaTrainer:
     ) -> None:
         self.learner, self.payloads, self.n_epochs = learner, payloads, n_epochs
         self.normalise, self.threads = normalise, threads
-        self.batch = min(BATCH if learner.taps is None else KERNEL_BATCH, len(payloads))
+        self.batch = min(BATCH if learner.design.convolution is None else KERNEL_BATCH, len(payloads))
         self.progress = LcaProgress()
         self.consistent = True  # whether atoms and progress belong together
 

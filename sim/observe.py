@@ -124,17 +124,16 @@ def watch_activity(spec: NetworkSpec, dataset: Dataset, seed: int, classes: bool
     table = record.spikes
     assert table is not None  # asked for above
     first = replace(record, spikes=type(table).from_rows(table.rows()[table.image == 0]))
-    moving = [p for p in spec.populations if isinstance(p.neuron, SigmaDelta)]
     per_step = {
         p.name: np.bincount(
             table.step[table.population == spec.population_index[p.name]], minlength=spec.schedule.last_step + 1
         )
         / count
-        for p in moving
+        for p in spec.moving
     }
     return Activity(
         per_step,
-        per_image={p.name: record.spike_counts[p.name][:, 1] for p in moving},
+        per_image={p.name: record.spike_counts[p.name][:, 1] for p in spec.moving},
         operations={name: n[:, :2].mean(axis=0) for name, n in record.synaptic_operations(spec).items()},
         first=first,
         phases=tuple((phase.name, phase.steps) for phase in spec.schedule.phases),

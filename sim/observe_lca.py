@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from neuro.data import Dataset
 from neuro.lca import CODE, INPUT, RESIDUAL, codes_of
-from neuro.neurons import SigmaDelta
 from neuro.spec import NetworkSpec, Phase, Schedule
 from neuro.stack import unstack
 from sim.backends.base import Record, get_backend
@@ -36,7 +35,7 @@ class LoneCoder:
 
     def signals(self, images: npt.NDArray[np.generic]) -> npt.NDArray[np.integer]:
         """Return the payloads of shape [B, N] that the coder is given for images of shape [B, ...]."""
-        return self.spec.encoder.encode(images) if self.front is None else FrontEnd(self.front, "").payloads(images)
+        return self.spec.encoder.encode(images) if self.front is None else FrontEnd(self.front).payloads(images)
 
     def codes(self, payloads: npt.NDArray[np.integer]) -> Reals:
         """Return the real codes of shape [B, K * positions] of signals."""
@@ -64,7 +63,7 @@ def lone_coder(spec: NetworkSpec) -> LoneCoder:
     """Take the last coder out of a network."""
     front, back = unstack(spec)
     if front is not None:
-        _, back = unstack(spec, FrontEnd(front, "").encoder.activation_bits)
+        _, back = unstack(spec, FrontEnd(front).encoder.activation_bits)
     names = {p.name: RESIDUAL for p in back.populations} | {back.input: INPUT, back.output: CODE}
     links = {p.name: f"{names[p.source]}->{names[p.target]}" for p in back.projections}
     renamed = NetworkSpec(
@@ -84,13 +83,10 @@ def lone_coder(spec: NetworkSpec) -> LoneCoder:
 
 def with_threshold(spec: NetworkSpec, factor: float) -> NetworkSpec:
     """Return a lone coder with `factor` times its sparsity threshold."""
-    populations = []
-    for population in spec.populations:
-        neuron = population.neuron
-        if population.name == CODE and isinstance(neuron, SigmaDelta):
-            neuron = replace(neuron, threshold=max(round(neuron.threshold * factor), 1))
-        populations.append(replace(population, neuron=neuron))
-    return replace(spec, populations=tuple(populations))
+    unit = spec.unit(CODE)
+    scaled = replace(unit, threshold=max(round(unit.threshold * factor), 1))
+    populations = tuple(replace(p, neuron=scaled) if p.name == CODE else p for p in spec.populations)
+    return replace(spec, populations=populations)
 
 
 def _run(spec: NetworkSpec, payloads: npt.NDArray[np.integer]) -> Record:
@@ -123,8 +119,7 @@ class Sweep:
 
 def sweep_thresholds(coder: LoneCoder, payloads: npt.NDArray[np.integer]) -> Sweep:
     """Measure sparsity and reconstruction of signals of shape [B, N] at thresholds around the chosen one."""
-    neuron, chosen = coder.spec.population(CODE).neuron, threshold_of(coder.spec)
-    assert isinstance(neuron, SigmaDelta)  # build_coder
+    neuron, chosen = coder.spec.unit(CODE), threshold_of(coder.spec)
     rows = []
     for factor in SWEPT:
         if factor > 1 and factor * neuron.threshold > LARGEST_SHARE * neuron.upper:
@@ -162,8 +157,7 @@ def watch_descent(coder: LoneCoder, payloads: npt.NDArray[np.integer], deployed:
     assert record.states is not None  # asked for
     codes = [codes_of(spec, record.states[CODE][:, t]) for t in range(len(steps))]
     error, gap = np.stack([relative_error(coder, payloads, code) for code in codes], axis=1), None
-    neuron = spec.population(CODE).neuron
-    if isinstance(neuron, SigmaDelta) and not neuron.hard:
+    if not spec.unit(CODE).hard:
         solution = np.maximum(objective(spec, payloads, lasso_codes(spec, payloads)), TINY)
         gap = np.stack([objective(spec, payloads, code) / solution - 1 for code in codes], axis=1)
     return Descent(deployed, steps, error, gap)

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from neuro.errors import UserError
-from neuro.neurons import SigmaDelta, Source
+from neuro.neurons import Source
 from neuro.spec import NetworkSpec
 
 States = dict[str, Tensor]
@@ -88,7 +88,7 @@ class RateNetwork:
         Args:    sources from `sources`; target of shape [B, K] and nudge (signed), for a nudged phase; start, states to
                  go on from (default: all zero); step_size, default that of each population.
         """
-        moving = [p for p in self.spec.populations if isinstance(p.neuron, SigmaDelta)]
+        moving = self.spec.moving
         drive = self._constant_drive(sources)
         batch = len(next(iter(sources.values())))
         if start is None:
@@ -117,8 +117,7 @@ class RateNetwork:
         self, name: str, states: States, drive: States, target: Tensor | None, nudge: float, step_size: float | None
     ) -> Tensor:
         """One step of population `name` from the present states of all."""
-        neuron = self.spec.population(name).neuron
-        assert isinstance(neuron, SigmaDelta)  # sources do not move
+        neuron = self.spec.unit(name)
         state = states[name]
         total = drive[name] if name in drive else torch.zeros_like(state)
         for projection in self.spec.projections:

@@ -280,7 +280,6 @@ def check_payloads(spec: NetworkSpec, payloads: IntArray, targets: IntArray | No
         raise UserError(f"payloads exceed the limit {source.neuron.payload_limit} of population {source.name}")
     if targets is not None and targets.shape != (len(payloads), spec.n_classes):
         raise UserError(f"targets of shape {targets.shape}: {len(payloads)} images need [B, {spec.n_classes}]")
-    neuron = spec.population(spec.output).neuron
-    assert isinstance(neuron, SigmaDelta)  # check_spec
-    if targets is not None and targets.size and max(-int(targets.min()), int(targets.max())) > neuron.one:
-        raise UserError(f"targets exceed the real value 1 ({neuron.one}); scale them into [-1, 1]")
+    one = spec.unit(spec.output).one
+    if targets is not None and targets.size and max(-int(targets.min()), int(targets.max())) > one:
+        raise UserError(f"targets exceed the real value 1 ({one}); scale them into [-1, 1]")

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from neuro.errors import UserError
 from neuro.fixed_point import INT32_MAX
-from neuro.neurons import SigmaDelta
 from neuro.plasticity import Rate
 from neuro.spec import NetworkSpec
 
@@ -22,9 +21,8 @@ def check_rates(spec: NetworkSpec, rates: Mapping[str, Rate]) -> None:
     """Raise UserError if a learning rate could overflow the 32 bits in which the kernels round a change."""
     for projection in spec.plastic:
         rule, rate = projection.rule, rates[projection.name]
-        pre, post = (spec.population(name).neuron for name in (projection.source, projection.target))
+        pre, post = spec.population(projection.source).neuron, spec.unit(projection.target)
         assert rule is not None  # plastic
-        assert isinstance(post, SigmaDelta)  # check_spec
         reach = post.upper - post.lower if rule.uses_state_difference else 2 * post.payload_limit
         gain = rate.mantissa << max(rule.shadow_bits - rate.exponent, 0)
         if pre.payload_limit * reach * gain + (1 << rate.exponent) > INT32_MAX:

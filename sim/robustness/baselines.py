@@ -232,7 +232,7 @@ def _learn(
     scores = model(images)
     soft = targets.is_floating_point()
     loss = nn.functional.mse_loss(scores, targets) if soft else nn.functional.cross_entropy(scores, targets)
-    loss.backward()  # type: ignore[no-untyped-call]
+    torch.autograd.backward(loss)
     optimizer.step()
 
 

@@ -25,7 +25,7 @@ from sim.robustness.analysis import Analysis, Subject, analyse, scorer_of
 from sim.robustness.attack import Model, Threat
 from sim.robustness.baselines import build_baseline, real_images, train_baseline
 from sim.robustness.masking import Verdict, judge
-from sim.robustness.plan import Stage, attack_stages, describe
+from sim.robustness.plan import Stage, attack_stages, check_names
 from sim.robustness.shards import load_table, merge, save_table
 from sim.robustness.table import RobustnessTable, Scorer, evaluate_robustness
 from sim.robustness.twin import checked_device
@@ -57,7 +57,7 @@ class AttackConfig:
     passes: int = 1
 
     def __post_init__(self) -> None:
-        describe(self.attacks)
+        check_names(self.attacks)
         if not self.eps or len(set(self.eps)) != len(self.eps):
             raise UserError(f"eps {self.eps}: give one or more different values")
         for eps in self.eps:

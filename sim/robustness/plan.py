@@ -9,12 +9,12 @@ from torch import Tensor
 
 from neuro.errors import UserError
 from neuro.graded_network import AnyNetwork
-from neuro.neurons import SigmaDelta, Source
+from neuro.neurons import Source
 from neuro.spec import NetworkSpec
 from neuro.stock_network import StockNetwork
 from sim.robustness.attack import Attack, Model, Threat
 from sim.robustness.gradient import ProjectedGradient, fast_gradient
-from sim.robustness.masking import grey_eps
+from sim.robustness.masking import with_grey
 from sim.robustness.suites import SUITES, build_attacks
 from sim.robustness.surrogates import Surrogate, surrogate_sweep
 from sim.robustness.twin import make_twin
@@ -55,16 +55,16 @@ def attack_stages(
     stages = [Stage(twins, attacks, threats), Stage({usual: exact}, _own_gradients(spec, exact), threats)]
     if "standard" in names:
         stages.append(Stage(_sweep(spec, exact, device), build_attacks(SWEPT), threats))
-    grey = grey_eps(threats[0].norm, exact.spec.n_inputs)
-    if all(threat.eps < grey for threat in threats):
+    grey = tuple(with_grey(threats, exact.spec.n_inputs)[len(threats) :])
+    if grey:
         large = {"fgsm": fast_gradient(), SWEPT: build_attacks(SWEPT)[SWEPT]}
-        stages.append(Stage(twins, large, (Threat(threats[0].norm, grey),)))
+        stages.append(Stage(twins, large, grey))
     return [stage for stage in stages if stage.attacks]
 
 
 def _own_gradients(spec: AnyNetwork, twin: Twin) -> dict[str, Attack]:
     """Return the attacks along gradients that a symmetric network computes itself."""
-    if not isinstance(spec, NetworkSpec) or not is_symmetric(spec):
+    if not is_symmetric(spec):
         return {}
 
     def local(images: Tensor, labels: Tensor) -> Tensor:
@@ -76,14 +76,16 @@ def _own_gradients(spec: AnyNetwork, twin: Twin) -> dict[str, Attack]:
     }
 
 
-def is_symmetric(spec: NetworkSpec) -> bool:
-    """Return whether the network has an energy: every coupling between moving neurons and its transpose."""
+def is_symmetric(spec: AnyNetwork) -> bool:
+    """Return whether the network has an energy whose gradient it can follow: sigma-delta, every coupling tied."""
+    if not isinstance(spec, NetworkSpec):
+        return False
     transposed = {p.transpose_of for p in spec.projections if p.sign == 1}
     return all(
         p.transpose_of is not None or p.name in transposed
         for p in spec.projections
         if not isinstance(spec.population(p.source).neuron, Source)
-    ) and all(p.neuron.threshold == 0 for p in spec.populations if isinstance(p.neuron, SigmaDelta))
+    ) and all(spec.unit(p.name).threshold == 0 for p in spec.moving)
 
 
 def _sweep(spec: AnyNetwork, exact: Twin, device: str) -> dict[str, Model]:
@@ -97,10 +99,9 @@ def _sweep(spec: AnyNetwork, exact: Twin, device: str) -> dict[str, Model]:
     return twins
 
 
-def describe(names: str) -> list[str]:
-    """Return the names of the attacks a user asked for, suites unfolded. Raises: UserError if one is unknown."""
+def check_names(names: str) -> None:
+    """Raise UserError if an attack a user asked for is unknown, or none was asked for."""
     members = [member for name in names.split(",") for member in SUITES.get(name.strip(), (name.strip(),))]
     build_attacks([name for name in members if name != "transfer"] or [SWEPT])
     if not members:
         raise UserError("attacks: none; give a suite or names separated by commas")
-    return members

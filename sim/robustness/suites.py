@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from neuro.errors import UserError
-from sim.robustness.attack import Attack, GradientFunction, Model
+from sim.robustness.attack import Attack, Model
 from sim.robustness.auto_gradient import TARGETED, AutoGradient
 from sim.robustness.gradient import ProjectedGradient, fast_gradient, momentum_gradient
 from sim.robustness.libraries import AutoAttack, DeepFool, FastAdaptiveBoundary
@@ -50,14 +50,11 @@ SUITES: dict[str, tuple[str, ...]] = {
 def build_attacks(
     names: str | Sequence[str],
     sources: Mapping[str, Model] | None = None,
-    gradients: Mapping[str, GradientFunction] | None = None,
 ) -> dict[str, Attack]:
     """Return attacks by name.
 
     Args:    names: a suite ("quick", "standard"), names separated by commas, or a list of both; sources: models by
              name, for the transfer attack. A suite without sources goes without it (its report is then not trusted).
-             gradients: other gradients of the first model by name (the local EP gradient, the implicit one), each run
-             as PGD of 20 and 40 steps beside what is named.
     Raises:  UserError if a name is unknown, or transfer is asked for without a source.
     """
     given = [part.strip() for part in names.split(",")] if isinstance(names, str) else list(names)
@@ -74,8 +71,4 @@ def build_attacks(
             else:
                 known = ", ".join([*SUITES, *ATTACKS, TRANSFER])
                 raise UserError(f"attack {member!r} is unknown; use one of {known}")
-    for name, function in (gradients or {}).items():
-        for steps in (20, 40):
-            family = f"pgd by {name}"
-            found[f"pgd-{steps} by {name}"] = ProjectedGradient(steps, gradient_fn=function, family=family)
     return found

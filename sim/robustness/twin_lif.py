@@ -46,7 +46,7 @@ def _unlist(neuron: snntorch.SpikingNeuron) -> None:
     listed[:] = [other for other in listed if other is not neuron]
 
 
-class ChipNeuron(snntorch.SpikingNeuron):  # type: ignore[misc]
+class ChipNeuron(snntorch.SpikingNeuron):
     """A LIF population in the chip's integers: see `neuro.stock.LIF`. It holds no state."""
 
     def __init__(self, neuron: LIF, firing: Firing, reach: float) -> None:
@@ -63,7 +63,7 @@ class ChipNeuron(snntorch.SpikingNeuron):  # type: ignore[misc]
         return spikes, current, voltage * (1.0 - spikes.detach())
 
 
-class FloatNeuron(snntorch.Synaptic):  # type: ignore[misc]
+class FloatNeuron(snntorch.Synaptic):
     """The same population in floats: snnTorch's own neuron, without rounding, wrapping or saturation."""
 
     def __init__(self, neuron: LIF, firing: Firing) -> None:

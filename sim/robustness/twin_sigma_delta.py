@@ -39,8 +39,7 @@ def exact_dtype(spec: NetworkSpec) -> torch.dtype:
     Sums at a neuron are whole multiples of the smallest scale among its projections; changes are clipped at `reach`.
     """
     for population in spec.moving:
-        neuron = population.neuron
-        assert isinstance(neuron, SigmaDelta)  # moving
+        neuron = spec.unit(population.name)
         incoming = [p for p in spec.projections if p.target == population.name]
         largest = np.zeros(population.size)
         for p in incoming:
@@ -64,7 +63,7 @@ class SigmaDeltaGraph(nn.Module):
     def __init__(self, spec: NetworkSpec, firing: Firing, rounds: bool, dtype: torch.dtype) -> None:
         super().__init__()
         self.spec, self.firing, self.rounds, self.dtype = spec, firing, rounds, dtype
-        self.units = {p.name: p.neuron for p in spec.moving if isinstance(p.neuron, SigmaDelta)}
+        self.units = {p.name: spec.unit(p.name) for p in spec.moving}
         self.relaxations = {
             name: Relaxation.of(unit, rounds, firing.surrogate.box_slope) for name, unit in self.units.items()
         }

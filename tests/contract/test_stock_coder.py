@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from neuro.sparse_coding import unit_atoms
+from neuro.dictionary import unit_norm
 from neuro.stock_lca import LcaDesign, spiking_coder
 from neuro.stock_sparse import graded_coder
 from sim.stock_coder import code, run_coder
@@ -15,9 +15,9 @@ from sim.stock_contract import count_stock_differences
 
 EQUAL = {"spikes": 0, "u": 0, "v": 0}
 GENERATOR = np.random.default_rng(0)
-POSITIVE = unit_atoms(GENERATOR.random((16, 24)) ** 3)
-SIGNED = unit_atoms(GENERATOR.normal(size=(16, 24)))
-SIGNALS = unit_atoms(GENERATOR.random((16, 3)) ** 2).T
+POSITIVE = unit_norm(GENERATOR.random((16, 24)) ** 3)
+SIGNED = unit_norm(GENERATOR.normal(size=(16, 24)))
+SIGNALS = unit_norm(GENERATOR.random((16, 3)) ** 2).T
 pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("lava") is None, reason="Lava needs Python 3.10"),
     pytest.mark.lava,

@@ -77,6 +77,7 @@ def test_the_tables_are_what_a_count_of_single_synapses_gives(family, seed):
 
 
 @example(12373916)  # once relieved, a core reached more cores than before
+@example(204)  # equal loads, whose floats add up to more
 @settings(max_examples=25, deadline=None)
 @given(SEEDS)
 def test_placement_is_deterministic_improved_and_above_the_lower_bound(seed):

@@ -7,12 +7,12 @@ import pytest
 
 from neuro.artifact import load_artifact, write_run
 from neuro.coder_artifact import coder_from_json, coder_to_json, load_coder, save_coder
-from neuro.sparse_coding import unit_atoms
+from neuro.dictionary import unit_norm
 from neuro.stock_lca import LcaDesign, spiking_coder
 from neuro.stock_serialize import graph_arrays
 from neuro.stock_sparse import graded_coder
 
-ATOMS = unit_atoms(np.random.default_rng(0).normal(size=(9, 12)))
+ATOMS = unit_norm(np.random.default_rng(0).normal(size=(9, 12)))
 CODERS = {
     "biases": spiking_coder(ATOMS, 0.1),
     "spikes": spiking_coder(ATOMS, 0.2, LcaDesign(2.0, 4, 500, 0.0, "mixed", 6, 1.5, 0.25)),

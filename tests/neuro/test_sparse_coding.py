@@ -6,13 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import Lasso
 
-from neuro.sparse_coding import SparseProblem, support_overlap, unit_atoms
+from neuro.dictionary import unit_norm
+from neuro.sparse_coding import SparseProblem, support_overlap
 
 
 def random_problem(seed: int) -> tuple[SparseProblem, np.ndarray]:
     """A problem of 12 pixels and 20 atoms, and six signals."""
     generator = np.random.default_rng(seed)
-    atoms = unit_atoms(generator.normal(size=(12, 20)))
+    atoms = unit_norm(generator.normal(size=(12, 20)))
     return SparseProblem(atoms, float(generator.uniform(0.02, 0.5))), generator.normal(size=(6, 12))
 
 
@@ -53,7 +54,7 @@ def test_the_objective_is_what_it_says():
 
 def test_unit_atoms_have_length_one_and_their_direction():
     atoms = np.random.default_rng(0).normal(size=(5, 7)) * 10
-    scaled = unit_atoms(atoms)
+    scaled = unit_norm(atoms)
     np.testing.assert_allclose(np.linalg.norm(scaled, axis=0), 1)
     assert ((scaled * atoms).sum(axis=0) > 0).all()
     np.testing.assert_allclose(np.abs((scaled * atoms).sum(axis=0)), np.linalg.norm(atoms, axis=0))
@@ -73,8 +74,8 @@ def test_overlap_counts_shared_atoms():
         (lambda: SparseProblem(np.eye(3), 0.0), ("sparsity_threshold 0", "> 0")),
         (lambda: SparseProblem(np.eye(3), -1.0), ("sparsity_threshold -1",)),
         (lambda: SparseProblem(np.eye(3), float("nan")), ("sparsity_threshold nan",)),
-        (lambda: SparseProblem(2 * np.eye(3), 0.1).check_unit_atoms(), ("atom 0 has length 2", "unit_atoms")),
-        (lambda: unit_atoms(np.array([[1.0, 0.0]])), ("atoms [1]", "drop")),
+        (lambda: SparseProblem(2 * np.eye(3), 0.1).check_unit_atoms(), ("atom 0 has length 2", "unit_norm")),
+        (lambda: unit_norm(np.array([[1.0, 0.0]])), ("1 of 2 atoms are zero, first 1", "remove")),
         (lambda: SparseProblem(np.eye(3), 0.1).check_signals(np.ones((2, 4))), ("signals", "[B, 3]")),
         (lambda: SparseProblem(np.eye(3), 0.1).check_signals(np.ones(3)), ("signals", "[B, 3]")),
         (lambda: SparseProblem(np.eye(3), 0.1).check_signals(np.full((1, 3), np.inf)), ("infinity",)),

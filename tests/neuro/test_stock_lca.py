@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuro.sparse_coding import unit_atoms
+from neuro.dictionary import unit_norm
 from neuro.stock import STATE_LIMIT
 from neuro.stock_coder import present_spikes
 from neuro.stock_lca import LcaDesign, SpikingCoder, spiking_coder
 
 GENERATOR = np.random.default_rng(0)
-POSITIVE = unit_atoms(GENERATOR.random((16, 24)))
-SIGNED = unit_atoms(GENERATOR.normal(size=(16, 24)))
+POSITIVE = unit_norm(GENERATOR.random((16, 24)))
+SIGNED = unit_norm(GENERATOR.normal(size=(16, 24)))
 CODER = spiking_coder(POSITIVE, 0.1)
 LATERALS = st.sampled_from(("split", "mixed"))
 DESIGNS = st.one_of(
@@ -96,7 +96,7 @@ def test_atoms_of_one_sign_need_one_inhibitory_projection():
 
 
 def test_the_threshold_gives_way_to_many_coherent_atoms():
-    coherent = unit_atoms(1 + 0.1 * GENERATOR.random((16, 300)))
+    coherent = unit_norm(1 + 0.1 * GENERATOR.random((16, 300)))
     coder = spiking_coder(coherent, 0.1)
     assert coder.threshold < 2000
     every_fourth = -lateral(coder).sum(axis=0).min() * 64 / (1 - (1 - 1 / 8) ** 4)
@@ -116,7 +116,7 @@ def test_spikes_of_the_first_steps_need_not_count():
     [
         (lambda: spiking_coder(POSITIVE, 0.0), ("sparsity_threshold 0",)),
         (lambda: spiking_coder(POSITIVE * np.nan, 0.1), ("dictionary", "finite")),
-        (lambda: spiking_coder(2 * POSITIVE, 0.1), ("length 2", "unit_atoms")),
+        (lambda: spiking_coder(2 * POSITIVE, 0.1), ("length 2", "unit_norm")),
         (lambda: LcaDesign(full_scale=0.1), ("full_scale 0.1", "0.5..64")),
         (lambda: LcaDesign(full_scale=float("nan")), ("full_scale nan",)),
         (lambda: LcaDesign(tau_steps=0), ("tau_steps 0",)),

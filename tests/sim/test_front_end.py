@@ -61,7 +61,7 @@ def test_once_the_coder_has_settled_the_stack_does_what_the_back_alone_does(
         together = whole.run(spec.encoder.encode(blob_data.x_test))
         behind = alone.run(codes)
     assert together.settled.mean() > (0.5 if name == "stack" else 0.1)  # residuals take long to fall silent
-    one = 2.0 ** spec.population(spec.output).neuron.state_bits  # type: ignore[union-attr]
+    one = 2.0 ** spec.unit(spec.output).state_bits
     difference = np.abs(together.output_states - behind.output_states)[together.settled] / one
     assert np.mean(together.predictions == behind.predictions) > 0.95
     assert np.median(difference) < 2 / 32  # payload units of the output

@@ -46,8 +46,8 @@ def formula(learner: DictionaryLearner, payloads: np.ndarray) -> np.ndarray:
     convolution = learner.design.convolution
     taps = np.arange(len(dictionary))[None] if convolution is None else convolution.taps(learner.design.input_shape)
     if RESIDUAL in spec.population_index:
-        neuron = spec.population(RESIDUAL).neuron
-        residual = neuron.activation(record.states[RESIDUAL][:, 0]) / 2**neuron.activation_bits  # type: ignore[union-attr]
+        neuron = spec.unit(RESIDUAL)
+        residual = neuron.activation(record.states[RESIDUAL][:, 0]) / 2**neuron.activation_bits
     else:
         residual = payloads / 2**7 - codes @ dictionary.T
     total = np.zeros_like(dictionary)
@@ -184,10 +184,10 @@ def test_dead_atoms_become_what_the_coder_leaves(kind: str) -> None:
     dead = np.isin(np.arange(7), [1, 4])
     assert learner.revive(dead, payloads) == 2
     np.testing.assert_array_equal(learner.full[:, ~dead], before[:, ~dead])
-    windows = residual
-    if learner.taps is not None:
+    windows, convolution = residual, learner.design.convolution
+    if convolution is not None:
         padded = np.concatenate([residual, np.zeros((len(residual), 1))], axis=1)
-        windows = padded[:, learner.taps].reshape(-1, len(learner.full))
+        windows = padded[:, convolution.taps(learner.design.input_shape)].reshape(-1, len(learner.full))
     worst = windows[np.argsort(-np.linalg.norm(windows, axis=1), kind="stable")[:2]]
     for column, wanted in zip((1, 4), worst, strict=True):
         found = learner.full[:, column]

@@ -65,8 +65,8 @@ def test_a_lone_coder_codes_as_the_whole_network_does(coders: dict[str, Path], b
         assert (alone.front is None) == (name != "second")
         with get_backend("events").open(spec, threads=1) as session:
             record = session.run(spec.encoder.encode(blob_data.x_test))
-        neuron = spec.population(spec.output).neuron
-        whole = neuron.activation(record.output_states) * 2.0**-neuron.activation_bits  # type: ignore[union-attr]
+        neuron = spec.unit(spec.output)
+        whole = neuron.activation(record.output_states) * 2.0**-neuron.activation_bits
         found = alone.codes(alone.signals(blob_data.x_test))
         if alone.front is None:
             np.testing.assert_array_equal(found, whole)

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from sklearn.linear_model import Lasso
 
 from neuro.data import load_dataset
+from neuro.dictionary import unit_norm
 from neuro.errors import UserError
-from neuro.sparse_coding import support_overlap, unit_atoms
+from neuro.sparse_coding import support_overlap
 from neuro.stock_lca import LcaDesign, spiking_coder
 from neuro.stock_sparse import graded_coder
 from sim.stock_coder import code, run_coder
@@ -40,7 +41,7 @@ def digits() -> SimpleNamespace:
 def signed_case(seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Atoms of both signs, as many as point along and against them, and non-negative signals of unit length."""
     generator = np.random.default_rng(seed)
-    atoms = unit_atoms(generator.normal(size=(20, 16)))
+    atoms = unit_norm(generator.normal(size=(20, 16)))
     signals = np.abs(generator.normal(size=(6, 20)))
     return np.concatenate([atoms, -atoms], axis=1), signals / np.linalg.norm(signals, axis=1, keepdims=True)
 
