@@ -19,7 +19,6 @@ from neuro.encode import PixelEncoder
 from neuro.engine import EngineRule
 from neuro.graded_network import AnyNetwork
 from neuro.metrics import accuracy
-from neuro.neurons import SigmaDelta
 from neuro.plasticity import Rate, rate_for
 from neuro.spec import NetworkSpec
 from sim.backends.base import LearningOutcome, Session, one_hot_targets
@@ -148,10 +147,16 @@ class Trainer:
             self._epoch(listener)
             listener.on_epoch(self)
 
+    def upcoming(self) -> npt.NDArray[np.int64]:
+        """Return the next images of this epoch, in the order in which they will be learned; none at its end."""
+        return self._order()[self.progress.position : self.progress.position + self.chunk]
+
+    def _order(self) -> npt.NDArray[np.int64]:
+        return np.random.default_rng([self.seed, self.progress.epoch, 0xE90C]).permutation(self.data.split.train)
+
     def _epoch(self, listener: Listener) -> None:
         progress = self.progress
-        order = np.random.default_rng([self.seed, progress.epoch, 0xE90C]).permutation(self.data.split.train)
-        rates = self.rates(progress.epoch)
+        order, rates = self._order(), self.rates(progress.epoch)
         while progress.position < len(order):
             with uninterrupted():
                 self._learn(order[progress.position : progress.position + self.chunk], rates)
@@ -232,9 +237,8 @@ def projection_rates(spec: NetworkSpec, learning_rate: float, output_share: floa
     """Return integer rates for all plastic projections from a real learning rate of the hidden layers."""
     rates = {}
     for projection in spec.plastic:
-        pre, post = (spec.population(name).neuron for name in (projection.source, projection.target))
+        pre, post = spec.population(projection.source).neuron, spec.unit(projection.target)
         assert projection.rule is not None  # plastic
-        assert isinstance(post, SigmaDelta)  # check_spec
         post_bits = post.state_bits if projection.rule.uses_state_difference else post.activation_bits
         share = output_share if projection.target == spec.output else 1.0
         rates[projection.name] = rate_for(
