@@ -4,8 +4,8 @@
 
 Models, all with the same hidden layer: the EP network; a sparse coder (LCA) with an EP network behind it; a ReLU
 perceptron; the same relaxation trained by backpropagation through time; a directly trained spiking network; a
-perceptron that imitates the fixed points of the EP network; and, trained on adversarial images of size ADVERSARY, the
-perceptron and the EP network (images made on its twin, half of each epoch's).
+perceptron that imitates the fixed points of the EP network; and the perceptron and the EP network again, trained on
+images as the network of the moment is attacked with them, with size ADVERSARY.
 
 An image counts as withstood if none of ATTACKS changes its label; every attack is tried on the images that are left, so
 only the worst case is reported, not each attack's own strength (`settle attack` does that, with a verdict). Settling
@@ -34,6 +34,7 @@ from sim.backends.base import get_backend
 from sim.experiment import TrainConfig
 from sim.front_end import load_front_end
 from sim.lca_experiment import LcaConfig
+from sim.robustness.adversarial import AdversarialTraining
 from sim.robustness.attack import Attack, Model, Threat
 from sim.robustness.baselines import adversarial_recipe, real_images, train_baseline
 from sim.robustness.gradient import ProjectedGradient
@@ -47,7 +48,7 @@ from sim.train_lca import train_lca
 
 ATTACKS = "fgsm,pgd-40,apgd-dlr,apgd-ce,square-500"
 ADVERSARY = 0.1  # linf size that adversarial training is for
-ADVERSARY_STEPS = 10
+ADVERSARY_STEPS, ADVERSARY_EPOCHS = 10, 8
 EPS = (0.05, 0.1, 0.2, 0.3)
 BATCH = 100
 
@@ -138,22 +139,14 @@ class Makers:
         return plain(train_baseline("perceptron", self.dataset, self.hidden, self.seed, recipe).model.eval())
 
     def adversarial_ep(self) -> Subject:
-        """One round: every training image once as it is, once as the EP network's twin is attacked with it."""
-        twin = make_twin(load_artifact(self._train_ep("ep", self.dataset)).spec)
-        adversary, threat = ProjectedGradient(ADVERSARY_STEPS), Threat("linf", ADVERSARY)
+        """An EP network that learns every image as the network of the moment is attacked with it."""
         images, labels = real_images(self.dataset.x_train), torch.tensor(self.dataset.y_train).long()
-        attacked = [
-            adversary(twin, images[i : i + BATCH], labels[i : i + BATCH], threat, self.seed + i).images
-            for i in range(0, len(images), BATCH)
-        ]
-        both = Dataset(
-            f"{self.dataset.name}, attacked",
-            torch.cat([images, *attacked]).numpy(),
-            np.concatenate([self.dataset.y_train, self.dataset.y_train]),
-            real_images(self.dataset.x_test).numpy(),
-            self.dataset.y_test,
-        )
-        return deployed(self._train_ep("adversarial ep", both))
+        attack, threat = ProjectedGradient(ADVERSARY_STEPS), Threat("linf", ADVERSARY)
+        config = TrainConfig(seed=self.seed, hidden=self.hidden, epochs=ADVERSARY_EPOCHS, threads=1)
+        with TrainScreen() as screen:
+            adversary = AdversarialTraining(screen, images, labels, attack, threat, self.seed)
+            train_ep(self.dataset, config, self.folder / "adversarial ep", adversary)
+        return deployed(self.folder / "adversarial ep")
 
 
 MODELS = {

@@ -23,8 +23,8 @@ BATCH = 512
 class AdversarialTraining:
     """A `sim.train.Watcher` that replaces images just before they are learned or validated, and tells another one.
 
-    Args: watcher, told all; images real in 0..1 of shape [n, *shape], those that are trained on; attack and threat; seed
-    of the attack. A run that is interrupted cannot be resumed: the images it met are not kept.
+    Args: watcher, told all; images real in 0..1 of shape [n, *shape], those trained on; attack and threat; seed of the
+    attack. A run that is interrupted cannot be resumed: the images it met are not kept.
     """
 
     def __init__(

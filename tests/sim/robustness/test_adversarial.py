@@ -84,9 +84,7 @@ def test_what_is_learned_is_what_the_attack_made(
     assert right.mean() > 0.9
 
 
-def test_it_makes_a_network_more_robust(
-    blob_data: Dataset, config: TrainConfig, silent: Any, tmp_path: Path
-) -> None:
+def test_it_makes_a_network_more_robust(blob_data: Dataset, config: TrainConfig, silent: Any, tmp_path: Path) -> None:
     config, attack = replace(config, epochs=6), ProjectedGradient(10)
     train_ep(blob_data, config, tmp_path / "plain", silent())
     train_ep(blob_data, config, tmp_path / "hardened", adversarial(silent(), blob_data, attack))
