@@ -29,9 +29,10 @@ class Inverting:
     def __init__(self) -> None:
         self.images: list[torch.Tensor] = []
         self.weights: list[bytes] = []
+        self.eps: list[float] = []
 
     def __call__(self, twin: Any, images: torch.Tensor, labels: torch.Tensor, threat: Threat, seed: int) -> Any:
-        assert threat == THREAT
+        self.eps.append(threat.eps)
         self.images.append(images)
         self.weights.append(b"".join(twin.spec.weights_of(p).tobytes() for p in twin.spec.projections))
         return type("Found", (), {"images": 1 - images})
@@ -54,13 +55,16 @@ def config(small_config: TrainConfig) -> TrainConfig:
 def test_every_image_is_attacked_once_an_epoch_on_the_weights_of_the_moment(
     blob_data: Dataset, config: TrainConfig, silent: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sim.trainer.Trainer.chunk_images", 60)
+    monkeypatch.setattr("sim.robustness.adversarial.EVERY", 60)
     attack = Inverting()
     train_ep(blob_data, config, tmp_path / "run", adversarial(silent(), blob_data, attack))
     split = split_validation(blob_data.y_train, config.seed)
     every = real_images(blob_data.x_train)
     chunks = -(-len(split.train) // 60)
     assert len(attack.images) == 2 * (chunks + 1)
+    assert attack.eps[0] > 0
+    assert sorted(attack.eps[:chunks]) == attack.eps[:chunks]  # growing over half of the training
+    assert set(attack.eps[chunks:]) == {THREAT.eps}
     for epoch in range(2):
         seen = attack.images[epoch * (chunks + 1) : (epoch + 1) * (chunks + 1)]
         np.testing.assert_array_equal(sorted_rows(torch.cat(seen[:-1])), sorted_rows(every[split.train]))
