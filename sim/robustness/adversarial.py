@@ -2,7 +2,7 @@
 
 Source: Madry et al. 2018, with the local rule in place of backpropagation; the images come from the integer twin. The
 attack grows over the first half of the training: of attacks of full size from the start an EP network learns nothing
-(MNIST 784-128-10, 4,000 images, 8 epochs, eps .1, one seed, validation images under PGD-10: .16; of growing attacks .59,
+(784-128-10, 4,000 MNIST images, 8 epochs, eps .1, validation images under PGD-10: .16; of growing attacks .59,
 .52 at half the learning rate, .43 at a quarter).
 """
 
