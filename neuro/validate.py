@@ -146,11 +146,11 @@ def worst_case_input(spec: NetworkSpec, population: Population) -> int:
     for projection in spec.projections:
         if projection.target == population.name:
             payload_limit = spec.population(projection.source).neuron.payload_limit
-            total += (payload_limit * _largest_sum(spec, projection)) << spec.shift_of(projection)
+            total += (payload_limit * largest_sum(spec, projection)) << spec.shift_of(projection)
     return total
 
 
-def _largest_sum(spec: NetworkSpec, projection: Projection) -> int:
+def largest_sum(spec: NetworkSpec, projection: Projection) -> int:
     """Return a bound of the sum of |weights| onto one neuron: fixed ones as they are, others at their limit."""
     original = spec.original_of(projection)
     assert original.weights is not None  # check_spec
