@@ -106,9 +106,9 @@ def test_trials_learn_from_training_images_and_are_judged_on_validation_images(
 ) -> None:
     make, splits = sim.tune.make_trainer, []
 
-    def watched(dataset: Dataset, config: TrainConfig, choices: Choices, part: Split, epochs: int) -> Any:
+    def watched(dataset: Dataset, config: TrainConfig, choices: Choices, part: Split, epochs: int, **more: Any) -> Any:
         splits.append(part)
-        return make(dataset, config, choices, part, epochs)
+        return make(dataset, config, choices, part, epochs, **more)
 
     monkeypatch.setattr(sim.tune, "make_trainer", watched)
     monkeypatch.setattr(sim.tune, "TRIAL_IMAGES", 50)
