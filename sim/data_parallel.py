@@ -66,7 +66,8 @@ class TorchrunWorkers:
         said = torch.zeros(int(sizes[0]), dtype=torch.uint8)
         if self.rank == 0:
             said.copy_(torch.from_numpy(np.frombuffer(content, dtype=np.uint8).copy()))
-        return self.gather(said)[0].numpy().tobytes()
+        told: bytes = self.gather(said)[0].numpy().tobytes()
+        return told
 
 
 @contextlib.contextmanager
