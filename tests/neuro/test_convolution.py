@@ -104,7 +104,7 @@ def test_a_pooled_convolution_is_a_convolution_then_sums(
     row: Axis, column: Axis, window: int, features: int, seed: int
 ) -> None:
     lengths, extents, strides, *_ = zip(row, column, strict=True)
-    lengths = tuple(n + ((1 - m) % window) * s for n, s, m in zip(lengths, strides, _steps((row, column)), strict=True))
+    lengths = tuple(n + -m % window * s for n, s, m in zip(lengths, strides, _positions((row, column)), strict=True))
     padding = (row[3:], column[3:])
     pooled = Convolution(extents, strides, padding, (window, window))
     generator = np.random.default_rng(seed)
@@ -120,16 +120,16 @@ def test_a_pooled_convolution_is_a_convolution_then_sums(
     np.testing.assert_array_equal(found, wanted.reshape(2, -1))
 
 
-def _steps(both: tuple[Axis, Axis]) -> list[int]:
-    """Positions less one along each axis."""
-    return [(n + before + after - extent) // stride for n, extent, stride, before, after in both]
+def _positions(both: tuple[Axis, Axis]) -> list[int]:
+    """Positions along each axis."""
+    return [(n + before + after - extent) // stride + 1 for n, extent, stride, before, after in both]
 
 
 @settings(max_examples=40, deadline=None)
 @given(axes(), st.integers(1, 3), st.integers(0, 2**32 - 1))
 def test_the_change_of_a_kernel_is_the_transpose_of_its_matrix(axis: Axis, window: int, seed: int) -> None:
     length, extent, stride, before, after = axis
-    length += (1 - _steps((axis, axis))[0]) % window * stride
+    length += -_positions((axis, axis))[0] % window * stride
     convolution = Convolution((extent,), (stride,), ((before, after),), (window,))
     generator = np.random.default_rng(seed)
     kernel = generator.integers(-9, 10, convolution.kernel_shape((length, 2), 3))
