@@ -151,16 +151,14 @@ class Convolution:
         Positions are in row-major order; taps in the order of a kernel of shape (extent..., channels), of the widened
         one if positions are pooled.
         """
-        if self.pooled:
-            return self.plain.taps(shape)
-        axes, channels = len(self.kernel), self.channels(shape)
+        axes, channels, wide = len(self.kernel), self.channels(shape), self.plain
         starts = [
             np.arange(count) * stride - before
-            for count, stride, (before, _) in zip(self.positions(shape), self.stride, self.padding, strict=True)
+            for count, stride, (before, _) in zip(self.positions(shape), wide.stride, wide.padding, strict=True)
         ]
-        index = np.empty((*map(len, starts), *self.kernel, channels), dtype=np.int64)
+        index = np.empty((*map(len, starts), *wide.kernel, channels), dtype=np.int64)
         for position in product(*(range(len(start)) for start in starts)):
-            index[position] = self._window(shape, tuple(int(s[i]) for s, i in zip(starts, position, strict=True)))
+            index[position] = wide._window(shape, tuple(int(s[i]) for s, i in zip(starts, position, strict=True)))
         return index.reshape(int(np.prod(index.shape[:axes])), -1)
 
     def _window(self, shape: tuple[int, ...], corner: tuple[int, ...]) -> npt.NDArray[np.int64]:
