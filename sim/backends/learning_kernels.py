@@ -30,7 +30,8 @@ def _one_thread(scratch, work, part):
     )  # fmt: skip
     return mine, Workspace(
         work.x[part], work.y[part], work.y_trace[part], work.moved[part], work.value[part], work.sent[part],
-        work.seen[part], work.noted[part], work.listed[part], work.step[part], work.delta[part],
+        work.seen[part], work.noted[part], work.listed[part], work.step[part], work.delta[part], work.wide[part],
+        work.wide_forward[part],
     )  # fmt: skip
 
 
