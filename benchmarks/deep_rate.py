@@ -73,7 +73,7 @@ class DeepRateNetwork:
 
     @torch.no_grad()
     def train_batch(self, x: Tensor, goal: Tensor, decay: float, scale: float) -> None:
-        """One centred EP update, summed over the batch: x [B, N], goal one-hot [B, K]; decay and 1/scale multiply the rates."""
+        """One centred EP update, summed over the batch; x [B, N], goal one-hot [B, K], rates times decay / scale."""
         design = self.design
         drive, plus = self._free(x)
         minus = [state.clone() for state in plus]

@@ -159,14 +159,14 @@ def _of_projection(spec: NetworkSpec, projection: Projection, learns: bool) -> S
     ends, bits = (projection.name, projection.source, projection.target), original.weight_bits
     assert original.weights is not None  # check_spec: only transposes have none
     if original.convolution is not None:
-        return _of_convolution(spec, projection, original)
+        return _of_convolution(spec, projection, original, learns)
     plastic = original.rule is not None
     present = original.weights != 0
     kind, pattern = _stored(present if projection is original else present.T, plastic)
     return SynapseBlock(*ends, kind, pattern, bits, plastic and learns)
 
 
-def _of_convolution(spec: NetworkSpec, projection: Projection, original: Projection) -> SynapseBlock:
+def _of_convolution(spec: NetworkSpec, projection: Projection, original: Projection, learns: bool) -> SynapseBlock:
     """Return a kernel, shared if a stock process does so, else synapse by synapse."""
     convolution, weights = original.convolution, original.weights
     assert convolution is not None  # by `_of_projection`

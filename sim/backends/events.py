@@ -23,8 +23,7 @@ from sim.backends.base import Capabilities, IntArray, LearningOutcome, Record, S
 from sim.backends.checks import check_learning
 from sim.backends.kernels import Outputs, Scratch, make_scratch, make_trace, simulate_range
 from sim.backends.learning_kernels import learn_in_batches, learn_online
-from sim.backends.maps import wide_weights
-from sim.backends.plan import Weights, flat_weights, flatten_full, full_weights, make_plan, unpad
+from sim.backends.plan import flatten_full, full_weights, make_plan, make_weights, unpad
 from sim.backends.reference import nudge_signs
 from sim.backends.synapse_kernels import Synapses, Workspace, make_workspace
 
@@ -49,7 +48,7 @@ class EventsSession:
         self.threads = threads
         self.batch_size = batch_size
         self._plan = make_plan(spec)
-        self._weights = Weights(flat_weights(spec), wide_weights(spec, self._plan.maps))
+        self._weights = make_weights(spec, self._plan)
         self._full = full_weights(spec)
         self._n_neurons = int(self._plan.start[-1])
         self._scratches = [make_scratch(self._n_neurons, len(spec.populations)) for _ in range(threads)]
@@ -154,7 +153,7 @@ class EventsSession:
         signs = nudge_signs(self.spec, seed, first_image, len(payloads)).astype(np.int32)
         chosen = [rates[p.name] for p in self.spec.plastic]
         synapses = Synapses(
-            self._weights,
+            *self._weights,
             self._full,
             np.array([rate.mantissa for rate in chosen], dtype=np.int64),
             np.array([rate.exponent for rate in chosen], dtype=np.int64),
@@ -205,8 +204,7 @@ class EventsSession:
     def restore(self, full: Mapping[str, npt.NDArray[np.int16]]) -> None:
         """See `sim.backends.base.Session.restore`."""
         rounded = {p.name: round_shift(full[p.name], p.rule.shadow_bits) for p in self.spec.plastic if p.rule}
-        spec = self.spec.with_weights(rounded)
-        self._weights = Weights(flat_weights(spec), wide_weights(spec, self._plan.maps))
+        self._weights = make_weights(self.spec.with_weights(rounded), self._plan)
         self._full = flatten_full(full[p.name] for p in self.spec.plastic)
 
     def close(self) -> None:

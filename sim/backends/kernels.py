@@ -90,9 +90,9 @@ def deliver(plan, weights, scratch):
             projection = plan.outgoing[k]
             target = plan.target[projection]
             begin, end = plan.start[target], plan.start[target + 1]
-            if plan.maps.kind[projection] != DENSE:
+            if plan.kind[projection] != DENSE:
                 a, scale = scratch.a[begin:end], plan.weight_scale[projection]
-                convolve(plan.maps, projection, a, weights.wide, neuron, payload, count, scale)
+                convolve(plan, projection, a, weights.wide, neuron, payload, count, scale)
                 continue
             space = scratch.narrow[begin : end if narrow and end - begin >= NARROW_ROW else begin]
             accumulate(

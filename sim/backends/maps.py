@@ -2,7 +2,7 @@
 
 A kernel lies in memory three times:
 
-    small     int8, [kernel taps, features]: what the specification holds and learns (block of `plan.Plan`)
+    small     int8, [kernel taps, features]: what the specification holds and learns (block of `sim.backends.plan.Plan`)
     forward   int16, widened by pooling (`neuro.convolution`), rows of `features`. Rows that one pixel needs for
               neighbouring positions of a line follow each other, so that a spike adds one run of numbers per line
     backward  int16, widened, [features, wide taps]: a spike of a transpose adds one run per line of the kernel
@@ -13,7 +13,7 @@ Forward order: line of the kernel, tap along it modulo the stride, channel, then
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,31 +23,6 @@ from neuro.spec import NetworkSpec, Projection
 
 Int64 = npt.NDArray[np.int64]
 DENSE, CONVOLVED, TRANSPOSED = 0, 1, 2  # kinds of projections
-
-
-class Maps(NamedTuple):
-    """Arrays of shape [R] have a number per projection, 1 or 0 if all-to-all; transposes repeat their original's."""
-
-    kind: Int64  # [R] DENSE, CONVOLVED or TRANSPOSED
-    channels: Int64  # [R]
-    features: Int64  # [R]
-    lines: Int64  # [R] extent of the small kernel along the first axis
-    columns: Int64  # [R] and along the second
-    stride_lines: Int64  # [R] stride before pooling
-    stride_columns: Int64  # [R]
-    pool_lines: Int64  # [R]
-    pool_columns: Int64  # [R]
-    wide_taps: Int64  # [R] taps of the widened kernel
-    wide: Int64  # [R + 1] first number of each widened kernel in the buffer of them
-    row: Int64  # per wide tap: its row in the forward order
-    row_start: Int64  # [R] where the projection's part of `row` begins
-    near: Int64  # [R] where the runs of its spikes begin in near_start: per pixel (CONVOLVED) or position (TRANSPOSED)
-    back: Int64  # [R] where the runs of a CONVOLVED projection's positions begin: what its learning reads
-    near_start: Int64  # range of the four below
-    near_target: Int64  # first target neuron of a run
-    near_weight: Int64  # first weight within the widened kernel, of channel 0
-    near_length: Int64  # numbers in the run
-    near_channel: Int64  # weights from one channel to the next
 
 
 class _Frame(NamedTuple):
@@ -70,8 +45,8 @@ def kind_of(spec: NetworkSpec, projection: Projection) -> int:
     return CONVOLVED if original is projection else TRANSPOSED
 
 
-def make_maps(spec: NetworkSpec) -> Maps:
-    """Return the geometry of all projections of `spec`."""
+def map_fields(spec: NetworkSpec) -> dict[str, Any]:
+    """Return the fields of `sim.backends.plan.Plan` about shared kernels."""
     sizes: list[dict[str, int]] = []
     wide, near, back, row_start = [0], list[int](), list[int](), list[int]()
     rows, starts, runs = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros((0, 4), np.int64)]
@@ -97,19 +72,19 @@ def make_maps(spec: NetworkSpec) -> Maps:
         starts.append(before + np.concatenate([[0], np.cumsum([len(one) for one in lists])]).astype(np.int64))
         runs.append(np.array([run for one in lists for run in one], dtype=np.int64).reshape(-1, 4))
     every = np.concatenate(runs)
-    return Maps(
+    return {
         **{key: np.array([size[key] for size in sizes], dtype=np.int64) for key in _sizes(0, None, 1, 1)},
-        wide=np.array(wide, dtype=np.int64),
-        row=np.concatenate(rows),
-        row_start=np.array(row_start, dtype=np.int64),
-        near=np.array(near, dtype=np.int64),
-        back=np.array(back, dtype=np.int64),
-        near_start=np.concatenate(starts),
-        near_target=every[:, 0].copy(),
-        near_weight=every[:, 1].copy(),
-        near_length=every[:, 2].copy(),
-        near_channel=every[:, 3].copy(),
-    )
+        "wide_start": np.array(wide, dtype=np.int64),
+        "wide_row": np.concatenate(rows),
+        "wide_row_start": np.array(row_start, dtype=np.int64),
+        "near": np.array(near, dtype=np.int64),
+        "near_back": np.array(back, dtype=np.int64),
+        "near_start": np.concatenate(starts),
+        "near_target": every[:, 0].copy(),
+        "near_weight": every[:, 1].copy(),
+        "near_length": every[:, 2].copy(),
+        "near_channel": every[:, 3].copy(),
+    }
 
 
 def _two(values: Iterable[int], fill: int) -> tuple[int, int]:
@@ -220,18 +195,22 @@ def _backward_runs(frame: _Frame) -> list[list[tuple[int, int, int, int]]]:
     return lists
 
 
-def wide_weights(spec: NetworkSpec, maps: Maps) -> npt.NDArray[np.int16]:
-    """Return all widened kernels as the module docstring lays them out, one projection after the other."""
+def wide_weights(spec: NetworkSpec, fields: dict[str, Any]) -> npt.NDArray[np.int16]:
+    """Return all widened kernels as the module docstring lays them out, one projection after the other.
+
+    fields: those of `map_fields`.
+    """
     parts = [np.zeros(0, np.int16)]
     for index, projection in enumerate(spec.projections):
         original = spec.original_of(projection)
         if original.convolution is None or original.weights is None:
             continue
-        wide = original.convolution.widened(original.weights).reshape(-1, int(maps.features[index]))
-        if maps.kind[index] == TRANSPOSED:
+        wide = original.convolution.widened(original.weights).reshape(-1, original.weights.shape[-1])
+        if original is not projection:
             parts.append(wide.T.astype(np.int16).ravel())
             continue
+        first = fields["wide_row_start"][index]
         forward = np.empty(wide.shape, dtype=np.int16)
-        forward[maps.row[maps.row_start[index] : maps.row_start[index] + len(wide)]] = wide
+        forward[fields["wide_row"][first : first + len(wide)]] = wide
         parts.append(forward.ravel())
     return np.concatenate(parts)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from neuro.neurons import SigmaDelta, Source
 from neuro.spec import NetworkSpec, Projection
-from sim.backends.maps import DENSE, TRANSPOSED, Maps, kind_of, make_maps
+from sim.backends.maps import DENSE, TRANSPOSED, kind_of, map_fields, wide_weights
 
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
@@ -51,7 +51,26 @@ class Plan(NamedTuple):
     block: Int64  # [R + 1] first weight of each projection
     stride: Int64  # [R] weights per row, padding included
     weight_scale: Int32  # [R] sign and power of two that multiply payload * weight
-    maps: Maps  # shared kernels
+    kind: Int64  # [R] DENSE, CONVOLVED or TRANSPOSED; the fields to near_channel: shared kernels, `sim.backends.maps`
+    channels: Int64  # [R]
+    features: Int64  # [R]
+    lines: Int64  # [R] extent of the small kernel along the first axis
+    columns: Int64  # [R] and along the second
+    stride_lines: Int64  # [R] stride before pooling
+    stride_columns: Int64  # [R]
+    pool_lines: Int64  # [R]
+    pool_columns: Int64  # [R]
+    wide_taps: Int64  # [R] taps of the widened kernel, 0 if DENSE
+    wide_start: Int64  # [R + 1] first number of each widened kernel in the buffer of them
+    wide_row: Int64  # per wide tap: its row in the forward order
+    wide_row_start: Int64  # [R] where the projection's part of wide_row begins
+    near: Int64  # [R] where the runs of its spikes begin in near_start: per pixel (CONVOLVED) or position (TRANSPOSED)
+    near_back: Int64  # [R] where the runs of a CONVOLVED projection's positions begin: what its learning reads
+    near_start: Int64  # range of the four below
+    near_target: Int64  # first target neuron of a run
+    near_weight: Int64  # first weight within the widened kernel, of channel 0
+    near_length: Int64  # numbers in the run
+    near_channel: Int64  # weights from one channel to the next
     outgoing: Int64  # [R] projections ordered by source population
     outgoing_start: Int64  # [P + 1] range of `outgoing` per population
     input: int  # population indices
@@ -81,7 +100,7 @@ def make_plan(spec: NetworkSpec) -> Plan:
     return Plan(
         **_populations(spec, padded),
         **_projections(spec, padded, blocks, strides),
-        maps=make_maps(spec),
+        **map_fields(spec),
         **_steps(spec),
         **_learners(spec, blocks),
     )
@@ -189,6 +208,11 @@ def _keeps_state(spec: NetworkSpec, name: str) -> bool:
 def _padded_constants(constants: list[int], sizes: list[int], padded: list[int]) -> Int32:
     parts = [np.pad(np.full(n, c), (0, m - n)) for c, n, m in zip(constants, sizes, padded, strict=True)]
     return np.concatenate(parts).astype(np.int32)
+
+
+def make_weights(spec: NetworkSpec, plan: Plan) -> Weights:
+    """Return the weights of `spec` as `plan` lays them out."""
+    return Weights(flat_weights(spec), wide_weights(spec, plan._asdict()))
 
 
 def flat_weights(spec: NetworkSpec) -> npt.NDArray[np.int8]:

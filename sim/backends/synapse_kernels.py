@@ -16,7 +16,7 @@ import numpy.typing as npt
 from neuro import fixed_point
 from sim.backends.jit import inlined
 from sim.backends.maps import DENSE
-from sim.backends.plan import Plan, Weights
+from sim.backends.plan import Plan
 from sim.backends.primitives import shifted
 
 DELTA_GAP = 16  # keeps the rows of delta from falling onto the same cache sets
@@ -43,7 +43,8 @@ class Workspace(NamedTuple):
 class Synapses(NamedTuple):
     """The weights that learn and the rates they learn with."""
 
-    weights: Weights
+    dense: npt.NDArray[np.int8]  # see `sim.backends.plan.Weights`
+    wide: npt.NDArray[np.int16]
     full: npt.NDArray[np.int16]  # plastic blocks with shadow bits; those without any are not kept up to date
     mantissa: npt.NDArray[np.int64]  # [L]
     exponent: npt.NDArray[np.int64]  # [L]
@@ -53,9 +54,9 @@ def make_workspace(plan: Plan, threads: int) -> Workspace:
     """Return zeroed space for one of `threads` threads that share the rows of every projection."""
     n_neurons = int(plan.start[-1])
     rows = -(-plan.size[plan.source] // threads) + DELTA_GAP
-    matrices = np.where(plan.maps.kind == DENSE, rows * plan.size[plan.target], 0)
+    matrices = np.where(plan.kind == DENSE, rows * plan.size[plan.target], 0)
     delta = np.zeros(int(matrices[plan.plastic].max(initial=0)), dtype=np.int32)
-    largest = int(np.diff(plan.maps.wide)[plan.plastic].max(initial=0))
+    largest = int(np.diff(plan.wide_start)[plan.plastic].max(initial=0))
     wide, wide_forward = np.zeros(largest, dtype=np.int32), np.zeros(largest, dtype=np.int32)
     x, y, y_trace, value, listed, step = (np.zeros(n_neurons, dtype=np.int32) for _ in range(6))
     moved, sent = np.zeros(n_neurons, dtype=np.uint32), np.zeros(n_neurons, dtype=np.uint32)
@@ -134,8 +135,8 @@ def move_and_mirror(plan, synapses, to, row, column, step):
     """W += step at one synapse, and at the same synapse of every transpose."""
     at = row * to.stride + column
     rounded = move_weight(
-        synapses.weights.dense, synapses.full, to.block + at, to.full_start + at, step, to.limit, to.shadow
+        synapses.dense, synapses.full, to.block + at, to.full_start + at, step, to.limit, to.shadow
     )  # fmt: skip
     for k in range(to.mirror_start, to.mirror_end):
         mirror = plan.mirror[k]
-        synapses.weights.dense[plan.block[mirror] + column * plan.stride[mirror] + row] = rounded
+        synapses.dense[plan.block[mirror] + column * plan.stride[mirror] + row] = rounded

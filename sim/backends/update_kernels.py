@@ -72,7 +72,7 @@ def commit_static(plan, learner, synapses, trace, slot, sign, stream, row_first,
             continue
         x = np.int32(sign * trace.s_first[slot, pre + i])
         first = i * to.stride
-        weights = synapses.weights.dense[to.block + first : to.block + first + to.n_post]
+        weights = synapses.dense[to.block + first : to.block + first + to.n_post]
         full = synapses.full[to.full_start + first : to.full_start + first + to.n_post]
         for k in range(count):  # becomes vector instructions
             steps[k] = rounded_step(to, i * to.n_post + moved[k], np.int32(x * value[k]))
@@ -204,15 +204,15 @@ def commit(plan, synapses, trace, slot, sign, key, part, parts, work):
         learner = plan.commit_order[k]
         projection, rule = plan.plastic[learner], plan.rule[learner]
         source, target = plan.source[projection], plan.target[projection]
-        shared = plan.maps.kind[projection] != DENSE
-        rows = plan.maps.features[projection] if shared else plan.size[source]
+        shared = plan.kind[projection] != DENSE
+        rows = plan.features[projection] if shared else plan.size[source]
         first, last = rows * part // parts, rows * (part + 1) // parts
         stream = stream_key(key, projection)
         if plan.static[source]:
             if listed != target * N_RULES + rule:  # projections that share target and rule share the list
                 listed, count = target * N_RULES + rule, list_moved(plan, trace, slot, target, rule, work)
             if shared:
-                add_moved(plan.maps, projection, trace.s_first[slot], plan.start[source], first, last, count, work)
+                add_moved(plan, projection, trace.s_first[slot], plan.start[source], first, last, count, work)
                 commit_kernel(plan, learner, synapses, sign, stream, first, last, count > 0, work)
                 continue
             commit_static(plan, learner, synapses, trace, slot, sign, stream, first, last, count, work)
