@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -84,19 +84,14 @@ class Sweep:
 
     def request(self, seed: int) -> dict[str, Any]:
         """Return what `do_request` needs to train a seed elsewhere."""
-        paths = {"folder": str(self.folder.resolve()), "front": str(self.front.resolve()) if self.front else None}
         data = str(Path(self.data).resolve()) if Path(self.data).is_file() else self.data
-        return {**asdict(self), **paths, "data": data, "config": asdict(self.config), "seed": seed}
+        front = self.front and self.front.resolve()
+        return {"sweep": replace(self, data=data, folder=self.folder.resolve(), front=front), "seed": seed}
 
 
 def do_request(request: Mapping[str, Any]) -> None:
     """Train one seed, on another machine that sees the same files."""
-    fields = {key: value for key, value in request.items() if key != "seed"}
-    config = TrainConfig(**{**request["config"], "hidden": tuple(request["config"]["hidden"])})
-    front = Path(request["front"]) if request["front"] else None
-    Sweep(**{**fields, "config": config, "folder": Path(request["folder"]), "front": front}).do(
-        request["seed"], Unwatched()
-    )
+    request["sweep"].do(request["seed"], Unwatched())
 
 
 def submit_seeds(sweep: Sweep, partition: str) -> tuple[list[int], str]:

@@ -23,6 +23,7 @@ from neuro.convolution import OUTSIDE, Convolution
 from neuro.fixed_point import INT32_MAX
 from neuro.spec import NetworkSpec, Projection
 from neuro.validate import largest_sum
+from sim.backends.checks import n_sharing
 
 FLOAT32_INTEGERS = 1 << 24
 
@@ -88,10 +89,11 @@ class DenseSynapses:
 
 
 class SharedSynapses:
-    """A kernel (extent..., channels, features) shared by all positions of a convolution.
+    """A kernel (extent..., channels, features) shared by all positions of a convolution, pooled or not.
 
-    taps of shape [P * T]: the source neuron that tap t reads at position p, N for the padding.
+    taps of shape [P * T]: the source neuron that tap t of the (widened) kernel reads at position p, N for the padding.
     back of shape [N * O]: the entries p * T + t that read source neuron i, at most O of them, P * T for none.
+    pool of shape [E', E]: the sum over a window of positions, as a map from the kernel's extent to the widened one.
     """
 
     def __init__(
@@ -102,12 +104,16 @@ class SharedSynapses:
         self.shape, self._size = shape, math.prod(images)
         self._positions, self._n_taps = taps.shape
         self._taps = torch.tensor(np.where(taps == OUTSIDE, self._size, taps).ravel(), device=device)
-        self._back = torch.tensor(readers(taps, self._size).ravel(), device=device)
+        back = readers(taps, self._size)
+        self._back, self._n_readers = torch.tensor(back.ravel(), device=device), back.shape[1]
         self._kernel = torch.zeros((self._n_taps, shape[-1]), dtype=kind, device=device)
         self._change_kind = change_kind
+        self._pool = torch.tensor(pooling(convolution), device=device) if convolution.pooled else None
 
     def load(self, weights: Tensor) -> None:
         """See `Synapses.load`."""
+        if self._pool is not None:
+            weights = self._pool.to(self._kernel.dtype) @ weights.to(self._kernel.dtype).view(self._pool.shape[1], -1)
         self._kernel.copy_(weights.reshape(self._kernel.shape))
 
     def _patches(self, values: Tensor) -> Tensor:
@@ -120,15 +126,25 @@ class SharedSynapses:
         values = values.to(self._kernel.dtype)
         if not transposed:
             return (self._patches(values) @ self._kernel).flatten(1).to(torch.int32)
-        sent = values.view(len(values), self._positions, -1) @ self._kernel.T
+        sent = values.view(len(values), self._positions, self.shape[-1]) @ self._kernel.T
         padded = torch.nn.functional.pad(sent.flatten(1), (0, 1))
-        return padded.index_select(1, self._back).view(len(values), self._size, -1).sum(dim=2).to(torch.int32)
+        return padded.index_select(1, self._back).view(len(values), self._size, self._n_readers).sum(dim=2).to(torch.int32)
 
     def local_products(self, pre: Tensor, post: Tensor) -> Tensor:
         """See `Synapses.local_products`."""
         patches = self._patches(pre.to(self._change_kind))
-        maps = post.to(self._change_kind).view(len(post), self._positions, -1)
-        return (patches.transpose(1, 2) @ maps).flatten(1).to(torch.int32)
+        maps = post.to(self._change_kind).view(len(post), self._positions, self.shape[-1])
+        products = patches.transpose(1, 2) @ maps
+        if self._pool is not None:
+            products = self._pool.T.to(products.dtype) @ products.view(len(pre), len(self._pool), -1)
+        return products.flatten(1).to(torch.int32)
+
+
+def pooling(convolution: Convolution) -> npt.NDArray[np.float32]:
+    """Return `Convolution.widened` of one channel as a matrix of zeros and ones, [extent widened, extent]."""
+    extent = math.prod(convolution.kernel)
+    each = np.eye(extent, dtype=np.float32).reshape(*convolution.kernel, 1, extent)
+    return convolution.widened(each).reshape(-1, extent)
 
 
 def readers(taps: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.int64]:
@@ -152,11 +168,11 @@ def make_synapses(spec: NetworkSpec, projection: Projection, device: torch.devic
     if convolution is None:
         return DenseSynapses(shape, kind, device)
     images = spec.population(projection.source).shape
-    largest = math.prod(convolution.positions(images)) * _product_limit(spec, projection)
+    largest = n_sharing(spec, projection) * _product_limit(spec, projection)
     return SharedSynapses(shape, convolution, images, kind, exact_type(min(largest, INT32_MAX)), device)
 
 
 def _product_limit(spec: NetworkSpec, projection: Projection) -> int:
-    """Largest product of a pre trace and the change of a post trace."""
+    """Largest product of a trace and the change of another."""
     pre, post = (spec.population(name).neuron.payload_limit for name in (projection.source, projection.target))
     return pre * 2 * post

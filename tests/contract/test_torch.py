@@ -17,6 +17,8 @@ from neuro.encode import PixelEncoder
 from neuro.equilibrium import EquilibriumDesign, build_equilibrium, design_for
 from neuro.errors import UserError
 from neuro.fixed_point import saturate, synapse_bits
+from neuro.layers import parse_layers
+from neuro.plasticity import Rate
 from neuro.stack import stack
 from sim.backends import torch_batched
 from sim.backends.base import get_backend, one_hot_targets
@@ -71,6 +73,18 @@ def test_coders_and_stacks_settle_as_on_the_reference(kind: str, signed: bool) -
     payloads = signals(9, spec.n_inputs, 5)
     targets = one_hot_targets(spec, np.arange(9) % 3) if kind == "stack" else None
     assert check_run(BACKEND, spec, payloads, targets, seed=4).n_spikes > 200
+
+
+@pytest.mark.parametrize("rule", ["event", "end-point"])
+@pytest.mark.parametrize("layers", ["conv:3x4,pool:2,conv:4x3/2,dense:5", "conv:2x3:valid,7", "conv:2x2,pool:4"])
+def test_convolutional_networks_learn_as_on_the_reference(layers: str, rule: str) -> None:
+    design = design_for((8, 8, 2), 3, parse_layers(layers), rule=rule)
+    spec = build_equilibrium(design, seed=2)
+    pixels = np.random.default_rng(4).integers(0, 33, (10, spec.n_inputs)).astype(np.int16)
+    targets = one_hot_targets(spec, np.arange(10) % 3)
+    check_run(BACKEND, spec, pixels, targets, seed=4)
+    rates = {p.name: Rate(3, 7) for p in spec.plastic}
+    check_learning(BACKEND, spec, pixels, targets, rates, seed=1, batch_size=4)
 
 
 def _readout(n_inputs: int) -> EquilibriumDesign:
