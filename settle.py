@@ -15,7 +15,7 @@ from typing import Annotated, Any, Optional
 import typer
 
 from sim import command_attack, command_train
-from sim.command_options import Json, Run, Seed, StallS, Threads, console, print_json
+from sim.command_options import Device, Json, Run, Seed, StallS, Threads, console, print_json
 
 app = typer.Typer(
     help="Energy-based spiking networks: train with local spike-driven rules, run as Lava graphs, prove them equal.",
@@ -33,7 +33,7 @@ def evaluate_command(
     backend: Annotated[
         Optional[str],
         typer.Option(
-            help="events (default), reference, snntorch, lava; stock: chip (default), snntorch, lava, loihi2."
+            help="events (default), torch, reference, snntorch, lava; stock: chip (default), snntorch, lava, loihi2."
         ),
     ] = None,
     images: Annotated[
@@ -43,18 +43,22 @@ def evaluate_command(
         Optional[str], typer.Option(help="Compare every spike, state and prediction with a backend.")
     ] = None,
     data: Annotated[Optional[str], typer.Option(help="Other data than the run was trained on.")] = None,
+    device: Device = "cpu",
     threads: Threads = None,
     stall_s: StallS = 120.0,
     as_json: Json = False,
 ) -> None:
     """Measure accuracy and spikes of a run on a backend; with --check, prove it equal to another."""
     from neuro.data import load_dataset
+    from neuro.errors import UserError
     from sim.backends.base import get_backend, native_backend
     from sim.evaluate import add_result, data_of, evaluate, load_run
     from sim.screen import ImageProgress, evaluation_table
 
     artifact = load_run(run)
     backend = backend or native_backend(artifact.spec)
+    if device != "cpu" and backend != "torch":
+        raise UserError(f"--device {device}: only backend torch computes there; give --backend torch too")
     chosen, other = get_backend(backend), get_backend(check) if check else None
     dataset = load_dataset(data, artifact.manifest["seed"]) if data else data_of(artifact)
     if images is None and backend in SLOW_BACKENDS:
@@ -63,6 +67,8 @@ def evaluate_command(
         options: dict[str, Any] = {"threads": threads}
         if backend in ("lava", "loihi2"):
             options.update(stall_s=stall_s, on_image=progress.on_image)
+        if backend == "torch":
+            options.update(device=device)
         evaluation = evaluate(artifact, run, dataset, chosen, images, other, **options)
     if data is None:
         add_result(run, artifact, evaluation)

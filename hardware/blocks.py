@@ -159,21 +159,27 @@ def _of_projection(spec: NetworkSpec, projection: Projection, learns: bool) -> S
     ends, bits = (projection.name, projection.source, projection.target), original.weight_bits
     assert original.weights is not None  # check_spec: only transposes have none
     if original.convolution is not None:
-        return _of_convolution(spec, projection, original)
+        return _of_convolution(spec, projection, original, learns)
     plastic = original.rule is not None
     present = original.weights != 0
     kind, pattern = _stored(present if projection is original else present.T, plastic)
     return SynapseBlock(*ends, kind, pattern, bits, plastic and learns)
 
 
-def _of_convolution(spec: NetworkSpec, projection: Projection, original: Projection) -> SynapseBlock:
+def _of_convolution(spec: NetworkSpec, projection: Projection, original: Projection, learns: bool) -> SynapseBlock:
     """Return a kernel, shared if a stock process does so, else synapse by synapse."""
     convolution, weights = original.convolution, original.weights
     assert convolution is not None  # by `_of_projection`
     assert weights is not None
     ends, bits = (projection.name, projection.source, projection.target), original.weight_bits
     shape, features, note = spec.population(original.source).shape, weights.shape[-1], ""
-    if projection is not original:
+    plastic = original.rule is not None
+    present = np.ones(weights.shape, np.int8) if plastic else weights
+    if plastic:
+        note = "the learning engine changes each synapse by itself, sums over a shared kernel need a host"
+    elif convolution.pooled:
+        note = "no stock process sums positions: one synapse a connection"
+    elif projection is not original:
         note = "no stock process shares the kernel of a transposed convolution: one synapse a connection"
     elif any(before != after for before, after in convolution.padding):
         note = "Lava's Conv pads both sides alike, this convolution does not: one synapse a connection"
@@ -182,5 +188,7 @@ def _of_convolution(spec: NetworkSpec, projection: Projection, original: Project
     if not note:
         pattern = of_kernel(convolution, shape, features)
         return SynapseBlock(*ends, KERNEL, pattern, bits, taps=weights.size // features)
-    pattern = of_kernel_weights(convolution, shape, weights != 0)
-    return SynapseBlock(*ends, SPARSE, pattern if projection is original else transposed(pattern), bits, note=note)
+    pattern = of_kernel_weights(convolution, shape, convolution.widened(present) != 0)
+    if projection is not original:
+        pattern = transposed(pattern)
+    return SynapseBlock(*ends, SPARSE, pattern, bits, plastic and learns, note=note)

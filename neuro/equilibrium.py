@@ -8,6 +8,7 @@ Laborieux et al. 2021 (centred nudging).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,9 +16,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from neuro.convolution import square
 from neuro.encode import PixelEncoder
 from neuro.errors import UserError
 from neuro.fixed_point import WEIGHT_BITS, quantize, weight_limit
+from neuro.layers import ConvolutionalLayer, Layer, check_layers, shapes_of
 from neuro.neurons import SigmaDelta, Source
 from neuro.plasticity import learning_rule
 from neuro.quantize import exponent_for, glorot_bound
@@ -27,16 +30,14 @@ HEADROOM = 1.5  # how many times its initial bound a weight may grow before it s
 BIAS_REACH = 0.49  # largest bias
 
 
-MAX_LAYER = 65_536
-
-
 @dataclass(frozen=True)
 class EquilibriumDesign:
     """Choices from which `build_equilibrium` makes a spec. The defaults suit one hidden layer; see `design_for`.
 
     The figures below are measured by `python -m benchmarks.design_choices`.
 
-    input_shape, n_classes, hidden: sizes; `hidden` lists the hidden layers from input to output.
+    input_shape, n_classes, hidden: sizes; `hidden` lists the hidden layers from input to output: numbers of neurons,
+                        or convolutional layers (`neuro.layers`).
     weight_bits:        bits of a weight, 2..8.
     rule, shadow_bits:  local rule of the projections (`neuro.plasticity`); "y3" applies to the input projection.
     state_bits, activation_bits: the real value 1 is 2**bits in u / in payloads.
@@ -47,12 +48,13 @@ class EquilibriumDesign:
     output_box:         real box of the output state; hidden states live in [0, 1]. An upper end above 1 lets an output
                         that overshoots its target be corrected: on digits .984 against .982 (validation, 40 splits).
     hidden_gain, output_gain, output_bias: initial weights are Glorot-uniform with these gains; bias of the output.
+    layer_gains:        factors of hidden_gain, one for each hidden layer; (): 1.
     exponent_offset:    added to every weight exponent (negative: larger weights fit, on a coarser grid).
     """
 
     input_shape: tuple[int, ...]
     n_classes: int
-    hidden: tuple[int, ...] = (256,)
+    hidden: tuple[Layer, ...] = (256,)
     rule: str = "event"
     shadow_bits: int = 8
     weight_bits: int = WEIGHT_BITS
@@ -68,12 +70,12 @@ class EquilibriumDesign:
     hidden_gain: float = 1.0
     output_gain: float = 0.5
     output_bias: float = 0.25
+    layer_gains: tuple[float, ...] = ()
     exponent_offset: int = 0
     encoder: PixelEncoder = field(default_factory=PixelEncoder)
 
     def __post_init__(self) -> None:
-        if not self.hidden or not all(1 <= n <= MAX_LAYER for n in self.hidden):
-            raise UserError(f"hidden layers {self.hidden}: give at least one layer, of 1 to {MAX_LAYER} neurons each")
+        check_layers(self.hidden)
         if self.n_classes < 2:
             raise UserError(f"{self.n_classes} classes: a classifier needs at least two")
         if not 2 <= self.weight_bits <= WEIGHT_BITS:
@@ -81,10 +83,18 @@ class EquilibriumDesign:
         for name in ("hidden_gain", "output_gain"):
             if not 0 < getattr(self, name) < 1e3:
                 raise UserError(f"{name} {getattr(self, name)} outside (0, 1000)")
+        if self.layer_gains and len(self.layer_gains) != len(self.hidden):
+            raise UserError(f"layer_gains {self.layer_gains}: give one for each of {len(self.hidden)} hidden layers")
+
+    @property
+    def gains(self) -> tuple[float, ...]:
+        """Gain of the initial weights of every layer, the output's last."""
+        each = self.layer_gains or (1.0,) * len(self.hidden)
+        return (*(self.hidden_gain * factor for factor in each), self.output_gain)
 
 
 def design_for(
-    input_shape: tuple[int, ...], n_classes: int, hidden: tuple[int, ...], **choices: Any
+    input_shape: tuple[int, ...], n_classes: int, hidden: tuple[Layer, ...], **choices: Any
 ) -> EquilibriumDesign:
     """Return the default design for this depth, with `choices` (fields of `EquilibriumDesign`) in place of defaults.
 
@@ -110,22 +120,19 @@ def build_equilibrium(design: EquilibriumDesign, seed: int) -> NetworkSpec:
     """Return a layered, bidirectional sigma-delta network with fresh weights.
 
     Populations "input", "bias" (one always-on unit), "hidden1".., "output"; every layer feeds the next one, hidden and
-    output layers feed back through the transposed weights. Same design and seed: same spec.
+    output layers feed back through the transposed weights. A convolutional layer has always-on units of its own, "bias
+    hidden1".., one at each position, with a shared weight per feature. Same design and seed: same spec.
     """
     generator = np.random.default_rng(seed)
     names = [f"hidden{index + 1}" for index in range(len(design.hidden))] + ["output"]
-    sizes = [int(np.prod(design.input_shape)), *design.hidden, design.n_classes]
+    layers: list[Layer] = [*design.hidden, design.n_classes]
+    shapes = [design.input_shape, *shapes_of(design.input_shape, design.hidden), (design.n_classes,)]
     projections: list[Projection] = []
     for index, (pre, post) in enumerate(zip(["input", *names[:-1]], names, strict=True)):
-        is_output = post == "output"
-        gain = design.output_gain if is_output else design.hidden_gain
-        bound = glorot_bound(sizes[index], sizes[index + 1], gain)
-        exponent = _exponent(design, HEADROOM * bound, design.exponent_offset)
-        initial = generator.uniform(-bound, bound, (sizes[index], sizes[index + 1]))
-        projections.extend(_layer(design, pre, post, exponent, initial))
-        projections.append(_bias(design, post, sizes[index + 1]))
+        projections.extend(_layer(design, pre, post, layers[index], (shapes[index], shapes[index + 1]), generator))
+        projections.append(_bias(design, post, shapes[index + 1]))
     return NetworkSpec(
-        populations=_populations(design, names, sizes),
+        populations=_populations(design, names, shapes[1:]),
         projections=tuple(projections),
         schedule=_schedule(design),
         input="input",
@@ -142,34 +149,57 @@ def _exponent(design: EquilibriumDesign, reach: float, offset: int = 0) -> int:
 
 
 def _layer(
-    design: EquilibriumDesign, pre: str, post: str, exponent: int, initial: npt.NDArray[np.float64]
+    design: EquilibriumDesign,
+    pre: str,
+    post: str,
+    layer: Layer,
+    shapes: tuple[tuple[int, ...], tuple[int, ...]],
+    generator: np.random.Generator,
 ) -> list[Projection]:
     """The projection from `pre` up to `post` and, unless `pre` is the input, its transpose back down."""
-    rule = learning_rule(design.rule if pre == "input" or design.rule != "y3" else "event", design.shadow_bits)
+    gain = design.gains[-1] if post == "output" else design.gains[int(post.removeprefix("hidden")) - 1]
+    convolution, shape, bound = None, (math.prod(shapes[0]), math.prod(shapes[1])), 0.0
+    if isinstance(layer, ConvolutionalLayer):
+        convolution = layer.on(shapes[0])
+        shape = convolution.kernel_shape(shapes[0], layer.features)
+        window = math.prod(convolution.pool)  # a weight of the average is a window-th of a weight of the sum
+        fan_in, positions = math.prod(shape[:-1]), math.prod(convolution.stride) * window
+        bound = glorot_bound(fan_in, math.prod(shape[:-2]) * layer.features // positions, gain) / window
+    else:
+        bound = glorot_bound(*shape, gain)
+    learns_y3 = design.rule == "y3" and pre == "input" and convolution is None
+    rule = learning_rule(design.rule if design.rule != "y3" or learns_y3 else "event", design.shadow_bits)
     limit, bits = weight_limit(design.weight_bits), design.weight_bits
-    weights = quantize(initial, exponent, -limit, limit).astype(np.int8)
-    layer = [Projection(f"{pre}->{post}", pre, post, exponent, weights, bits, rule=rule)]
+    exponent = _exponent(design, HEADROOM * bound, design.exponent_offset)
+    weights = quantize(generator.uniform(-bound, bound, shape), exponent, -limit, limit).astype(np.int8)
+    name = f"{pre}->{post}"
+    projections = [Projection(name, pre, post, exponent, weights, bits, rule=rule, convolution=convolution)]
     if pre != "input":
-        layer.append(Projection(f"{post}->{pre}", post, pre, exponent, None, bits, transpose_of=f"{pre}->{post}"))
-    return layer
+        projections.append(Projection(f"{post}->{pre}", post, pre, exponent, None, bits, transpose_of=name))
+    return projections
 
 
-def _bias(design: EquilibriumDesign, post: str, size: int) -> Projection:
-    """The plastic synapses from the always-on unit to `post`: its biases."""
+def _bias(design: EquilibriumDesign, post: str, shape: tuple[int, ...]) -> Projection:
+    """The plastic synapses from the always-on units to `post`: its biases."""
     exponent = _exponent(design, BIAS_REACH)
     value = design.output_bias if post == "output" else 0.0
     limit = weight_limit(design.weight_bits)
-    weights = quantize(np.full((1, size), value), exponent, -limit, limit).astype(np.int8)
-    rule = learning_rule(design.rule, design.shadow_bits)
-    return Projection(f"bias->{post}", "bias", post, exponent, weights, design.weight_bits, rule=rule)
+    source, convolution, kernel = "bias", None, (1, shape[-1])
+    if len(shape) > 1:
+        source, convolution = f"bias {post}", square((*shape[:-1], 1), 1, 1, same=True)
+        kernel = convolution.kernel_shape((*shape[:-1], 1), shape[-1])
+    weights = quantize(np.full(kernel, value), exponent, -limit, limit).astype(np.int8)
+    rule = learning_rule("event" if design.rule == "y3" and convolution else design.rule, design.shadow_bits)
+    name = f"bias->{post}"
+    return Projection(name, source, post, exponent, weights, design.weight_bits, rule=rule, convolution=convolution)
 
 
-def _populations(design: EquilibriumDesign, names: list[str], sizes: list[int]) -> tuple[Population, ...]:
+def _populations(design: EquilibriumDesign, names: list[str], shapes: list[tuple[int, ...]]) -> tuple[Population, ...]:
     one = 1 << design.encoder.activation_bits
     pixels = Source(design.encoder.activation_bits, design.encoder.payload_limit)
     always_on = Source(design.encoder.activation_bits, one, constant=one)
     populations = [Population("input", design.input_shape, pixels), Population("bias", (1,), always_on)]
-    for name, size in zip(names, sizes[1:], strict=True):
+    for name, shape in zip(names, shapes, strict=True):
         lower, upper = design.output_box if name == "output" else (0.0, 1.0)
         unit = SigmaDelta(
             design.state_bits,
@@ -179,7 +209,9 @@ def _populations(design: EquilibriumDesign, names: list[str], sizes: list[int]) 
             design.step_multiplier,
             design.step_shift,
         )
-        populations.append(Population(name, (size,), unit))
+        if len(shape) > 1:
+            populations.append(Population(f"bias {name}", (*shape[:-1], 1), always_on))
+        populations.append(Population(name, shape, unit))
     return tuple(populations)
 
 

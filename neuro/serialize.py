@@ -148,5 +148,8 @@ def _projection_from_json(content: Mapping[str, Any], arrays: Arrays) -> Project
 
 def _convolution_from_json(content: Mapping[str, Any]) -> Convolution:
     return Convolution(
-        tuple(content["kernel"]), tuple(content["stride"]), tuple((pad[0], pad[1]) for pad in content["padding"])
+        tuple(content["kernel"]),
+        tuple(content["stride"]),
+        tuple((pad[0], pad[1]) for pad in content["padding"]),
+        tuple(content.get("pool", ())),  # absent from artifacts of versions without pooling
     )

@@ -48,7 +48,10 @@ class Projection:
     transpose_of: name of another projection whose transposed weights this one uses, now and while it learns.
     sign:         +1, or -1 for a transpose whose synapses act with the opposite sign of the weights it uses.
     rule:         local learning rule, None for fixed weights. A transpose has none of its own.
-    convolution:  geometry of a kernel, None for all-to-all. A transpose follows its original.
+    convolution:  geometry of a kernel, pooling included, None for all-to-all. A transpose follows its original.
+
+    A rule of a shared kernel moves each weight by the exact sum of the changes of all synapses that share it, rounded
+    once an image, under the random bits of the weight's index in the flat kernel, then saturated.
     """
 
     name: str
@@ -78,8 +81,8 @@ class Projection:
             raise UserError(
                 f"projection {self.name}: a transpose has the convolution of {self.transpose_of}; drop its own"
             )
-        if self.convolution is not None and self.rule is not None:
-            raise UserError(f"projection {self.name}: no rule learns a shared kernel; drop the rule or the convolution")
+        if self.convolution is not None and self.rule is not None and self.rule.uses_state_difference:
+            raise UserError(f"projection {self.name}: rule {self.rule.name} learns no shared kernel; use 'event'")
         if not 2 <= self.weight_bits <= WEIGHT_BITS:
             raise UserError(f"projection {self.name}: weight_bits {self.weight_bits} outside 2..{WEIGHT_BITS}")
         if self.weights is not None:
@@ -203,7 +206,10 @@ class NetworkSpec:
         return projection if projection.transpose_of is None else self.projection(projection.transpose_of)
 
     def weights_of(self, projection: Projection) -> Weights:
-        """Return the int8 weights as a matrix [N_source, N_target]: transposes followed, convolutions unrolled."""
+        """Return the weights as a matrix [N_source, N_target]: transposes followed, convolutions unrolled.
+
+        int8, but for pooled convolutions, whose entries are sums of kernel weights: int16.
+        """
         original = self.original_of(projection)
         assert original.weights is not None  # check_spec: a transpose points at a projection with weights
         return self.matrix_of(projection, original.weights)
@@ -220,6 +226,15 @@ class NetworkSpec:
         neuron = self.population(name).neuron
         assert isinstance(neuron, SigmaDelta)  # check_spec: the output moves, and sources receive nothing
         return neuron
+
+    def shared_change(self, projection: Projection, change: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return the change of the weights of `projection` from that of all its synapses, [N_source, N_target].
+
+        The transpose of `matrix_of`: the sum over the synapses that share a weight; for all-to-all the change itself.
+        """
+        if projection.convolution is None:
+            return change
+        return projection.convolution.kernel_change(change, self.population(projection.source).shape)
 
     def shift_of(self, projection: Projection) -> int:
         """Return the left shift from payload x weight to the target's state unit."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -146,17 +147,19 @@ def worst_case_input(spec: NetworkSpec, population: Population) -> int:
     for projection in spec.projections:
         if projection.target == population.name:
             payload_limit = spec.population(projection.source).neuron.payload_limit
-            total += (payload_limit * _largest_sum(spec, projection)) << spec.shift_of(projection)
+            total += (payload_limit * largest_sum(spec, projection)) << spec.shift_of(projection)
     return total
 
 
-def _largest_sum(spec: NetworkSpec, projection: Projection) -> int:
+def largest_sum(spec: NetworkSpec, projection: Projection) -> int:
     """Return a bound of the sum of |weights| onto one neuron: fixed ones as they are, others at their limit."""
     original = spec.original_of(projection)
     assert original.weights is not None  # check_spec
     if original.rule is not None:
-        return fan_in(spec, projection) * projection.limit
+        return shared_fan_in(spec, projection) * projection.limit
     size = np.abs(original.weights.astype(np.int64))
+    if original.convolution is not None and original.convolution.pooled:
+        return shared_fan_in(spec, projection) * int(size.max(initial=0))
     if original is projection:
         return int(size.reshape(-1, size.shape[-1]).sum(axis=0).max(initial=0))
     if original.convolution is None:
@@ -178,6 +181,21 @@ def fan_out(spec: NetworkSpec, projection: Projection) -> npt.NDArray[np.int64]:
     if original is projection:
         return np.bincount(taps[taps != OUTSIDE], minlength=size) * features
     return np.repeat(np.count_nonzero(taps != OUTSIDE, axis=1), features)
+
+
+def shared_fan_in(spec: NetworkSpec, projection: Projection) -> int:
+    """Return the largest number of weights that add up at one neuron; a pooled synapse is the sum of several."""
+    original = spec.original_of(projection)
+    convolution = original.convolution
+    if convolution is None or not convolution.pooled:
+        return fan_in(spec, projection)
+    shape, features = spec.population(original.source).shape, spec.population(original.target).shape[-1]
+    if original is projection:
+        return math.prod(convolution.kernel) * convolution.channels(shape) * math.prod(convolution.pool)
+    taps = convolution.taps(shape)
+    ones = np.ones(convolution.kernel_shape(shape, 1), dtype=np.int64)
+    counts = np.broadcast_to(convolution.widened(ones).ravel(), taps.shape)[taps != OUTSIDE]
+    return int(np.bincount(taps[taps != OUTSIDE], counts).max()) * features
 
 
 def fan_in(spec: NetworkSpec, projection: Projection) -> int:

@@ -20,6 +20,7 @@ Seed = Annotated[int, typer.Option(help="Draws weights, order, rounding and spli
 Threads = Annotated[Optional[int], typer.Option(help="Cores to use; default all. Never changes a result.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")]
 CheckpointEveryS = Annotated[float, typer.Option(help="Seconds between checkpoints.")]
+Device = Annotated[str, typer.Option(help="Where backend torch computes: cpu, cuda, cuda:N.")]
 FrontEndRun = Annotated[Optional[Path], typer.Option(help="A finished sparse coder whose codes are the input.")]
 StallS = Annotated[float, typer.Option(help="End a Lava run that finishes no image for so many seconds.")]
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from neuro.errors import UserError
 from sim.command_options import (
     CheckpointEveryS,
+    Device,
     FrontEndRun,
     Json,
     Resume,
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from neuro.data import Dataset
     from sim.experiment import TrainConfig
     from sim.front_end import FrontEnd
+    from sim.sweep import Sweep
 
 app = typer.Typer(help="Train a network by its local rule.", no_args_is_help=True)
 
@@ -58,41 +62,104 @@ def train_ep_command(
         "per-synapse"
     ),
     weight_lsb: Annotated[int, typer.Option(help="Stock: step of a learned weight, 1 (Lava) or 2.")] = 1,
-    backend: Annotated[Optional[str], typer.Option(help="Stock: lava learns --images inside Lava itself.")] = None,
+    backend: Annotated[
+        Optional[str],
+        typer.Option(help="events (default) or torch: equal weights. Stock: lava learns --images inside Lava itself."),
+    ] = None,
+    device: Device = "cpu",
     images: Annotated[Optional[int], typer.Option(help="Training images to learn inside Lava.")] = None,
     stall_s: StallS = 120.0,
     front_end: FrontEndRun = None,
     seed: Seed = 0,
+    seeds: Annotated[
+        Optional[int], typer.Option(help="Train so many seeds from --seed on, each in a folder of its own.")
+    ] = None,
+    slurm: Annotated[
+        Optional[str], typer.Option(help="Submit the missing --seeds to this Slurm partition and return.")
+    ] = None,
     threads: Threads = None,
     resume: Resume = False,
     checkpoint_every_s: CheckpointEveryS = 5.0,
     as_json: Json = False,
 ) -> None:
-    """Train an equilibrium propagation network; Ctrl-C and even kill -9 lose nothing: go on with --resume."""
-    from neuro.data import load_dataset
-    from sim.experiment import TrainConfig
-    from sim.train import train_ep
+    """Train an equilibrium propagation network; Ctrl-C and even kill -9 lose nothing: go on with --resume.
 
-    _check_backend(backend, images)
+    Started by torchrun, with --backend torch, all its processes share every batch; their number changes no weight.
+    """
+    from sim.experiment import TrainConfig
+
+    _check_backend(backend, images, device)
+    if family == "stock" and rule != "graded" and backend in ("events", "torch"):
+        raise UserError(f"--backend {backend}: it runs no stock networks; leave it out, or give lava")
     config = TrainConfig(
         seed, layer_sizes(hidden), rule or ("R5" if family == "stock" else "event"), shadow_bits, weight_bits, epochs,
         batch_size, threads, family, noise, weight_lsb, learning_rate, output_share, centred, None, refit,
     )  # fmt: skip
-    dataset = load_dataset(data, seed)
-    front = _front_end(front_end, dataset)
     kind = "ep" if family == "sigma-delta" else f"ep-{family}-{config.rule}"
     if front_end is not None:
         kind = f"{front_end.name}-{kind}"
-    folder = out or Path("runs") / f"{kind}-{dataset.name}-{'-'.join(map(str, config.hidden))}-seed{seed}"
-    if backend == "lava":
-        _train_in_lava(dataset, config, folder, IMAGES_IN_LAVA if images is None else images, stall_s, as_json)
-        return
-    from sim.screen import TrainScreen, result_table
+    last = f"seed{seed}" if seeds is None else f"{seeds}-seeds"
+    folder = out or Path("runs") / f"{kind}-{Path(data).stem}-{'-'.join(map(str, config.hidden))}-{last}"
+    if seeds is not None or slurm is not None:
+        from sim.sweep import Sweep
 
-    with TrainScreen() as screen:
-        result = train_ep(dataset, config, folder, screen, front, resume=resume, checkpoint_every_s=checkpoint_every_s)
-    console(as_json).print(result_table(result))
-    print_json(as_json, result.to_json())
+        sweep = Sweep(data, config, folder, 1 if seeds is None else seeds, backend or "", device, front_end)
+        _train_seeds(sweep, slurm, as_json)
+    elif backend == "lava":
+        _train_in_lava(data, config, folder, IMAGES_IN_LAVA if images is None else images, stall_s, as_json)
+    else:
+        where = (backend or "", device)
+        _train_one(data, config, folder, front_end, where, resume, checkpoint_every_s, as_json)
+
+
+def _train_one(
+    data: str, config: TrainConfig, folder: Path, front_end: Path | None, where: tuple[str, str], resume: bool,
+    checkpoint_every_s: float, as_json: bool,
+) -> None:  # fmt: skip
+    """Train on a backend and device; every process that torchrun started does, and the first one reports."""
+    from neuro.data import load_dataset
+    from sim.data_parallel import joined, own_folder
+    from sim.screen import TrainScreen, result_table
+    from sim.sweep import Unwatched
+    from sim.train import train_ep
+
+    dataset = load_dataset(data, config.seed)
+    front = _front_end(front_end, dataset)
+    with joined(*where) as engine, own_folder(engine, folder) as own:
+        with TrainScreen() if engine.leads else contextlib.nullcontext(Unwatched()) as screen:
+            result = train_ep(
+                dataset, config, own, screen, front, resume=resume, checkpoint_every_s=checkpoint_every_s,
+                engine=engine,
+            )  # fmt: skip
+        if engine.leads:
+            console(as_json).print(result_table(result))
+            print_json(as_json, result.to_json())
+
+
+def _train_seeds(sweep: Sweep, partition: str | None, as_json: bool) -> None:
+    """Submit the missing seeds to a cluster, or train them here and report on all."""
+    from sim.data_parallel import started_by_torchrun
+    from sim.screen import TrainScreen, seeds_table
+    from sim.sweep import submit_seeds, summary
+
+    if started_by_torchrun():
+        raise UserError("--seeds: not under torchrun; train the seeds one by one, or submit them with --slurm")
+    if partition is not None:
+        submitted, number = submit_seeds(sweep, partition)
+        if submitted:
+            console(as_json).print(
+                f"submitted seeds {submitted} of {sweep.n_seeds} as job {number}; once `squeue -j {number}` is empty, "
+                "the same command collects them, and submits again what failed", markup=False,
+            )  # fmt: skip
+            print_json(as_json, {"run": str(sweep.folder), "missing": submitted, "job": number})
+            return
+    results = []
+    for seed in sweep.seeds:
+        with TrainScreen() as screen:
+            results.append(sweep.do(seed, screen))
+    found = summary(results)
+    console(as_json).print(seeds_table(found))
+    print_json(as_json, found)
 
 
 def _front_end(run: Path | None, dataset: Dataset) -> FrontEnd | None:
@@ -164,23 +231,21 @@ def train_lca_command(
 IMAGES_IN_LAVA = 20  # seconds each
 
 
-def _check_backend(backend: str | None, images: int | None) -> None:
-    from neuro.errors import UserError
-
-    if backend not in (None, "lava"):
-        raise UserError(
-            f"--backend {backend}: a training goes by itself to the backend of its family; give lava or none"
-        )
-    if images is not None and backend is None:
+def _check_backend(backend: str | None, images: int | None, device: str) -> None:
+    if backend not in (None, "events", "torch", "lava"):
+        raise UserError(f"--backend {backend}: trainings run on events, torch, or (family stock) lava")
+    if device != "cpu" and backend != "torch":
+        raise UserError(f"--device {device}: only backend torch computes there; give --backend torch too")
+    if images is not None and backend != "lava":
         raise UserError("--images: counts images to learn inside Lava; give --backend lava too, or --epochs instead")
 
 
-def _train_in_lava(
-    dataset: Dataset, config: TrainConfig, folder: Path, images: int, stall_s: float, as_json: bool
-) -> None:
+def _train_in_lava(data: str, config: TrainConfig, folder: Path, images: int, stall_s: float, as_json: bool) -> None:
+    from neuro.data import load_dataset
     from sim.lava_training import train_in_lava
     from sim.screen import ImageProgress, lava_training_table
 
+    dataset = load_dataset(data, config.seed)
     with ImageProgress("learning inside lava", images) as progress:
         result = train_in_lava(dataset, config, folder, images, stall_s, progress.on_image)
     console(as_json).print(lava_training_table(result))

@@ -88,7 +88,11 @@ def _draw_convolution(generator: np.random.Generator, shape: tuple[int, ...]) ->
         extents.append(extent)
         strides.append(stride)
         padding.append(same_padding(length, extent, stride))
-    convolution = Convolution(tuple(extents), tuple(strides), tuple(padding))
+    pool = []
+    for count in Convolution(tuple(extents), tuple(strides), tuple(padding)).positions(shape):
+        divisors = [window for window in range(1, 4) if count % window == 0]
+        pool.append(divisors[int(generator.integers(len(divisors)))])
+    convolution = Convolution(tuple(extents), tuple(strides), tuple(padding), tuple(pool))
     return convolution, convolution.output_shape(shape, int(generator.integers(1, 4)))
 
 
@@ -124,8 +128,8 @@ def _draw_projections(
     shape: tuple[int, ...] = (origin.size, target.size)
     if convolution is not None:
         shape = convolution.kernel_shape(origin.shape, target.shape[-1])
-    elif learns and generator.random() < 0.7:
-        name = RULES[int(generator.integers(3 if static else 2))]
+    if learns and generator.random() < 0.7:
+        name = RULES[int(generator.integers(3 if static and convolution is None else 2))]
         rule = learning_rule(name, int(generator.integers(0, 9)))
     highest = target.neuron.state_bits - origin.neuron.activation_bits
     projection = Projection(

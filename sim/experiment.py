@@ -18,7 +18,8 @@ from neuro.plasticity import learning_rule
 from neuro.quantize import glorot_bound
 from neuro.spec import NetworkSpec
 from neuro.stock_graded import GradedDesign, open_boxes
-from sim.backends.base import MAX_BATCH, get_backend, native_backend, one_hot_targets
+from sim.backends.base import MAX_BATCH, one_hot_targets
+from sim.engine import NATIVE, Engine
 from sim.stock_experiment import (
     GRADED,
     UPPER,
@@ -195,13 +196,13 @@ def check_rates(dataset: Dataset, config: TrainConfig, split: Split) -> None:
         build_stock(dataset, config, split)
 
 
-def compile_kernels(dataset: Dataset, config: TrainConfig) -> None:
+def compile_kernels(dataset: Dataset, config: TrainConfig, engine: Engine = NATIVE) -> None:
     """Run every kernel of a training once, so that compiling (once per installation) is not timed as training."""
     few, choices = np.arange(2), Choices()
     if learns_on_chip(config):
         config = replace(config, learning_rate=None, output_share=None)  # two images are no measure for the user's
         choices = stock_choices(config)
-    trainer = make_trainer(dataset, config, choices, Split(few, few), 1)
+    trainer = make_trainer(dataset, config, choices, Split(few, few), 1, engine=engine)
     with trainer.session as session:
         payloads, targets = trainer.data.payloads, one_hot_targets(session.spec, trainer.data.labels)
         session.learn(payloads, targets, trainer.rates(0), seed=config.seed, first_image=0)
@@ -215,6 +216,7 @@ def make_trainer(
     split: Split,
     epochs: int,
     spec: AnyNetwork | None = None,
+    engine: Engine = NATIVE,
 ) -> Trainer:
     """Return a trainer on the images of `split`, at its start. spec: the untrained network, default `build_network`."""
     spec = spec or build_network(dataset, config, choices, split)
@@ -224,6 +226,6 @@ def make_trainer(
         labels=dataset.y_train[used],
         split=Split(np.searchsorted(used, split.train), np.searchsorted(used, split.validation)),
     )
-    session = get_backend(native_backend(spec)).open(spec, threads=config.threads, batch_size=config.batch_size)
+    session = engine.open(spec, config.threads, config.batch_size)
     kind = StockTrainer if learns_on_chip(config) else Trainer
     return kind(session, data, choices, epochs, config.seed, config.batch_size)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
@@ -199,6 +199,13 @@ def result_table(result: TrainResult) -> Table:
             ("CPU time", f"{result.train_cpu_s:.1f} s, choosing rates included"),
         ]
     )
+
+
+def seeds_table(found: dict[str, Any]) -> Table:
+    """Return the result of several seeds."""
+    spread = f" +- {found['test_accuracy_sd']:.4f}" if found["test_accuracy_sd"] is not None else ""
+    rows = [(run["run"], f"test accuracy {run['test_accuracy']:.4f}") for run in found["runs"]]
+    return table_of([*rows, ("mean", f"{found['test_accuracy']:.4f}{spread}, {found['n_seeds']} seeds")])
 
 
 def coder_table(result: CoderResult) -> Table:

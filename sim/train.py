@@ -26,8 +26,9 @@ from neuro.graded_network import AnyNetwork
 from neuro.metrics import accuracy
 from neuro.spec import NetworkSpec
 from neuro.stack import stack
-from sim.backends.base import Record, get_backend, native_backend
+from sim.backends.base import Record
 from sim.checkpoint import Checkpoint, load_checkpoint, remove_checkpoint, resume_trainer, save_checkpoint
+from sim.engine import NATIVE, Engine
 from sim.experiment import (
     TrainConfig,
     behind,
@@ -83,11 +84,13 @@ def train_ep(
     *,
     resume: bool = False,
     checkpoint_every_s: float = CHECKPOINT_EVERY_S,
+    engine: Engine = NATIVE,
 ) -> TrainResult:
     """Train on `dataset` (behind `front`, if given: on its codes) and leave a finished run in `folder`.
 
     Tuning (`sim.tune`), a training with validation, on small data sets a second one on all training images, one
-    reading of the test set, the artifact. Interrupt it at any time; `resume=True` goes on from the last checkpoint.
+    reading of the test set, the artifact. Interrupt it at any time; `resume=True` goes on from the last checkpoint,
+    on whatever `engine`.
     Raises: UserError if `folder` holds another run, or a checkpoint of another configuration or data set.
     """
     if front is not None:
@@ -98,7 +101,7 @@ def train_ep(
         artifact = load_artifact(folder)
         check_identity(folder, identity_of(artifact), identity(dataset, config))
         return result_of(folder, artifact)
-    run = _Run(dataset, config, folder, watcher, checkpoint_every_s, front)
+    run = _Run(dataset, config, folder, watcher, checkpoint_every_s, front, engine)
     checkpoint = load_checkpoint(folder)
     if checkpoint is not None and not resume:
         raise UserError(f"run {folder}: holds an unfinished training; give --resume to go on, or another --out")
@@ -143,8 +146,10 @@ class _Run:
         watcher: Watcher,
         checkpoint_every_s: float,
         front: FrontEnd | None,
+        engine: Engine,
     ) -> None:
         self.source, self.config, self.folder, self.watcher, self.front = dataset, config, folder, watcher, front
+        self.engine = engine
         self.dataset = front.codes(dataset, config.threads) if front else dataset
         self.every_s = checkpoint_every_s
         self.identity = identity(dataset, config)
@@ -173,7 +178,7 @@ class _Run:
         """Do what is left to do."""
         check_rates(self.dataset, self.config, self.split)
         self.watcher.on_compile()
-        compile_kernels(self.dataset, self.config)
+        compile_kernels(self.dataset, self.config, self.engine)
         if checkpoint is None:
             choices = self._tune()
         else:
@@ -212,7 +217,7 @@ class _Run:
         if learns_on_chip(self.config):
             choices, trials = stock_choices(self.config), list[Trial]()
         else:
-            choices, trials = tune(self.dataset, self.config, self.split, self.watcher.on_trial)
+            choices, trials = tune(self.dataset, self.config, self.split, self.watcher.on_trial, self.engine)
         self.notes["trials"] = [asdict(trial) for trial in trials]
         self.notes["tune_cpu_s"] = time.process_time() - start
         return choices
@@ -222,7 +227,7 @@ class _Run:
         split = self.split
         if self.stage == "refit":
             split = Split(np.arange(len(self.dataset.y_train)), np.zeros(0, dtype=np.int64))
-        trainer = make_trainer(self.dataset, self.config, choices, split, epochs)
+        trainer = make_trainer(self.dataset, self.config, choices, split, epochs, engine=self.engine)
         if checkpoint is not None:
             resume_trainer(trainer, checkpoint)
         self.watcher.on_stage(self.stage, trainer)
@@ -252,7 +257,7 @@ class _Run:
         spec = deployed(trainer.session.spec.with_weights(self._chosen_weights(trainer)), self.config)
         if self.front is not None and isinstance(spec, NetworkSpec):
             spec = stack(self.front.spec, spec)
-        record = infer(spec, self.source.x_test, self.config.threads)
+        record = infer(spec, self.source.x_test, self.config.threads, self.engine)
         test = accuracy(record.predictions, self.source.y_test)
         refit_cpu_s = trainer.progress.cpu_s if self.stage == "refit" else 0.0
         results = {
@@ -280,6 +285,7 @@ class _Run:
             },
             "data": describe_data(self.source, len(self.split.validation)),
             "versions": installed_versions(),
+            "engine": self.engine.describe(),
             "results": dict(results),
             "trials": self.notes.get("trials", []),
             "history": self.notes["history"],
@@ -287,9 +293,11 @@ class _Run:
         }
 
 
-def infer(spec: AnyNetwork, images: npt.NDArray[np.generic], threads: int | None = None) -> Record:
+def infer(
+    spec: AnyNetwork, images: npt.NDArray[np.generic], threads: int | None = None, engine: Engine = NATIVE
+) -> Record:
     """Run the free phase on `images` (as in a Dataset) with the backend that trained it."""
-    with get_backend(native_backend(spec)).open(spec, threads=threads) as session:
+    with engine.open(spec, threads, engine.workers.size if engine.workers else 1) as session:
         return session.run(spec.encoder.encode(images))
 
 

@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from neuro.data import Dataset, Split
+from sim.engine import NATIVE, Engine
 from sim.experiment import TrainConfig, is_small, make_trainer
 from sim.trainer import Choices, Trainer
 
@@ -58,7 +59,7 @@ class _Quiet:
 
 
 def tune(
-    dataset: Dataset, config: TrainConfig, split: Split, on_trial: Callable[[Trial], None]
+    dataset: Dataset, config: TrainConfig, split: Split, on_trial: Callable[[Trial], None], engine: Engine = NATIVE
 ) -> tuple[Choices, list[Trial]]:
     """Return hyper-parameters for `config` and the trials that led to them. What the user fixed stays fixed."""
     rates = LEARNING_RATES[min(len(config.hidden), 2)]
@@ -73,7 +74,8 @@ def tune(
 
     def attempt(choices: Choices) -> Trial:
         if choices not in trials:
-            trials[choices] = Trial(choices, _train_briefly(dataset, config, choices, subset), len(subset.validation))
+            reached = _train_briefly(dataset, config, choices, subset, engine)
+            trials[choices] = Trial(choices, reached, len(subset.validation))
             on_trial(trials[choices])
         return trials[choices]
 
@@ -116,9 +118,9 @@ def _subset(split: Split, seed: int) -> Split:
     return Split(np.sort(train), np.sort(generator.permutation(split.validation)[:TRIAL_VALIDATION]))
 
 
-def _train_briefly(dataset: Dataset, config: TrainConfig, choices: Choices, split: Split) -> float:
+def _train_briefly(dataset: Dataset, config: TrainConfig, choices: Choices, split: Split, engine: Engine) -> float:
     epochs = max(1, round(TRIAL_PRESENTATIONS / len(split.train)))
-    trainer = make_trainer(dataset, config, choices, split, epochs)
+    trainer = make_trainer(dataset, config, choices, split, epochs, engine=engine)
     with trainer.session:
         trainer.run(_Quiet())
     return trainer.validation_accuracy()[0] or 0.0

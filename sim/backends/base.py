@@ -227,6 +227,7 @@ REGISTRY = {
     "events": "sim.backends.events:EventsBackend",
     "chip": "sim.backends.chip_session:ChipBackend",
     "reference": "sim.backends.reference:ReferenceBackend",
+    "torch": "sim.backends.torch_batched:TorchBackend",
     "lava": "sim.backends.lava.backend:LavaBackend",
     "snntorch": "sim.backends.snn_torch:SnnTorchBackend",
     "loihi2": "hardware.board_backend:BoardBackend",

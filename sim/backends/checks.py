@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from neuro.errors import UserError
 from neuro.fixed_point import INT32_MAX
 from neuro.plasticity import Rate
-from neuro.spec import NetworkSpec
+from neuro.spec import NetworkSpec, Projection
 
 
 def check_learning(spec: NetworkSpec, rates: Mapping[str, Rate]) -> None:
@@ -25,5 +26,14 @@ def check_rates(spec: NetworkSpec, rates: Mapping[str, Rate]) -> None:
         assert rule is not None  # plastic
         reach = post.upper - post.lower if rule.uses_state_difference else 2 * post.payload_limit
         gain = rate.mantissa << max(rule.shadow_bits - rate.exponent, 0)
-        if pre.payload_limit * reach * gain + (1 << rate.exponent) > INT32_MAX:
+        synapses = n_sharing(spec, projection)
+        if synapses * pre.payload_limit * reach * gain + (1 << rate.exponent) > INT32_MAX:
             raise UserError(f"learning rate of {projection.name}: {rate} overflows 32 bits; lower the learning rate")
+
+
+def n_sharing(spec: NetworkSpec, projection: Projection) -> int:
+    """Return how many synapses share a weight, at most: one for each position, before pooling, of a kernel."""
+    if projection.convolution is None:
+        return 1
+    positions = projection.convolution.positions(spec.population(projection.source).shape)
+    return math.prod(positions) * math.prod(projection.convolution.pool)

@@ -10,7 +10,7 @@ import itertools
 import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ from sim.backends.base import Capabilities, IntArray, LearningOutcome, Record, S
 from sim.backends.checks import check_learning
 from sim.backends.kernels import Outputs, Scratch, make_scratch, make_trace, simulate_range
 from sim.backends.learning_kernels import learn_in_batches, learn_online
-from sim.backends.plan import flat_weights, flatten_full, full_weights, make_plan, unpad
+from sim.backends.plan import flatten_full, full_weights, make_plan, make_weights, unpad
 from sim.backends.reference import nudge_signs
 from sim.backends.synapse_kernels import Synapses, Workspace, make_workspace
 
@@ -48,7 +48,7 @@ class EventsSession:
         self.threads = threads
         self.batch_size = batch_size
         self._plan = make_plan(spec)
-        self._weights = flat_weights(spec)
+        self._weights = make_weights(spec, self._plan)
         self._full = full_weights(spec)
         self._n_neurons = int(self._plan.start[-1])
         self._scratches = [make_scratch(self._n_neurons, len(spec.populations)) for _ in range(threads)]
@@ -153,7 +153,7 @@ class EventsSession:
         signs = nudge_signs(self.spec, seed, first_image, len(payloads)).astype(np.int32)
         chosen = [rates[p.name] for p in self.spec.plastic]
         synapses = Synapses(
-            self._weights,
+            *self._weights,
             self._full,
             np.array([rate.mantissa for rate in chosen], dtype=np.int64),
             np.array([rate.exponent for rate in chosen], dtype=np.int64),
@@ -185,9 +185,8 @@ class EventsSession:
         result = {}
         for index, projection in enumerate(self.spec.projections):
             if projection.weights is not None:
-                block = self._weights[self._plan.block[index] : self._plan.block[index + 1]]
-                dense, shape = projection.convolution is None, projection.weights.shape
-                result[projection.name] = unpad(block, shape) if dense else block.reshape(shape).copy()
+                block = self._weights.dense[self._plan.block[index] : self._plan.block[index + 1]]
+                result[projection.name] = _shaped(block, projection.weights.shape)
         return result
 
     def full_weights(self) -> dict[str, npt.NDArray[np.int16]]:
@@ -195,17 +194,17 @@ class EventsSession:
         ranges = itertools.pairwise(self._plan.full_start)
         parts = [self._full[start:end] for start, end in ranges]
         weights = self.weights()
-        return {
-            p.name: unpad(part, weights[p.name].shape)
-            if p.rule and p.rule.shadow_bits
-            else weights[p.name].astype(np.int16)
-            for p, part in zip(self.spec.plastic, parts, strict=True)
-        }
+        full = {}
+        for p, part in zip(self.spec.plastic, parts, strict=True):
+            shape = weights[p.name].shape
+            kept = p.rule is not None and p.rule.shadow_bits > 0
+            full[p.name] = _shaped(part, shape) if kept else weights[p.name].astype(np.int16)
+        return full
 
     def restore(self, full: Mapping[str, npt.NDArray[np.int16]]) -> None:
         """See `sim.backends.base.Session.restore`."""
         rounded = {p.name: round_shift(full[p.name], p.rule.shadow_bits) for p in self.spec.plastic if p.rule}
-        self._weights = flat_weights(self.spec.with_weights(rounded))
+        self._weights = make_weights(self.spec.with_weights(rounded), self._plan)
         self._full = flatten_full(full[p.name] for p in self.spec.plastic)
 
     def close(self) -> None:
@@ -216,6 +215,11 @@ class EventsSession:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+def _shaped(block: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    """Return a copy of one block of the plan: a matrix without its padding, or a kernel."""
+    return unpad(block, (shape[0], shape[1])) if len(shape) == 2 else block.reshape(shape).copy()
 
 
 class EventsBackend:

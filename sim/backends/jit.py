@@ -24,6 +24,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 HERE = Path(__file__).parent
 KERNEL_FILES = (
     "jit.py",
+    "maps.py",
+    "map_kernels.py",
+    "map_update_kernels.py",
     "plan.py",
     "primitives.py",
     "kernels.py",

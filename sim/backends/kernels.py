@@ -13,7 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from sim.backends.jit import inlined, jit
-from sim.backends.plan import CONVOLVED, DENSE, Plan
+from sim.backends.map_kernels import convolve
+from sim.backends.maps import DENSE
+from sim.backends.plan import Plan
 from sim.backends.primitives import NARROW_ROW, accumulate, copy, fits_narrow, gather, shifted
 
 Int32 = npt.NDArray[np.int32]
@@ -89,33 +91,14 @@ def deliver(plan, weights, scratch):
             target = plan.target[projection]
             begin, end = plan.start[target], plan.start[target + 1]
             if plan.kind[projection] != DENSE:
-                convolve(plan, projection, scratch.a[begin:end], weights, neuron, payload, count)
+                a, scale = scratch.a[begin:end], plan.weight_scale[projection]
+                convolve(plan, projection, a, weights.wide, neuron, payload, count, scale)
                 continue
             space = scratch.narrow[begin : end if narrow and end - begin >= NARROW_ROW else begin]
             accumulate(
-                scratch.a[begin:end], space, weights, plan.block[projection], neuron, payload, count,
+                scratch.a[begin:end], space, weights.dense, plan.block[projection], neuron, payload, count,
                 plan.weight_scale[projection],
             )  # fmt: skip
-
-
-@jit
-def convolve(plan, projection, a, weights, neuron, payload, count):
-    """Add spikes to the input of a target whose synapses are a kernel, or the transpose of one."""
-    scale, features, stride = plan.weight_scale[projection], plan.features[projection], plan.stride[projection]
-    block, near = plan.block[projection], plan.near[projection]
-    for k in range(count):
-        sent = np.int32(payload[k] * scale)
-        if plan.kind[projection] == CONVOLVED:
-            at = near + neuron[k]
-            for m in range(plan.near_start[at], plan.near_start[at + 1]):
-                row = weights[block + plan.near_weight[m] : block + plan.near_weight[m] + features]
-                maps = a[plan.near_target[m] : plan.near_target[m] + features]
-                for j in range(features):
-                    maps[j] += np.int32(sent * np.int32(row[j]))
-        else:
-            at, first = near + neuron[k] // features, block + neuron[k] % features * stride
-            for m in range(plan.near_start[at], plan.near_start[at + 1]):
-                a[plan.near_target[m]] += np.int32(sent * np.int32(weights[first + plan.near_weight[m]]))
 
 
 @inlined

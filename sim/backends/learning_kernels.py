@@ -15,7 +15,7 @@ def learn_online(plan, synapses, payloads, targets, signs, keys, scratch, out, t
     """Train on one image after the other: each sees the weights its predecessors left."""
     for image in range(payloads.shape[0]):
         simulate(
-            plan, synapses.weights, payloads[image], targets[image], signs[image], plan.ends[-1], scratch, image, out,
+            plan, synapses, payloads[image], targets[image], signs[image], plan.ends[-1], scratch, image, out,
             trace, 0, True, 0,
         )  # fmt: skip
         commit(plan, synapses, trace, 0, signs[image], keys[image], 0, 1, work)
@@ -30,7 +30,8 @@ def _one_thread(scratch, work, part):
     )  # fmt: skip
     return mine, Workspace(
         work.x[part], work.y[part], work.y_trace[part], work.moved[part], work.value[part], work.sent[part],
-        work.seen[part], work.noted[part], work.listed[part], work.step[part], work.delta[part],
+        work.seen[part], work.noted[part], work.listed[part], work.step[part], work.delta[part], work.wide[part],
+        work.wide_forward[part],
     )  # fmt: skip
 
 
@@ -47,7 +48,7 @@ def learn_in_batches(plan, synapses, payloads, targets, signs, keys, batch_size,
             for slot in range(count * part // threads, count * (part + 1) // threads):
                 image = start + slot
                 simulate(
-                    plan, synapses.weights, payloads[image], targets[image], signs[image], plan.ends[-1], mine, image,
+                    plan, synapses, payloads[image], targets[image], signs[image], plan.ends[-1], mine, image,
                     out, trace, slot, True, 0,
                 )  # fmt: skip
         for part in prange(threads):

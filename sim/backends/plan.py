@@ -8,17 +8,23 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from neuro.convolution import OUTSIDE
 from neuro.neurons import SigmaDelta, Source
 from neuro.spec import NetworkSpec, Projection
+from sim.backends.maps import DENSE, TRANSPOSED, kind_of, map_fields, wide_weights
 
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
 
 LANES = 16  # 32-bit numbers in a vector register
 END_POINT, EVENT, STATE_DIFFERENCE = 0, 1, 2
-DENSE, CONVOLVED, TRANSPOSED = 0, 1, 2  # kinds of projections
 RULE_CODES = {"end-point": END_POINT, "event": EVENT, "y3": STATE_DIFFERENCE}
+
+
+class Weights(NamedTuple):
+    """What spikes are multiplied by."""
+
+    dense: npt.NDArray[np.int8]  # every block of the plan: matrices, and kernels as they are learned
+    wide: npt.NDArray[np.int16]  # widened kernels, see `sim.backends.maps`
 
 
 class Plan(NamedTuple):
@@ -26,7 +32,7 @@ class Plan(NamedTuple):
 
     Ranges and rows of weights are padded to a multiple of LANES with neurons that receive and send nothing, so that
     loops over them are whole vector instructions. Transposes have a block of their own, kept equal to the original, so
-    that every spike reads a contiguous row.
+    that every spike reads a contiguous row. Shared kernels are not padded; spikes read them widened (`maps`).
     """
 
     start: Int64  # [P + 1] first neuron of each population
@@ -45,12 +51,26 @@ class Plan(NamedTuple):
     block: Int64  # [R + 1] first weight of each projection
     stride: Int64  # [R] weights per row, padding included
     weight_scale: Int32  # [R] sign and power of two that multiply payload * weight
-    kind: Int64  # [R] DENSE, CONVOLVED or TRANSPOSED
-    features: Int64  # [R] features of the kernel, 1 if DENSE
-    near: Int64  # [R] where the projection's part of near_start begins
-    near_start: Int64  # per pixel (CONVOLVED) or position (TRANSPOSED): range of the two below
-    near_target: Int64  # target neuron: the first feature of a position, or a pixel
-    near_weight: Int64  # weight within the block: the row of a tap, or a tap
+    kind: Int64  # [R] DENSE, CONVOLVED or TRANSPOSED; the fields to near_channel: shared kernels, `sim.backends.maps`
+    channels: Int64  # [R]
+    features: Int64  # [R]
+    lines: Int64  # [R] extent of the small kernel along the first axis
+    columns: Int64  # [R] and along the second
+    stride_lines: Int64  # [R] stride before pooling
+    stride_columns: Int64  # [R]
+    pool_lines: Int64  # [R]
+    pool_columns: Int64  # [R]
+    wide_taps: Int64  # [R] taps of the widened kernel, 0 if DENSE
+    wide_start: Int64  # [R + 1] first number of each widened kernel in the buffer of them
+    wide_row: Int64  # per wide tap: its row in the forward order
+    wide_row_start: Int64  # [R] where the projection's part of wide_row begins
+    near: Int64  # [R] where the runs of its spikes begin in near_start: per pixel (CONVOLVED) or position (TRANSPOSED)
+    near_back: Int64  # [R] where the runs of a CONVOLVED projection's positions begin: what its learning reads
+    near_start: Int64  # range of the four below
+    near_target: Int64  # first target neuron of a run
+    near_weight: Int64  # first weight within the widened kernel, of channel 0
+    near_length: Int64  # numbers in the run
+    near_channel: Int64  # weights from one channel to the next
     outgoing: Int64  # [R] projections ordered by source population
     outgoing_start: Int64  # [P + 1] range of `outgoing` per population
     input: int  # population indices
@@ -80,74 +100,27 @@ def make_plan(spec: NetworkSpec) -> Plan:
     return Plan(
         **_populations(spec, padded),
         **_projections(spec, padded, blocks, strides),
-        **near_fields(spec),
+        **map_fields(spec),
         **_steps(spec),
         **_learners(spec, blocks),
     )
 
 
-def _kind(spec: NetworkSpec, projection: Projection) -> int:
-    original = spec.original_of(projection)
-    if original.convolution is None:
-        return DENSE
-    return CONVOLVED if original is projection else TRANSPOSED
-
-
-def _features(spec: NetworkSpec, projection: Projection) -> int:
-    original = spec.original_of(projection)
-    return 1 if original.convolution is None else spec.population(original.target).shape[-1]
-
-
 def _stride(spec: NetworkSpec, projection: Projection, padded_target: int) -> int:
-    """Weights per row of the block: those of a source neuron (padded), of a tap, or (transposed) of a feature."""
-    kind = _kind(spec, projection)
-    if kind == DENSE:
+    """Weights per row of the block: those of a source neuron (padded), or of a tap."""
+    if kind_of(spec, projection) == DENSE:
         return padded_target
-    return _features(spec, projection) if kind == CONVOLVED else _n_taps(spec, projection)
+    return spec.population(spec.original_of(projection).target).shape[-1]
 
 
 def _n_rows(spec: NetworkSpec, projection: Projection) -> int:
-    kind = _kind(spec, projection)
+    """Rows of the block; a transposed kernel has none of its own."""
+    kind = kind_of(spec, projection)
     if kind == DENSE:
         return spec.population(projection.source).size
-    return _n_taps(spec, projection) if kind == CONVOLVED else _features(spec, projection)
-
-
-def _n_taps(spec: NetworkSpec, projection: Projection) -> int:
-    weights = spec.original_of(projection).weights
-    assert weights is not None  # check_spec
-    return weights.size // weights.shape[-1]
-
-
-def near_fields(spec: NetworkSpec) -> dict[str, Any]:
-    """Fields of the plan about which neurons a kernel joins."""
-    near, starts, targets, weights = [], [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-    for projection in spec.projections:
-        kind, original = _kind(spec, projection), spec.original_of(projection)
-        near.append(sum(map(len, starts)))
-        if kind == DENSE or original.convolution is None:
-            continue
-        source = spec.population(original.source)
-        taps = original.convolution.taps(source.shape)
-        position, tap = np.nonzero(taps != OUTSIDE)
-        pixel, features = taps[position, tap], _features(spec, projection)
-        if kind == CONVOLVED:
-            order = np.argsort(pixel, kind="stable")
-            sender, receiver, row = pixel[order], position[order] * features, tap[order] * features
-            n_senders = source.size
-        else:
-            sender, receiver, row, n_senders = position, pixel, tap, len(taps)
-        starts.append(sum(map(len, targets)) + _offsets(np.bincount(sender, minlength=n_senders).tolist()))
-        targets.append(receiver)
-        weights.append(row)
-    return {
-        "kind": np.array([_kind(spec, p) for p in spec.projections], dtype=np.int64),
-        "features": np.array([_features(spec, p) for p in spec.projections], dtype=np.int64),
-        "near": np.array(near, dtype=np.int64),
-        "near_start": np.concatenate(starts).astype(np.int64),
-        "near_target": np.concatenate(targets).astype(np.int64),
-        "near_weight": np.concatenate(weights).astype(np.int64),
-    }
+    if kind == TRANSPOSED or projection.weights is None:
+        return 0
+    return projection.weights.size // projection.weights.shape[-1]
 
 
 def _populations(spec: NetworkSpec, padded: list[int]) -> dict[str, Any]:
@@ -237,29 +210,35 @@ def _padded_constants(constants: list[int], sizes: list[int], padded: list[int])
     return np.concatenate(parts).astype(np.int32)
 
 
+def make_weights(spec: NetworkSpec, plan: Plan) -> Weights:
+    """Return the weights of `spec` as `plan` lays them out."""
+    return Weights(flat_weights(spec), wide_weights(spec, plan._asdict()))
+
+
 def flat_weights(spec: NetworkSpec) -> npt.NDArray[np.int8]:
     """Return all weight blocks one after the other, row by row, rows padded with zeros."""
     return np.concatenate([_block(spec, projection) for projection in spec.projections]).astype(np.int8)
 
 
 def _block(spec: NetworkSpec, projection: Projection) -> npt.NDArray[np.generic]:
-    """Weights as the plan lays them out: matrices row by row, rows padded; kernels [taps, features] or transposed."""
-    kind, weights = _kind(spec, projection), spec.original_of(projection).weights
-    if kind == DENSE or weights is None:
+    """Weights as the plan lays them out: matrices row by row, rows padded; kernels [taps, features]."""
+    kind = kind_of(spec, projection)
+    if kind == DENSE:
         return _padded(projection.sign * spec.weights_of(projection))  # the sign is in weight_scale
-    kernel = weights.reshape(-1, weights.shape[-1])
-    return (kernel if kind == CONVOLVED else kernel.T).ravel()
+    if kind == TRANSPOSED or projection.weights is None:
+        return np.zeros(0, dtype=np.int8)
+    return projection.weights.ravel()
 
 
 def full_weights(spec: NetworkSpec) -> npt.NDArray[np.int16]:
-    """Return the weights of plastic projections with their shadow bits, flat, rows padded with zeros."""
-    parts = [_padded(spec.weights_of(p).astype(np.int16) << p.rule.shadow_bits) for p in spec.plastic if p.rule]
+    """Return the weights of plastic projections with their shadow bits, flat, rows of matrices padded with zeros."""
+    parts = [_block(spec, p).astype(np.int16) << p.rule.shadow_bits for p in spec.plastic if p.rule]
     return np.concatenate([np.zeros(0), *parts]).astype(np.int16)
 
 
 def flatten_full(full: Iterable[npt.NDArray[np.int16]]) -> npt.NDArray[np.int16]:
-    """Return full-resolution weights of shape [N_source, N_target] each as one flat buffer, rows padded."""
-    return np.concatenate([np.zeros(0), *(_padded(weights) for weights in full)]).astype(np.int16)
+    """Return full-resolution weights as one flat buffer: matrices [N_source, N_target] with padded rows, kernels."""
+    return np.concatenate([np.zeros(0), *(_padded(w) if w.ndim == 2 else w.ravel() for w in full)]).astype(np.int16)
 
 
 def unpad(flat: npt.NDArray[np.generic], shape: tuple[int, int]) -> npt.NDArray[np.generic]:

@@ -145,10 +145,11 @@ class ReferenceSession:
         for index, projection in enumerate(self.spec.projections):
             if projection.rule is None:
                 continue
-            change = evaluate(projection.rule, traces[projection.source], traces[projection.target], sign)
+            synapses = evaluate(projection.rule, traces[projection.source], traces[projection.target], sign)
+            change = self.spec.shared_change(projection, synapses)
             rate, shadow = rates[projection.name], projection.rule.shadow_bits
-            synapses = np.arange(change.size, dtype=np.uint32).reshape(change.shape)
-            bits = synapse_bits(stream_key(key, index), synapses).astype(np.int64)
+            weights = np.arange(change.size, dtype=np.uint32).reshape(change.shape)
+            bits = synapse_bits(stream_key(key, index), weights).astype(np.int64)
             scaled = change * rate.mantissa << max(shadow - rate.exponent, 0)
             step = stochastic_shift(scaled, max(rate.exponent - shadow, 0), bits)
             limit = projection.limit << shadow

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from neuro import fixed_point
 from sim.backends.jit import inlined
+from sim.backends.maps import DENSE
 from sim.backends.plan import Plan
 from sim.backends.primitives import shifted
 
@@ -35,12 +36,15 @@ class Workspace(NamedTuple):
     listed: npt.NDArray[np.int32]  # [N] neurons of a population, or synapses of a column, that change
     step: npt.NDArray[np.int32]  # [N] rounded changes of one row or column
     delta: npt.NDArray[np.int32]  # [largest share of a block] sums of the event rule, zero between projections
+    wide: npt.NDArray[np.int32]  # [largest widened kernel] sums of a shared kernel, backward order, zero in between
+    wide_forward: npt.NDArray[np.int32]  # the same, forward order
 
 
 class Synapses(NamedTuple):
     """The weights that learn and the rates they learn with."""
 
-    weights: npt.NDArray[np.int8]  # every block of the plan
+    dense: npt.NDArray[np.int8]  # see `sim.backends.plan.Weights`
+    wide: npt.NDArray[np.int16]
     full: npt.NDArray[np.int16]  # plastic blocks with shadow bits; those without any are not kept up to date
     mantissa: npt.NDArray[np.int64]  # [L]
     exponent: npt.NDArray[np.int64]  # [L]
@@ -50,11 +54,14 @@ def make_workspace(plan: Plan, threads: int) -> Workspace:
     """Return zeroed space for one of `threads` threads that share the rows of every projection."""
     n_neurons = int(plan.start[-1])
     rows = -(-plan.size[plan.source] // threads) + DELTA_GAP
-    delta = np.zeros(int((rows * plan.size[plan.target])[plan.plastic].max(initial=0)), dtype=np.int32)
+    matrices = np.where(plan.kind == DENSE, rows * plan.size[plan.target], 0)
+    delta = np.zeros(int(matrices[plan.plastic].max(initial=0)), dtype=np.int32)
+    largest = int(np.diff(plan.wide_start)[plan.plastic].max(initial=0))
+    wide, wide_forward = np.zeros(largest, dtype=np.int32), np.zeros(largest, dtype=np.int32)
     x, y, y_trace, value, listed, step = (np.zeros(n_neurons, dtype=np.int32) for _ in range(6))
     moved, sent = np.zeros(n_neurons, dtype=np.uint32), np.zeros(n_neurons, dtype=np.uint32)
     seen, noted = np.zeros(n_neurons, dtype=np.bool_), np.zeros(n_neurons, dtype=np.bool_)
-    return Workspace(x, y, y_trace, moved, value, sent, seen, noted, listed, step, delta)
+    return Workspace(x, y, y_trace, moved, value, sent, seen, noted, listed, step, delta, wide, wide_forward)
 
 
 def _compile(function: Callable[..., Any], **needs: Any) -> Any:
@@ -128,8 +135,8 @@ def move_and_mirror(plan, synapses, to, row, column, step):
     """W += step at one synapse, and at the same synapse of every transpose."""
     at = row * to.stride + column
     rounded = move_weight(
-        synapses.weights, synapses.full, to.block + at, to.full_start + at, step, to.limit, to.shadow
+        synapses.dense, synapses.full, to.block + at, to.full_start + at, step, to.limit, to.shadow
     )  # fmt: skip
     for k in range(to.mirror_start, to.mirror_end):
         mirror = plan.mirror[k]
-        synapses.weights[plan.block[mirror] + column * plan.stride[mirror] + row] = rounded
+        synapses.dense[plan.block[mirror] + column * plan.stride[mirror] + row] = rounded

@@ -8,6 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from sim.backends.jit import inlined
+from sim.backends.map_update_kernels import add_end_points, add_events, add_moved, commit_kernel
+from sim.backends.maps import DENSE
 from sim.backends.plan import EVENT, LANES, RULE_CODES, STATE_DIFFERENCE
 from sim.backends.primitives import copy, gather
 from sim.backends.synapse_kernels import DELTA_GAP, make_target, move_and_mirror, move_weight, rounded_step, stream_key
@@ -70,7 +72,7 @@ def commit_static(plan, learner, synapses, trace, slot, sign, stream, row_first,
             continue
         x = np.int32(sign * trace.s_first[slot, pre + i])
         first = i * to.stride
-        weights = synapses.weights[to.block + first : to.block + first + to.n_post]
+        weights = synapses.dense[to.block + first : to.block + first + to.n_post]
         full = synapses.full[to.full_start + first : to.full_start + first + to.n_post]
         for k in range(count):  # becomes vector instructions
             steps[k] = rounded_step(to, i * to.n_post + moved[k], np.int32(x * value[k]))
@@ -193,21 +195,36 @@ def commit_end_points(plan, learner, synapses, trace, slot, sign, stream, row_fi
 
 @inlined
 def commit(plan, synapses, trace, slot, sign, key, part, parts, work):
-    """Apply every rule for one image to the `part`-th of `parts` equal ranges of each projection's rows."""
+    """Apply every rule for one image to the `part`-th of `parts` equal ranges of each projection's rows.
+
+    The ranges of a shared kernel are features, not rows: its rows are summed over positions.
+    """
     listed, count = np.int64(-1), 0
     for k in range(plan.plastic.shape[0]):
         learner = plan.commit_order[k]
         projection, rule = plan.plastic[learner], plan.rule[learner]
         source, target = plan.source[projection], plan.target[projection]
-        first, last = plan.size[source] * part // parts, plan.size[source] * (part + 1) // parts
+        shared = plan.kind[projection] != DENSE
+        rows = plan.features[projection] if shared else plan.size[source]
+        first, last = rows * part // parts, rows * (part + 1) // parts
         stream = stream_key(key, projection)
         if plan.static[source]:
             if listed != target * N_RULES + rule:  # projections that share target and rule share the list
                 listed, count = target * N_RULES + rule, list_moved(plan, trace, slot, target, rule, work)
+            if shared:
+                add_moved(plan, projection, trace.s_first[slot], plan.start[source], first, last, count, work)
+                commit_kernel(plan, learner, synapses, sign, stream, first, last, count > 0, work)
+                continue
             commit_static(plan, learner, synapses, trace, slot, sign, stream, first, last, count, work)
             continue
         listed = -1
-        if rule == EVENT:
+        if shared:
+            if rule == EVENT:
+                added = add_events(plan, projection, trace, slot, source, target, first, last, work)
+            else:
+                added = add_end_points(plan, projection, trace, slot, source, target, first, last, work)
+            commit_kernel(plan, learner, synapses, sign, stream, first, last, added > 0, work)
+        elif rule == EVENT:
             commit_events(plan, learner, synapses, trace, slot, sign, stream, first, last, work)
         else:
             commit_end_points(plan, learner, synapses, trace, slot, sign, stream, first, last, work)

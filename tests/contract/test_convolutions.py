@@ -10,12 +10,15 @@ import pytest
 
 from neuro.convolution import square
 from neuro.encode import PixelEncoder
+from neuro.equilibrium import build_equilibrium, design_for
 from neuro.errors import UserError
+from neuro.layers import parse_layers
 from neuro.neurons import SigmaDelta, Source
+from neuro.plasticity import Rate, learning_rule
 from neuro.serialize import spec_arrays, spec_from_json, spec_to_json
 from neuro.spec import NetworkSpec, Phase, Population, Projection, Schedule
-from sim.backends.base import compare, get_backend
-from sim.contract import check_run, run_fully
+from sim.backends.base import compare, get_backend, one_hot_targets
+from sim.contract import check_learning, check_run, run_fully
 
 SHAPE, FEATURES = (6, 5, 2), 3
 HAS_LAVA = importlib.util.find_spec("lava") is not None
@@ -95,3 +98,69 @@ def test_maps_of_the_wrong_shape_are_refused(network: NetworkSpec) -> None:
     populations = tuple(replace(p, shape=(5, 3, 3)) if p.name == "maps" else p for p in network.populations)
     with pytest.raises(UserError, match=r"makes maps of shape \(3, 3, 3\), maps has \(5, 3, 3\)"):
         replace(network, populations=populations)
+
+
+@pytest.fixture
+def classifier() -> NetworkSpec:
+    """An EP network: a pooled convolution of odd borders, a strided one, a dense layer."""
+    layers = parse_layers("conv:3x4,pool:2,conv:4x3/2,dense:5")
+    return build_equilibrium(design_for((8, 6, 2), 3, layers, layer_gains=(3.0, 3.0, 1.0)), seed=2)
+
+
+def lesson(spec: NetworkSpec, count: int) -> tuple[np.ndarray, np.ndarray, dict[str, Rate]]:
+    pixels = np.random.default_rng(4).integers(0, 33, (count, spec.n_inputs)).astype(np.int16)
+    return pixels, one_hot_targets(spec, np.arange(count) % 3), {p.name: Rate(3, 7) for p in spec.plastic}
+
+
+@pytest.mark.parametrize("rule", ["event", "end-point"])
+@pytest.mark.parametrize(("batch_size", "threads"), [(1, 1), (4, 3)])
+def test_shared_kernels_learn_as_the_reference_does(
+    classifier: NetworkSpec, rule: str, batch_size: int, threads: int
+) -> None:
+    taught = tuple(replace(p, rule=learning_rule(rule, 8) if p.rule else None) for p in classifier.projections)
+    spec = replace(classifier, projections=taught)
+    check_learning(get_backend("events"), spec, *lesson(spec, 12), seed=1, batch_size=batch_size, threads=threads)
+
+
+def test_every_kernel_learns(classifier: NetworkSpec) -> None:
+    with get_backend("events").open(classifier, threads=1) as session:
+        before = session.full_weights()
+        session.learn(*lesson(classifier, 12), seed=1, first_image=0)
+        after = session.full_weights()
+    for name, weights in before.items():
+        assert np.count_nonzero(after[name] != weights) > 0, name
+
+
+def test_the_change_of_a_kernel_is_that_of_its_synapses_learned_apart(classifier: NetworkSpec) -> None:
+    """The sum over positions of what an unrolled network, each synapse a weight of its own, would learn."""
+    payloads, targets, rates = lesson(classifier, 1)
+    exact = {name: Rate(1, 8) for name in rates}  # one shadow unit per unit of change: nothing is rounded
+    name = "hidden1->hidden2"
+    shared = replace(
+        classifier,
+        projections=tuple(replace(p, rule=p.rule and learning_rule("event", 8)) for p in classifier.projections),
+    )
+    apart = replace(shared, projections=tuple(
+        replace(p, weights=shared.weights_of(p), convolution=None) if p.name == name else p for p in shared.projections
+    ))  # fmt: skip
+    changes = []
+    for spec in (shared, apart):
+        with get_backend("reference").open(spec) as session:
+            before = session.full_weights()[name].astype(int)
+            session.learn(payloads, targets, exact, seed=1, first_image=0)
+            changes.append(session.full_weights()[name].astype(int) - before)
+    kernel = shared.projection(name).convolution.kernel_change(changes[1], (4, 3, 3))
+    assert np.count_nonzero(changes[0]) > 10
+    np.testing.assert_array_equal(changes[0], kernel)
+
+
+@pytest.mark.lava
+@pytest.mark.timeout(240)
+@pytest.mark.skipif(not HAS_LAVA, reason="Lava needs Python 3.10")
+def test_lava_runs_a_learned_convolutional_network_through_all_phases(classifier: NetworkSpec) -> None:
+    payloads, targets, rates = lesson(classifier, 9)
+    with get_backend("events").open(classifier, threads=1) as session:
+        session.learn(payloads, targets, rates, seed=1, first_image=0)
+        learned = classifier.with_weights(session.weights())
+    assert np.abs(learned.weights_of(learned.projection("input->hidden1"))).max() > 127  # sums of several weights
+    assert check_run(get_backend("lava"), learned, payloads[:3], targets[:3], seed=1).n_spikes > 300

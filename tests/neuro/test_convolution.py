@@ -96,3 +96,56 @@ def test_images_that_do_not_fit_are_refused(shape: tuple[int, ...], message: str
 def test_impossible_convolutions_are_refused(arguments: tuple) -> None:
     with pytest.raises(UserError, match="convolution"):
         Convolution(*arguments)
+
+
+@settings(max_examples=40, deadline=None)
+@given(axes(), axes(), st.integers(1, 3), st.integers(1, 3), st.integers(0, 2**32 - 1))
+def test_a_pooled_convolution_is_a_convolution_then_sums(
+    row: Axis, column: Axis, window: int, features: int, seed: int
+) -> None:
+    lengths, extents, strides, *_ = zip(row, column, strict=True)
+    lengths = tuple(n + -m % window * s for n, s, m in zip(lengths, strides, _positions((row, column)), strict=True))
+    padding = (row[3:], column[3:])
+    pooled = Convolution(extents, strides, padding, (window, window))
+    generator = np.random.default_rng(seed)
+    shape = (*lengths, 2)
+    images = generator.integers(-9, 10, (2, *shape))
+    kernel = generator.integers(-9, 10, pooled.kernel_shape(shape, features))
+    found = images.reshape(2, -1) @ pooled.matrix(kernel, shape)
+    every = (images.reshape(2, -1) @ Convolution(extents, strides, padding).matrix(kernel, shape)).reshape(
+        2, *Convolution(extents, strides, padding).output_shape(shape, features)
+    )
+    rows, columns, _ = pooled.output_shape(shape, features)
+    wanted = every.reshape(2, rows, window, columns, window, features).sum(axis=(2, 4))
+    np.testing.assert_array_equal(found, wanted.reshape(2, -1))
+
+
+def _positions(both: tuple[Axis, Axis]) -> list[int]:
+    """Positions along each axis."""
+    return [(n + before + after - extent) // stride + 1 for n, extent, stride, before, after in both]
+
+
+@settings(max_examples=40, deadline=None)
+@given(axes(), st.integers(1, 3), st.integers(0, 2**32 - 1))
+def test_the_change_of_a_kernel_is_the_transpose_of_its_matrix(axis: Axis, window: int, seed: int) -> None:
+    length, extent, stride, before, after = axis
+    length += -_positions((axis, axis))[0] % window * stride
+    convolution = Convolution((extent,), (stride,), ((before, after),), (window,))
+    generator = np.random.default_rng(seed)
+    kernel = generator.integers(-9, 10, convolution.kernel_shape((length, 2), 3))
+    matrix = convolution.matrix(kernel, (length, 2))
+    change = generator.integers(-9, 10, matrix.shape)
+    shared = convolution.kernel_change(change, (length, 2))
+    assert shared.shape == kernel.shape
+    assert int((matrix * change).sum()) == int((kernel * shared).sum())  # <K x, y> = <x, K^T y>
+
+
+@pytest.mark.parametrize("pool", [(2,), (0, 1), (2, 2, 2), (17, 17)])
+def test_windows_that_make_no_sense_are_refused(pool: tuple[int, ...]) -> None:
+    with pytest.raises(UserError, match="pool"):
+        Convolution((3, 3), (1, 1), ((1, 1), (1, 1)), pool)
+
+
+def test_a_window_that_does_not_tile_is_refused() -> None:
+    with pytest.raises(UserError, match=r"pool \(2, 2\) does not tile \(7, 7\)"):
+        square((7, 7), 3, 1, same=True, pool=2).positions((7, 7))

@@ -63,7 +63,7 @@ def test_nudge_is_multiplier_over_a_power_of_two():
         (lambda: Projection("p", "a", "b", 3, ONES, convolution=PAIRS), ("projection p", "3-D integer")),
         (lambda: Projection("p", "a", "b", 3, transpose_of="q", convolution=PAIRS), ("projection p", "of q", "drop")),
         (
-            lambda: Projection("p", "a", "b", 3, ONES[:, None], convolution=PAIRS, rule=learning_rule("event")),
+            lambda: Projection("p", "a", "b", 3, ONES[:, None], convolution=PAIRS, rule=learning_rule("y3")),
             ("projection p", "shared kernel"),
         ),
         (

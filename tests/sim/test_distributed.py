@@ -1,4 +1,4 @@
-"""Shards of an attack as Slurm jobs. There is no Slurm here: submitit is a FAKE module that keeps what it is given."""
+"""Shards of an attack and seeds of a training as Slurm jobs. There is no Slurm: submitit is a FAKE that keeps them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from neuro.artifact import load_artifact
 from sim.robustness import bridge
 from sim.robustness.bridge import default_images
 
@@ -110,3 +111,40 @@ def test_lava_attacks_few_images_unless_told(command: Command, run: Path) -> Non
     few = ["attack", run, "--attacks", "noise", "--score", "lava", "--shard", "2/2"]
     command(*few).refused("N <= 1")  # 10 images make one shard
     command(*few, "--images", 91).refused("images 91")
+
+
+@pytest.fixture
+def seeds(finished: Path, tmp_path: Path) -> list[Any]:
+    """A sweep of three seeds of a small training."""
+    data = load_artifact(finished).manifest["data"]["source"]
+    words = ["train", "ep", "--data", data, "--hidden", 8, "--epochs", 2, "--learning-rate", 1.4, "--json"]
+    return [*words, "--output-share", 0.125, "--seed", 5, "--seeds", 3, "--out", tmp_path / "sweep"]
+
+
+def test_seeds_become_jobs_and_the_same_command_collects(
+    command: Command, seeds: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = FakeSubmitit()
+    monkeypatch.setitem(sys.modules, "submitit", cluster)
+    words = [*seeds, "--slurm", "short"]
+    assert command(*words).json == {"run": str(tmp_path / "sweep"), "missing": [5, 6, 7], "job": "77"}
+    assert cluster.parameters["slurm_job_name"] == "settle-train"
+    assert "gpus_per_node" not in cluster.parameters
+    cluster.run(0, 2)
+    assert command(*words).json["missing"] == [6]
+    cluster.run(0)
+    answer = command(*words).json
+    assert [run["run"] for run in answer["runs"]] == [str(tmp_path / "sweep" / f"seed{seed}") for seed in (5, 6, 7)]
+    values = [run["test_accuracy"] for run in answer["runs"]]
+    assert answer["test_accuracy"] == pytest.approx(sum(values) / 3)
+    assert answer["n_seeds"] == 3
+
+
+def test_seeds_here_are_those_of_single_trainings(command: Command, seeds: list[Any], tmp_path: Path) -> None:
+    command(*seeds)
+    at = seeds.index("--seed")
+    single = [*seeds[:at], "--seed", 6, "--out", tmp_path / "single"]
+    command(*single)
+    found, wanted = (tmp_path / name / "weights.npz" for name in ("sweep/seed6", "single"))
+    assert found.read_bytes() == wanted.read_bytes()
+    assert found.read_bytes() != (tmp_path / "sweep" / "seed5" / "weights.npz").read_bytes()

@@ -106,9 +106,9 @@ def test_trials_learn_from_training_images_and_are_judged_on_validation_images(
 ) -> None:
     make, splits = sim.tune.make_trainer, []
 
-    def watched(dataset: Dataset, config: TrainConfig, choices: Choices, part: Split, epochs: int) -> Any:
+    def watched(dataset: Dataset, config: TrainConfig, choices: Choices, part: Split, epochs: int, **more: Any) -> Any:
         splits.append(part)
-        return make(dataset, config, choices, part, epochs)
+        return make(dataset, config, choices, part, epochs, **more)
 
     monkeypatch.setattr(sim.tune, "make_trainer", watched)
     monkeypatch.setattr(sim.tune, "TRIAL_IMAGES", 50)
@@ -127,7 +127,7 @@ def test_trials_learn_from_training_images_and_are_judged_on_validation_images(
 def test_the_first_guess_yields_only_to_a_significant_gain(
     gain: float, expected: float, blob_data: Dataset, split: Split, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def pretend(dataset: Dataset, config: TrainConfig, choices: Choices, part: Split) -> float:
+    def pretend(dataset: Dataset, config: TrainConfig, choices: Choices, part: Split, *_: Any) -> float:
         return 0.5 + gain * (choices.learning_rate == LEARNING_RATES[1][2])
 
     monkeypatch.setattr(sim.tune, "_train_briefly", pretend)

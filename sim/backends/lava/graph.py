@@ -11,11 +11,13 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.proc.dense.process import Dense
 from lava.utils.weightutils import SignMode
 
+from neuro.fixed_point import WEIGHT_BITS, weight_limit
 from neuro.neurons import SigmaDelta, Source
 from neuro.spec import NetworkSpec, Population, Projection
 from sim.backends.lava.processes import Recorder, Sender, SigmaDeltaUnit
 
 MESSAGE_BITS = 24  # width of a graded payload
+LARGEST = weight_limit(WEIGHT_BITS)
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,10 @@ def build_graph(job: Job, folder: Path) -> list[AbstractProcess]:
     neurons = {population.name: _neurons(job, population) for population in spec.populations}
     graph = list(neurons.values())
     for projection in spec.projections:
-        synapses = _synapses(spec, projection)
-        neurons[projection.source].s_out.connect(synapses.s_in)
-        synapses.a_out.connect(neurons[projection.target].a_in)
-        graph.append(synapses)
+        for synapses in _synapses(spec, projection):
+            neurons[projection.source].s_out.connect(synapses.s_in)
+            synapses.a_out.connect(neurons[projection.target].a_in)
+            graph.append(synapses)
     if job.targets is not None:
         guide = np.concatenate([job.targets, job.signs[:, None]], axis=1)
         teacher = Sender(data=guide, period=job.period, name="teacher")
@@ -91,20 +93,28 @@ def _neurons(job: Job, population: Population) -> AbstractProcess:
     )
 
 
-def _synapses(spec: NetworkSpec, projection: Projection) -> Dense:
-    """A stock Dense with the same arithmetic.
+def _synapses(spec: NetworkSpec, projection: Projection) -> list[Dense]:
+    """Stock Dense processes, side by side, with the same arithmetic: one, of a pooled kernel as many as it takes.
 
     Mixed-sign weights of 8 bits live on the even integers of -256..254 in Lava, so int8 weights are doubled and the
-    exponent lowered by one; the shift back is exact because every sum is even.
+    exponent lowered by one; the shift back is exact because every sum is even. Sums of several int8 weights (pooling)
+    are shared among several processes.
     """
-    return Dense(
-        weights=2 * spec.weights_of(projection).T.astype(np.int32),
-        weight_exp=spec.shift_of(projection) - 1,
-        num_weight_bits=8,
-        sign_mode=SignMode.MIXED,
-        num_message_bits=MESSAGE_BITS,
-        name=projection.name,
-    )
+    rest = spec.weights_of(projection).T.astype(np.int32)
+    parts = [np.clip(rest, -LARGEST, LARGEST)]
+    while np.any(rest := rest - parts[-1]):
+        parts.append(np.clip(rest, -LARGEST, LARGEST))
+    return [
+        Dense(
+            weights=2 * part,
+            weight_exp=spec.shift_of(projection) - 1,
+            num_weight_bits=8,
+            sign_mode=SignMode.MIXED,
+            num_message_bits=MESSAGE_BITS,
+            name=projection.name if index == 0 else f"{projection.name} + {index}",
+        )
+        for index, part in enumerate(parts)
+    ]
 
 
 def _recorder(job: Job, index: int, folder: Path) -> Recorder:
