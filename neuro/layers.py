@@ -1,10 +1,10 @@
 """Hidden layers of a network as a user writes them: "conv:32x5,pool:2,conv:64x5:valid,pool:2,dense:128".
 
-    dense:N          N neurons, all-to-all; a bare N is the same
-    conv:FxE         F features of an E x E kernel shared by all positions, padded so that none is lost
-    conv:FxE/S       the same at positions S apart
-    conv:FxE:valid   without padding
-    pool:P           averages P x P neighbouring positions of the convolution before it
+dense:N          N neurons, all-to-all; a bare N is the same
+conv:FxE         F features of an E x E kernel shared by all positions, padded so that none is lost
+conv:FxE/S       the same at positions S apart
+conv:FxE:valid   without padding
+pool:P           averages P x P neighbouring positions of the convolution before it
 """
 
 from __future__ import annotations

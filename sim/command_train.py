@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -32,7 +33,12 @@ app = typer.Typer(help="Train a network by its local rule.", no_args_is_help=Tru
 def train_ep_command(
     data: Annotated[str, typer.Option(help="digits, mnist, fashion-mnist, cifar10, or a FILE.npz.")] = "digits",
     out: Annotated[Optional[Path], typer.Option(help="Folder of the run; default runs/ep-DATA-HIDDEN-seedN.")] = None,
-    hidden: Annotated[str, typer.Option(help="Hidden layers from input to output, e.g. 256,128.")] = "256",
+    hidden: Annotated[
+        Optional[str], typer.Option(help="Hidden layers from input to output, e.g. 256,128. Default 256.")
+    ] = None,
+    layers: Annotated[
+        str, typer.Option(help="In place of --hidden, with kernels (features x extent): conv:32x5,pool:2,dense:128.")
+    ] = "",
     epochs: Annotated[Optional[int], typer.Option(help="Passes over the training set; default from its size.")] = None,
     rule: Annotated[
         Optional[str],
@@ -75,15 +81,16 @@ def train_ep_command(
 
     _check_backend(backend, images)
     config = TrainConfig(
-        seed, layer_sizes(hidden), rule or ("R5" if family == "stock" else "event"), shadow_bits, weight_bits, epochs,
-        batch_size, threads, family, noise, weight_lsb, learning_rate, output_share, centred, None, refit,
+        seed, _hidden(hidden, layers), rule or ("R5" if family == "stock" else "event"), shadow_bits, weight_bits, epochs,
+        batch_size, threads, family, noise, weight_lsb, learning_rate, output_share, centred, None, refit, layers=layers,
     )  # fmt: skip
     dataset = load_dataset(data, seed)
     front = _front_end(front_end, dataset)
     kind = "ep" if family == "sigma-delta" else f"ep-{family}-{config.rule}"
     if front_end is not None:
         kind = f"{front_end.name}-{kind}"
-    folder = out or Path("runs") / f"{kind}-{dataset.name}-{'-'.join(map(str, config.hidden))}-seed{seed}"
+    sizes = re.sub(r"[^a-z0-9]+", "-", layers) or "-".join(map(str, config.hidden))
+    folder = out or Path("runs") / f"{kind}-{dataset.name}-{sizes}-seed{seed}"
     if backend == "lava":
         _train_in_lava(dataset, config, folder, IMAGES_IN_LAVA if images is None else images, stall_s, as_json)
         return
@@ -93,6 +100,11 @@ def train_ep_command(
         result = train_ep(dataset, config, folder, screen, front, resume=resume, checkpoint_every_s=checkpoint_every_s)
     console(as_json).print(result_table(result))
     print_json(as_json, result.to_json())
+
+
+def _hidden(sizes: str | None, layers: str) -> tuple[int, ...]:
+    """Sizes of all-to-all layers; none if `layers` says what is hidden."""
+    return () if layers and sizes is None else layer_sizes(sizes or "256")
 
 
 def _front_end(run: Path | None, dataset: Dataset) -> FrontEnd | None:
