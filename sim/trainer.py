@@ -6,6 +6,7 @@ the order of images is a function of seed and epoch, all randomness of seed and 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -234,13 +235,18 @@ class Trainer:
 
 
 def projection_rates(spec: NetworkSpec, learning_rate: float, output_share: float) -> dict[str, Rate]:
-    """Return integer rates for all plastic projections from a real learning rate of the hidden layers."""
+    """Return integer rates for all plastic projections from a real learning rate of the hidden layers.
+
+    A pooled kernel learns as the kernel of an average would.
+    """
     rates = {}
     for projection in spec.plastic:
         pre, post = spec.population(projection.source).neuron, spec.unit(projection.target)
         assert projection.rule is not None  # plastic
         post_bits = post.state_bits if projection.rule.uses_state_difference else post.activation_bits
         share = output_share if projection.target == spec.output else 1.0
+        if projection.convolution is not None:  # a weight of a sum is that of an average, divided by the window
+            share /= math.prod(projection.convolution.pool) ** 2
         rates[projection.name] = rate_for(
             learning_rate * share, spec.schedule.nudge, projection.exponent, pre.activation_bits, post_bits
         )

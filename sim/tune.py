@@ -31,9 +31,10 @@ TRIAL_PRESENTATIONS = 16_384
 TRIAL_IMAGES = 8_192  # at most so many different training images
 TRIAL_VALIDATION = 4_096
 CENTRE_ABOVE = 0.5  # share of the squared length that the mean image carries
-LEARNING_RATES = {1: (1.4, 0.7, 2.8), 2: (0.2, 0.1, 0.4)}  # by hidden layers (2: two or more); first guess first
+LEARNING_RATES = (1.4, 0.7, 2.8)  # first guess first
 MORE_RATES = 4
-OUTPUT_SHARES = (0.125, 0.0625, 0.25)
+OUTPUT_SHARES = {1: (0.125, 0.0625, 0.25), 2: (1.0, 0.5, 2.0)}  # by hidden layers (2: two or more, or kernels)
+KERNEL_TRIALS = 4_096  # presentations and images of a trial of convolutional networks, which take longer
 
 
 @dataclass(frozen=True)
@@ -62,15 +63,16 @@ def tune(
     dataset: Dataset, config: TrainConfig, split: Split, on_trial: Callable[[Trial], None], engine: Engine = NATIVE
 ) -> tuple[Choices, list[Trial]]:
     """Return hyper-parameters for `config` and the trials that led to them. What the user fixed stays fixed."""
-    rates = LEARNING_RATES[min(len(config.hidden), 2)]
+    rates = LEARNING_RATES
+    shares = OUTPUT_SHARES[2 if config.convolutional else min(len(config.hidden_layers), 2)]
     best = Choices(
         learning_rate=config.learning_rate or rates[0],
-        output_share=config.output_share or OUTPUT_SHARES[0],
+        output_share=config.output_share or shares[0],
         centred=wants_centring(dataset, config, split),
         exponent_offset=int(is_small(dataset)) if config.exponent_offset is None else config.exponent_offset,
     )
     trials: dict[Choices, Trial] = {}
-    subset = _subset(split, config.seed)
+    subset = _subset(split, config)
 
     def attempt(choices: Choices) -> Trial:
         if choices not in trials:
@@ -88,7 +90,7 @@ def tune(
             tried.append(attempt(replace(best, learning_rate=best.learning_rate / 2)))
             best = _significantly_best([trials[best], tried[-1]])
     if config.output_share is None:
-        best = _significantly_best([attempt(replace(best, output_share=share)) for share in OUTPUT_SHARES])
+        best = _significantly_best([attempt(replace(best, output_share=share)) for share in shares])
     return best, list(trials.values())
 
 
@@ -112,14 +114,15 @@ def _significantly_best(trials: Sequence[Trial]) -> Choices:
     return best.choices if best.beats(trials[0]) else trials[0].choices
 
 
-def _subset(split: Split, seed: int) -> Split:
-    generator = np.random.default_rng([seed, 0x7121])
-    train = generator.permutation(split.train)[:TRIAL_IMAGES]
+def _subset(split: Split, config: TrainConfig) -> Split:
+    generator = np.random.default_rng([config.seed, 0x7121])
+    train = generator.permutation(split.train)[: KERNEL_TRIALS if config.convolutional else TRIAL_IMAGES]
     return Split(np.sort(train), np.sort(generator.permutation(split.validation)[:TRIAL_VALIDATION]))
 
 
 def _train_briefly(dataset: Dataset, config: TrainConfig, choices: Choices, split: Split, engine: Engine) -> float:
-    epochs = max(1, round(TRIAL_PRESENTATIONS / len(split.train)))
+    presentations = KERNEL_TRIALS if config.convolutional else TRIAL_PRESENTATIONS
+    epochs = max(1, round(presentations / len(split.train)))
     trainer = make_trainer(dataset, config, choices, split, epochs, engine=engine)
     with trainer.session:
         trainer.run(_Quiet())
