@@ -10,8 +10,9 @@ from types import TracebackType
 from rich.progress import TaskID
 
 from hardware.slayer import SlayerConfig, SlayerEpoch, slayer_epochs, train_slayer
-from neuro.artifact import Artifact, installed_versions, save_artifact
+from neuro.artifact import MANIFEST, Artifact, installed_versions, save_artifact
 from neuro.data import Dataset, split_validation
+from neuro.errors import UserError
 from neuro.metrics import accuracy
 from sim.results import TrainResult, describe_data, result_of
 from sim.screen import bar
@@ -23,8 +24,10 @@ def train_slayer_run(
 ) -> TrainResult:
     """Train, read the test set once, on the deployed integers, and write the run. on_epoch: told of each, and how many.
 
-    Raises: UserError if lava-dl is missing or the folder cannot be written.
+    Raises: UserError if lava-dl is missing, the folder holds a finished run or cannot be written.
     """
+    if (folder / MANIFEST).is_file():
+        raise UserError(f"run {folder}: already finished; give another --out")
     split = split_validation(dataset.y_train, config.seed)
     epochs = config.epochs or slayer_epochs(len(split.train))
     training = train_slayer(dataset, config, split, lambda epoch: on_epoch(epoch, epochs))

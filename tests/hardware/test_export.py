@@ -46,6 +46,7 @@ def test_training_is_a_command(command, blob_data, tmp_path):
     found = command("evaluate", tmp_path / "run", "--check", "snntorch", "--images", 20, "--json").json
     assert found["backend"] == "chip"
     assert set(found["differences"].values()) == {0}
+    command(*words, "--out", tmp_path / "run").refused("already finished")
     command("report", tmp_path / "run").refused("no page of its own", "settle evaluate")
     command(*words[:-1], "1").refused("slayer: 1 steps")
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from shared_export import even, feed_forward
 
 from neuro.artifact import Artifact, load_artifact, save_artifact
@@ -13,6 +14,9 @@ from neuro.feed_forward import FeedForwardNetwork, feed_forward_graph
 from neuro.stock import LIF
 from neuro.stock_equilibrium import StockDesign, build_stock_network
 from sim.backends.base import compare, get_backend
+from sim.backends.chip import run_chip
+from sim.robustness.twin import make_twin
+from sim.robustness.twin_fidelity import fidelity
 
 
 def test_what_the_last_steps_of_the_input_hold_cannot_reach_the_output():
@@ -22,8 +26,6 @@ def test_what_the_last_steps_of_the_input_hold_cannot_reach_the_output():
     np.testing.assert_array_equal(cut[:, :-2], sent[:, :-2])
     assert sent[:, -2:].any()
     assert not cut[:, -2:].any()
-    from sim.backends.chip import run_chip
-
     whole, less = (run_chip(network.inference, inputs, threads=1).spikes["output"] for inputs in (sent, cut))
     assert whole.any()
     np.testing.assert_array_equal(whole, less)
@@ -77,3 +79,14 @@ def test_layers_must_fit_each_other():
 def test_it_learns_nothing_on_the_chip():
     with get_backend("chip").open(feed_forward()) as session, pytest.raises(UserError, match="no rule"):
         session.learn(np.zeros((1, 6)), np.zeros((1, 3)), {}, seed=0, first_image=0)
+
+
+def test_its_twin_gives_its_answers_and_a_gradient():
+    network = feed_forward(steps=40)
+    images = torch.tensor(np.random.default_rng(4).random((30, 2, 3)), dtype=torch.float32, requires_grad=True)
+    twin = make_twin(network)
+    with get_backend("chip").open(network) as session:
+        found = fidelity(twin, session, images.detach())
+    assert (found.label_agreement, found.output_error) == (1.0, 0.0)
+    (gradient,) = torch.autograd.grad(twin(images)[:, 0].sum(), images)
+    assert (gradient != 0).any()
