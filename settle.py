@@ -14,6 +14,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
+from hardware import command_export
 from sim import command_attack, command_train
 from sim.command_options import Device, Json, Run, Seed, StallS, Threads, console, print_json
 
@@ -25,6 +26,8 @@ app = typer.Typer(
 )
 app.add_typer(command_train.app, name="train")
 app.command("attack")(command_attack.attack_command)
+app.command("export")(command_export.export_command)
+command_train.app.command("slayer")(command_export.train_slayer_command)
 
 
 @app.command("evaluate")

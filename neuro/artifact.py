@@ -14,18 +14,26 @@ from pathlib import Path
 from typing import Any
 
 from neuro.errors import UserError
+from neuro.feed_forward import FeedForwardNetwork
 from neuro.files import Arrays, array_bytes, json_bytes, parse_arrays, parse_json, read_bytes, sha256, write_atomically
 from neuro.graded_network import AnyNetwork, GradedNetwork
 from neuro.serialize import spec_arrays, spec_from_json, spec_to_json
 from neuro.stock_graded import GradedDesign
 from neuro.stock_network import StockNetwork
-from neuro.stock_serialize import network_arrays, network_from_json, network_to_json
+from neuro.stock_serialize import (
+    FEED_FORWARD,
+    feed_forward_from_json,
+    feed_forward_to_json,
+    network_arrays,
+    network_from_json,
+    network_to_json,
+)
 
 FORMAT = 1
 SPEC, WEIGHTS, MANIFEST = "spec.json", "weights.npz", "manifest.json"
 SELF = "manifest_sha256"
 CODER_FAMILY = "stock-coder"  # what `neuro.coder_artifact` writes
-RECORDED_PACKAGES = ("settle", "numpy", "numba", "torch", "lava-nc")
+RECORDED_PACKAGES = ("settle", "numpy", "numba", "torch", "lava-nc", "lava-dl", "nir")
 
 
 @dataclass(frozen=True)
@@ -110,13 +118,15 @@ def read_run(folder: Path) -> tuple[dict[str, Any], Arrays, dict[str, Any]]:
 def _to_json(network: AnyNetwork) -> dict[str, Any]:
     if isinstance(network, StockNetwork):
         return network_to_json(network)
+    if isinstance(network, FeedForwardNetwork):
+        return feed_forward_to_json(network)
     if isinstance(network, GradedNetwork):
         return {**spec_to_json(network.spec), "graded": asdict(network.design)}
     return spec_to_json(network)
 
 
 def _arrays(network: AnyNetwork) -> Arrays:
-    if isinstance(network, StockNetwork):
+    if isinstance(network, (StockNetwork, FeedForwardNetwork)):
         return network_arrays(network)
     return spec_arrays(network.spec if isinstance(network, GradedNetwork) else network)
 
@@ -124,6 +134,8 @@ def _arrays(network: AnyNetwork) -> Arrays:
 def _from_json(content: dict[str, Any], arrays: Arrays) -> AnyNetwork:
     if content.get("family") == StockNetwork.family:
         return network_from_json(content, arrays)
+    if content.get("family") == FEED_FORWARD:
+        return feed_forward_from_json(content, arrays)
     spec = spec_from_json(content, arrays)
     if "graded" not in content:
         return spec

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neuro.encode import PixelEncoder
+from neuro.feed_forward import FeedForwardNetwork
 from neuro.spec import NetworkSpec
 from neuro.stock import GradedRelu, StockPopulation, StockSpec
 from neuro.stock_graded import GradedDesign, graded_from, output_forces, present, readout
@@ -125,5 +126,5 @@ class GradedNetwork(OfStockGraph):
         return present(self.graph, payloads, self.design.all_steps, forces)
 
 
-AnyStock = StockNetwork | GradedNetwork
-AnyNetwork = NetworkSpec | StockNetwork | GradedNetwork
+AnyStock = StockNetwork | GradedNetwork | FeedForwardNetwork
+AnyNetwork = NetworkSpec | AnyStock

@@ -178,21 +178,8 @@ class StockNetwork(OfStockGraph):
         return StockSpec(populations, kept)
 
     def trains(self, payloads: npt.NDArray[np.integer[Any]], steps: int) -> Trains:
-        """Return regular spike trains of shape [B, steps, N + 1] for payloads of shape [B, N], the bias unit last.
-
-        A pixel of payload p spikes whenever its running sum of p passes a multiple of spacing * one; the sums start
-        spread over the pixels, so that they do not all spike at once.
-        """
-        one = 1 << self.encoder.activation_bits
-        values = np.concatenate([payloads, np.full((len(payloads), 1), one)], axis=1)
-        period = self.spacing * one
-        start = np.arange(values.shape[1]) * 0x9E3779B1 % 2**32 * period >> 32  # golden ratio: well spread
-        # It passed a multiple in step t if what is left of start + p t is below p. Sums of 8 bits wrap at 256, a
-        # multiple of most periods, and are many times faster.
-        kind = np.uint8 if period < 256 and 256 % period == 0 else np.int64
-        ramp = np.arange(1, steps + 1).astype(kind)[:, None]
-        rest = start.astype(kind) + values.astype(kind)[:, None, :] * ramp
-        return np.asarray((rest % kind(period)) < values.astype(kind)[:, None, :]).astype(np.int8)
+        """Return regular spike trains of shape [B, steps, N + 1] for payloads of shape [B, N], the bias unit last."""
+        return pixel_trains(payloads, steps, self.spacing, 1 << self.encoder.activation_bits)
 
     def phases(self, steps: int) -> npt.NDArray[np.int64]:
         """Return, of shape [steps], the phase of each step of a sample: 0 free, 1 nudged, 2 blank."""
@@ -242,6 +229,23 @@ class StockNetwork(OfStockGraph):
         label[np.arange(count), :, labels] = teaching
         gate = np.broadcast_to(nudged[None, :, None], (count, steps, 1))
         return np.concatenate([trains, label, gate.astype(np.int8)], axis=2)
+
+
+def pixel_trains(payloads: npt.NDArray[np.integer[Any]], steps: int, spacing: int, one: int) -> Trains:
+    """Return regular spike trains of shape [B, steps, N + 1] for payloads of shape [B, N], 0..one; the bias unit last.
+
+    A pixel of payload p spikes whenever its running sum of p passes a multiple of spacing * one; the sums start spread
+    over the pixels, so that they do not all spike at once.
+    """
+    values = np.concatenate([payloads, np.full((len(payloads), 1), one)], axis=1)
+    period = spacing * one
+    start = np.arange(values.shape[1]) * 0x9E3779B1 % 2**32 * period >> 32  # golden ratio: well spread
+    # It passed a multiple in step t if what is left of start + p t is below p. Sums of 8 bits wrap at 256, a
+    # multiple of most periods, and are many times faster.
+    kind = np.uint8 if period < 256 and 256 % period == 0 else np.int64
+    ramp = np.arange(1, steps + 1).astype(kind)[:, None]
+    rest = start.astype(kind) + values.astype(kind)[:, None, :] * ramp
+    return np.asarray((rest % kind(period)) < values.astype(kind)[:, None, :]).astype(np.int8)
 
 
 def _frozen(projection: StockProjection) -> StockProjection:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from neuro.encode import PixelEncoder
 from neuro.engine import EngineFactor, EngineProduct, EngineRule, EngineTrace
 from neuro.errors import UserError
+from neuro.feed_forward import FeedForwardNetwork
 from neuro.stock import LIF, GradedRelu, SpikeInput, StockNeuron, StockPopulation, StockProjection, StockSpec
 from neuro.stock_network import SlotSchedule, StockNetwork
 
@@ -23,6 +24,7 @@ NEURONS: dict[str, type[SpikeInput] | type[LIF] | type[GradedRelu]] = {
     "LIF": LIF,
     "GradedRelu": GradedRelu,
 }
+FEED_FORWARD = "stock-feed-forward"  # in place of the family, in files
 TRACES = ("x1", "x2", "y1", "y2")
 WEIGHTS_PREFIX = "weights."
 
@@ -54,7 +56,20 @@ def graph_to_json(graph: StockSpec) -> dict[str, Any]:
     }
 
 
-def network_arrays(network: StockNetwork) -> dict[str, npt.NDArray[np.generic]]:
+def feed_forward_to_json(network: FeedForwardNetwork) -> dict[str, Any]:
+    """Return the network without its weights as an object that `json` can write."""
+    return {
+        "family": FEED_FORWARD,
+        "rule": network.rule,
+        "steps": network.steps,
+        "encoder": {"activation_bits": network.encoder.activation_bits, "gain_bits": network.encoder.gain_bits},
+        "spacing": network.spacing,
+        "pixels": list(network.pixels),
+        **graph_to_json(network.graph),
+    }
+
+
+def network_arrays(network: StockNetwork | FeedForwardNetwork) -> dict[str, npt.NDArray[np.generic]]:
     """Return the weights by projection."""
     return graph_arrays(network.graph)
 
@@ -95,6 +110,24 @@ def network_from_json(content: Mapping[str, Any], arrays: Arrays) -> StockNetwor
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise UserError(
             f"spec: not a stock network of this version ({type(error).__name__}: {error}); train it again"
+        ) from error
+
+
+def feed_forward_from_json(content: Mapping[str, Any], arrays: Arrays) -> FeedForwardNetwork:
+    """Rebuild a network from `feed_forward_to_json` and `network_arrays`; raises as `network_from_json` does."""
+    try:
+        encoder = content["encoder"]
+        return FeedForwardNetwork(
+            graph=graph_from_json(content, arrays),
+            steps=content["steps"],
+            encoder=PixelEncoder(encoder["activation_bits"], None, encoder["gain_bits"]),
+            rule=str(content["rule"]),
+            spacing=content["spacing"],
+            pixels=tuple(int(n) for n in content["pixels"]),
+        )
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise UserError(
+            f"spec: not a feed-forward network of this version ({type(error).__name__}: {error}); train it again"
         ) from error
 
 

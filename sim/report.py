@@ -7,6 +7,8 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, select_autoescape
 
+from neuro.errors import UserError
+from neuro.feed_forward import FeedForwardNetwork
 from neuro.files import write_atomically
 from neuro.graded_network import GradedNetwork
 from neuro.stock_network import StockNetwork
@@ -37,6 +39,10 @@ def _section(folder: Path) -> Section:
     artifact = load_run(folder)
     dataset = data_of(artifact)
     evaluations = [(found, equality_sentence(found)) for found in latest(read_results(folder, artifact))]
+    if isinstance(artifact.spec, FeedForwardNetwork):
+        raise UserError(
+            f"run {folder}: a baseline has no page of its own; see settle evaluate and settle compile --report"
+        )
     if isinstance(artifact.spec, StockNetwork):
         return stock_section(str(folder), artifact, artifact.spec, dataset, evaluations)
     if isinstance(artifact.spec, GradedNetwork):

@@ -26,6 +26,9 @@ HOMES = {
     "foolbox": ("sim/robustness/",),
     "pyautoattack": ("sim/robustness/",),
     "submitit": ("sim/distributed.py",),
+    "nir": ("neuro/nir_io.py", "sim/backends/snn_torch_nir.py"),
+    "nirtorch": ("sim/backends/snn_torch_nir.py",),
+    "h5py": ("hardware/netx.py",),
     "torchvision": ("neuro/download.py",),
     "pickle": (),
     "cloudpickle": (),
@@ -33,7 +36,7 @@ HOMES = {
     "joblib": (),
     "tests": (),
 }
-HEAVY = ("torch", "numba", "matplotlib", "lava", "snntorch", "sklearn", "torchvision", "PIL", "jinja2")
+HEAVY = ("torch", "numba", "matplotlib", "lava", "snntorch", "sklearn", "torchvision", "PIL", "jinja2", "nir", "h5py")
 
 
 def tree(source: str) -> ast.Module:

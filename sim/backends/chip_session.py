@@ -62,7 +62,7 @@ class ChipSession(StockSession):
         """
         network = self.spec
         if not isinstance(network, StockNetwork):
-            raise UserError("backend chip: graded networks learn on the events backend; train there")
+            raise UserError("backend chip: the network has no rule of the learning engine; graded ones learn on events")
         check_images(network, payloads, targets)
         plastic = tuple(replace(p, rule=rates[p.name]) if p.name in rates else p for p in network.projections)
         steps = network.schedule.steps

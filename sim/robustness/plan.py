@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from neuro.errors import UserError
+from neuro.feed_forward import FeedForwardNetwork
 from neuro.graded_network import AnyNetwork
 from neuro.neurons import Source
 from neuro.spec import NetworkSpec
@@ -49,7 +50,7 @@ def attack_stages(
     exact = make_twin(spec, device=device)
     usual, other = exact.surrogate.name, "leaky"
     second = Surrogate(box_slope=LEAK)
-    if isinstance(spec, StockNetwork):
+    if isinstance(spec, (StockNetwork, FeedForwardNetwork)):
         other, second = "atan", Surrogate("atan")
     twins: dict[str, Model] = {usual: exact, other: make_twin(spec, second, device=device)}
     stages = [Stage(twins, attacks, threats), Stage({usual: exact}, _own_gradients(spec, exact), threats)]

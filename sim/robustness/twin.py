@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 
 from neuro.errors import UserError
+from neuro.feed_forward import FeedForwardNetwork
 from neuro.graded_network import AnyNetwork, GradedNetwork
 from neuro.spec import NetworkSpec
 from neuro.stock_network import StockNetwork
@@ -49,7 +50,7 @@ def make_twin(
         raise UserError(f"twin: checkpoint_steps {checkpoint_steps}; give 0 for none, or at least 1")
     place = checked_device(device)
     if surrogate is None:
-        surrogate = Surrogate("rate" if isinstance(spec, StockNetwork) else "straight-through")
+        surrogate = Surrogate("rate" if isinstance(spec, (StockNetwork, FeedForwardNetwork)) else "straight-through")
     twin: Twin
     if isinstance(spec, NetworkSpec):
         dtype = exact_dtype(spec) if forward == "integer" else dtype

@@ -1,0 +1,222 @@
+"""The usual route to the chip beside ours: feed-forward, backpropagation in lava-dl's SLAYER; against EP, same data.
+
+Accuracy and spikes are measured, on the integers that are deployed (equal to SLAYER's own forward pass and to netx in
+Lava: tests/hardware). Energy and latency of an inference are modelled (`hardware.energy`).
+
+Learning cost is counted, per image that is learned. EP: additions of synapses that spikes reach, in all phases, and
+updates of single weights, all of 8-bit integers, on the chip's own cores. SLAYER: multiply-adds of 32-bit floats in
+dense products, unrolled over T steps and layers of N x M synapses, on a conventional processor:
+
+    forward T sum N M        backward T sum N M (of weights) + T sum N M (of inputs, without the first layer)
+
+and it keeps the states of all T steps until the backward pass. Surrogate slopes are nowhere zero, so that no zeros can
+be skipped backwards. What its forward pass would cost with spikes is stated, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.results_file import parser, save
+from hardware.compile import compile_run
+from hardware.observe import Profile, profile
+from hardware.slayer import SlayerConfig
+from hardware.train_slayer import train_slayer_run
+from neuro.artifact import Artifact, load_artifact
+from neuro.data import load_dataset
+from neuro.feed_forward import FeedForwardNetwork
+from neuro.metrics import Accuracy
+from neuro.quantities import Modelled
+from sim.experiment import TrainConfig
+from sim.results import TrainResult
+from sim.screen import TrainScreen
+from sim.train import train_ep
+
+IMAGES = 100
+FLOATS, INTEGERS = "multiply-adds of 32-bit floats, dense", "additions of 8-bit integers, event-driven"
+
+
+@dataclass(frozen=True)
+class LearningCost:
+    """What learning costs; counts are means per learned image.
+
+    operations: what is counted. forward: all phases of EP. backward: of backpropagation. updates: of single weights.
+    kept: values in memory until an image is learned, beyond weights and one state. images: that were presented in all,
+    trials of learning rates left out. with_spikes: additions of the forward pass if only spikes caused any; equal to
+    forward for EP. cpu_s: measured, trials included.
+    """
+
+    operations: str
+    forward: float
+    backward: float
+    updates: float
+    kept: int
+    images: int
+    with_spikes: float
+    cpu_s: float
+
+    @property
+    def per_image(self) -> float:
+        """Operations and updates per learned image."""
+        return self.forward + self.backward + self.updates
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all of it."""
+        return {**vars(self), "per_image": self.per_image, "in all": self.per_image * self.images}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A network in the table. accuracy: test; all others per inference; spikes: of hidden and output neurons."""
+
+    name: str
+    seed: int
+    accuracy: Accuracy
+    spikes: float
+    energy: Modelled
+    latency: Modelled
+    learning: LearningCost
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the row, with what is measured and what is modelled."""
+        low, high = self.accuracy.interval
+        return {
+            "name": self.name,
+            "seed": self.seed,
+            "test_accuracy": {"kind": "measured", "value": self.accuracy.value, "interval": [low, high],
+                              "n": self.accuracy.n},
+            "spikes_per_inference": {"kind": "measured", "value": self.spikes},
+            "energy": self.energy.to_json(),
+            "latency": self.latency.to_json(),
+            "learning": {"kind": "counted", **self.learning.to_json()},
+        }  # fmt: skip
+
+
+def slayer_row(
+    data: str = "digits", hidden: tuple[int, ...] = (64,), seed: int = 0, epochs: int | None = None,
+    n_images: int = IMAGES,
+) -> Row:  # fmt: skip
+    """Train with SLAYER and return its row; n_images: test images to price.
+
+    Raises: UserError if lava-dl is missing, or the data cannot be had.
+    """
+    with _folder() as folder:
+        config = SlayerConfig(seed=seed, hidden=hidden, epochs=epochs)
+        result = train_slayer_run(load_dataset(data, seed), config, folder, lambda epoch, n: None)
+        return slayer_row_of(folder, result, n_images)
+
+
+def slayer_row_of(folder: Path, result: TrainResult, n_images: int = IMAGES) -> Row:
+    """Return the row of a finished SLAYER run."""
+    artifact, found = _profiled(folder, n_images)
+    network = artifact.spec
+    assert isinstance(network, FeedForwardNetwork)  # what SLAYER trains
+    steps, sizes = network.steps, [projection.weights.size for projection in network.projections]
+    manifest = artifact.manifest
+    learned = manifest["data"]["n_train"] - manifest["data"]["n_validation"]
+    cost = LearningCost(
+        operations=FLOATS,
+        forward=float(steps * sum(sizes)),
+        backward=float(steps * (sum(sizes) + sum(sizes[1:]))),
+        updates=0.0,  # once a batch: in the products
+        kept=steps * sum(3 * population.size for population in network.moving),  # current, voltage, spike
+        images=manifest["chosen"]["epochs"] * learned,
+        with_spikes=found.inference.counts["synaptic"],
+        cpu_s=result.train_cpu_s,
+    )
+    return _row("slayer", artifact, result, found, cost)
+
+
+def settling_row(
+    family: str, rule: str, data: str = "digits", hidden: tuple[int, ...] = (64,), seed: int = 0,
+    epochs: int | None = None, n_images: int = IMAGES,
+) -> Row:  # fmt: skip
+    """Train an EP network of the same shape and return its row."""
+    config = TrainConfig(seed=seed, hidden=hidden, family=family, rule=rule, epochs=epochs, threads=1)
+    with _folder() as folder, TrainScreen() as screen:
+        result = train_ep(load_dataset(data, seed), config, folder, screen)
+        artifact, found = _profiled(folder, n_images)
+    assert found.learning is not None  # plastic
+    counts, manifest = found.learning.counts, artifact.manifest
+    n_train, n_validation = manifest["data"]["n_train"], manifest["data"]["n_validation"]
+    fitted = len(manifest["history"]) * (n_train - n_validation)
+    refitted = manifest["chosen"]["epochs"] * n_train if manifest["chosen"]["refit"] else 0
+    cost = LearningCost(
+        operations=INTEGERS,
+        forward=counts["synaptic"],
+        backward=0.0,
+        updates=counts["learning"],
+        kept=0,
+        images=fitted + refitted,
+        with_spikes=counts["synaptic"],
+        cpu_s=result.train_cpu_s,
+    )
+    return _row(f"EP, {family}, {rule}", artifact, result, found, cost)
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as name:
+        yield Path(name) / "run"
+
+
+def _profiled(folder: Path, n_images: int) -> tuple[Artifact, Profile]:
+    artifact = load_artifact(folder)
+    return artifact, profile(artifact, compile_run(folder), n_images)
+
+
+def _row(name: str, artifact: Artifact, result: TrainResult, found: Profile, cost: LearningCost) -> Row:
+    return Row(
+        name, artifact.manifest["seed"], result.test_accuracy, result.spikes_per_inference,
+        found.inference.energy, found.inference.latency, cost,
+    )  # fmt: skip
+
+
+def summary(rows: Sequence[Row]) -> list[str]:
+    """Return a line for each network: means over its seeds."""
+    lines = []
+    for name in dict.fromkeys(row.name for row in rows):
+        mine = [row for row in rows if row.name == name]
+        accuracies = [row.accuracy.value for row in mine]
+        costs = [row.learning for row in mine]
+        spikes, operations = np.mean([row.spikes for row in mine]), np.mean([cost.per_image for cost in costs])
+        images, cpu_s = np.mean([cost.images for cost in costs]), np.mean([cost.cpu_s for cost in costs])
+        lines.append(
+            f"{name}: test {np.mean(accuracies):.4f} ± {np.std(accuracies):.4f}, {spikes:.1f} spikes, "
+            f"{mine[0].energy}, {mine[0].latency}; a learned image takes {operations:,.0f} {costs[0].operations}; "
+            f"{images:,.0f} images, {cpu_s:.1f} s of CPU time"
+        )
+    return lines
+
+
+def main() -> None:
+    """Answer, print, save."""
+    arguments: argparse.ArgumentParser = parser(__doc__.splitlines()[0], "slayer")
+    arguments.add_argument("--data", default="digits")
+    arguments.add_argument("--hidden", type=int, default=64)
+    arguments.add_argument("--seeds", type=int, default=3)
+    arguments.add_argument("--epochs", type=int, default=None, help="default from the size of the data")
+    options = arguments.parse_args()
+    shared = {"data": options.data, "hidden": (options.hidden,), "epochs": options.epochs}
+    rows = []
+    for seed in range(options.seeds):
+        rows.append(slayer_row(**shared, seed=seed))
+        for family, rule in (("sigma-delta", "event"), ("stock", "R5")):
+            rows.append(settling_row(family, rule, **shared, seed=seed))
+    for line in summary(rows):
+        print(line)
+    save(options.out, {"kind": "accuracies, spikes, cpu_s measured; energy, latency modelled; learning counted",
+                       "data": options.data, "hidden": options.hidden, "n_priced": IMAGES,
+                       "rows": [row.to_json() for row in rows]})  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

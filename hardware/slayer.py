@@ -1,0 +1,273 @@
+"""The usual route to the chip, as a competitor: a feed-forward network of CUBA neurons trained by backpropagation.
+
+lava-dl's SLAYER (Shrestha & Orchard 2018) runs the neuron of Loihi 2 in integers, with 8-bit weights in steps of 2, and
+learns real weights below them through surrogate slopes, unrolled over all steps. What it learned is the same network as
+a `neuro.feed_forward.FeedForwardNetwork`: every backend runs it.
+
+A bias unit that always spikes takes the place of biases. Images are the spike trains of `FeedForwardNetwork`.
+Checked: tests/hardware/test_slayer.py, spikes equal to SLAYER's own forward pass.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import io
+import itertools
+import math
+import platform
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from neuro.data import Dataset, Split
+from neuro.encode import PixelEncoder, gain_bits_for
+from neuro.errors import UserError, require_integers
+from neuro.feed_forward import FeedForwardNetwork, feed_forward_graph
+from neuro.metrics import Accuracy, accuracy
+from neuro.stock import DECAY_UNITY, LIF, StockPopulation, StockProjection
+
+SCALE = 64  # a SLAYER weight of 1 is 64 of the chip's
+RULE = "slayer"
+BATCH, CHUNK = 32, 500
+TRUE_RATE, FALSE_RATE = 0.4, 0.02  # spikes per step wanted of the label's output neuron, and of the others
+IMAGES_TO_SEE, FEWEST_EPOCHS, MOST_EPOCHS = 40_000, 5, 30
+
+
+@dataclass(frozen=True)
+class SlayerConfig:
+    """How to train. Defaults chosen on validation images of digits, one seed (threshold, decays: lava-dl's examples).
+
+    steps: of an inference.    epochs: None: from the size of the training set.
+    threshold, current_decay, voltage_decay: of the neurons, in the chip's units (`neuro.stock.LIF`).
+    slope_width, slope_height: of the surrogate derivative (lava-dl: tau_grad, scale_grad).
+    """
+
+    seed: int = 0
+    hidden: tuple[int, ...] = (64,)
+    steps: int = 32
+    epochs: int | None = None
+    learning_rate: float = 0.003
+    spacing: int = 2
+    threshold: int = 80
+    current_decay: int = 1023
+    voltage_decay: int = 123
+    slope_width: float = 0.03
+    slope_height: float = 3.0
+
+    def __post_init__(self) -> None:
+        require_integers("slayer", seed=self.seed, steps=self.steps, spacing=self.spacing)
+        if not self.hidden or min(self.hidden) < 1:
+            raise UserError(f"slayer: hidden layers {self.hidden}; give sizes of at least 1, e.g. 64 or 128,64")
+        if self.epochs is not None and self.epochs < 1:
+            raise UserError(f"slayer: {self.epochs} epochs; give at least 1")
+        if not 0 < self.learning_rate < 1:
+            raise UserError(f"slayer: learning rate {self.learning_rate} outside 0..1")
+        if not len(self.hidden) + 1 < self.steps <= 1024:
+            raise UserError(f"slayer: {self.steps} steps; give {len(self.hidden) + 2}..1024")
+        _ = self.neuron  # checks itself
+
+    @property
+    def neuron(self) -> LIF:
+        """The neuron of all layers."""
+        return LIF(self.current_decay, self.voltage_decay, self.threshold)
+
+
+@dataclass(frozen=True)
+class SlayerEpoch:
+    """What an epoch reached. images_per_s: learned per second of CPU time."""
+
+    epoch: int
+    train_accuracy: float
+    val_accuracy: float
+    images_per_s: float
+
+
+@dataclass(frozen=True, eq=False)
+class SlayerTraining:
+    """A trained network, of the best validated epoch. best_epoch counts from 1; cpu_s of the process, for learning."""
+
+    network: FeedForwardNetwork
+    val_accuracy: Accuracy
+    history: list[SlayerEpoch]
+    best_epoch: int
+    cpu_s: float
+
+
+def check_lava_dl() -> None:
+    """Raise UserError if lava-dl is not installed."""
+    if importlib.util.find_spec("lava") is None or importlib.util.find_spec("lava.lib.dl") is None:
+        raise UserError(
+            f"lava-dl is not installed in this Python {platform.python_version()}; it needs Python 3.10 (make demo "
+            "sets it up)"
+        )
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep the library from printing advertisements and warnings of its own dependencies."""
+    with (
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
+    ):
+        warnings.simplefilter("ignore")
+        yield
+
+
+def slayer_blocks() -> Any:
+    """Return lava-dl's module of CUBA blocks. Raises: UserError if lava-dl is not installed."""
+    check_lava_dl()
+    with quiet():
+        from lava.lib.dl.slayer.block import cuba
+    return cuba
+
+
+def neuron_settings(neuron: LIF, slope_width: float = 1.0, slope_height: float = 1.0) -> dict[str, Any]:
+    """Return a neuron as SLAYER wants it: in real numbers that become the same integers again."""
+    return {
+        "threshold": neuron.threshold / SCALE,
+        "current_decay": (neuron.current_decay + 1) / DECAY_UNITY,
+        "voltage_decay": neuron.voltage_decay / DECAY_UNITY,
+        "tau_grad": slope_width,
+        "scale_grad": slope_height,
+    }
+
+
+def slayer_block(
+    projection: StockProjection, target: StockPopulation, recurrent: npt.NDArray[np.integer[Any]] | None = None
+) -> nn.Module:
+    """Return the SLAYER block of a layer: its synapses, of shape [N, M] of even weights, and its neurons.
+
+    recurrent: of shape [M, M], weights within the layer; None for none.
+    """
+    neuron, cuba = target.neuron, slayer_blocks()
+    assert isinstance(neuron, LIF)  # by the caller
+    with quiet():
+        kind = cuba.Dense if recurrent is None else cuba.Recurrent
+        block: nn.Module = kind(neuron_settings(neuron), projection.weights.shape[0], target.size)
+    block.neuron.shape = torch.Size([target.size])  # type: ignore[union-attr]
+    parts = {"synapse": projection.effective} if recurrent is None else {
+        "input_synapse": projection.effective, "recurrent_synapse": recurrent
+    }  # fmt: skip
+    for name, weights in parts.items():
+        synapse = getattr(block, name)
+        values = torch.tensor(weights.T / SCALE, dtype=torch.float32)
+        synapse.weight.data = values.reshape(synapse.weight.shape)
+    return block
+
+
+class SlayerModel(nn.Module):
+    """The SLAYER network of a configuration. sizes: of all layers, the bias unit counted with the input."""
+
+    def __init__(self, config: SlayerConfig, sizes: tuple[int, ...]) -> None:
+        super().__init__()
+        cuba, settings = slayer_blocks(), neuron_settings(config.neuron, config.slope_width, config.slope_height)
+        with quiet(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            self.blocks = nn.ModuleList([cuba.Dense(dict(settings), *pair) for pair in itertools.pairwise(sizes)])
+
+    def forward(self, trains: Tensor) -> Tensor:
+        """Return the spikes of the output, of shape [B, K, T], for trains of shape [B, N, T]; one step late a layer."""
+        for block in self.blocks:
+            trains = block(trains)
+        return trains
+
+    def weights(self) -> list[npt.NDArray[np.int16]]:
+        """Return the integer weights, of shape [N_l, N_l+1] each."""
+        with torch.no_grad():
+            matrices = [block.synapse.pre_hook_fx(block.synapse.weight, descale=True) for block in self.blocks]
+        return [np.rint(m.reshape(m.shape[:2]).numpy()).astype(np.int16).T for m in matrices]
+
+
+def slayer_spikes(network: FeedForwardNetwork, payloads: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.int32]:
+    """Return the output spikes of SLAYER's own quantised forward pass, of shape [B, T, K], for payloads [B, N]."""
+    blocks = [
+        slayer_block(projection, population)
+        for projection, population in zip(network.projections, network.moving, strict=True)
+    ]
+    parts = []
+    with torch.no_grad():
+        for first in range(0, len(payloads), CHUNK):
+            signal = _tensor(network, payloads[first : first + CHUNK])
+            for block in blocks:
+                signal = block(signal)
+            parts.append(signal.permute(0, 2, 1).numpy() != 0)
+    return np.concatenate(parts).astype(np.int32)
+
+
+def _tensor(network: FeedForwardNetwork, payloads: npt.NDArray[np.integer[Any]]) -> Tensor:
+    """Return the spike trains of payloads [B, N] as SLAYER takes them: [B, N + 1, T], a presynaptic step early."""
+    return torch.tensor(network.free_inputs(payloads).astype(np.float32)).permute(0, 2, 1).contiguous()
+
+
+def slayer_epochs(n_images: int) -> int:
+    """Return the default number of epochs."""
+    return min(max(round(IMAGES_TO_SEE / n_images), FEWEST_EPOCHS), MOST_EPOCHS)
+
+
+def train_slayer(
+    dataset: Dataset, config: SlayerConfig, split: Split, on_epoch: Callable[[SlayerEpoch], None] = lambda epoch: None
+) -> SlayerTraining:
+    """Train on split.train, choose the epoch on split.validation; Adam, cosine decay, lava-dl's loss of spike rates.
+
+    Raises: UserError if lava-dl is missing.
+    """
+    encoder = PixelEncoder(gain_bits=gain_bits_for(dataset.x_train[split.train]))
+    sizes = (math.prod(dataset.image_shape) + 1, *config.hidden, dataset.n_classes)
+    model = SlayerModel(config, sizes)
+    frame = network_of(model, config, encoder, dataset.image_shape)
+    payloads, labels = encoder.encode(dataset.x_train), torch.tensor(dataset.y_train, dtype=torch.int64)
+    epochs = config.epochs or slayer_epochs(len(split.train))
+    optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
+    generator, kept = torch.Generator().manual_seed(config.seed), torch.tensor(split.train)
+    best, history, began = (Accuracy(-1, 1), 0, frame), list[SlayerEpoch](), time.process_time()
+    for epoch in range(1, epochs + 1):
+        start, n_correct = time.process_time(), 0
+        for chosen in kept[torch.randperm(len(kept), generator=generator)].split(BATCH):
+            n_correct += _learn(model, optimizer, _tensor(frame, payloads[chosen.numpy()]), labels[chosen])
+        schedule.step()
+        spent = max(time.process_time() - start, 1e-9)
+        reached = _measure(model, frame, payloads[split.validation], dataset.y_train[split.validation])
+        if reached.n_correct >= best[0].n_correct:  # few validation images: of equals the later
+            best = (reached, epoch, network_of(model, config, encoder, dataset.image_shape))
+        history.append(SlayerEpoch(epoch, n_correct / len(kept), reached.value, len(kept) / spent))
+        on_epoch(history[-1])
+    return SlayerTraining(best[2], best[0], history, best[1], time.process_time() - began)
+
+
+def network_of(
+    model: SlayerModel, config: SlayerConfig, encoder: PixelEncoder, pixels: tuple[int, ...]
+) -> FeedForwardNetwork:
+    """Return the integer network that `model` is at this moment."""
+    graph = feed_forward_graph(model.weights(), config.neuron)
+    return FeedForwardNetwork(graph, config.steps, encoder, RULE, config.spacing, pixels)
+
+
+def _learn(model: SlayerModel, optimizer: torch.optim.Optimizer, trains: Tensor, labels: Tensor) -> int:
+    """One step on one batch; returns how many labels were right. The loss is lava-dl's SpikeRate, summed."""
+    optimizer.zero_grad()
+    rates = model(trains).mean(dim=2)
+    wanted = nn.functional.one_hot(labels, rates.shape[1]) * (TRUE_RATE - FALSE_RATE) + FALSE_RATE
+    loss = ((rates - wanted) ** 2).sum()
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    return int((rates.argmax(dim=1) == labels).sum())
+
+
+def _measure(
+    model: SlayerModel, frame: FeedForwardNetwork, payloads: npt.NDArray[np.int16], labels: npt.NDArray[np.int32]
+) -> Accuracy:
+    parts = []
+    with torch.no_grad():
+        for first in range(0, len(payloads), CHUNK):
+            parts.append(model(_tensor(frame, payloads[first : first + CHUNK])).sum(dim=2).argmax(dim=1).numpy())
+    return accuracy(np.concatenate(parts), labels)
