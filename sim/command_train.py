@@ -98,8 +98,9 @@ def train_ep_command(
     if family == "stock" and rule != "graded" and backend in ("events", "torch"):
         raise UserError(f"--backend {backend}: it runs no stock networks; leave it out, or give lava")
     config = TrainConfig(
-        seed, _hidden(hidden, layers), rule or ("R5" if family == "stock" else "event"), shadow_bits, weight_bits, epochs,
-        batch_size, threads, family, noise, weight_lsb, learning_rate, output_share, centred, None, refit, layers=layers,
+        seed, _hidden(hidden, layers), rule or ("R5" if family == "stock" else "event"), shadow_bits, weight_bits,
+        epochs, batch_size, threads, family, noise, weight_lsb, learning_rate, output_share, centred, None, refit,
+        layers=layers,
     )  # fmt: skip
     kind = "ep" if family == "sigma-delta" else f"ep-{family}-{config.rule}"
     if front_end is not None:
