@@ -81,8 +81,9 @@ def train_ep_command(
 
     _check_backend(backend, images)
     config = TrainConfig(
-        seed, _hidden(hidden, layers), rule or ("R5" if family == "stock" else "event"), shadow_bits, weight_bits, epochs,
-        batch_size, threads, family, noise, weight_lsb, learning_rate, output_share, centred, None, refit, layers=layers,
+        seed, _hidden(hidden, layers), rule or ("R5" if family == "stock" else "event"), shadow_bits, weight_bits,
+        epochs, batch_size, threads, family, noise, weight_lsb, learning_rate, output_share, centred, None, refit,
+        layers=layers,
     )  # fmt: skip
     dataset = load_dataset(data, seed)
     front = _front_end(front_end, dataset)
