@@ -113,8 +113,8 @@ def design_for(
         deep = {
             "activation_bits": 6 if convolutional else 7,
             "state_bits": 18 if convolutional else 16,
-            "free_steps": 20,
-            "nudged_steps": 8,
+            "free_steps": 15 if convolutional else 20,
+            "nudged_steps": 6 if convolutional else 8,
             "nudge_multiplier": 1,
             "nudge_shift": 2 if convolutional else 3,
             "output_box": (-1.0, 2.0),
