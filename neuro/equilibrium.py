@@ -113,8 +113,8 @@ def design_for(
         deep = {
             "activation_bits": 6 if convolutional else 7,
             "state_bits": 18 if convolutional else 16,
-            "free_steps": 20,
-            "nudged_steps": 8,
+            "free_steps": 15 if convolutional else 20,
+            "nudged_steps": 6 if convolutional else 8,
             "nudge_multiplier": 1,
             "nudge_shift": 2 if convolutional else 3,
             "output_box": (-1.0, 2.0),
@@ -169,15 +169,14 @@ def _layer(
 ) -> list[Projection]:
     """The projection from `pre` up to `post` and, unless `pre` is the input, its transpose back down."""
     gain = design.gains[-1] if post == "output" else design.gains[int(post.removeprefix("hidden")) - 1]
-    convolution, shape, bound = None, (math.prod(shapes[0]), math.prod(shapes[1])), 0.0
+    shape: tuple[int, ...] = (math.prod(shapes[0]), math.prod(shapes[1]))
+    bound, convolution = glorot_bound(shape[0], shape[1], gain), None
     if isinstance(layer, ConvolutionalLayer):
         convolution = layer.on(shapes[0])
         shape = convolution.kernel_shape(shapes[0], layer.features)
         window = math.prod(convolution.pool)  # a weight of the average is a window-th of a weight of the sum
         fan_in, positions = math.prod(shape[:-1]), math.prod(convolution.stride) * window
         bound = glorot_bound(fan_in, math.prod(shape[:-2]) * layer.features // positions, gain) / window
-    else:
-        bound = glorot_bound(*shape, gain)
     learns_y3 = design.rule == "y3" and pre == "input" and convolution is None
     rule = learning_rule(design.rule if design.rule != "y3" or learns_y3 else "event", design.shadow_bits)
     limit, bits = weight_limit(design.weight_bits), design.weight_bits
@@ -195,7 +194,8 @@ def _bias(design: EquilibriumDesign, post: str, shape: tuple[int, ...]) -> Proje
     exponent = _exponent(design, BIAS_REACH)
     value = design.output_bias if post == "output" else 0.0
     limit = weight_limit(design.weight_bits)
-    source, convolution, kernel = "bias", None, (1, shape[-1])
+    source, convolution = "bias", None
+    kernel: tuple[int, ...] = (1, shape[-1])
     if len(shape) > 1:
         source, convolution = f"bias {post}", square((*shape[:-1], 1), 1, 1, same=True)
         kernel = convolution.kernel_shape((*shape[:-1], 1), shape[-1])

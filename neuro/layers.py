@@ -9,9 +9,9 @@ pool:P           averages P x P neighbouring positions of the convolution before
 
 from __future__ import annotations
 
-import itertools
 import re
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from neuro.convolution import Convolution, square
 from neuro.errors import UserError
@@ -82,7 +82,7 @@ def check_layers(layers: tuple[Layer, ...]) -> None:
     dense = [layer for layer in layers if isinstance(layer, int)]
     if not layers or not all(1 <= n <= MAX_LAYER for n in dense):
         raise UserError(f"hidden layers {layers}: give at least one layer, of 1 to {MAX_LAYER} neurons each")
-    for before, layer in itertools.pairwise(layers):
+    for before, layer in pairwise(layers):
         if isinstance(before, int) and not isinstance(layer, int):
             raise UserError(f"layers: {layer} follows {before} neurons without positions; convolutions come first")
 
