@@ -9,8 +9,9 @@ images as the network of the moment is attacked with them, with size ADVERSARY.
 
 An image counts as withstood if none of ATTACKS changes its label; every attack is tried on the images that are left, so
 only the worst case is reported, not each attack's own strength (`settle attack` does that, with a verdict). Settling
-networks are attacked on their integer twin, scored on their integers. Transfer comes from the perceptron. The test set
-is read from its first image on; the coder's twin is slow, so fewer images may be given for it (--coder-images).
+networks are attacked on two integer twins (the usual one, and one with other gradients) and along their own gradient,
+and scored on their integers. Transfer comes from the perceptron. The test set is read from its first image on; the
+coder's twin is slow, so fewer images may be given for it (--coder-images).
 """
 
 from __future__ import annotations
@@ -38,8 +39,9 @@ from sim.robustness.adversarial import AdversarialTraining
 from sim.robustness.attack import Attack, Model, Threat
 from sim.robustness.baselines import adversarial_recipe, real_images, train_baseline
 from sim.robustness.gradient import ProjectedGradient
-from sim.robustness.plan import is_symmetric
+from sim.robustness.plan import is_symmetric, second_twin
 from sim.robustness.suites import build_attacks
+from sim.robustness.transfer import Transfer
 from sim.robustness.twin import make_twin
 from sim.robustness.twin_base import Twin
 from sim.screen import CoderScreen, TrainScreen
@@ -47,6 +49,7 @@ from sim.train import train_ep
 from sim.train_lca import train_lca
 
 ATTACKS = "fgsm,pgd-40,apgd-dlr,apgd-ce,square-500"
+SECOND_ATTACKS = ("pgd-40", "apgd-dlr")  # of the second twin of a settling network
 ADVERSARY = 0.1  # linf size that adversarial training is for
 ADVERSARY_STEPS, ADVERSARY_EPOCHS = 10, 8
 EPS = (0.05, 0.1, 0.2, 0.3)
@@ -67,7 +70,11 @@ def deployed(folder: Path) -> Subject:
     spec = load_artifact(folder).spec
     twin = make_twin(spec)
     session = get_backend("events").open(spec, threads=1)
-    own: dict[str, Attack] = {}
+    name, other = second_twin(spec)
+    own: dict[str, Attack] = {
+        f"{attack} on the {name} twin": Transfer(other, f"{name} twin", build_attacks(attack)[attack])
+        for attack in SECOND_ATTACKS
+    }
     if is_symmetric(spec):
         own["local-40"] = ProjectedGradient(40, gradient_fn=_local(twin), family="local")
     return Subject(twin, lambda images: session.run(spec.encoder.encode(images)).predictions, own)
@@ -87,6 +94,10 @@ def plain(model: torch.nn.Module) -> Subject:
     return Subject(model, score, {})
 
 
+def _finished(run: Path) -> bool:
+    return (run / "manifest.json").is_file()
+
+
 class Makers:
     """How each model is trained, in a folder, from a seed; what one needs of another is trained once."""
 
@@ -95,7 +106,7 @@ class Makers:
         self._perceptron: torch.nn.Module | None = None
 
     def _train_ep(self, name: str, dataset: Dataset, front: Path | None = None) -> Path:
-        if not (self.folder / name / "manifest.json").is_file():
+        if not _finished(self.folder / name):
             config = TrainConfig(seed=self.seed, hidden=self.hidden, threads=1)
             with TrainScreen() as screen:
                 train_ep(dataset, config, self.folder / name, screen, load_front_end(front, dataset) if front else None)
@@ -107,8 +118,9 @@ class Makers:
 
     def coder(self) -> Subject:
         """An EP network behind a sparse coder of whole images."""
-        with CoderScreen() as screen:
-            train_lca(self.dataset, LcaConfig(seed=self.seed, threads=1), self.folder / "coder", screen)
+        if not _finished(self.folder / "coder"):
+            with CoderScreen() as screen:
+                train_lca(self.dataset, LcaConfig(seed=self.seed, threads=1), self.folder / "coder", screen)
         return deployed(self._train_ep("stack", self.dataset, self.folder / "coder"))
 
     def perceptron(self) -> Subject:
@@ -143,10 +155,12 @@ class Makers:
         images, labels = real_images(self.dataset.x_train), torch.tensor(self.dataset.y_train).long()
         attack, threat = ProjectedGradient(ADVERSARY_STEPS), Threat("linf", ADVERSARY)
         config = TrainConfig(seed=self.seed, hidden=self.hidden, epochs=ADVERSARY_EPOCHS, threads=1)
-        with TrainScreen() as screen:
-            adversary = AdversarialTraining(screen, images, labels, attack, threat, self.seed)
-            train_ep(self.dataset, config, self.folder / "adversarial ep", adversary)
-        return deployed(self.folder / "adversarial ep")
+        folder = self.folder / "adversarial ep"
+        if not _finished(folder):
+            with TrainScreen() as screen:
+                adversary = AdversarialTraining(screen, images, labels, attack, threat, self.seed)
+                train_ep(self.dataset, config, folder, adversary)
+        return deployed(folder)
 
 
 MODELS = {
@@ -172,7 +186,7 @@ def withstood(
     """Return which images, of shape [B, *shape], keep their label under all attacks; each takes on what is left."""
     truth = labels.numpy()
     alive = subject.score(images.numpy()) == truth
-    for attack in {**subject.own, **attacks}.values():
+    for attack in {**attacks, **subject.own}.values():
         left = np.flatnonzero(alive)
         if len(left):
             found = attack(subject.model, images[left], labels[left], threat, seed)
@@ -205,14 +219,19 @@ def main() -> None:
     arguments.add_argument("--images", type=int, default=1000)
     arguments.add_argument("--coder-images", type=int, default=100)
     arguments.add_argument("--models", default=",".join(MODELS))
+    arguments.add_argument("--runs", type=Path, help="folder to keep trained networks in, and to take them from")
     options = arguments.parse_args()
     torch.set_num_threads(1)
-    question = {"data": options.data, "hidden": options.hidden, "attacks": ATTACKS, "adversary_eps": ADVERSARY}
+    question = {
+        "data": options.data, "hidden": options.hidden, "attacks": ATTACKS,
+        "attacks_on_second_twin": ",".join(SECOND_ATTACKS), "adversary_eps": ADVERSARY,
+    }  # fmt: skip
     rows = earlier(options.out, question, "rows")
     for seed in range(options.seeds):
         dataset = load_dataset(options.data, seed)
         with tempfile.TemporaryDirectory() as folder:
-            makers = Makers(dataset, options.hidden, seed, Path(folder))
+            kept = Path(folder) if options.runs is None else options.runs / f"seed{seed}"
+            makers = Makers(dataset, options.hidden, seed, kept)
             sources = {"perceptron": makers.perceptron().model}
             for name in options.models.split(","):
                 if any(row["seed"] == seed for row in rows.get(name, [])):

@@ -48,11 +48,9 @@ def attack_stages(
     """
     attacks = build_attacks(names, sources)
     exact = make_twin(spec, device=device)
-    usual, other = exact.surrogate.name, "leaky"
-    second = Surrogate(box_slope=LEAK)
-    if isinstance(spec, (StockNetwork, FeedForwardNetwork)):
-        other, second = "atan", Surrogate("atan")
-    twins: dict[str, Model] = {usual: exact, other: make_twin(spec, second, device=device)}
+    usual = exact.surrogate.name
+    other, second = second_twin(spec, device)
+    twins: dict[str, Model] = {usual: exact, other: second}
     stages = [Stage(twins, attacks, threats), Stage({usual: exact}, _own_gradients(spec, exact), threats)]
     if "standard" in names:
         stages.append(Stage(_sweep(spec, exact, device), build_attacks(SWEPT), threats))
@@ -61,6 +59,14 @@ def attack_stages(
         large = {"fgsm": fast_gradient(), SWEPT: build_attacks(SWEPT)[SWEPT]}
         stages.append(Stage(twins, large, grey))
     return [stage for stage in stages if stage.attacks]
+
+
+def second_twin(spec: AnyNetwork, device: str = "cpu") -> tuple[str, Twin]:
+    """Return a twin with other gradients than the usual one, and its name."""
+    name, surrogate = "leaky", Surrogate(box_slope=LEAK)
+    if isinstance(spec, (StockNetwork, FeedForwardNetwork)):
+        name, surrogate = "atan", Surrogate("atan")
+    return name, make_twin(spec, surrogate, device=device)
 
 
 def _own_gradients(spec: AnyNetwork, twin: Twin) -> dict[str, Attack]:
