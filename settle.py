@@ -14,6 +14,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
+from benchmarks import command_bench
 from sim import command_attack, command_train
 from sim.command_options import Json, Run, Seed, StallS, Threads, console, print_json
 
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 app.add_typer(command_train.app, name="train")
 app.command("attack")(command_attack.attack_command)
+app.command("bench")(command_bench.bench_command)
 
 
 @app.command("evaluate")
