@@ -22,7 +22,8 @@ from neuro.artifact import Artifact
 from neuro.data import Dataset, Images, Split
 from neuro.errors import UserError
 from neuro.quantities import NotMeasurable
-from sim.backends.base import get_backend, native_backend, one_hot_targets
+from neuro.spec import NetworkSpec
+from sim.backends.base import REGISTRY, Session, get_backend, native_backend, one_hot_targets
 from sim.experiment import TrainConfig, make_trainer
 from sim.robustness.baselines import real_images
 from sim.robustness.twin import make_twin
@@ -97,55 +98,93 @@ Maker = Callable[[Job], Iterator[Contestant | Missing]]
 
 def settling(job: Job) -> Iterator[Contestant | Missing]:
     """The run itself, in integers, on the backend that trained it."""
-    name, spec = native_backend(job.spec), job.spec
-    session = get_backend(name).open(spec, threads=job.threads)
+    name = native_backend(job.spec)
+    session = get_backend(name).open(job.spec, threads=job.threads)
+    rates = learning_rates(job)
+    learn = rates
+    if not isinstance(rates, NotMeasurable):
+        learning = get_backend(name).open(job.spec, threads=job.threads)
+        learn = learn_with(job, rates, lambda count: learning)
+    note = "the network itself in integers, compiled; learns by its local rule, image after image"
+    yield Contestant(f"settle, {name}", CPU, note, infer_with(job, session), learn)
 
-    def infer(images: Images) -> npt.NDArray[np.integer[Any]]:
-        return session.run(spec.encoder.encode(images)).predictions
 
-    said = "local rule, image after image, whatever the size of a call"
-    yield Contestant(f"settle, {name}", CPU, f"the network itself in integers, compiled; learns by its {said}",
-                     infer, learner(job))  # fmt: skip
+def infer_with(job: Job, session: Session) -> Infer:
+    """Return how a session classifies images: encoding included, classes on the host."""
+    return lambda images: session.run(job.spec.encoder.encode(images)).predictions
 
 
-def learner(job: Job) -> Learn | NotMeasurable:
-    """Return how the run learns further images on its own backend, at its last learning rate, or why it cannot."""
-    config, chosen = job.config, job.artifact.manifest["chosen"]
-    if config.front_end:
-        return NotMeasurable("learning behind a front end is not timed; time the network without one")
-    choices = Choices(**{name: chosen[name] for name in Choices.__dataclass_fields__ if name in chosen})
-    few = Split(np.arange(min(LEARNED, len(job.dataset.y_train))), np.zeros(0, dtype=np.int64))
+def learn_with(job: Job, rates: Any, session_of: Callable[[int], Session]) -> Learn | NotMeasurable:
+    """Return how images are learned; session_of: the session that takes so many at a time. Or why it cannot."""
+    seen = {"images": 0}
+
+    def learn(images: Images, labels: npt.NDArray[np.integer[Any]]) -> None:
+        targets, payloads = one_hot_targets(job.spec, labels), job.spec.encoder.encode(images)
+        session_of(len(images)).learn(payloads, targets, rates, seed=job.seed, first_image=seen["images"])
+        seen["images"] += len(images)
+
     try:
-        trainer = make_trainer(job.dataset, config, choices, few, 2, spec=job.spec)
-        rates, session, spec = trainer.rates(1), trainer.session, job.spec  # of the last epoch
-        seen = {"images": 0}
-
-        def learn(images: Images, labels: npt.NDArray[np.integer[Any]]) -> None:
-            targets = one_hot_targets(spec, labels)
-            session.learn(spec.encoder.encode(images), targets, rates, seed=job.seed, first_image=seen["images"])
-            seen["images"] += len(images)
-
         learn(job.dataset.x_train[:2], job.dataset.y_train[:2])
     except UserError as error:
         return NotMeasurable(str(error))
     return learn
 
 
-def twins(job: Job) -> Iterator[Contestant | Missing]:
+def learning_rates(job: Job) -> Any:
+    """Return the rates of the last epoch of the run's training, as its backend takes them, or why there are none."""
+    config, chosen = job.config, job.artifact.manifest["chosen"]
+    if config.front_end:
+        return NotMeasurable("learning behind a front end is not timed; time the network without one")
+    choices = Choices(**{name: chosen[name] for name in Choices.__dataclass_fields__ if name in chosen})
+    few = Split(np.arange(min(LEARNED, len(job.dataset.y_train))), np.zeros(0, dtype=np.int64))
+    try:
+        return make_trainer(job.dataset, config, choices, few, 2, spec=job.spec).rates(1)
+    except UserError as error:
+        return NotMeasurable(str(error))
+
+
+def in_torch(job: Job) -> Iterator[Contestant | Missing]:
     """The same integers in torch, batched, on the CPU and on the GPU."""
     for device in (CPU, CUDA):
         if device == CUDA and not torch.cuda.is_available():
             yield Missing("settle, torch", device, NO_CUDA)
-            continue
-        twin = make_twin(job.spec, device=device)
-
-        def infer(images: Images, twin: Any = twin) -> npt.NDArray[np.integer[Any]]:
-            return np.asarray(twin.predict(real_images(images)).cpu().numpy())
-
-        note = "the same integers in torch operations, batched; eager, no CUDA graphs"
-        yield Contestant("settle, torch", device, note, infer, NotMeasurable("the torch form only infers"))
+        elif isinstance(job.spec, NetworkSpec) and "torch" in REGISTRY:
+            yield torch_backend(job, device)
+        else:
+            yield twin(job, device)
 
 
+def torch_backend(job: Job, device: str) -> Contestant:
+    """The torch backend, which learns, too: all images of a call from the same weights."""
+
+    def opened(batch_size: int) -> Any:
+        backend: Any = get_backend("torch")
+        return backend.open(job.spec, threads=job.threads, batch_size=batch_size, device=device)
+
+    rates, sessions = learning_rates(job), dict[int, Any]()
+
+    def session_of(count: int) -> Any:
+        if count not in sessions:
+            sessions[count] = opened(count)
+        return sessions[count]
+
+    learn = rates if isinstance(rates, NotMeasurable) else learn_with(job, rates, session_of)
+    note = f"the same integers in torch operations, batched; eager, no CUDA graphs; {BATCH_LEARNS}"
+    return Contestant("settle, torch", device, note, infer_with(job, opened(1)), learn)
+
+
+def twin(job: Job, device: str) -> Contestant:
+    """The differentiable twin, for families that the torch backend does not run; it only infers."""
+    made = make_twin(job.spec, device=device)
+
+    def infer(images: Images) -> npt.NDArray[np.integer[Any]]:
+        return np.asarray(made.predict(real_images(images)).cpu().numpy())
+
+    note = "the same integers in torch operations, batched; eager, no CUDA graphs"
+    return Contestant("settle, torch", device, note, infer, NotMeasurable("the torch form only infers"))
+
+
+BATCH_LEARNS = "a call is one update from all its images"
 NO_CUDA = "not run: torch finds no CUDA device here"
 
 
@@ -156,7 +195,9 @@ def perceptrons(job: Job) -> Iterator[Contestant | Missing]:
             yield Missing("backprop, float32", device, NO_CUDA)
             continue
         inferring, learning = (FloatPerceptron(_copy(job.perceptron), torch.device(device)) for _ in range(2))
-        note = "ReLU perceptron of the same shape in torch, eager, no CUDA graphs; learns by a plain gradient step"
+        note = (
+            f"ReLU perceptron of the same shape in torch, eager, no CUDA graphs; plain gradient steps, {BATCH_LEARNS}"
+        )
         yield Contestant("backprop, float32", device, note, inferring.infer, learning.learn)
 
 
@@ -177,7 +218,7 @@ def int8_perceptron(job: Job) -> Iterator[Contestant | Missing]:
     yield Contestant("backprop, int8", CPU, note, quantised.infer, learns)
 
 
-CPU_AND_GPU: tuple[Maker, ...] = (settling, twins, perceptrons, int8_perceptron)
+CPU_AND_GPU: tuple[Maker, ...] = (settling, in_torch, perceptrons, int8_perceptron)
 
 
 def contestants(job: Job, devices: tuple[str, ...]) -> Iterator[Contestant | Missing]:

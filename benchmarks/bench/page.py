@@ -11,7 +11,7 @@ from benchmarks.bench.run import Bench
 from benchmarks.bench.screen import Notes, cell_lines
 from hardware.report import chip_panels, chip_tables, render_page
 from neuro.files import write_atomically
-from neuro.quantities import Measured, NotMeasurable
+from neuro.quantities import Cell, Measured, NotMeasurable
 from sim.report_page import Panel, Table
 
 LEAD = (
@@ -58,8 +58,8 @@ def _panels(bench: Bench) -> list[Panel]:
         rows = [row for row in bench.rows if row.work == work]
         if rows:
             panels += [
-                Panel(f"Latency, {said}", figures.bars(rows, lambda row: row.latency, "s"), LATENCY),
-                Panel(f"Energy, {said}", figures.bars(rows, lambda row: row.energy, "J per image"), ENERGY),
+                Panel(f"Latency, {said}", figures.bars(rows, lambda row: row.latency, "latency, s"), LATENCY),
+                Panel(f"Energy, {said}", figures.bars(rows, lambda row: row.energy, "energy of an image, J"), ENERGY),
             ]
     return panels
 
@@ -79,8 +79,13 @@ def _tables(bench: Bench) -> list[tuple[str, Table]]:
 
 
 def _line(row: Row, notes: Notes) -> tuple[str, ...]:
-    cells = [" ".join(cell_lines(getattr(row, name), notes)) for name in CELLS]
-    return (row.name, row.device, str(row.batch), *cells)
+    return (row.name, row.device, str(row.batch), *(one_line(getattr(row, name), notes) for name in CELLS))
+
+
+def one_line(cell: Cell, notes: Notes) -> str:
+    """Return a cell with its kind, in one line."""
+    *said, kind = cell_lines(cell, notes)
+    return f"{' '.join(said)}, {kind}"
 
 
 def _provenance(bench: Bench) -> list[tuple[str, Table]]:

@@ -11,7 +11,7 @@ Inputs and hidden layers are never negative (z = 0); the output layer is. Nothin
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +33,7 @@ class FloatPerceptron:
     """Images in host memory -> classes in host memory, on a device of torch. model takes floats in 0..1."""
 
     def __init__(self, model: nn.Module, device: torch.device) -> None:
-        self.device, self.model = device, model.to(device).eval()
+        self.device, self.model, self._wait = device, model.to(device).eval(), waiting(device)
         self._optimizer = torch.optim.SGD(self.model.parameters(), lr=STEP)
 
     def infer(self, images: Images) -> npt.NDArray[np.int64]:
@@ -47,8 +47,17 @@ class FloatPerceptron:
         self._optimizer.zero_grad()
         nn.functional.cross_entropy(self.model(real_images(images).to(self.device)), wanted).backward()
         self._optimizer.step()
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
+        self._wait()
+
+
+def waiting(device: torch.device) -> Callable[[], None]:
+    """Return what waits until a device has done what it was told."""
+
+    def wait() -> None:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+
+    return wait
 
 
 class Int8Perceptron:

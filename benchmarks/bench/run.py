@@ -20,7 +20,7 @@ from benchmarks.results_file import machine
 from hardware.energy_constants import DEFAULT_SET, constants_of
 from neuro.artifact import SELF
 from neuro.errors import UserError
-from neuro.files import json_bytes, sha256, write_atomically
+from neuro.files import json_bytes, sha256
 from neuro.metrics import accuracy
 from neuro.quantities import Cell, Measured, NotMeasurable
 from sim.evaluate import data_of, is_coder, load_run
@@ -188,8 +188,3 @@ def torch_devices() -> dict[str, Any]:
     names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())] if there else []
     found = {"torch threads": torch.get_num_threads(), "cuda": torch.version.cuda if there else None, "gpus": names}
     return {**found, "load average": list(os.getloadavg())}  # of the last 1, 5, 15 minutes: who else computes
-
-
-def save_bench(bench: Bench, path: Path) -> None:
-    """Write the file, whole or not at all."""
-    write_atomically(path, json_bytes(bench.content))

@@ -72,7 +72,8 @@ def cell_lines(cell: Cell, notes: Notes) -> list[str]:
     return [plain(cell.value, cell.unit), cell.kind]
 
 
-def _text(cell: Cell, notes: Notes) -> Text:
+def cell_text(cell: Cell, notes: Notes) -> Text:
+    """Return a cell as the terminal shows it, its kind in colour on a line of its own."""
     *said, kind = cell_lines(cell, notes)
     text = Text("\n".join(said))
     return text.append("\n").append(kind, style=COLOURS.get(kind, "dim"))
@@ -106,6 +107,6 @@ def _table(rows: list[Row], notes: Notes) -> Table:
     for row in rows:
         label = Text(row.name).append(f"\n{row.device}, batch {row.batch}", style="dim")
         none = isinstance(row.latency, NotMeasurable)
-        shown = [_text(getattr(row, name), notes) if not none or name == "latency" else Text("") for name in names]
+        shown = [cell_text(getattr(row, name), notes) if not none or name == "latency" else Text("") for name in names]
         table.add_row(label, *shown)
     return table

@@ -18,8 +18,9 @@ import numpy.typing as npt
 from benchmarks.meters import Counter, Reading, Tally
 from neuro.quantities import Cell, Measured, NotMeasurable
 
-WARM_UP_S, FEWEST_WARM_UP = 0.2, 3
+WARM_UP_S = 0.2
 SWEEP_S, SWEEP_WARM_UP_S = 0.2, 0.05  # a batch size is tried so long
+WORSE = 0.7  # of the highest throughput so far: larger batches are not tried
 BATCHES = (1, 4, 16, 64, 256, 1024)
 FEWEST_FOR_P99 = 100
 DISTINCT = 2048  # images that batches are made of
@@ -75,11 +76,11 @@ def batches_of(arrays: Arrays, batch: int) -> Iterator[Arrays]:
 
 def run_window(
     work: Work, arrays: Arrays, batch: int, seconds: float, counter: Counter | None = None,
-    warm_up_s: float = WARM_UP_S,
+    warm_up_s: float | None = None,
 ) -> Window:  # fmt: skip
     """Call `work` on one batch after the other for so many seconds, after a warm-up, with a counter or without."""
     batches = batches_of(arrays, batch)
-    _warm_up(work, batches, warm_up_s)
+    _warm_up(work, batches, WARM_UP_S if warm_up_s is None else warm_up_s)
     tally = None if counter is None else Tally(counter)
     durations, end, clock = [], time.perf_counter() + seconds, time.perf_counter
     while True:
@@ -97,16 +98,21 @@ def run_window(
 
 
 def _warm_up(work: Work, batches: Iterator[Arrays], seconds: float) -> None:
-    """Let caches fill, clocks rise and compilers finish."""
+    """Let caches fill, clocks rise and compilers finish: at least one call."""
     end = time.perf_counter() + seconds
-    for done in itertools.count(1):
+    work(*next(batches))
+    while time.perf_counter() < end:
         work(*next(batches))
-        if done >= FEWEST_WARM_UP and time.perf_counter() >= end:
-            break
 
 
 def best_batch(work: Work, arrays: Arrays, batches: Sequence[int] = BATCHES) -> tuple[int, dict[int, float]]:
-    """Return the batch size of the highest throughput among those tried, and images per second of each."""
-    windows = [run_window(work, arrays, batch, SWEEP_S, warm_up_s=SWEEP_WARM_UP_S) for batch in batches]
-    found = {window.batch: window.images_per_s for window in windows}
+    """Return the batch size of the highest throughput among those tried, and images per second of each.
+
+    Sizes are tried in rising order, up to one that is clearly worse than the best before it.
+    """
+    found: dict[int, float] = {}
+    for batch in batches:
+        found[batch] = run_window(work, arrays, batch, SWEEP_S, warm_up_s=SWEEP_WARM_UP_S).images_per_s
+        if found[batch] < WORSE * max(found.values()):
+            break
     return max(found, key=lambda batch: found[batch]), found
