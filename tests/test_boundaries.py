@@ -26,6 +26,8 @@ HOMES = {
     "foolbox": ("sim/robustness/",),
     "pyautoattack": ("sim/robustness/",),
     "submitit": ("sim/distributed.py",),
+    "zeus": ("benchmarks/meters.py",),
+    "pynvml": ("benchmarks/meters.py",),
     "torchvision": ("neuro/download.py",),
     "pickle": (),
     "cloudpickle": (),

@@ -146,7 +146,7 @@ def learning_rates(job: Job) -> Any:
 def in_torch(job: Job) -> Iterator[Contestant | Missing]:
     """The same integers in torch, batched, on the CPU and on the GPU."""
     for device in (CPU, CUDA):
-        if device == CUDA and not torch.cuda.is_available():
+        if device == CUDA and not has_cuda():
             yield Missing("settle, torch", device, NO_CUDA)
         elif isinstance(job.spec, NetworkSpec) and "torch" in REGISTRY:
             yield torch_backend(job, device)
@@ -185,16 +185,28 @@ def twin(job: Job, device: str) -> Contestant:
 
 
 BATCH_LEARNS = "a call is one update from all its images"
+
+
+def has_cuda() -> bool:
+    """Return whether torch computes on a GPU here."""
+    return bool(torch.cuda.is_available())
+
+
+def place_of(device: str) -> torch.device:
+    """Return a device of torch."""
+    return torch.device(device)
+
+
 NO_CUDA = "not run: torch finds no CUDA device here"
 
 
 def perceptrons(job: Job) -> Iterator[Contestant | Missing]:
     """A perceptron of the same shape, in floats, on the CPU and on the GPU."""
     for device in (CPU, CUDA):
-        if device == CUDA and not torch.cuda.is_available():
+        if device == CUDA and not has_cuda():
             yield Missing("backprop, float32", device, NO_CUDA)
             continue
-        inferring, learning = (FloatPerceptron(_copy(job.perceptron), torch.device(device)) for _ in range(2))
+        inferring, learning = (FloatPerceptron(_copy(job.perceptron), place_of(device)) for _ in range(2))
         note = (
             f"ReLU perceptron of the same shape in torch, eager, no CUDA graphs; plain gradient steps, {BATCH_LEARNS}"
         )

@@ -30,7 +30,7 @@ ENERGY = (
 )
 HEADERS = {"accuracy": "accuracy", "latency": "latency", "p99": "99th percentile", "throughput": "images/s",
            "energy": "energy", "energy_delay": "energy x delay"}  # fmt: skip
-PROVENANCE = ("date", "machine", "config", "config_sha256", "run_manifest_sha256", "data", "idle")
+PROVENANCE = ("date", "machine", "config", "config_sha256", "run_manifest_sha256", "data", "energy counters")
 
 
 def write_bench_page(bench: Bench, path: Path) -> Path:

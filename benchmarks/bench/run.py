@@ -12,7 +12,18 @@ from typing import Any
 import torch
 
 from benchmarks.bench.chip import OnChip, borrowed_accuracy, on_chip
-from benchmarks.bench.contestants import CPU, CUDA, DEVICES, LEARNED, LOIHI, Contestant, Job, Missing, contestants
+from benchmarks.bench.contestants import (
+    CPU,
+    CUDA,
+    DEVICES,
+    LEARNED,
+    LOIHI,
+    Contestant,
+    Job,
+    Missing,
+    contestants,
+    has_cuda,
+)
 from benchmarks.bench.rows import INFERENCE, TRAINING, Row, empty_row, measured_row
 from benchmarks.bench.timing import BATCHES, Arrays, Work, best_batch, run_window
 from benchmarks.meters import Counter, Reading, measure_idle, open_counter
@@ -58,18 +69,25 @@ class BenchConfig:
 
 @dataclass(frozen=True, eq=False)
 class Meter:
-    """The energy counter of a device and its idle power, each or why not."""
+    """The energy counter of a device, or why there is none."""
 
-    counter: Counter | None
-    idle: Reading | NotMeasurable
+    counter: Counter | NotMeasurable
 
     @staticmethod
-    def of(device: str, seconds: float) -> Meter:
-        """Open the counter of a device and measure it idle."""
+    def of(device: str) -> Meter:
+        """Open the counter of a device; a GPU is taken first, since one that a process holds idles at higher power."""
         counter = open_counter(device)
-        if isinstance(counter, NotMeasurable):
-            return Meter(None, counter)
-        return Meter(counter, measure_idle(counter, seconds))
+        if device == CUDA and not isinstance(counter, NotMeasurable):
+            torch.zeros(1, device=CUDA)
+            torch.cuda.synchronize()
+        return Meter(counter)
+
+    def idle(self, seconds: float) -> Reading | NotMeasurable:
+        """Measure what the device takes now, while nothing of ours computes."""
+        return self.counter if isinstance(self.counter, NotMeasurable) else measure_idle(self.counter, seconds)
+
+    def __str__(self) -> str:
+        return str(self.counter) if isinstance(self.counter, NotMeasurable) else self.counter.name
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,8 +121,7 @@ def bench_run(folder: Path, config: BenchConfig, on_part: Callable[[str], None] 
         torch.set_num_threads(config.threads)
     dataset = replace(dataset, x_test=dataset.x_test[:count], y_test=dataset.y_test[:count])
     job = Job(artifact, dataset, config.threads)
-    on_part("idle")
-    meters = {device: Meter.of(device, config.seconds) for device in (CPU, CUDA) if _there(device, config)}
+    meters = {device: Meter.of(device) for device in (CPU, CUDA) if _there(device, config)}
     rows: list[Row] = []
     for found in contestants(job, tuple(name for name in config.devices if name != LOIHI)):
         rows += _rows(job, found, config, meters, on_part)
@@ -120,7 +137,7 @@ def bench_run(folder: Path, config: BenchConfig, on_part: Callable[[str], None] 
 
 
 def _there(device: str, config: BenchConfig) -> bool:
-    return device in config.devices and (device == CPU or torch.cuda.is_available())
+    return device in config.devices and (device == CPU or has_cuda())
 
 
 def _rows(
@@ -149,13 +166,15 @@ def _rows(
 def timed_rows(
     who: tuple[str, str, str], work: str, reached: Cell, call: Work, arrays: Arrays, seconds: float, meter: Meter
 ) -> list[Row]:
-    """Return the rows of a kind of work: one image a call, and as many as give the most images per second."""
-    best, swept = best_batch(call, arrays, BATCHES)
+    """Return the rows of a kind of work: one image a call, and as many as give the most images per second.
+
+    Idle power is measured between the search for the best batch size and the windows: the device is warm by then.
+    """
+    best, swept = best_batch(call, arrays, BATCHES[who[1]])
+    idle = meter.idle(seconds)
     windows = [run_window(call, arrays, batch, seconds, meter.counter) for batch in dict.fromkeys((1, best))]
-    if meter.counter is None and isinstance(meter.idle, NotMeasurable):
-        windows = [replace(window, energy=meter.idle) for window in windows]  # why there is no counter
     tried = {"images_per_s by batch": {str(batch): rate for batch, rate in swept.items()}}
-    return [measured_row(who, work, reached, window, meter.idle, tried) for window in windows]
+    return [measured_row(who, work, reached, window, idle, tried) for window in windows]
 
 
 def _content(
@@ -176,7 +195,7 @@ def _content(
         "config": asked,
         "config_sha256": sha256(json_bytes(asked, sort_keys=True)),
         "machine": {**machine(), **torch_devices()},
-        "idle": {device: meter.idle.to_json() for device, meter in meters.items()},
+        "energy counters": {device: str(meter) for device, meter in meters.items()},
         **job.trained,
         "rows": [row.to_json() for row in rows],
     }
@@ -184,7 +203,7 @@ def _content(
 
 def torch_devices() -> dict[str, Any]:
     """Return what torch computes on here, and how busy the machine is."""
-    there = torch.cuda.is_available()
+    there = has_cuda()
     names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())] if there else []
     found = {"torch threads": torch.get_num_threads(), "cuda": torch.version.cuda if there else None, "gpus": names}
     return {**found, "load average": list(os.getloadavg())}  # of the last 1, 5, 15 minutes: who else computes

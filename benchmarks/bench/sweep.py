@@ -21,7 +21,7 @@ import numpy.typing as npt
 import torch
 
 from benchmarks.bench.chip import modelled_row
-from benchmarks.bench.contestants import CPU, CUDA, LOIHI, NO_CUDA
+from benchmarks.bench.contestants import CPU, CUDA, LOIHI, NO_CUDA, has_cuda, place_of
 from benchmarks.bench.rows import Row, empty_row
 from benchmarks.bench.run import BenchConfig, Meter, timed_rows, torch_devices
 from benchmarks.results_file import machine
@@ -117,9 +117,8 @@ def sweep_run(
     images = dataset.x_test[: config.images or TIMED]
     if config.threads is not None:
         torch.set_num_threads(config.threads)
-    on_part("idle")
-    there = [name for name in config.devices if name == CPU or (name == CUDA and torch.cuda.is_available())]
-    meters = {device: Meter.of(device, config.seconds) for device in there}
+    there = [name for name in config.devices if name == CPU or (name == CUDA and has_cuda())]
+    meters = {device: Meter.of(device) for device in there}
     chosen = thresholds or tuple(factor * threshold_of(spec) for factor in FACTORS)
     points = tuple(point_at(with_threshold(spec, value), images, config, meters, on_part) for value in chosen)
     asked = {**asdict(config), "devices": list(config.devices), "thresholds": list(chosen)}
@@ -134,7 +133,7 @@ def sweep_run(
         "config": asked,
         "config_sha256": sha256(json_bytes(asked, sort_keys=True)),
         "machine": {**machine(), **torch_devices()},
-        "idle": {device: meter.idle.to_json() for device, meter in meters.items()},
+        "energy counters": {device: str(meter) for device, meter in meters.items()},
         "points": [point.to_json() for point in points],
     }
     return Sweep(str(folder), points, content)
@@ -188,8 +187,8 @@ def coders(spec: NetworkSpec, threads: int | None) -> Iterator[tuple[str, str, s
            lambda images: encode_fast(operator, _signals(spec, images), dynamics).codes.numpy())  # fmt: skip
     for device in (CPU, CUDA):
         note = f"{steps}, dense, in torch; eager, no CUDA graphs"
-        there = device == CPU or torch.cuda.is_available()
-        yield "LCA, torch", device, note, torch_coder(spec, torch.device(device)) if there else None
+        there = device == CPU or has_cuda()
+        yield "LCA, torch", device, note, torch_coder(spec, place_of(device)) if there else None
 
 
 def torch_coder(spec: NetworkSpec, device: torch.device) -> Coder:

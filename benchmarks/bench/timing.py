@@ -21,11 +21,12 @@ from neuro.quantities import Cell, Measured, NotMeasurable
 WARM_UP_S = 0.2
 SWEEP_S, SWEEP_WARM_UP_S = 0.2, 0.05  # a batch size is tried so long
 WORSE = 0.7  # of the highest throughput so far: larger batches are not tried
-BATCHES = (1, 4, 16, 64, 256, 1024)
+BATCHES = {"cpu": (1, 4, 16, 64, 256, 1024), "cuda": (1, 16, 64, 256, 1024, 4096, 16384)}  # by device
 FEWEST_FOR_P99 = 100
 DISTINCT = 2048  # images that batches are made of
 Arrays = tuple[npt.NDArray[np.generic], ...]
 Work = Callable[..., object]
+UNASKED = NotMeasurable("no energy counter was asked")
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,13 +76,13 @@ def batches_of(arrays: Arrays, batch: int) -> Iterator[Arrays]:
 
 
 def run_window(
-    work: Work, arrays: Arrays, batch: int, seconds: float, counter: Counter | None = None,
+    work: Work, arrays: Arrays, batch: int, seconds: float, counter: Counter | NotMeasurable = UNASKED,
     warm_up_s: float | None = None,
 ) -> Window:  # fmt: skip
     """Call `work` on one batch after the other for so many seconds, after a warm-up, with a counter or without."""
     batches = batches_of(arrays, batch)
     _warm_up(work, batches, WARM_UP_S if warm_up_s is None else warm_up_s)
-    tally = None if counter is None else Tally(counter)
+    tally = None if isinstance(counter, NotMeasurable) else Tally(counter)
     durations, end, clock = [], time.perf_counter() + seconds, time.perf_counter
     while True:
         given = next(batches)
@@ -93,7 +94,7 @@ def run_window(
             tally.look()
         if now >= end:
             break
-    energy = NotMeasurable("no energy counter was asked") if tally is None else tally.finish()
+    energy = counter if tally is None else tally.finish()
     return Window(batch, np.array(durations), energy)
 
 
@@ -105,7 +106,7 @@ def _warm_up(work: Work, batches: Iterator[Arrays], seconds: float) -> None:
         work(*next(batches))
 
 
-def best_batch(work: Work, arrays: Arrays, batches: Sequence[int] = BATCHES) -> tuple[int, dict[int, float]]:
+def best_batch(work: Work, arrays: Arrays, batches: Sequence[int]) -> tuple[int, dict[int, float]]:
     """Return the batch size of the highest throughput among those tried, and images per second of each.
 
     Sizes are tried in rising order, up to one that is clearly worse than the best before it.

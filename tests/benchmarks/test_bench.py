@@ -42,7 +42,7 @@ def hurry():
         patch.setattr(timing, "SWEEP_S", 0.002)
         patch.setattr(timing, "SWEEP_WARM_UP_S", 0.0)
         patch.setattr(timing, "WARM_UP_S", 0.0)
-        patch.setattr(run, "BATCHES", (1, 8))
+        patch.setattr(run, "BATCHES", {"cpu": (1, 8), "cuda": (1, 8)})
         patch.setattr(perceptron, "RATES", (1e-2,))
         patch.setattr(run, "open_counter", lambda device: NotMeasurable("no counter in a test"))
         yield
@@ -107,7 +107,8 @@ def test_a_counter_gives_energy_above_idle_and_the_product_with_the_delay(finish
 
     idle = meters.Reading("stand-in", 1e-9, 1.0, 30, 0.0)
     monkeypatch.setattr(meters, "READ_EVERY_S", 0.0)
-    monkeypatch.setattr(Meter, "of", staticmethod(lambda device, seconds: Meter(Rising(), idle)))
+    monkeypatch.setattr(Meter, "of", staticmethod(lambda device: Meter(Rising())))
+    monkeypatch.setattr(Meter, "idle", lambda self, seconds: idle)
     bench = bench_run(finished, replace(BRIEF, seconds=0.1, devices=("cpu",), train=False))
     row = next(row for row in bench.rows if row.name == "settle, events" and row.batch == 1)
     calls = row.latency.n
@@ -221,15 +222,16 @@ def test_with_a_gpu_every_torch_row_is_there_twice(finished, blob_data, monkeypa
         asked.append(device)
         return make_twin(spec)
 
-    make_twin, device_of = contestants.make_twin, torch.device
+    make_twin = contestants.make_twin
     monkeypatch.delitem(REGISTRY, "torch", raising=False)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    for module in (contestants, run):
+        monkeypatch.setattr(module, "has_cuda", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: "GPU of a test")
     monkeypatch.setattr(contestants, "make_twin", twin)
-    monkeypatch.setattr(contestants.torch, "device", lambda name: asked.append(name) or device_of("cpu"))
+    monkeypatch.setattr(contestants, "place_of", lambda name: asked.append(name) or torch.device("cpu"))
     found = bench_run(finished, replace(BRIEF, devices=("cpu", "cuda")))
-    assert asked.count("cuda") >= 2
+    assert asked.count("cuda") == 3  # the twin, and perceptrons that infer and learn
     for name in ("settle, torch", "backprop, float32"):
         there = {row.device: row.kind for row in found.rows if row.name == name and row.work == INFERENCE}
         assert there == {"cpu": "measured", "cuda": "measured"}

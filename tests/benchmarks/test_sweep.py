@@ -28,7 +28,7 @@ def hurry(monkeypatch):
     monkeypatch.setattr(timing, "SWEEP_S", 0.002)
     monkeypatch.setattr(timing, "SWEEP_WARM_UP_S", 0.0)
     monkeypatch.setattr(timing, "WARM_UP_S", 0.0)
-    monkeypatch.setattr(run, "BATCHES", (1, 4))
+    monkeypatch.setattr(run, "BATCHES", {"cpu": (1, 4), "cuda": (1, 4)})
     monkeypatch.setattr(run, "open_counter", lambda device: NotMeasurable("no counter in a test"))
 
 
