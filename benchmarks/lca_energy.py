@@ -3,8 +3,8 @@
     python -m benchmarks.lca_energy [--seconds 1] [--seed 0]
 
 Trains a coder of whole digits (256 atoms, defaults of `settle train lca`) and sweeps its threshold as `settle bench`
-does: the deployed integers and the same relaxation in floats, measured; Loihi 2, modelled. See `benchmarks.bench.sweep`
-for the published studies that ask the same of a chip.
+does: the deployed integers and the same relaxation in floats, measured on one core; Loihi 2, modelled. See
+`benchmarks.bench.sweep` for the published studies that ask the same of a chip.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def main() -> None:
         with CoderScreen() as screen:
             trained = train_lca(load_dataset(options.data, options.seed), config, folder, screen)
         with BenchScreen() as watcher:
-            sweep = sweep_run(folder, BenchConfig(seconds=options.seconds), on_part=watcher.on_part)
+            sweep = sweep_run(folder, BenchConfig(seconds=options.seconds, threads=1), on_part=watcher.on_part)
     for point in sweep.points:
         print(f"threshold {point.threshold:.3g}: {point.active:.1f} active, {point.spikes:.0f} spikes, "
               f"error {point.error:.3f}; chip without static power {point.dynamic}")  # fmt: skip

@@ -26,7 +26,7 @@ from sim.robustness.baselines import SMALL, Recipe, Trained, real_images, train_
 CALIBRATION = 1024  # training images that activations are scaled by
 LEVELS, SYMMETRIC = 255, 127
 STEP = 0.01  # learning rate of the training step that is timed
-RATES, RATES_IF_LARGE = (1e-3, 2e-3, 5e-3, 1e-2), (2e-3,)  # tried; on large training sets they differ little
+RATES, RATES_IF_LARGE = (1e-3, 2e-3, 5e-3, 1e-2), (2e-3,)  # tried; a large training set takes too long for several
 
 
 class FloatPerceptron:

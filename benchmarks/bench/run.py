@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,8 @@ AS_ABOVE = NotMeasurable("accuracy is that of the inference")
 class BenchConfig:
     """What is asked for. images: test images (None: all, IMAGES at most); seconds: of a window; train: learning, too.
 
-    constants: energy constants of the chip, a name in `hardware.energy_constants.SETS`; threads: None for all cores.
+    constants: energy constants of the chip, a name in `hardware.energy_constants.SETS`; threads: of everybody, None for
+    one a core.
     """
 
     devices: tuple[str, ...] = DEVICES
@@ -117,10 +119,24 @@ def bench_run(folder: Path, config: BenchConfig, on_part: Callable[[str], None] 
     count = min(IMAGES, len(dataset.y_test)) if config.images is None else config.images
     if not 1 <= count <= len(dataset.y_test):
         raise UserError(f"images {count} outside 1..{len(dataset.y_test)}, the size of the test set")
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
     dataset = replace(dataset, x_test=dataset.x_test[:count], y_test=dataset.y_test[:count])
-    job = Job(artifact, dataset, config.threads)
+    with torch_threads(config.threads):
+        return _bench(folder, Job(artifact, dataset, config.threads), config, on_part)
+
+
+@contextlib.contextmanager
+def torch_threads(threads: int | None) -> Iterator[None]:
+    """Give torch as many threads as our backends take, None for one a core; as it was, afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or os.cpu_count() or 1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _bench(folder: Path, job: Job, config: BenchConfig, on_part: Callable[[str], None]) -> Bench:
+    """Time everybody, price the chip."""
     meters = {device: Meter.of(device) for device in (CPU, CUDA) if _there(device, config)}
     rows: list[Row] = []
     for found in contestants(job, tuple(name for name in config.devices if name != LOIHI)):

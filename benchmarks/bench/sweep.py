@@ -23,7 +23,7 @@ import torch
 from benchmarks.bench.chip import modelled_row
 from benchmarks.bench.contestants import CPU, CUDA, LOIHI, NO_CUDA, has_cuda, place_of
 from benchmarks.bench.rows import Row, empty_row
-from benchmarks.bench.run import BenchConfig, Meter, timed_rows, torch_devices
+from benchmarks.bench.run import BenchConfig, Meter, timed_rows, torch_devices, torch_threads
 from benchmarks.results_file import machine
 from hardware.compile import compile_network
 from hardware.counts import count
@@ -115,12 +115,12 @@ def sweep_run(
     if config.images is not None and not 1 <= config.images <= available:
         raise UserError(f"images {config.images} outside 1..{available}, the size of the test set")
     images = dataset.x_test[: config.images or TIMED]
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
     there = [name for name in config.devices if name == CPU or (name == CUDA and has_cuda())]
     meters = {device: Meter.of(device) for device in there}
     chosen = thresholds or tuple(factor * threshold_of(spec) for factor in FACTORS)
-    points = tuple(point_at(with_threshold(spec, value), images, config, meters, on_part) for value in chosen)
+    with torch_threads(config.threads):
+        points = tuple(point_at(with_threshold(spec, value), images, config, meters, on_part) for value in chosen)
+        machinery = {**machine(), **torch_devices()}
     asked = {**asdict(config), "devices": list(config.devices), "thresholds": list(chosen)}
     content = {
         "kind": "each cell states its own: measured, modelled, not measurable",
@@ -132,7 +132,7 @@ def sweep_run(
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "config": asked,
         "config_sha256": sha256(json_bytes(asked, sort_keys=True)),
-        "machine": {**machine(), **torch_devices()},
+        "machine": machinery,
         "energy counters": {device: str(meter) for device, meter in meters.items()},
         "points": [point.to_json() for point in points],
     }

@@ -32,7 +32,7 @@ from sim.robustness.baselines import real_images
 
 KINDS = {"measured", "modelled", "not measurable"}
 TYPES = {"measured": float, "modelled": list, "not measurable": type(None)}
-BRIEF = BenchConfig(seconds=0.02)
+BRIEF = BenchConfig(seconds=0.02, threads=1)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -371,6 +371,20 @@ def test_mistakes_are_told_in_one_line(finished, command, words, said, monkeypat
 
 def test_a_run_that_is_none_is_refused(command, tmp_path):
     command("bench", tmp_path).refused("no manifest.json")
+
+
+def test_everybody_gets_the_same_threads_and_torch_its_own_back():
+    before = torch.get_num_threads()
+    seen = []
+
+    def interrupted():
+        with run.torch_threads(3):
+            seen.append(torch.get_num_threads())
+            raise KeyboardInterrupt
+
+    pytest.raises(KeyboardInterrupt, interrupted)
+    assert seen == [3]
+    assert torch.get_num_threads() == before
 
 
 def test_coders_have_a_sweep_of_their_own(coders):

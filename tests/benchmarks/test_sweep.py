@@ -20,7 +20,7 @@ from neuro.errors import UserError
 from neuro.quantities import Measured, Modelled, NotMeasurable
 from sim.lca_measure import threshold_of
 
-BRIEF = BenchConfig(seconds=0.01)
+BRIEF = BenchConfig(seconds=0.01, threads=1)
 
 
 @pytest.fixture(autouse=True)
