@@ -382,7 +382,8 @@ def test_everybody_gets_the_same_threads_and_torch_its_own_back():
             seen.append(torch.get_num_threads())
             raise KeyboardInterrupt
 
-    pytest.raises(KeyboardInterrupt, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert seen == [3]
     assert torch.get_num_threads() == before
 
