@@ -14,6 +14,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
+from benchmarks import command_bench
 from hardware import command_export
 from sim import command_attack, command_train
 from sim.command_options import Device, Json, Run, Seed, StallS, Threads, console, print_json
@@ -28,6 +29,7 @@ app.add_typer(command_train.app, name="train")
 app.command("attack")(command_attack.attack_command)
 app.command("export")(command_export.export_command)
 command_train.app.command("slayer")(command_export.train_slayer_command)
+app.command("bench")(command_bench.bench_command)
 
 
 @app.command("evaluate")

@@ -10,6 +10,7 @@ from hardware.compile import compile_network
 from hardware.counts import Counts, Reals, count, phases_of_steps
 from hardware.deployment import Deployment
 from hardware.energy import Estimate, Sensitivity, estimate, sensitivity
+from hardware.energy_constants import DEFAULT_SET, constants_of
 from hardware.learning_counts import count_learning
 from neuro.artifact import Artifact
 from neuro.errors import UserError
@@ -37,12 +38,16 @@ class Profile:
     spikes_per_step: dict[str, Reals]
 
 
-def profile(artifact: Artifact, deployment: Deployment, n_images: int = IMAGES) -> Profile:
+def profile(
+    artifact: Artifact, deployment: Deployment, n_images: int = IMAGES, constants: str = DEFAULT_SET
+) -> Profile:
     """Run the first test images of a run on its native backend and price them on the placement of an inference; and, if
     the deployment learns, those of a learned image on its own.
 
-    Raises: UserError if the data cannot be found, or holds fewer images.
+    Args:   constants: a name in `hardware.energy_constants.SETS`.
+    Raises: UserError if the data cannot be found, or holds fewer images, or the constants are unknown.
     """
+    constants_of(constants)
     network, dataset = artifact.spec, data_of(artifact)
     if not 1 <= n_images <= len(dataset.y_test):
         raise UserError(f"images {n_images} outside 1..{len(dataset.y_test)}, the size of the test set")
@@ -61,10 +66,10 @@ def profile(artifact: Artifact, deployment: Deployment, n_images: int = IMAGES) 
         lesson = count_learning(network, taught, deployment.placement)
     return Profile(
         deployment,
-        estimate(counts),
-        sensitivity(counts),
-        None if lesson is None else estimate(lesson),
-        [] if lesson is None else sensitivity(lesson),
+        estimate(counts, constants),
+        sensitivity(counts, constants),
+        None if lesson is None else estimate(lesson, constants),
+        [] if lesson is None else sensitivity(lesson, constants),
         spikes_per_step(network, record),
     )
 

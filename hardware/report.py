@@ -14,6 +14,11 @@ from neuro.files import write_atomically
 from sim.report_page import Panel, Table
 
 REPORT = "compile.html"
+LEAD = (
+    "No chip was involved. Spikes are measured on the integers that are deployed; placement follows public limits; "
+    "energy and latency are modelled, as bands between public constants of Loihi 1 and of Loihi 2, never as a single "
+    "number."
+)
 CORES = (
     "Each square is a core, four of them a tile; colour: share used of its scarcest resource, frame: population. "
     "Placed by our own partition, within the limits below; Lava's compiler may cut otherwise."
@@ -27,12 +32,19 @@ SENSITIVITY = "Modelled: each constant from its low to its high end, all others 
 
 def write_compile_report(profile: Profile, path: Path) -> Path:
     """Write the page, whole or not at all."""
-    environment = Environment(loader=PackageLoader("hardware"), autoescape=select_autoescape(["html"]))
-    page = environment.get_template("compile.html").render(
-        run=profile.deployment.run, facts=_facts(profile), panels=_panels(profile), tables=_tables(profile)
-    )
+    title = f"{profile.deployment.run} on Loihi 2"
+    page = render_page(title, LEAD, _facts(profile), chip_panels(profile), chip_tables(profile))
     write_atomically(path, page.encode())
     return path
+
+
+def render_page(
+    title: str, lead: str, facts: list[tuple[str, str]], panels: list[Panel], tables: list[tuple[str, Table]]
+) -> str:
+    """Return a self-contained page: facts as cards, figures, tables under their titles."""
+    environment = Environment(loader=PackageLoader("hardware"), autoescape=select_autoescape(["html"]))
+    page = environment.get_template("compile.html")
+    return str(page.render(title=title, lead=lead, facts=facts, panels=panels, tables=tables))
 
 
 def _facts(profile: Profile) -> list[tuple[str, str]]:
@@ -48,7 +60,8 @@ def _facts(profile: Profile) -> list[tuple[str, str]]:
     return facts
 
 
-def _panels(profile: Profile) -> list[Panel]:
+def chip_panels(profile: Profile) -> list[Panel]:
+    """Return cores by load, energy bands by what they are spent on, spikes by step, and what dominates."""
     estimates = {"inference": profile.inference}
     if profile.learning is not None:
         estimates["learning"] = profile.learning
@@ -62,7 +75,8 @@ def _panels(profile: Profile) -> list[Panel]:
     ]
 
 
-def _tables(profile: Profile) -> list[tuple[str, Table]]:
+def chip_tables(profile: Profile) -> list[tuple[str, Table]]:
+    """Return resources, populations, checks, notes, counted operations and every constant with its source."""
     deployment = profile.deployment
     counts = [("inference", profile.inference), ("learning", profile.learning)]
     rows = [

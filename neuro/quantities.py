@@ -1,6 +1,7 @@
 """Numbers that say how they were obtained: measured by a meter, modelled as a band, or reported by somebody else.
 
-Three types that never mix: a table or a figure that shows one shows its kind, too.
+Three types that never mix, and a fourth for what no meter could read: a table or a figure that shows one shows its
+kind, too.
 """
 
 from __future__ import annotations
@@ -100,4 +101,20 @@ class Reported:
         return {"kind": self.kind, **asdict(self)}
 
 
+@dataclass(frozen=True)
+class NotMeasurable:
+    """No number, and why: stands where a measurement would, so that nothing else is put there."""
+
+    reason: str
+    kind: ClassVar[str] = "not measurable"
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.reason}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the reason, and no value."""
+        return {"kind": self.kind, "value": None, "reason": self.reason}
+
+
 Quantity = Measured | Modelled | Reported
+Cell = Quantity | NotMeasurable

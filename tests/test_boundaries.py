@@ -29,6 +29,8 @@ HOMES = {
     "nir": ("neuro/nir_io.py", "sim/backends/snn_torch_nir.py"),
     "nirtorch": ("sim/backends/snn_torch_nir.py",),
     "h5py": ("hardware/netx.py",),
+    "zeus": ("benchmarks/meters.py",),
+    "pynvml": ("benchmarks/meters.py",),
     "torchvision": ("neuro/download.py",),
     "pickle": (),
     "cloudpickle": (),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuro.quantities import Measured, Modelled, Reported, with_prefix
+from neuro.quantities import Measured, Modelled, NotMeasurable, Reported, with_prefix
 
 REALS = st.floats(1e-14, 1e11)
 BANDS = st.tuples(REALS, REALS).map(lambda ends: Modelled(min(ends), max(ends), "J", (str(max(ends)),)))
@@ -21,6 +21,13 @@ def test_three_kinds_print_and_save_differently(value):
         assert not any(other in str(quantity) for other in others)
         assert quantity.to_json()["kind"] == kind
     assert len({type(quantity) for quantity in kinds}) == len(set(kinds)) == 3
+
+
+def test_what_was_not_measured_holds_a_reason_and_no_number():
+    empty = NotMeasurable("no meter")
+    assert str(empty) == "not measurable: no meter"
+    assert empty.to_json() == {"kind": "not measurable", "value": None, "reason": "no meter"}
+    assert not any(kind in str(empty) for kind in ("measured", "modelled", "reported"))
 
 
 @given(REALS)

@@ -1,0 +1,239 @@
+"""Who is compared: ways to classify the same images, and to learn one more, each on a device.
+
+A contestant takes images from host memory and leaves classes there. `CPU_AND_GPU` lists who makes them: another row of
+the table is another function there.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from benchmarks.bench.perceptron import FloatPerceptron, Int8Perceptron, train_perceptron
+from neuro.artifact import Artifact
+from neuro.data import Dataset, Images, Split
+from neuro.errors import UserError
+from neuro.quantities import NotMeasurable
+from neuro.spec import NetworkSpec
+from sim.backends.base import REGISTRY, Session, get_backend, native_backend, one_hot_targets
+from sim.experiment import TrainConfig, make_trainer
+from sim.robustness.baselines import real_images
+from sim.robustness.twin import make_twin
+from sim.trainer import Choices
+
+CPU, CUDA, LOIHI = "cpu", "cuda", "loihi2"
+DEVICES = (CPU, CUDA, LOIHI)
+LEARNED = 512  # training images whose learning is timed
+Infer = Callable[[Images], npt.NDArray[np.integer[Any]]]
+Learn = Callable[[Images, npt.NDArray[np.integer[Any]]], object]
+
+
+@dataclass(frozen=True, eq=False)
+class Contestant:
+    """Something to compare. learn: makes the weights take in these images, or why it cannot; note: what it is."""
+
+    name: str
+    device: str
+    note: str
+    infer: Infer
+    learn: Learn | NotMeasurable
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Something that would be compared, were it there."""
+
+    name: str
+    device: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """What is benchmarked: a finished run of a classifier, with its data. hidden: sizes of its hidden layers."""
+
+    artifact: Artifact
+    dataset: Dataset
+    threads: int | None = None
+    trained: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def spec(self) -> Any:
+        """The network."""
+        return self.artifact.spec
+
+    @property
+    def seed(self) -> int:
+        """Seed of the run, and of its competitors."""
+        return int(self.artifact.manifest["seed"])
+
+    @property
+    def hidden(self) -> tuple[int, ...]:
+        """Sizes of the hidden layers."""
+        return tuple(self.artifact.manifest["config"]["hidden"])
+
+    @property
+    def config(self) -> TrainConfig:
+        """How the run was trained."""
+        return TrainConfig(**{**self.artifact.manifest["config"], "hidden": self.hidden, "threads": self.threads})
+
+    @cached_property
+    def perceptron(self) -> nn.Sequential:
+        """A trained perceptron of the same shape; do not change it."""
+        model, validation = train_perceptron(self.dataset, self.hidden, self.seed)
+        self.trained["perceptron, validation accuracy"] = validation.value
+        return model
+
+
+Maker = Callable[[Job], Iterator[Contestant | Missing]]
+
+
+def settling(job: Job) -> Iterator[Contestant | Missing]:
+    """The run itself, in integers, on the backend that trained it."""
+    name = native_backend(job.spec)
+    session = get_backend(name).open(job.spec, threads=job.threads)
+    rates = learning_rates(job)
+    learn = rates
+    if not isinstance(rates, NotMeasurable):
+        learning = get_backend(name).open(job.spec, threads=job.threads)
+        learn = learn_with(job, rates, lambda count: learning)
+    note = "the network itself in integers, compiled; learns by its local rule, image after image"
+    yield Contestant(f"settle, {name}", CPU, note, infer_with(job, session), learn)
+
+
+def infer_with(job: Job, session: Session) -> Infer:
+    """Return how a session classifies images: encoding included, classes on the host."""
+    return lambda images: session.run(job.spec.encoder.encode(images)).predictions
+
+
+def learn_with(job: Job, rates: Any, session_of: Callable[[int], Session]) -> Learn | NotMeasurable:
+    """Return how images are learned; session_of: the session that takes so many at a time. Or why it cannot."""
+    seen = {"images": 0}
+
+    def learn(images: Images, labels: npt.NDArray[np.integer[Any]]) -> None:
+        targets, payloads = one_hot_targets(job.spec, labels), job.spec.encoder.encode(images)
+        session_of(len(images)).learn(payloads, targets, rates, seed=job.seed, first_image=seen["images"])
+        seen["images"] += len(images)
+
+    try:
+        learn(job.dataset.x_train[:2], job.dataset.y_train[:2])
+    except UserError as error:
+        return NotMeasurable(str(error))
+    return learn
+
+
+def learning_rates(job: Job) -> Any:
+    """Return the rates of the last epoch of the run's training, as its backend takes them, or why there are none."""
+    config, chosen = job.config, job.artifact.manifest["chosen"]
+    if config.front_end:
+        return NotMeasurable("learning behind a front end is not timed; time the network without one")
+    choices = Choices(**{name: chosen[name] for name in Choices.__dataclass_fields__ if name in chosen})
+    few = Split(np.arange(min(LEARNED, len(job.dataset.y_train))), np.zeros(0, dtype=np.int64))
+    try:
+        return make_trainer(job.dataset, config, choices, few, 2, spec=job.spec).rates(1)
+    except UserError as error:
+        return NotMeasurable(str(error))
+
+
+def in_torch(job: Job) -> Iterator[Contestant | Missing]:
+    """The same integers in torch, batched, on the CPU and on the GPU."""
+    for device in (CPU, CUDA):
+        if device == CUDA and not has_cuda():
+            yield Missing("settle, torch", device, NO_CUDA)
+        elif isinstance(job.spec, NetworkSpec) and "torch" in REGISTRY:
+            yield torch_backend(job, device)
+        else:
+            yield twin(job, device)
+
+
+def torch_backend(job: Job, device: str) -> Contestant:
+    """The torch backend, which learns, too: all images of a call from the same weights."""
+
+    def opened(batch_size: int) -> Any:
+        backend: Any = get_backend("torch")
+        return backend.open(job.spec, threads=job.threads, batch_size=batch_size, device=device)
+
+    rates, sessions = learning_rates(job), dict[int, Any]()
+
+    def session_of(count: int) -> Any:
+        if count not in sessions:
+            sessions[count] = opened(count)
+        return sessions[count]
+
+    learn = rates if isinstance(rates, NotMeasurable) else learn_with(job, rates, session_of)
+    note = f"the same integers in torch operations, batched; eager, no CUDA graphs; {BATCH_LEARNS}"
+    return Contestant("settle, torch", device, note, infer_with(job, opened(1)), learn)
+
+
+def twin(job: Job, device: str) -> Contestant:
+    """The differentiable twin, for families that the torch backend does not run; it only infers."""
+    made = make_twin(job.spec, device=device)
+
+    def infer(images: Images) -> npt.NDArray[np.integer[Any]]:
+        return np.asarray(made.predict(real_images(images)).cpu().numpy())
+
+    note = "the same integers in torch operations, batched; eager, no CUDA graphs"
+    return Contestant("settle, torch", device, note, infer, NotMeasurable("the torch form only infers"))
+
+
+BATCH_LEARNS = "a call is one update from all its images"
+
+
+def has_cuda() -> bool:
+    """Return whether torch computes on a GPU here."""
+    return bool(torch.cuda.is_available())
+
+
+def place_of(device: str) -> torch.device:
+    """Return a device of torch."""
+    return torch.device(device)
+
+
+NO_CUDA = "not run: torch finds no CUDA device here"
+
+
+def perceptrons(job: Job) -> Iterator[Contestant | Missing]:
+    """A perceptron of the same shape, in floats, on the CPU and on the GPU."""
+    for device in (CPU, CUDA):
+        if device == CUDA and not has_cuda():
+            yield Missing("backprop, float32", device, NO_CUDA)
+            continue
+        inferring, learning = (FloatPerceptron(_copy(job.perceptron), place_of(device)) for _ in range(2))
+        note = (
+            f"ReLU perceptron of the same shape in torch, eager, no CUDA graphs; plain gradient steps, {BATCH_LEARNS}"
+        )
+        yield Contestant("backprop, float32", device, note, inferring.infer, learning.learn)
+
+
+def _copy(model: nn.Sequential) -> nn.Sequential:
+    return copy.deepcopy(model)
+
+
+def int8_perceptron(job: Job) -> Iterator[Contestant | Missing]:
+    """The perceptron in 8-bit integers: the fair competitor of an integer network, on the CPU."""
+    try:
+        quantised = Int8Perceptron(_copy(job.perceptron), job.dataset.x_train)
+    except UserError as error:
+        yield Missing("backprop, int8", CPU, f"not measurable: {error}")
+        return
+    engine = torch.backends.quantized.engine
+    note = f"the same perceptron, quantised after training, integer kernels of torch ({engine})"
+    learns = NotMeasurable("quantised after training: learning costs what it costs in float32")
+    yield Contestant("backprop, int8", CPU, note, quantised.infer, learns)
+
+
+CPU_AND_GPU: tuple[Maker, ...] = (settling, in_torch, perceptrons, int8_perceptron)
+
+
+def contestants(job: Job, devices: tuple[str, ...]) -> Iterator[Contestant | Missing]:
+    """Yield everybody on these devices."""
+    for make in CPU_AND_GPU:
+        yield from (found for found in make(job) if found.device in devices)

@@ -1,0 +1,96 @@
+"""The page of a benchmark: the table with every kind spelled out, latency and energy drawn, the chip by its cores."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from benchmarks.bench import figures
+from benchmarks.bench.rows import CELLS, INFERENCE, TRAINING, Row
+from benchmarks.bench.run import Bench
+from benchmarks.bench.screen import Notes, cell_lines
+from hardware.report import chip_panels, chip_tables, render_page
+from neuro.files import write_atomically
+from neuro.quantities import Cell, Measured, NotMeasurable
+from sim.report_page import Panel, Table
+
+LEAD = (
+    "One image after the other, and as many at once as give the most images per second; images in host memory, classes "
+    "back in host memory, encoding and copies inside. Measured: by this machine's clock and energy counters. Modelled: "
+    "a band between public constants of Loihi 1 and Loihi 2; no chip was involved. Where there is neither, the table "
+    "says why."
+)
+LATENCY = (
+    "Median time of a call (modelled: mean). PyTorch runs as it is written: CUDA graphs or compilation would shorten "
+    "small batches."
+)
+ENERGY = (
+    "Energy of an image above idle power. A CPU's counter covers the whole package, a GPU's the board without its "
+    "host, a chip's band the chip without its host."
+)
+HEADERS = {"accuracy": "accuracy", "latency": "latency", "p99": "99th percentile", "throughput": "images/s",
+           "energy": "energy", "energy_delay": "energy x delay"}  # fmt: skip
+PROVENANCE = ("date", "machine", "config", "config_sha256", "run_manifest_sha256", "data", "energy counters")
+
+
+def write_bench_page(bench: Bench, path: Path) -> Path:
+    """Write the page, whole or not at all."""
+    panels, chip = _panels(bench), bench.chip.profile if bench.chip else None
+    tables = [*_tables(bench), *_provenance(bench)]
+    if chip is not None:
+        panels, tables = [*panels, *chip_panels(chip)], [*tables, *chip_tables(chip)]
+    title = f"{bench.run}: energy and latency"
+    write_atomically(path, render_page(title, LEAD, _facts(bench), panels, tables).encode())
+    return path
+
+
+def _facts(bench: Bench) -> list[tuple[str, str]]:
+    rows = [row for row in bench.rows if row.work == INFERENCE and not isinstance(row.latency, NotMeasurable)]
+    facts = []
+    for row in [row for row in rows if row.batch == 1]:
+        facts.append((str(row.latency).split(" (")[0], f"{row.name}, {row.device}: latency at batch 1, {row.kind}"))
+    return facts
+
+
+def _panels(bench: Bench) -> list[Panel]:
+    panels = []
+    for work, said in ((INFERENCE, "an image classified"), (TRAINING, "an image learned")):
+        rows = [row for row in bench.rows if row.work == work]
+        if rows:
+            panels += [
+                Panel(f"Latency, {said}", figures.bars(rows, lambda row: row.latency, "latency, s"), LATENCY),
+                Panel(f"Energy, {said}", figures.bars(rows, lambda row: row.energy, "energy of an image, J"), ENERGY),
+            ]
+    return panels
+
+
+def _tables(bench: Bench) -> list[tuple[str, Table]]:
+    tables = []
+    for work, title in ((INFERENCE, "One image classified"), (TRAINING, "One image learned")):
+        rows = [row for row in bench.rows if row.work == work]
+        if rows:
+            notes = Notes()
+            lines = [_line(row, notes) for row in rows]
+            said = "; ".join(f"note {index}: {text}" for index, text in enumerate(notes.texts, 1))
+            tables.append((title, Table(("", "device", "batch", *HEADERS.values()), lines, said)))
+    who = {(row.name, row.device): row.note for row in bench.rows if row.note}
+    tables.append(("Who", Table(("", "device", "what it is"), [(*key, note) for key, note in who.items()])))
+    return tables
+
+
+def _line(row: Row, notes: Notes) -> tuple[str, ...]:
+    return (row.name, row.device, str(row.batch), *(one_line(getattr(row, name), notes) for name in CELLS))
+
+
+def one_line(cell: Cell, notes: Notes) -> str:
+    """Return a cell with its kind, in one line."""
+    *said, kind = cell_lines(cell, notes)
+    return f"{' '.join(said)}, {kind}"
+
+
+def _provenance(bench: Bench) -> list[tuple[str, Table]]:
+    content = bench.content
+    meters = {row.energy.meter for row in bench.rows if isinstance(row.energy, Measured)}
+    rows = [(key, json.dumps(found) if isinstance(found, dict) else str(found))
+            for key, found in ((key, content[key]) for key in PROVENANCE)]  # fmt: skip
+    return [("Provenance", Table(("", ""), [*rows, *[("energy", meter) for meter in sorted(meters)]]))]

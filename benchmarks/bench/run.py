@@ -1,0 +1,225 @@
+"""Benchmark a finished run: who is there, on which device, what each takes to classify and to learn an image."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.bench.chip import OnChip, borrowed_accuracy, on_chip
+from benchmarks.bench.contestants import (
+    CPU,
+    CUDA,
+    DEVICES,
+    LEARNED,
+    LOIHI,
+    Contestant,
+    Job,
+    Missing,
+    contestants,
+    has_cuda,
+)
+from benchmarks.bench.rows import INFERENCE, TRAINING, Row, empty_row, measured_row
+from benchmarks.bench.timing import BATCHES, Arrays, Work, best_batch, run_window
+from benchmarks.meters import Counter, Reading, measure_idle, open_counter
+from benchmarks.results_file import machine
+from hardware.energy_constants import DEFAULT_SET, constants_of
+from neuro.artifact import SELF
+from neuro.errors import UserError
+from neuro.files import json_bytes, sha256
+from neuro.metrics import accuracy
+from neuro.quantities import Cell, Measured, NotMeasurable
+from sim.evaluate import data_of, is_coder, load_run
+
+RESULT = "bench.json"
+IMAGES = 1000  # test images, at most, that accuracies are of
+SECONDS = 3.0
+AS_ABOVE = NotMeasurable("accuracy is that of the inference")
+
+
+@dataclass(frozen=True)
+class BenchConfig:
+    """What is asked for. images: test images (None: all, IMAGES at most); seconds: of a window; train: learning, too.
+
+    constants: energy constants of the chip, a name in `hardware.energy_constants.SETS`; threads: of everybody, None for
+    one a core.
+    """
+
+    devices: tuple[str, ...] = DEVICES
+    images: int | None = None
+    seconds: float = SECONDS
+    train: bool = True
+    constants: str = DEFAULT_SET
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.devices if name not in DEVICES]
+        if unknown or not self.devices:
+            raise UserError(f"device {', '.join(unknown) or 'none'}: choose among {', '.join(DEVICES)}")
+        if not 0.01 <= self.seconds <= 3600:
+            raise UserError(f"--seconds {self.seconds} outside 0.01..3600")
+        if self.threads is not None and self.threads < 1:
+            raise UserError(f"threads {self.threads}: give at least 1")
+        constants_of(self.constants)
+
+
+@dataclass(frozen=True, eq=False)
+class Meter:
+    """The energy counter of a device, or why there is none."""
+
+    counter: Counter | NotMeasurable
+
+    @staticmethod
+    def of(device: str) -> Meter:
+        """Open the counter of a device; a GPU is taken first, since one that a process holds idles at higher power."""
+        counter = open_counter(device)
+        if device == CUDA and not isinstance(counter, NotMeasurable):
+            torch.zeros(1, device=CUDA)
+            torch.cuda.synchronize()
+        return Meter(counter)
+
+    def idle(self, seconds: float) -> Reading | NotMeasurable:
+        """Measure what the device takes now, while nothing of ours computes."""
+        return self.counter if isinstance(self.counter, NotMeasurable) else measure_idle(self.counter, seconds)
+
+    def __str__(self) -> str:
+        return str(self.counter) if isinstance(self.counter, NotMeasurable) else self.counter.name
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """A finished benchmark. chip: rows of Loihi 2 and the profile they come from."""
+
+    run: str
+    config: BenchConfig
+    rows: tuple[Row, ...]
+    chip: OnChip | None
+    content: dict[str, Any]
+
+    def summary(self) -> dict[str, Any]:
+        """Return the object that `settle bench --json` prints."""
+        return {"run": self.run, "rows": [row.summary() for row in self.rows]}
+
+
+def bench_run(folder: Path, config: BenchConfig, on_part: Callable[[str], None] = lambda text: None) -> Bench:
+    """Benchmark the run of a classifier; on_part is told what comes next. Writes nothing.
+
+    Raises: UserError if the run or its data cannot be used.
+    """
+    artifact = load_run(folder)
+    if is_coder(artifact):
+        raise UserError(f"run {folder}: a sparse coder has no classes; `benchmarks.bench.sweep` takes it")
+    dataset = data_of(artifact)
+    count = min(IMAGES, len(dataset.y_test)) if config.images is None else config.images
+    if not 1 <= count <= len(dataset.y_test):
+        raise UserError(f"images {count} outside 1..{len(dataset.y_test)}, the size of the test set")
+    dataset = replace(dataset, x_test=dataset.x_test[:count], y_test=dataset.y_test[:count])
+    with torch_threads(config.threads):
+        return _bench(folder, Job(artifact, dataset, config.threads), config, on_part)
+
+
+@contextlib.contextmanager
+def torch_threads(threads: int | None) -> Iterator[None]:
+    """Give torch as many threads as our backends take, None for one a core; as it was, afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or os.cpu_count() or 1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _bench(folder: Path, job: Job, config: BenchConfig, on_part: Callable[[str], None]) -> Bench:
+    """Time everybody, price the chip."""
+    meters = {device: Meter.of(device) for device in (CPU, CUDA) if _there(device, config)}
+    rows: list[Row] = []
+    for found in contestants(job, tuple(name for name in config.devices if name != LOIHI)):
+        rows += _rows(job, found, config, meters, on_part)
+    chip = None
+    if LOIHI in config.devices:
+        on_part("Loihi 2: placing, pricing")
+        right: Cell = NotMeasurable("not measured: benchmark the cpu, too (--devices)")
+        right = next((row.accuracy for row in rows if row.device == CPU), right)
+        chip = on_chip(job, str(folder), borrowed_accuracy(job, right), config.constants)
+        rows += [row for row in chip.rows if config.train or row.work == INFERENCE]
+    ordered = tuple(sorted(rows, key=lambda row: row.work == TRAINING))
+    return Bench(str(folder), config, ordered, chip, _content(folder, job, config, meters, ordered))
+
+
+def _there(device: str, config: BenchConfig) -> bool:
+    return device in config.devices and (device == CPU or has_cuda())
+
+
+def _rows(
+    job: Job, found: Contestant | Missing, config: BenchConfig, meters: Mapping[str, Meter],
+    on_part: Callable[[str], None],
+) -> list[Row]:  # fmt: skip
+    """Return the rows of one contestant: inference, and training, at batch 1 and at the best batch size."""
+    if isinstance(found, Missing):
+        works = (INFERENCE, TRAINING) if config.train else (INFERENCE,)
+        return [empty_row((found.name, found.device, ""), work, found.reason) for work in works]
+    on_part(f"{found.name}, {found.device}: inference")
+    data, meter = job.dataset, meters[found.device]
+    right = accuracy(found.infer(data.x_test), data.y_test)
+    reached = Measured(right.value, "", f"test images, from the first, of {data.name}", right.n)
+    who = (found.name, found.device, found.note)
+    rows = timed_rows(who, INFERENCE, reached, found.infer, (data.x_test,), config.seconds, meter)
+    if not config.train:
+        return rows
+    if isinstance(found.learn, NotMeasurable):
+        return [*rows, empty_row(who, TRAINING, found.learn.reason)]
+    on_part(f"{found.name}, {found.device}: training")
+    lessons = (data.x_train[:LEARNED], data.y_train[:LEARNED])
+    return [*rows, *timed_rows(who, TRAINING, AS_ABOVE, found.learn, lessons, config.seconds, meter)]
+
+
+def timed_rows(
+    who: tuple[str, str, str], work: str, reached: Cell, call: Work, arrays: Arrays, seconds: float, meter: Meter
+) -> list[Row]:
+    """Return the rows of a kind of work: one image a call, and as many as give the most images per second.
+
+    Idle power is measured between the search for the best batch size and the windows: the device is warm by then.
+    """
+    best, swept = best_batch(call, arrays, BATCHES[who[1]])
+    idle = meter.idle(seconds)
+    windows = [run_window(call, arrays, batch, seconds, meter.counter) for batch in dict.fromkeys((1, best))]
+    tried = {"images_per_s by batch": {str(batch): rate for batch, rate in swept.items()}}
+    return [measured_row(who, work, reached, window, idle, tried) for window in windows]
+
+
+def _content(
+    folder: Path, job: Job, config: BenchConfig, meters: Mapping[str, Meter], rows: tuple[Row, ...]
+) -> dict[str, Any]:
+    """Return what the file holds: every cell with its kind, and all that is needed to judge it."""
+    asked = {**asdict(config), "devices": list(config.devices)}
+    manifest = job.artifact.manifest
+    return {
+        "kind": "each cell states its own: measured, modelled, not measurable",
+        "run": str(folder),
+        "run_manifest_sha256": manifest[SELF],
+        "weights_sha256": manifest["files"]["weights.npz"],
+        "data": manifest["data"],
+        "shape": [job.spec.n_inputs, *job.hidden, job.dataset.n_classes],
+        "seed": job.seed,
+        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "config": asked,
+        "config_sha256": sha256(json_bytes(asked, sort_keys=True)),
+        "machine": {**machine(), **torch_devices()},
+        "energy counters": {device: str(meter) for device, meter in meters.items()},
+        **job.trained,
+        "rows": [row.to_json() for row in rows],
+    }
+
+
+def torch_devices() -> dict[str, Any]:
+    """Return what torch computes on here, and how busy the machine is."""
+    there = has_cuda()
+    names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())] if there else []
+    found = {"torch threads": torch.get_num_threads(), "cuda": torch.version.cuda if there else None, "gpus": names}
+    return {**found, "load average": list(os.getloadavg())}  # of the last 1, 5, 15 minutes: who else computes
