@@ -65,9 +65,17 @@ TRIES: dict[str, tuple[dict[str, Any], dict[str, Any], int]] = {
         {"layer_gains": (1.0, 1.0), "nudge_shift": 2, "free_steps": 30, "nudged_steps": 15, "step_multiplier": 1,
          "step_shift": 1}, {"learning_rate": 0.2, "output_share": 0.125, "centred": False}, 2),
     "three layers": ({}, {}, 3),
+    "three layers, step 7/8, 20 + 8 + 8 steps": (
+        {"free_steps": 20, "nudged_steps": 8, "step_multiplier": 7, "step_shift": 3}, {}, 3),
     "three layers, coupling gain 1 (Glorot)": ({"layer_gains": (1.0, 1.0, 1.0)}, {}, 3),
-    "three layers, coupling gain 1/2": ({"layer_gains": (1.0, 0.5, 0.5)}, {}, 3),
-    "three layers, coupling gain 3/8": ({"layer_gains": (1.0, 0.375, 0.375)}, {}, 3),
+    "three layers, coupling gain 1/2": ({"layer_gains": (2.0, 0.5, 0.5)}, {}, 3),
+    "three layers, first gain 1": ({"layer_gains": (1.0, 0.25, 0.25)}, {}, 3),
+    "three layers, output gain 1/4": ({"output_gain": 0.25}, {}, 3),
+    "three layers, output box 0..1.5": ({"output_box": (0.0, 1.5)}, {}, 3),
+    "three layers, nudge 1/2": ({"nudge_shift": 1}, {}, 3),
+    "three layers, payload unit 1/512": ({"activation_bits": 9, "state_bits": 18}, {}, 3),
+    "three layers, learning rate 0.35": ({}, {"learning_rate": 0.35}, 3),
+    "three layers, learning rate 1.4": ({}, {"learning_rate": 1.4}, 3),
 }  # fmt: skip
 
 
@@ -194,13 +202,14 @@ def main() -> None:
     arguments.add_argument("--seeds", type=int, default=2)
     arguments.add_argument("--epochs", type=int, default=12)
     arguments.add_argument("--hidden", default="128,128 128,128,128", help="Networks of the accuracy part.")
+    arguments.add_argument("--again", help="Try again only what begins with this; keep the rest of the file.")
     options = arguments.parse_args()
     torch.set_num_threads(1)
     path = RESULTS / f"depth-{options.data}.json" if options.out == RESULTS / "depth.json" else options.out
     question = {"data": options.data, "kind": "measured"}
     content = {**question, "tries": earlier(path, question, "tries"), "accuracy": earlier(path, question, "accuracy")}
     if options.part == "tries":
-        content["tries"] = tried(options.data, options.seeds)
+        content["tries"] = tried(options.data, options.seeds, dict(content["tries"]), options.again)
     else:
         for text in options.hidden.split():
             hidden = tuple(int(part) for part in text.split(","))
@@ -215,10 +224,15 @@ def main() -> None:
     save(path, content)
 
 
-def tried(data: str, seeds: int) -> dict[str, list[dict[str, Any]]]:
-    """Try everything; prints a line each."""
+def tried(
+    data: str, seeds: int, before: dict[str, list[dict[str, Any]]], again: str | None
+) -> dict[str, list[dict[str, Any]]]:
+    """Try everything; prints a line each. again: names that begin otherwise keep what they had `before`."""
     found: dict[str, list[dict[str, Any]]] = {}
     for name in TRIES:
+        if again is not None and name in before and not name.startswith(again):
+            found[name] = before[name]
+            continue
         found[name] = [attempt(load_dataset(data, seed), name, seed) for seed in range(seeds)]
         values = ", ".join(f"{row['val_accuracy']:.4f}" for row in found[name])
         silent = np.mean([row["silent"] for row in found[name]])
