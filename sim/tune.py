@@ -33,6 +33,7 @@ TRIAL_VALIDATION = 4_096
 CENTRE_ABOVE = 0.5  # share of the squared length that the mean image carries
 LEARNING_RATES = {1: (1.4, 0.7, 2.8), 2: (0.2, 0.1, 0.4)}  # by hidden layers (2: two or more); first guess first
 MORE_RATES = 4
+FULL_RATE_BATCH = 16  # in larger batches, whose steps add up unseen by each other, the first guesses fall as 1 / size
 OUTPUT_SHARES = (0.125, 0.0625, 0.25)
 
 
@@ -62,7 +63,8 @@ def tune(
     dataset: Dataset, config: TrainConfig, split: Split, on_trial: Callable[[Trial], None], engine: Engine = NATIVE
 ) -> tuple[Choices, list[Trial]]:
     """Return hyper-parameters for `config` and the trials that led to them. What the user fixed stays fixed."""
-    rates = LEARNING_RATES[min(len(config.hidden), 2)]
+    share = min(1.0, FULL_RATE_BATCH / config.batch_size)
+    rates = tuple(rate * share for rate in LEARNING_RATES[min(len(config.hidden), 2)])
     best = Choices(
         learning_rate=config.learning_rate or rates[0],
         output_share=config.output_share or OUTPUT_SHARES[0],

@@ -163,14 +163,12 @@ class TorchSession:
     ) -> None:  # fmt: skip
         """Let every rule learn from a few images: move the weights, or, with workers, only note the moves."""
         for index, learner in enumerate(self._learners):
-            at_once = max(1, STEP_MEMORY[self.device.type] // (12 * learner.full.numel()))
+            memory = MEMORY if learner.sparse else STEP_MEMORY
+            at_once = max(1, memory[self.device.type] // (12 * learner.full.numel()))
+            registers = learner.registers(moves[index] if moves else None)
             for first in range(0, len(signs), at_once):
                 part = slice(first, first + at_once)
-                steps = learner.steps(seen.of(part), signs[part], keys[part], rates[learner.projection.name])
-                if moves is None:
-                    learner.apply(steps)
-                else:
-                    moves[index].then(steps, learner.limit)
+                learner.learn(seen.of(part), signs[part], keys[part], rates[learner.projection.name], registers)
 
     def _transmit(self, moves: list[Move] | None) -> None:
         """End a batch: apply the moves of all workers, and let the synapses transmit the new weights."""

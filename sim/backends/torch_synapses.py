@@ -128,7 +128,8 @@ class SharedSynapses:
             return (self._patches(values) @ self._kernel).flatten(1).to(torch.int32)
         sent = values.view(len(values), self._positions, self.shape[-1]) @ self._kernel.T
         padded = torch.nn.functional.pad(sent.flatten(1), (0, 1))
-        return padded.index_select(1, self._back).view(len(values), self._size, self._n_readers).sum(dim=2).to(torch.int32)
+        read = padded.index_select(1, self._back).view(len(values), self._size, self._n_readers)
+        return read.sum(dim=2).to(torch.int32)
 
     def local_products(self, pre: Tensor, post: Tensor) -> Tensor:
         """See `Synapses.local_products`."""

@@ -173,7 +173,9 @@ def test_a_composed_move_is_its_steps_one_after_the_other(seed: int, limit: int,
     found = torch.tensor(weights, dtype=torch.int32)
     for share in torch.tensor(steps, dtype=torch.int32):
         move = Move(*(torch.full_like(found, end) for end in (0, -limit, limit)))
-        move.then(share, limit)
+        for step in share:
+            for register in move.registers(limit):
+                register.add(step)
         move.apply(found)
     np.testing.assert_array_equal(found.numpy(), wanted)
 
@@ -181,7 +183,8 @@ def test_a_composed_move_is_its_steps_one_after_the_other(seed: int, limit: int,
 @given(SEEDS, st.integers(0, 2**20))
 def test_random_bits_are_those_of_fixed_point(stream: int, first: int) -> None:
     keys = np.array([stream, 0, 2**32 - 1, 2**31], dtype=np.uint32)
-    found = random_bits(torch.from_numpy(signed32(keys)), first, 50).numpy().view(np.uint32)
+    numbers = torch.arange(first, first + 50, dtype=torch.int32)
+    found = random_bits(torch.from_numpy(signed32(keys))[:, None], numbers).numpy().view(np.uint32)
     index = np.arange(first, first + 50, dtype=np.uint32)
     np.testing.assert_array_equal(found, np.stack([synapse_bits(key, index) for key in keys]))
 
