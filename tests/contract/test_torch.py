@@ -23,6 +23,7 @@ from neuro.stack import stack
 from sim.backends import torch_batched
 from sim.backends.base import get_backend, one_hot_targets
 from sim.backends.torch_batched import TorchBackend, device_of
+from sim.backends.torch_graphs import Graphs
 from sim.backends.torch_plasticity import Move, random_bits, signed32
 from sim.backends.torch_synapses import FLOAT32_INTEGERS, exact_products, exact_type, make_synapses, readers
 from sim.contract import check_learning, check_run, random_images, random_rates, random_spec
@@ -89,6 +90,49 @@ def test_convolutional_networks_learn_as_on_the_reference(layers: str, rule: str
 
 def _readout(n_inputs: int) -> EquilibriumDesign:
     return EquilibriumDesign((n_inputs,), 3, (6,), encoder=PixelEncoder(7))
+
+
+def capture_on_cpu(function: Any) -> Any:
+    """Stands in for a CUDA graph: a replay calls the function again and writes into the tensors of its first result."""
+    first = function()
+
+    class Again:
+        def replay(self) -> None:
+            for into, values in zip(tensors(first), tensors(function()), strict=True):
+                into.copy_(values)
+
+    return Again(), first
+
+
+def tensors(value: Any) -> list[torch.Tensor]:
+    if isinstance(value, torch.Tensor):
+        return [value]
+    parts = value.values() if isinstance(value, dict) else value
+    return [tensor for part in parts for tensor in tensors(part)]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_replayed_graphs_change_nothing(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    captured = []
+
+    def capture(function: Any) -> Any:
+        captured.append(function)
+        return capture_on_cpu(function)
+
+    monkeypatch.setattr(torch_batched, "wanted", lambda device: True)
+    monkeypatch.setattr(torch_batched, "Graphs", lambda function: Graphs(function, capture))
+    spec = random_spec(seed)
+    payloads, targets = random_images(spec, seed, 13)
+    rates = random_rates(spec, seed)
+    check_learning(BACKEND, spec, payloads, targets, rates, seed=seed, batch_size=4)  # 4, 4, 4 and 1
+    assert len(captured) == 1
+    monkeypatch.setattr(torch_batched, "MEMORY", {"cpu": 1})
+    with BACKEND.open(spec) as session, get_backend("reference").open(spec) as other:
+        for goal in (None, targets):
+            found, wanted = (chosen.run(payloads, goal, seed=seed) for chosen in (session, other))
+            for field in ("predictions", "output_states", "settled"):
+                np.testing.assert_array_equal(getattr(found, field), getattr(wanted, field))
+    assert len(captured) == 3
 
 
 @pytest.mark.parametrize("seed", range(6))
