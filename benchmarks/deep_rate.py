@@ -41,24 +41,27 @@ class DeepRateNetwork:
         self.biases = [torch.full((n,), design.hidden_bias) for n in design.sizes[1:]]
         self.biases[-1][:] = design.output_bias
 
-    def _relax(self, drive: Tensor, states: list[Tensor], steps: int, goal: Tensor | None, nudge: float) -> float:
-        """Update all layers in parallel, in place; returns the largest last move."""
+    def copy_weights(self) -> list[Tensor]:
+        """Return copies of all weights and biases."""
+        return [values.clone() for values in (*self.weights, *self.biases)]
+
+    def set_weights(self, values: list[Tensor]) -> None:
+        """Set what `copy_weights` returned."""
+        self.weights, self.biases = values[: len(self.weights)], values[len(self.weights) :]
+
+    def _relax(self, drive: Tensor, states: list[Tensor], steps: int, goal: Tensor | None, nudge: float) -> None:
+        """Update all layers in parallel, in place."""
         step, last = self.design.step, len(states) - 1
-        moved = 0.0
-        for index in range(steps):
+        for _ in range(steps):
             inputs = [drive if k == 0 else torch.addmm(self.biases[k], states[k - 1], self.weights[k])
                       for k in range(last + 1)]  # fmt: skip
             for k in range(last):
                 inputs[k] = torch.addmm(inputs[k], states[k + 1], self.weights[k + 1].T)
             if goal is not None:
                 inputs[last] = inputs[last].add(goal - states[last], alpha=nudge)
-            before = states[last].clone() if index == steps - 1 else None
             for k, state in enumerate(states):
                 low, high = (0.0, 1.0) if k < last else self.design.box
                 state.lerp_(inputs[k], step).clamp_(low, high)
-            if before is not None:
-                moved = float((before - states[last]).abs().max())
-        return moved
 
     def _free(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         drive = torch.addmm(self.biases[0], x, self.weights[0])

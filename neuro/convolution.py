@@ -91,10 +91,14 @@ class Convolution:
         if not self.pooled:
             return kernel
         kind = np.int16 if kernel.dtype == np.int8 else kernel.dtype
-        wide = np.zeros((*self.plain.kernel, *kernel.shape[-2:]), dtype=kind)
+        return np.asarray(sum(self.copies(kernel.astype(kind))))
+
+    def copies(self, kernel: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:
+        """Yield kernels of `plain` that add up to the widened one: `kernel` at one place each, zero elsewhere."""
         for window in self._windows():
-            wide[window] += kernel
-        return wide
+            wide = np.zeros((*self.plain.kernel, *kernel.shape[-2:]), dtype=kernel.dtype)
+            wide[window] = kernel
+            yield wide
 
     def narrowed(self, wide: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return the transpose of `widened`: sums over the window, of shape (extent..., channels, features)."""

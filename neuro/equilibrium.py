@@ -28,6 +28,8 @@ from neuro.spec import NetworkSpec, Phase, Population, Projection, Schedule
 
 HEADROOM = 1.5  # how many times its initial bound a weight may grow before it saturates
 BIAS_REACH = 0.49  # largest bias
+# Gains of hidden layers. Averages over a window vary less than what they average: kernels take twice as much.
+COUPLING, COUPLING_MAPS, FIRST_MAPS = 0.25, 0.5, 2.0
 
 
 @dataclass(frozen=True)
@@ -96,23 +98,32 @@ class EquilibriumDesign:
 def design_for(
     input_shape: tuple[int, ...], n_classes: int, hidden: tuple[Layer, ...], **choices: Any
 ) -> EquilibriumDesign:
-    """Return the default design for this depth, with `choices` (fields of `EquilibriumDesign`) in place of defaults.
+    """Return the default design for these layers, with `choices` (fields of `EquilibriumDesign`) in place of defaults.
 
-    One hidden layer: see `EquilibriumDesign`. Deeper: the error has to travel through more layers, which takes a wide,
-    nearly linear output, a weaker nudge, finer spikes and longer phases.
+    One all-to-all hidden layer: see `EquilibriumDesign`. Deeper, and with convolutions (`benchmarks.depth`):
+
+    - Layers that settle together must not excite each other into saturation: E is convex, with one equilibrium, while
+      the couplings W between moving layers have norms that leave 1 - |W| positive. An all-to-all Glorot matrix of gain
+      1 has a norm of up to 2, and then nothing is learned; COUPLING makes it 1/2.
+    - The output is wide and nearly linear, the nudge weak, spikes finer: the error has to travel through more layers.
     """
     deep: dict[str, Any] = {}
-    if len(hidden) > 1:
+    convolutional = any(isinstance(layer, ConvolutionalLayer) for layer in hidden)
+    if len(hidden) > 1 or convolutional:
         deep = {
-            "activation_bits": 7,
-            "free_steps": 30,
-            "nudged_steps": 15,
+            "activation_bits": 6 if convolutional else 7,
+            "state_bits": 18 if convolutional else 16,
+            "free_steps": 15 if convolutional else 20,
+            "nudged_steps": 6 if convolutional else 8,
             "nudge_multiplier": 1,
-            "nudge_shift": 2,
-            "step_multiplier": 1,
-            "step_shift": 1,
+            "nudge_shift": 2 if convolutional else 3,
             "output_box": (-1.0, 2.0),
-        }
+            "layer_gains": tuple(
+                (FIRST_MAPS if index == 0 else COUPLING_MAPS) if isinstance(layer, ConvolutionalLayer)
+                else (1.0 if index == 0 else COUPLING)
+                for index, layer in enumerate(hidden)
+            ),
+        }  # fmt: skip
     return EquilibriumDesign(input_shape, n_classes, hidden, **{**deep, **choices})
 
 
@@ -158,15 +169,14 @@ def _layer(
 ) -> list[Projection]:
     """The projection from `pre` up to `post` and, unless `pre` is the input, its transpose back down."""
     gain = design.gains[-1] if post == "output" else design.gains[int(post.removeprefix("hidden")) - 1]
-    convolution, shape, bound = None, (math.prod(shapes[0]), math.prod(shapes[1])), 0.0
+    shape: tuple[int, ...] = (math.prod(shapes[0]), math.prod(shapes[1]))
+    bound, convolution = glorot_bound(shape[0], shape[1], gain), None
     if isinstance(layer, ConvolutionalLayer):
         convolution = layer.on(shapes[0])
         shape = convolution.kernel_shape(shapes[0], layer.features)
         window = math.prod(convolution.pool)  # a weight of the average is a window-th of a weight of the sum
         fan_in, positions = math.prod(shape[:-1]), math.prod(convolution.stride) * window
         bound = glorot_bound(fan_in, math.prod(shape[:-2]) * layer.features // positions, gain) / window
-    else:
-        bound = glorot_bound(*shape, gain)
     learns_y3 = design.rule == "y3" and pre == "input" and convolution is None
     rule = learning_rule(design.rule if design.rule != "y3" or learns_y3 else "event", design.shadow_bits)
     limit, bits = weight_limit(design.weight_bits), design.weight_bits
@@ -184,7 +194,8 @@ def _bias(design: EquilibriumDesign, post: str, shape: tuple[int, ...]) -> Proje
     exponent = _exponent(design, BIAS_REACH)
     value = design.output_bias if post == "output" else 0.0
     limit = weight_limit(design.weight_bits)
-    source, convolution, kernel = "bias", None, (1, shape[-1])
+    source, convolution = "bias", None
+    kernel: tuple[int, ...] = (1, shape[-1])
     if len(shape) > 1:
         source, convolution = f"bias {post}", square((*shape[:-1], 1), 1, 1, same=True)
         kernel = convolution.kernel_shape((*shape[:-1], 1), shape[-1])

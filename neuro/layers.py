@@ -1,16 +1,17 @@
 """Hidden layers of a network as a user writes them: "conv:32x5,pool:2,conv:64x5:valid,pool:2,dense:128".
 
-    dense:N          N neurons, all-to-all; a bare N is the same
-    conv:FxE         F features of an E x E kernel shared by all positions, padded so that none is lost
-    conv:FxE/S       the same at positions S apart
-    conv:FxE:valid   without padding
-    pool:P           averages P x P neighbouring positions of the convolution before it
+dense:N          N neurons, all-to-all; a bare N is the same
+conv:FxE         F features of an E x E kernel shared by all positions, padded so that none is lost
+conv:FxE/S       the same at positions S apart
+conv:FxE:valid   without padding
+pool:P           averages P x P neighbouring positions of the convolution before it
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from neuro.convolution import Convolution, square
 from neuro.errors import UserError
@@ -81,7 +82,7 @@ def check_layers(layers: tuple[Layer, ...]) -> None:
     dense = [layer for layer in layers if isinstance(layer, int)]
     if not layers or not all(1 <= n <= MAX_LAYER for n in dense):
         raise UserError(f"hidden layers {layers}: give at least one layer, of 1 to {MAX_LAYER} neurons each")
-    for before, layer in zip(layers, layers[1:], strict=False):
+    for before, layer in pairwise(layers):
         if isinstance(before, int) and not isinstance(layer, int):
             raise UserError(f"layers: {layer} follows {before} neurons without positions; convolutions come first")
 

@@ -35,10 +35,11 @@ def integer_update(
         static = isinstance(spec.population(pre).neuron, Source)
         if rule == "y3" and static:
             change = (first[post] - second[post]) * signs[:, None]
-            updates[projection.name] = _sent(spec, pre, first).T @ change
+            change = _sent(spec, pre, first).T @ change
         else:
             ends = [(_sent(spec, pre, end) * signs[:, None]).T @ _sent(spec, post, end) for end in (first, second)]
-            updates[projection.name] = ends[0] - ends[1]
+            change = ends[0] - ends[1]
+        updates[projection.name] = spec.shared_change(projection, change)
     return updates
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -36,7 +37,12 @@ app = typer.Typer(help="Train a network by its local rule.", no_args_is_help=Tru
 def train_ep_command(
     data: Annotated[str, typer.Option(help="digits, mnist, fashion-mnist, cifar10, or a FILE.npz.")] = "digits",
     out: Annotated[Optional[Path], typer.Option(help="Folder of the run; default runs/ep-DATA-HIDDEN-seedN.")] = None,
-    hidden: Annotated[str, typer.Option(help="Hidden layers from input to output, e.g. 256,128.")] = "256",
+    hidden: Annotated[
+        Optional[str], typer.Option(help="Hidden layers from input to output, e.g. 256,128. Default 256.")
+    ] = None,
+    layers: Annotated[
+        str, typer.Option(help="In place of --hidden, with kernels (features x extent): conv:32x5,pool:2,dense:128.")
+    ] = "",
     epochs: Annotated[Optional[int], typer.Option(help="Passes over the training set; default from its size.")] = None,
     rule: Annotated[
         Optional[str],
@@ -92,14 +98,16 @@ def train_ep_command(
     if family == "stock" and rule != "graded" and backend in ("events", "torch"):
         raise UserError(f"--backend {backend}: it runs no stock networks; leave it out, or give lava")
     config = TrainConfig(
-        seed, layer_sizes(hidden), rule or ("R5" if family == "stock" else "event"), shadow_bits, weight_bits, epochs,
-        batch_size, threads, family, noise, weight_lsb, learning_rate, output_share, centred, None, refit,
+        seed, _hidden(hidden, layers), rule or ("R5" if family == "stock" else "event"), shadow_bits, weight_bits,
+        epochs, batch_size, threads, family, noise, weight_lsb, learning_rate, output_share, centred, None, refit,
+        layers=layers,
     )  # fmt: skip
     kind = "ep" if family == "sigma-delta" else f"ep-{family}-{config.rule}"
     if front_end is not None:
         kind = f"{front_end.name}-{kind}"
     last = f"seed{seed}" if seeds is None else f"{seeds}-seeds"
-    folder = out or Path("runs") / f"{kind}-{Path(data).stem}-{'-'.join(map(str, config.hidden))}-{last}"
+    sizes = re.sub(r"[^a-z0-9]+", "-", layers) or "-".join(map(str, config.hidden))
+    folder = out or Path("runs") / f"{kind}-{Path(data).stem}-{sizes}-{last}"
     if seeds is not None or slurm is not None:
         from sim.sweep import Sweep
 
@@ -160,6 +168,11 @@ def _train_seeds(sweep: Sweep, partition: str | None, as_json: bool) -> None:
     found = summary(results)
     console(as_json).print(seeds_table(found))
     print_json(as_json, found)
+
+
+def _hidden(sizes: str | None, layers: str) -> tuple[int, ...]:
+    """Sizes of all-to-all layers; none if `layers` says what is hidden."""
+    return () if layers and sizes is None else layer_sizes(sizes or "256")
 
 
 def _front_end(run: Path | None, dataset: Dataset) -> FrontEnd | None:

@@ -14,6 +14,7 @@ from neuro.encode import PixelEncoder, gain_bits_for
 from neuro.equilibrium import EquilibriumDesign, build_equilibrium, design_for
 from neuro.errors import UserError
 from neuro.graded_network import AnyNetwork, GradedNetwork
+from neuro.layers import Layer, parse_layers, shapes_of
 from neuro.plasticity import learning_rule
 from neuro.quantize import glorot_bound
 from neuro.spec import NetworkSpec
@@ -50,6 +51,7 @@ class TrainConfig:
 
     seed:                draws the initial weights, the order of images, all rounding, and the splits.
     hidden, rule, shadow_bits, weight_bits: the network (`neuro.equilibrium.EquilibriumDesign`).
+    layers:              hidden layers as text, convolutions among them (`neuro.layers`), in place of `hidden`, then ().
     epochs, batch_size:  passes over the training set; images that learn from the same weights (1: online).
     threads:             cores to use, None for all; never changes a result.
     family:              "sigma-delta" or "stock".
@@ -78,8 +80,10 @@ class TrainConfig:
     refit: bool | None = None
     front_end: str = ""
     code_bits: int = 0
+    layers: str = ""
 
     def __post_init__(self) -> None:
+        self._check_layers()
         if self.front_end and (self.family != "sigma-delta" or self.centred):
             raise UserError("front end: networks behind it are of the sigma-delta family and take codes uncentred")
         if not 0 <= self.seed < 2**63:
@@ -96,11 +100,31 @@ class TrainConfig:
             check_stock_config(self)
         else:
             learning_rule(self.sigma_delta_rule, self.shadow_bits)  # refuses what is none
-            EquilibriumDesign((1,), 2, self.hidden, weight_bits=self.weight_bits)
+            EquilibriumDesign((1,), 2, self.hidden_layers, weight_bits=self.weight_bits)
         for name in ("learning_rate", "output_share"):
             value = getattr(self, name)
             if value is not None and not 0 < value < 1e3:
                 raise UserError(f"{name} {value} outside (0, 1000)")
+
+    def _check_layers(self) -> None:
+        if not self.layers:
+            return
+        if self.hidden:
+            raise UserError(f"layers {self.layers!r}: already say what is hidden; give layers or hidden, not both")
+        if self.family != "sigma-delta":
+            raise UserError(f"layers {self.layers!r}: of the sigma-delta family only; give hidden sizes for stock")
+        if self.front_end and any(not isinstance(layer, int) for layer in self.hidden_layers):
+            raise UserError(f"layers {self.layers!r}: behind a front end there are all-to-all layers only")
+
+    @property
+    def hidden_layers(self) -> tuple[Layer, ...]:
+        """The hidden layers from input to output."""
+        return parse_layers(self.layers) if self.layers else self.hidden
+
+    @property
+    def convolutional(self) -> bool:
+        """Whether a layer shares kernels."""
+        return any(not isinstance(layer, int) for layer in self.hidden_layers)
 
     @property
     def graded(self) -> bool:
@@ -132,7 +156,7 @@ def wants_refit(config: TrainConfig, dataset: Dataset) -> bool:
 
     Networks with two or more hidden layers end unsteadily; there the best of the validated epochs is worth more.
     """
-    return is_small(dataset) and len(config.hidden) == 1 if config.refit is None else config.refit
+    return is_small(dataset) and len(config.hidden_layers) == 1 if config.refit is None else config.refit
 
 
 def build_network(dataset: Dataset, config: TrainConfig, choices: Choices, split: Split) -> AnyNetwork:
@@ -143,13 +167,14 @@ def build_network(dataset: Dataset, config: TrainConfig, choices: Choices, split
     encoder, more = PixelEncoder(gain_bits=gain_bits_for(images)), {}
     if config.front_end:
         encoder = PixelEncoder(activation_bits=config.code_bits)
-        more["hidden_gain"] = gain_for(encoder.encode(images[:SAMPLE]), encoder, config.hidden[0])
+        n_first = math.prod(shapes_of(dataset.image_shape, config.hidden_layers)[0])
+        more["hidden_gain"] = gain_for(encoder.encode(images[:SAMPLE]), encoder, n_first)
     if choices.centred:
         encoder = encoder.centred_on(images)
     design = design_for(
         dataset.image_shape,
         dataset.n_classes,
-        config.hidden,
+        config.hidden_layers,
         rule=config.sigma_delta_rule,
         shadow_bits=config.shadow_bits,
         weight_bits=config.weight_bits,

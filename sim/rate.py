@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -35,7 +36,8 @@ class Relaxed:
 class RateNetwork:
     """A spec with real weights. Symmetric: every projection between moving populations has its transpose.
 
-    weights: by projection (those that are no transposes), tensors of shape [N_source, N_target], real units.
+    weights: by projection (those that are no transposes), tensors of shape [N_source, N_target] or of a shared kernel
+    (extent..., channels, features), real units; gradients and updates likewise.
     Raises: UserError if the spec is not symmetric: it then has no energy.
     """
 
@@ -50,9 +52,9 @@ class RateNetwork:
             if projection.sign != 1:
                 raise UserError(f"rate network: {projection.name} has the opposite sign, so the network has no energy")
         self.weights = {
-            p.name: torch.tensor(spec.weights_of(p), dtype=dtype) * 2.0**-p.exponent
+            p.name: torch.tensor(p.weights, dtype=dtype) * 2.0**-p.exponent
             for p in spec.projections
-            if p.transpose_of is None
+            if p.weights is not None
         }
 
     def sources(self, payloads: Tensor) -> States:
@@ -68,13 +70,29 @@ class RateNetwork:
                 values[population.name] = given * scale
         return values
 
+    def matrices(self) -> States:
+        """Return the weights as matrices [N_source, N_target]: kernels unrolled, differentiably."""
+        return {name: self._matrix(name, weights) for name, weights in self.weights.items()}
+
+    def _matrix(self, name: str, weights: Tensor) -> Tensor:
+        projection = self.spec.projection(name)
+        if projection.convolution is None:
+            return weights
+        shape = self.spec.population(projection.source).shape
+        index = np.arange(1, weights.numel() + 1, dtype=np.float64).reshape(weights.shape)
+        matrix = torch.zeros((1,), dtype=self.dtype)
+        for part in projection.convolution.copies(index):  # one for each position of the pooling window
+            which = torch.tensor(projection.convolution.plain.matrix(part, shape).astype(np.int64))
+            matrix = matrix + torch.cat([torch.zeros(1, dtype=self.dtype), weights.reshape(-1)])[which]
+        return matrix
+
     def energy(self, states: Mapping[str, Tensor]) -> Tensor:
         """Return E of shape [B]; states by population, sources included."""
         total = torch.zeros(len(next(iter(states.values()))), dtype=self.dtype)
         for population in self.spec.populations:
             if not isinstance(population.neuron, Source):
                 total = total + 0.5 * states[population.name].square().sum(1)
-        for name, weights in self.weights.items():
+        for name, weights in self.matrices().items():
             projection = self.spec.projection(name)
             total = total - ((states[projection.source] @ weights) * states[projection.target]).sum(1)
         return total
@@ -89,7 +107,8 @@ class RateNetwork:
                  go on from (default: all zero); step_size, default that of each population.
         """
         moving = [p for p in self.spec.populations if isinstance(p.neuron, SigmaDelta)]
-        drive = self._constant_drive(sources)
+        matrices = self.matrices()
+        drive = self._constant_drive(sources, matrices)
         batch = len(next(iter(sources.values())))
         if start is None:
             states = {p.name: torch.zeros(batch, p.size, dtype=self.dtype) for p in moving}
@@ -98,15 +117,15 @@ class RateNetwork:
         residual = 0.0
         for _ in range(steps):
             before = states
-            states = {p.name: self._moved(p.name, before, drive, target, nudge, step_size) for p in moving}
+            states = {p.name: self._moved(p.name, before, matrices, drive, target, nudge, step_size) for p in moving}
         if steps:
             residual = max(float((states[n] - before[n]).detach().abs().max()) for n in states)
         return Relaxed({**sources, **states}, residual)
 
-    def _constant_drive(self, sources: States) -> States:
+    def _constant_drive(self, sources: States, matrices: States) -> States:
         """Input that does not change during relaxation: from sources."""
         drive: States = {}
-        for name, weights in self.weights.items():
+        for name, weights in matrices.items():
             projection = self.spec.projection(name)
             if projection.source in sources:
                 part = sources[projection.source] @ weights
@@ -114,8 +133,9 @@ class RateNetwork:
         return drive
 
     def _moved(
-        self, name: str, states: States, drive: States, target: Tensor | None, nudge: float, step_size: float | None
-    ) -> Tensor:
+        self, name: str, states: States, matrices: States, drive: States, target: Tensor | None, nudge: float,
+        step_size: float | None,
+    ) -> Tensor:  # fmt: skip
         """One step of population `name` from the present states of all."""
         neuron = self.spec.population(name).neuron
         assert isinstance(neuron, SigmaDelta)  # sources do not move
@@ -123,9 +143,9 @@ class RateNetwork:
         total = drive[name] if name in drive else torch.zeros_like(state)
         for projection in self.spec.projections:
             if projection.target == name and projection.source in states:
-                weights = self.weights.get(projection.name)
+                weights = matrices.get(projection.name)
                 if weights is None:
-                    weights = self.weights[str(projection.transpose_of)].T
+                    weights = matrices[str(projection.transpose_of)].T
                 total = total + states[projection.source] @ weights
         if target is not None and nudge and name == self.spec.output:
             total = total + nudge * (target - state)
@@ -162,7 +182,8 @@ class RateNetwork:
         updates = {}
         for name in self.weights:
             pre, post = self.spec.projection(name).source, self.spec.projection(name).target
-            updates[name] = (plus[pre].T @ plus[post] - minus[pre].T @ minus[post]) / (2 * nudge)
+            change = (plus[pre].T @ plus[post] - minus[pre].T @ minus[post]) / (2 * nudge)
+            updates[name] = torch.as_tensor(self.spec.shared_change(self.spec.projection(name), change.numpy()))
         return updates
 
     def _with(self, weights: States) -> RateNetwork:

@@ -114,6 +114,8 @@ def identity(dataset: Dataset, config: TrainConfig) -> dict[str, Any]:
     """Return all that decides the weights of a training: configuration (but for the threads) and data."""
     content = {**asdict(config), "hidden": list(config.hidden), "data_sha256": dataset.sha256()}
     del content["threads"]
+    if not config.layers:  # absent from runs of versions without
+        del content["layers"]
     return content
 
 

@@ -6,6 +6,7 @@ the order of images is a function of seed and epoch, all randomness of seed and 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -229,7 +230,10 @@ class Trainer:
 
 
 def projection_rates(spec: NetworkSpec, learning_rate: float, output_share: float) -> dict[str, Rate]:
-    """Return integer rates for all plastic projections from a real learning rate of the hidden layers."""
+    """Return integer rates for all plastic projections from a real learning rate of the hidden layers.
+
+    A pooled kernel learns as the kernel of an average would.
+    """
     rates = {}
     for projection in spec.plastic:
         pre, post = (spec.population(name).neuron for name in (projection.source, projection.target))
@@ -237,6 +241,8 @@ def projection_rates(spec: NetworkSpec, learning_rate: float, output_share: floa
         assert isinstance(post, SigmaDelta)  # check_spec
         post_bits = post.state_bits if projection.rule.uses_state_difference else post.activation_bits
         share = output_share if projection.target == spec.output else 1.0
+        if projection.convolution is not None:  # a weight of a sum is that of an average, divided by the window
+            share /= math.prod(projection.convolution.pool) ** 2
         rates[projection.name] = rate_for(
             learning_rate * share, spec.schedule.nudge, projection.exponent, pre.activation_bits, post_bits
         )

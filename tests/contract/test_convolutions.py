@@ -137,7 +137,8 @@ def test_the_change_of_a_kernel_is_that_of_its_synapses_learned_apart(classifier
     exact = {name: Rate(1, 8) for name in rates}  # one shadow unit per unit of change: nothing is rounded
     name = "hidden1->hidden2"
     shared = replace(
-        classifier, projections=tuple(replace(p, rule=p.rule and learning_rule("event", 8)) for p in classifier.projections)
+        classifier,
+        projections=tuple(replace(p, rule=p.rule and learning_rule("event", 8)) for p in classifier.projections),
     )
     apart = replace(shared, projections=tuple(
         replace(p, weights=shared.weights_of(p), convolution=None) if p.name == name else p for p in shared.projections

@@ -132,7 +132,7 @@ def test_the_first_guess_yields_only_to_a_significant_gain(
 
     monkeypatch.setattr(sim.tune, "_train_briefly", pretend)
     choices, _ = tune(blob_data, CONFIG, split, ignore)
-    assert (choices.learning_rate, choices.output_share) == (expected, OUTPUT_SHARES[0])
+    assert (choices.learning_rate, choices.output_share) == (expected, OUTPUT_SHARES[1][0])
 
 
 def test_more_images_make_a_smaller_gain_significant() -> None:

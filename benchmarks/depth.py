@@ -1,0 +1,230 @@
+"""What lets sigma-delta EP learn through two and three hidden layers, and how near it comes to float rate EP.
+
+    python -m benchmarks.depth --part tries        what each choice does, on 10,000 images, one pass
+    python -m benchmarks.depth --part accuracy     two and three hidden layers trained fully, and float rate EP
+
+Tries change one choice at a time from the defaults (`neuro.equilibrium.design_for`, `sim.tune`) and read validation
+images only; nothing is tuned for a variant. In full trainings everything is chosen on the validation split and the test
+set is read once. Float rate EP (`benchmarks.deep_rate`) has the same layers, boxes, phases, nudge, gains of the initial
+weights and centred images, in batches of ten; its learning rate is the best of three on validation images, its epoch
+too.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks.deep_rate import DeepDesign, DeepRateNetwork
+from benchmarks.results_file import RESULTS, earlier, parser, save
+from neuro.artifact import load_artifact
+from neuro.data import Dataset, Split, load_dataset, split_validation
+from neuro.encode import PixelEncoder, gain_bits_for
+from neuro.equilibrium import build_equilibrium, design_for
+from sim.experiment import TrainConfig, make_trainer
+from sim.screen import TrainScreen
+from sim.train import train_ep
+from sim.trainer import Choices
+from sim.tune import LEARNING_RATES, OUTPUT_SHARES
+
+TRIED_IMAGES, TRIED_VALIDATION = 10_000, 4_000
+WIDTH = 128
+FLOAT_RATES, FLOAT_BATCH = (0.7, 0.35, 1.4), 10
+FINAL_RATE = 1 / 8  # as `sim.trainer`
+
+# name -> (changes of the design, of the choices, number of hidden layers)
+TRIES: dict[str, tuple[dict[str, Any], dict[str, Any], int]] = {
+    "default": ({}, {}, 2),
+    "coupling gain 1 (Glorot)": ({"layer_gains": (1.0, 1.0)}, {}, 2),
+    "coupling gain 1/2": ({"layer_gains": (1.0, 0.5)}, {}, 2),
+    "coupling gain 1/8": ({"layer_gains": (1.0, 0.125)}, {}, 2),
+    "output gain 1": ({"output_gain": 1.0}, {}, 2),
+    "output gain 1/4": ({"output_gain": 0.25}, {}, 2),
+    "output box 0..1": ({"output_box": (0.0, 1.0)}, {}, 2),
+    "output box 0..1.5": ({"output_box": (0.0, 1.5)}, {}, 2),
+    "nudge 1/2": ({"nudge_shift": 1}, {}, 2),
+    "nudge 1/4": ({"nudge_shift": 2}, {}, 2),
+    "payload unit 1/32": ({"activation_bits": 5}, {}, 2),
+    "payload unit 1/32, nudge 1/2": ({"activation_bits": 5, "nudge_shift": 1}, {}, 2),
+    "payload unit 1/64": ({"activation_bits": 6}, {}, 2),
+    "12 + 6 + 6 steps": ({"free_steps": 12, "nudged_steps": 6}, {}, 2),
+    "30 + 15 + 15 steps of 1/2": (
+        {"free_steps": 30, "nudged_steps": 15, "step_multiplier": 1, "step_shift": 1}, {}, 2),
+    "not centred": ({}, {"centred": False}, 2),
+    "output share 1/8": ({}, {"output_share": 0.125}, 2),
+    "learning rate 1.4": ({}, {"learning_rate": 1.4}, 2),
+    "learning rate 2.8": ({}, {"learning_rate": 2.8}, 2),
+    "learning rate 0.2, output share 1/8": ({}, {"learning_rate": 0.2, "output_share": 0.125}, 2),
+    "as before: gain 1, nudge 1/4, rate 0.2, share 1/8, not centred": (
+        {"layer_gains": (1.0, 1.0), "nudge_shift": 2, "free_steps": 30, "nudged_steps": 15, "step_multiplier": 1,
+         "step_shift": 1}, {"learning_rate": 0.2, "output_share": 0.125, "centred": False}, 2),
+    "three layers": ({}, {}, 3),
+    "three layers, coupling gain 1 (Glorot)": ({"layer_gains": (1.0, 1.0, 1.0)}, {}, 3),
+    "three layers, coupling gain 1/2": ({"layer_gains": (1.0, 0.5, 0.5)}, {}, 3),
+    "three layers, coupling gain 3/8": ({"layer_gains": (1.0, 0.375, 0.375)}, {}, 3),
+}  # fmt: skip
+
+
+class _Quiet:
+    def on_chunk(self, trainer: Any) -> None:
+        """Nothing to show."""
+
+    def on_epoch(self, trainer: Any) -> None:
+        """Nothing to show."""
+
+
+def attempt(dataset: Dataset, name: str, seed: int) -> dict[str, Any]:
+    """Train one variant on TRIED_IMAGES images, one pass."""
+    design_changes, choice_changes, depth = TRIES[name]
+    split = split_validation(dataset.y_train, seed)
+    generator = np.random.default_rng([seed, 0xDEE9])
+    few = Split(
+        np.sort(generator.permutation(split.train)[:TRIED_IMAGES]),
+        np.sort(generator.permutation(split.validation)[:TRIED_VALIDATION]),
+    )
+    choices = replace(Choices(LEARNING_RATES[2][0], OUTPUT_SHARES[2][0], centred=True), **choice_changes)
+    images = dataset.x_train[few.train]
+    encoder = PixelEncoder(gain_bits=gain_bits_for(images))
+    encoder = encoder.centred_on(images) if choices.centred else encoder
+    hidden = (WIDTH,) * depth
+    design = design_for(
+        dataset.image_shape, dataset.n_classes, hidden, shadow_bits=8, encoder=encoder, **design_changes
+    )
+    config = TrainConfig(seed=seed, hidden=hidden, threads=1)
+    trainer = make_trainer(dataset, config, choices, few, 1, build_equilibrium(design, seed))
+    with trainer.session:
+        trainer.run(_Quiet())
+        record = trainer.session.run(trainer.data.payloads[trainer.data.split.validation])
+    end = trainer.progress.history[-1]
+    return {
+        "try": name,
+        "seed": seed,
+        "val_accuracy": end.val_accuracy,
+        "silent": float(record.settled.mean()),
+        "spikes_per_inference": end.spikes_per_inference,
+    }
+
+
+def spiking(data: str, hidden: tuple[int, ...], epochs: int, seed: int) -> dict[str, Any]:
+    """Train a spiking network fully, int8 weights and 8 shadow bits."""
+    config = TrainConfig(seed=seed, hidden=hidden, epochs=epochs, threads=1, centred=True)
+    with tempfile.TemporaryDirectory() as folder, TrainScreen() as screen:
+        result = train_ep(load_dataset(data, seed), config, Path(folder) / "run", screen)
+        manifest = load_artifact(result.folder).manifest
+    return {
+        "val_accuracy": result.val_accuracy.value,
+        "test_accuracy": result.test_accuracy.value,
+        "n_test": result.test_accuracy.n,
+        "train_cpu_s": result.train_cpu_s,
+        "spikes_per_inference": result.spikes_per_inference,
+        "chosen": manifest["chosen"],
+        "history": [epoch["val_accuracy"] for epoch in manifest["history"]],
+    }
+
+
+def floats(data: str, hidden: tuple[int, ...], epochs: int, seed: int) -> dict[str, Any]:
+    """Train float rate EP fully."""
+    dataset = load_dataset(data, seed)
+    split = split_validation(dataset.y_train, seed)
+    encoder = PixelEncoder(12, gain_bits=gain_bits_for(dataset.x_train)).centred_on(dataset.x_train[split.train])
+
+    def real(images: Any) -> Tensor:
+        return torch.tensor(encoder.encode(images).astype(np.float32) / 2.0**12)
+
+    images, labels = real(dataset.x_train), torch.tensor(dataset.y_train, dtype=torch.int64)
+    trials = {
+        rate: _train_floats(images, labels, split, _float_design(dataset, hidden, rate), 1, seed, TRIED_IMAGES)
+        for rate in FLOAT_RATES
+    }
+    rate = max(trials, key=lambda tried: trials[tried][1])
+    network, best, history = _train_floats(
+        images, labels, split, _float_design(dataset, hidden, rate), epochs, seed, len(split.train)
+    )
+    test = float((network.predict(real(dataset.x_test)) == torch.tensor(dataset.y_test)).double().mean())
+    return {"val_accuracy": best, "test_accuracy": test, "n_test": len(dataset.y_test), "rate": rate,
+            "trials": {str(tried): found[1] for tried, found in trials.items()}, "history": history}  # fmt: skip
+
+
+def _float_design(dataset: Dataset, hidden: tuple[int, ...], rate: float) -> DeepDesign:
+    """The design of the spiking network, in floats."""
+    like = design_for(dataset.image_shape, dataset.n_classes, hidden)
+    return DeepDesign(
+        sizes=(int(np.prod(dataset.image_shape)), *hidden, dataset.n_classes),
+        rates=(rate,) * (len(hidden) + 1),
+        gains=like.gains,
+        nudge=like.nudge_multiplier / 2**like.nudge_shift,
+        free_steps=like.free_steps,
+        nudged_steps=like.nudged_steps,
+        step=like.step_multiplier / 2**like.step_shift,
+        box=like.output_box,
+        output_bias=like.output_bias,
+    )
+
+
+def _train_floats(
+    images: Tensor, labels: Tensor, split: Split, design: DeepDesign, epochs: int, seed: int, n_images: int
+) -> tuple[DeepRateNetwork, float, list[float]]:
+    """Return the network of the best epoch, its validation accuracy, and that of every epoch."""
+    network, generator = DeepRateNetwork(design, seed), torch.Generator().manual_seed(seed)
+    held_out, goals = torch.tensor(split.validation), torch.eye(design.sizes[-1])
+    scale = 1.0 + float(images[torch.tensor(split.train)].square().sum(1).mean())
+    best, kept, history = -1.0, network.copy_weights(), list[float]()
+    for epoch in range(epochs):
+        order = torch.tensor(split.train)[torch.randperm(len(split.train), generator=generator)][:n_images]
+        for batch in order.split(FLOAT_BATCH):
+            network.train_batch(images[batch], goals[labels[batch]], FINAL_RATE ** (epoch / max(1, epochs - 1)), scale)
+        history.append(float((network.predict(images[held_out]) == labels[held_out]).double().mean()))
+        if history[-1] >= best:
+            best, kept = history[-1], network.copy_weights()
+    network.set_weights(kept)
+    return network, best, history
+
+
+def main() -> None:
+    """Entry point."""
+    arguments = parser(__doc__ or "", "depth")
+    arguments.add_argument("--part", choices=("tries", "accuracy"), default="tries")
+    arguments.add_argument("--data", default="mnist")
+    arguments.add_argument("--seeds", type=int, default=2)
+    arguments.add_argument("--epochs", type=int, default=12)
+    arguments.add_argument("--hidden", default="128,128 128,128,128", help="Networks of the accuracy part.")
+    options = arguments.parse_args()
+    torch.set_num_threads(1)
+    path = RESULTS / f"depth-{options.data}.json" if options.out == RESULTS / "depth.json" else options.out
+    question = {"data": options.data, "kind": "measured"}
+    content = {**question, "tries": earlier(path, question, "tries"), "accuracy": earlier(path, question, "accuracy")}
+    if options.part == "tries":
+        content["tries"] = tried(options.data, options.seeds)
+    else:
+        for text in options.hidden.split():
+            hidden = tuple(int(part) for part in text.split(","))
+            for seed in range(options.seeds):
+                for kind, train in (("spiking", spiking), ("float", floats)):
+                    key = f"{text}, {options.epochs} epochs, seed {seed}, {kind}"
+                    if key not in content["accuracy"]:
+                        content["accuracy"][key] = train(options.data, hidden, options.epochs, seed)
+                        save(path, content)
+                    row = content["accuracy"][key]
+                    print(f"{key}: test {row['test_accuracy']:.4f}, validation {row['val_accuracy']:.4f}", flush=True)
+    save(path, content)
+
+
+def tried(data: str, seeds: int) -> dict[str, list[dict[str, Any]]]:
+    """Try everything; prints a line each."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for name in TRIES:
+        found[name] = [attempt(load_dataset(data, seed), name, seed) for seed in range(seeds)]
+        values = ", ".join(f"{row['val_accuracy']:.4f}" for row in found[name])
+        silent = np.mean([row["silent"] for row in found[name]])
+        print(f"{name}: {values}; silent at the end of the free phase {silent:.2f}", flush=True)
+    return found
+
+
+if __name__ == "__main__":
+    main()
