@@ -36,6 +36,7 @@ CENTRE_DEEP_ABOVE = 0.25  # with two or more hidden layers, without kernels
 LEARNING_RATES = {1: (1.4, 0.7, 2.8), 2: (0.7, 0.35, 1.4)}
 OUTPUT_SHARES = {1: (0.125, 0.0625, 0.25), 2: (1.0, 0.5, 2.0)}
 MORE_RATES = 4
+FULL_RATE_BATCH = 16  # in larger batches, whose steps add up unseen by each other, the first guesses fall as 1 / size
 KERNEL_TRIALS = 4_096  # presentations and images of a trial of convolutional networks, which take longer
 
 
@@ -66,7 +67,8 @@ def tune(
 ) -> tuple[Choices, list[Trial]]:
     """Return hyper-parameters for `config` and the trials that led to them. What the user fixed stays fixed."""
     depth = 2 if config.convolutional else min(len(config.hidden_layers), 2)
-    rates, shares = LEARNING_RATES[depth], OUTPUT_SHARES[depth]
+    fall = min(1.0, FULL_RATE_BATCH / config.batch_size)
+    rates, shares = [rate * fall for rate in LEARNING_RATES[depth]], OUTPUT_SHARES[depth]
     best = Choices(
         learning_rate=config.learning_rate or rates[0],
         output_share=config.output_share or shares[0],

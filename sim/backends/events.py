@@ -6,12 +6,14 @@ weights depend on the batch size, never on the number of threads.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -38,6 +40,17 @@ class _Images(NamedTuple):
     targets: npt.NDArray[np.int32]  # [B, K]
     signs: npt.NDArray[np.int32]  # [B]
     last_step: int
+
+
+@contextlib.contextmanager
+def limited_threads(threads: int) -> Iterator[None]:
+    """Let no more threads take part in parallel kernels: idle ones are waited for too."""
+    before = numba.get_num_threads()
+    numba.set_num_threads(min(threads, before))
+    try:
+        yield
+    finally:
+        numba.set_num_threads(before)
 
 
 class EventsSession:
@@ -178,7 +191,10 @@ class EventsSession:
             scratch = Scratch(*(np.stack(rows) for rows in zip(*self._scratches, strict=True)))
             works = [make_workspace(self._plan, self.threads) for _ in range(self.threads)]
             work = Workspace(*(np.stack(rows) for rows in zip(*works, strict=True)))
-            learn_in_batches(self._plan, synapses, *images, self.batch_size, self.threads, scratch, out, trace, work)
+            with limited_threads(self.threads):
+                learn_in_batches(
+                    self._plan, synapses, *images, self.batch_size, self.threads, scratch, out, trace, work
+                )
 
     def weights(self) -> dict[str, npt.NDArray[np.int8]]:
         """See `sim.backends.base.Session.weights`."""

@@ -8,7 +8,8 @@ a batch.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,7 @@ from sim.backends.base import Capabilities, IntArray, LearningOutcome, Record, c
 from sim.backends.checks import check_learning
 from sim.backends.reference import nudge_signs, record_from_history
 from sim.backends.stock_record import join_records
+from sim.backends.torch_graphs import Graphs, wanted
 from sim.backends.torch_network import Batch, TorchNetwork
 from sim.backends.torch_plasticity import Learner, Move, Workers
 from sim.backends.torch_record import Equilibria, Outcome, bytes_per_image, history, infer, settle
@@ -42,6 +44,13 @@ class TorchSession:
         self.spec, self.threads, self.batch_size, self.device, self.workers = spec, threads, batch_size, device, workers
         self._network = TorchNetwork(spec, device)
         self._learners = [Learner(spec, p, self._network.synapses[p.name], device) for p in spec.plastic]
+        self._settle: Callable[[Batch], tuple[Outcome, Equilibria]] = partial(settle, self._network)
+        self._infer: dict[int, Callable[[Batch], Outcome]] = {
+            n: partial(infer, self._network, n_phases=n) for n in (1, len(spec.schedule.phases))
+        }
+        if wanted(device):
+            self._settle = Graphs(self._settle)
+            self._infer = {n: Graphs(function) for n, function in self._infer.items()}
         for projection in spec.projections:
             if projection.weights is not None:
                 self._network.load({projection.name: torch.tensor(projection.weights, device=device)})
@@ -99,7 +108,7 @@ class TorchSession:
 
     def _chunks(self, images: range, kept_steps: int = 0) -> Iterator[slice]:
         """Yield slices of `images` that fit into memory together."""
-        at_once = max(1, MEMORY[self.device.type] // bytes_per_image(self.spec, kept_steps))
+        at_once = max(1, MEMORY[self.device.type] // bytes_per_image(self._network, kept_steps))
         for first in range(images.start, max(images.stop, images.start + 1), at_once):
             yield slice(first, min(first + at_once, images.stop))
 
@@ -108,7 +117,7 @@ class TorchSession:
         found = _Found(self.spec, len(payloads))
         for part in self._chunks(self._share(len(payloads))):
             batch = self._batch(payloads[part], None if targets is None else targets[part], signs[part])
-            found.fill(part, infer(self._network, batch, n_phases))
+            found.fill(part, self._infer[n_phases](batch))
         counts, output, settled = self._sum(found.counts), self._sum(found.output), self._sum(found.settled)
         return Record(
             backend="torch",
@@ -147,7 +156,7 @@ class TorchSession:
                 moves = [learner.no_move() for learner in self._learners] if self.workers else None
                 for part in self._chunks(range(start + mine.start, start + mine.stop)):
                     batch = self._batch(payloads[part], targets[part], signs[part])
-                    outcome, seen = settle(self._network, batch)
+                    outcome, seen = self._settle(batch)
                     self._update(seen, batch.signs, keys[part], rates, moves)
                     found.fill(part, outcome)
                 self._transmit(moves)
@@ -163,14 +172,12 @@ class TorchSession:
     ) -> None:  # fmt: skip
         """Let every rule learn from a few images: move the weights, or, with workers, only note the moves."""
         for index, learner in enumerate(self._learners):
-            at_once = max(1, STEP_MEMORY[self.device.type] // (12 * learner.full.numel()))
+            memory = MEMORY if learner.sparse else STEP_MEMORY
+            at_once = max(1, memory[self.device.type] // (12 * learner.full.numel()))
+            registers = learner.registers(moves[index] if moves else None)
             for first in range(0, len(signs), at_once):
                 part = slice(first, first + at_once)
-                steps = learner.steps(seen.of(part), signs[part], keys[part], rates[learner.projection.name])
-                if moves is None:
-                    learner.apply(steps)
-                else:
-                    moves[index].then(steps, learner.limit)
+                learner.learn(seen.of(part), signs[part], keys[part], rates[learner.projection.name], registers)
 
     def _transmit(self, moves: list[Move] | None) -> None:
         """End a batch: apply the moves of all workers, and let the synapses transmit the new weights."""

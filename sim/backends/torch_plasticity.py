@@ -23,7 +23,7 @@ from neuro.neurons import Source
 from neuro.plasticity import Rate
 from neuro.spec import NetworkSpec, Projection
 from sim.backends.torch_record import Equilibria
-from sim.backends.torch_synapses import Synapses
+from sim.backends.torch_synapses import DenseSynapses, Synapses
 
 
 class Workers(Protocol):
@@ -52,10 +52,26 @@ def signed32(values: npt.NDArray[np.uint32]) -> npt.NDArray[np.int32]:
     return np.ascontiguousarray(values).view(np.int32)
 
 
-def random_bits(streams: Tensor, first: int, count: int) -> Tensor:
-    """Return `fixed_point.synapse_bits` of weights first..first+count-1, of shape [B, count]; streams int32 [B]."""
-    index = torch.arange(first, first + count, dtype=torch.int32, device=streams.device)
-    return mix32(streams[:, None] + index)
+def random_bits(streams: Tensor, index: Tensor) -> Tensor:
+    """Return `fixed_point.synapse_bits` of each weight of `index` under each key; int32, shapes broadcast."""
+    return mix32(streams + index)
+
+
+class Register(NamedTuple):
+    """Integers, int32 of shape [n], that add steps and saturate at +-limit."""
+
+    values: Tensor
+    limit: int
+
+    def add(self, step: Tensor) -> None:
+        """Add a step of shape [n], in place."""
+        self.values.add_(step).clamp_(-self.limit, self.limit)
+
+    def add_columns(self, columns: Tensor, step: Tensor) -> None:
+        """Take the values as a matrix of len(step) rows; add `step` of shape [rows, k] to k different columns."""
+        matrix = self.values.view(len(step), -1)
+        moved = matrix.index_select(1, columns).add_(step).clamp_(-self.limit, self.limit)
+        matrix.index_copy_(1, columns, moved)
 
 
 class Move(NamedTuple):
@@ -65,12 +81,10 @@ class Move(NamedTuple):
     lower: Tensor
     upper: Tensor
 
-    def then(self, steps: Tensor, limit: int) -> None:
-        """Follow this move, in place, by clip(W + step, -limit, limit) for each row of `steps`."""
-        for step in steps.unbind(0):
-            self.total.add_(step).clamp_(-2 * limit, 2 * limit)  # beyond, every W saturates
-            self.lower.add_(step).clamp_(-limit, limit)
-            self.upper.add_(step).clamp_(-limit, limit)
+    def registers(self, limit: int) -> tuple[Register, ...]:
+        """Return what has to add a step so that this move is followed by clip(W + step, -limit, limit)."""
+        total = Register(self.total, 2 * limit)  # beyond, every W saturates
+        return total, Register(self.lower, limit), Register(self.upper, limit)
 
     def apply(self, weights: Tensor) -> None:
         """Move `weights` in place."""
@@ -88,6 +102,8 @@ class Learner:
         self.index = spec.projection_index[projection.name]
         self.limit = projection.limit << rule.shadow_bits
         self.static = isinstance(spec.population(projection.source).neuron, Source)
+        # Looking at data is free on a CPU only.
+        self.sparse = self.static and isinstance(synapses, DenseSynapses) and device.type == "cpu"
         self.full = torch.zeros(projection.weights.size, dtype=torch.int32, device=device)
         self.restore(projection.weights.astype(np.int32) << rule.shadow_bits)
 
@@ -99,15 +115,50 @@ class Learner:
         """Return the weights that transmit: rounded to nearest."""
         return (self.full + ((1 << self.shadow) >> 1) >> self.shadow).view(self.synapses.shape)
 
-    def changes(self, seen: Equilibria, signs: Tensor) -> Tensor:
+    def registers(self, move: Move | None) -> tuple[Register, ...]:
+        """Return what adds the steps: the weights themselves, or with workers a move."""
+        return (Register(self.full, self.limit),) if move is None else move.registers(self.limit)
+
+    def learn(
+        self, seen: Equilibria, signs: Tensor, keys: npt.NDArray[np.uint32], rate: Rate, registers: tuple[Register, ...]
+    ) -> None:
+        """Add the steps of some images, one after the other."""
+        streams = torch.from_numpy(signed32(stream_key(keys, self.index))).to(signs.device)
+        if self.sparse:
+            self._learn_moved(seen, signs, streams, rate, registers)
+            return
+        index = torch.arange(self.full.numel(), dtype=torch.int32, device=signs.device)
+        for step in self._rounded(self._changes(seen, signs), streams[:, None], index, rate).unbind(0):
+            for register in registers:
+                register.add(step)
+
+    def _learn_moved(
+        self, seen: Equilibria, signs: Tensor, streams: Tensor, rate: Rate, registers: tuple[Register, ...]
+    ) -> None:
+        """`learn` of a static source: only columns of post neurons that moved, which are few. Looks at the data."""
+        pre, moved = seen.sent_first[self.projection.source], self._moved(seen, signs)
+        image, column = moved.nonzero(as_tuple=True)
+        n_pre, n_post = self.synapses.shape
+        change = pre.expand(len(signs), -1)[image] * moved[image, column][:, None]
+        index = torch.arange(0, n_pre * n_post, n_post, dtype=torch.int32) + column[:, None].to(torch.int32)
+        steps = self._rounded(change, streams[image, None], index, rate)
+        counts = torch.bincount(image, minlength=len(signs)).tolist()
+        for columns, step in zip(column.split(counts), steps.split(counts), strict=True):
+            if len(columns):
+                for register in registers:
+                    register.add_columns(columns, step.T)
+
+    def _moved(self, seen: Equilibria, signs: Tensor) -> Tensor:
+        """Return by how much every post neuron moved between the nudges, times the sign; of shape [B, M]."""
+        target = self.projection.target
+        if self.rule.uses_state_difference:
+            return (seen.state_first[target] - seen.state_second[target]) * signs[:, None]
+        return (seen.sent_first[target] - seen.sent_second[target]) * signs[:, None]
+
+    def _changes(self, seen: Equilibria, signs: Tensor) -> Tensor:
         """Return the exact change of every weight for every image, int32 of shape [B, weights]."""
         source, target = self.projection.source, self.projection.target
-        pre, post = seen.sent_first[source], seen.sent_first[target]
-        if self.rule.uses_state_difference:
-            moved = seen.state_first[target] - seen.state_second[target]
-        else:
-            moved = post - seen.sent_second[target]
-        moved = moved * signs[:, None]
+        pre, moved = seen.sent_first[source], self._moved(seen, signs)
         if self.static:
             return self.synapses.local_products(pre.expand(len(signs), -1), moved)
         # x1 y1 - x2 y2 = x1 (y1 - y2) + (x1 - x2) y2
@@ -115,24 +166,17 @@ class Learner:
         back = (pre - seen.sent_second[source]) * signs[:, None]
         return change.add_(self.synapses.local_products(back, seen.sent_second[target]))
 
-    def steps(self, seen: Equilibria, signs: Tensor, keys: npt.NDArray[np.uint32], rate: Rate) -> Tensor:
-        """Return the rounded step of every weight for every image, int32 of shape [B, weights]."""
-        change = self.changes(seen, signs)
+    def _rounded(self, change: Tensor, streams: Tensor, index: Tensor, rate: Rate) -> Tensor:
+        """Return rate * change, rounded stochastically, in place."""
         change *= rate.mantissa << max(self.shadow - rate.exponent, 0)
         down = max(rate.exponent - self.shadow, 0)
         if down == 0:  # else a step fits into 31 bits, and cannot overflow when it is added
             return change.clamp_(-2 * self.limit, 2 * self.limit)
-        streams = torch.from_numpy(signed32(stream_key(keys, self.index))).to(change.device)
-        bits = random_bits(streams, 0, change.shape[1])
+        bits = random_bits(streams, index)
         bits &= (1 << down) - 1
         change += bits
         change >>= down
         return change
-
-    def apply(self, steps: Tensor) -> None:
-        """Move the weights by each row of `steps` in turn, saturated every time."""
-        for step in steps.unbind(0):
-            self.full.add_(step).clamp_(-self.limit, self.limit)
 
     def no_move(self) -> Move:
         """Return the move that changes nothing."""

@@ -10,7 +10,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from neuro.spec import NetworkSpec
 from sim.backends.torch_network import Batch, Moment, Populations, TorchNetwork
 
 
@@ -99,12 +98,8 @@ def _stacked(steps: list[Tensor]) -> npt.NDArray[np.int64]:
     return stacked
 
 
-def bytes_per_image(spec: NetworkSpec, kept_steps: int = 0) -> int:
+def bytes_per_image(network: TorchNetwork, kept_steps: int = 0) -> int:
     """Return about how much memory an image in flight takes; kept_steps: steps whose spikes are kept."""
-    neurons = sum(p.size for p in spec.populations)
-    gathered = 0
-    for projection in spec.projections:
-        convolution = spec.original_of(projection).convolution
-        if convolution is not None:
-            gathered = max(gathered, convolution.taps(spec.population(spec.original_of(projection).source).shape).size)
+    neurons = sum(p.size for p in network.spec.populations)
+    gathered = max((synapses.gathered for synapses in network.synapses.values()), default=0)
     return 4 * (neurons * (16 + 2 * kept_steps) + 4 * gathered)

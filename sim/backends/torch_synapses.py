@@ -53,6 +53,7 @@ class Synapses(Protocol):
     """The weights of one projection, used by itself and by its transposes."""
 
     shape: tuple[int, ...]  # of the weights
+    gathered: int  # values that a product gathers for each image
 
     def load(self, weights: Tensor) -> None:
         """Take integers of the shape of the weights, in place: views and captured graphs stay valid."""
@@ -69,6 +70,8 @@ class Synapses(Protocol):
 
 class DenseSynapses:
     """A matrix [N_source, N_target]."""
+
+    gathered = 0
 
     def __init__(self, shape: tuple[int, ...], kind: torch.dtype, device: torch.device) -> None:
         self.shape = shape
@@ -106,6 +109,7 @@ class SharedSynapses:
         self._taps = torch.tensor(np.where(taps == OUTSIDE, self._size, taps).ravel(), device=device)
         back = readers(taps, self._size)
         self._back, self._n_readers = torch.tensor(back.ravel(), device=device), back.shape[1]
+        self.gathered = max(taps.size, back.size)
         self._kernel = torch.zeros((self._n_taps, shape[-1]), dtype=kind, device=device)
         self._change_kind = change_kind
         self._pool = torch.tensor(pooling(convolution), device=device) if convolution.pooled else None
@@ -128,9 +132,8 @@ class SharedSynapses:
             return (self._patches(values) @ self._kernel).flatten(1).to(torch.int32)
         sent = values.view(len(values), self._positions, self.shape[-1]) @ self._kernel.T
         padded = torch.nn.functional.pad(sent.flatten(1), (0, 1))
-        return (
-            padded.index_select(1, self._back).view(len(values), self._size, self._n_readers).sum(dim=2).to(torch.int32)
-        )
+        read = padded.index_select(1, self._back).view(len(values), self._size, self._n_readers)
+        return read.sum(dim=2).to(torch.int32)
 
     def local_products(self, pre: Tensor, post: Tensor) -> Tensor:
         """See `Synapses.local_products`."""

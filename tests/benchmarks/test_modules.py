@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks import accuracy, design_choices, gradient_alignment, train_speed, twin_fidelity
+from benchmarks import accuracy, batch_size, design_choices, gradient_alignment, scaling, train_speed, twin_fidelity
 from benchmarks.accuracy import largest_fall
 from neuro.equilibrium import build_equilibrium, design_for
 
@@ -84,3 +84,35 @@ def test_twin_fidelity_finds_no_difference_in_integers(tmp_path, monkeypatch):
             assert found["integer states that differ"] == found["integer labels that differ"] == 0
             assert found["relaxed"]["output_error"] > 0
         assert row["attacked"]["accuracy"] <= row["clean"]["accuracy"]
+
+
+def test_batch_size_compares_batches(tmp_path, monkeypatch):
+    options = ("--data", "digits", "--hidden", "8", "--epochs", "1", "--seeds", "2", "--batches", "1,32")
+    content = run(batch_size, tmp_path / "b.json", monkeypatch, *options)
+    assert list(content["batches"]) == ["1", "32"]
+    for found in content["batches"].values():
+        assert [row["seed"] for row in found["rows"]] == [0, 1]
+        assert found["test_accuracy"] > 0.5  # chance is 0.1
+        assert found["sd"] is not None
+    first, second = ([row["chosen"]["learning_rate"] for row in part["rows"]] for part in content["batches"].values())
+    assert max(second) <= max(first) / 2  # the first guess falls
+
+
+def test_scaling_measures_batches_workers_and_sizes(tmp_path, monkeypatch):
+    monkeypatch.setenv("SETTLE_DATA", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name, value in {
+        "HIDDEN": 8, "BATCHES": (1, 16), "GROWTH": (8, 16), "IMAGES": 64, "LEARNED": 64, "TRIES": 1, "SECONDS": 0.01,
+        "against_workers": list,
+    }.items():  # fmt: skip
+        monkeypatch.setattr(scaling, name, value)
+    content = run(scaling, tmp_path / "s.json", monkeypatch)
+    assert content["data"] == "synthetic"
+    places = [(row["backend"], row["device"], row["batch"]) for row in content["batches"] if row["device"] == "cpu"]
+    assert places == [("events", "cpu", 1), ("events", "cpu", 16), ("torch", "cpu", 1), ("torch", "cpu", 16)]
+    assert [row["hidden"] for row in content["sizes"]] == [8, 16]
+    for row in content["sizes"]:
+        assert row["ns_per_operation"] == pytest.approx(
+            1e9 / row["images_per_s"] / row["synaptic_operations_per_image"]
+        )
+    assert (tmp_path / "s.png").read_bytes().startswith(b"\x89PNG")

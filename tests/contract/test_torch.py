@@ -23,6 +23,7 @@ from neuro.stack import stack
 from sim.backends import torch_batched
 from sim.backends.base import get_backend, one_hot_targets
 from sim.backends.torch_batched import TorchBackend, device_of
+from sim.backends.torch_graphs import Graphs
 from sim.backends.torch_plasticity import Move, random_bits, signed32
 from sim.backends.torch_synapses import FLOAT32_INTEGERS, exact_products, exact_type, make_synapses, readers
 from sim.contract import check_learning, check_run, random_images, random_rates, random_spec
@@ -89,6 +90,49 @@ def test_convolutional_networks_learn_as_on_the_reference(layers: str, rule: str
 
 def _readout(n_inputs: int) -> EquilibriumDesign:
     return EquilibriumDesign((n_inputs,), 3, (6,), encoder=PixelEncoder(7))
+
+
+def capture_on_cpu(function: Any) -> Any:
+    """Stands in for a CUDA graph: a replay calls the function again and writes into the tensors of its first result."""
+    first = function()
+
+    class Again:
+        def replay(self) -> None:
+            for into, values in zip(tensors(first), tensors(function()), strict=True):
+                into.copy_(values)
+
+    return Again(), first
+
+
+def tensors(value: Any) -> list[torch.Tensor]:
+    if isinstance(value, torch.Tensor):
+        return [value]
+    parts = value.values() if isinstance(value, dict) else value
+    return [tensor for part in parts for tensor in tensors(part)]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_replayed_graphs_change_nothing(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    captured = []
+
+    def capture(function: Any) -> Any:
+        captured.append(function)
+        return capture_on_cpu(function)
+
+    monkeypatch.setattr(torch_batched, "wanted", lambda device: True)
+    monkeypatch.setattr(torch_batched, "Graphs", lambda function: Graphs(function, capture))
+    spec = random_spec(seed)
+    payloads, targets = random_images(spec, seed, 13)
+    rates = random_rates(spec, seed)
+    check_learning(BACKEND, spec, payloads, targets, rates, seed=seed, batch_size=4)  # 4, 4, 4 and 1
+    assert len(captured) == 1
+    monkeypatch.setattr(torch_batched, "MEMORY", {"cpu": 1})
+    with BACKEND.open(spec) as session, get_backend("reference").open(spec) as other:
+        for goal in (None, targets):
+            found, wanted = (chosen.run(payloads, goal, seed=seed) for chosen in (session, other))
+            for field in ("predictions", "output_states", "settled"):
+                np.testing.assert_array_equal(getattr(found, field), getattr(wanted, field))
+    assert len(captured) == 3
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -173,7 +217,9 @@ def test_a_composed_move_is_its_steps_one_after_the_other(seed: int, limit: int,
     found = torch.tensor(weights, dtype=torch.int32)
     for share in torch.tensor(steps, dtype=torch.int32):
         move = Move(*(torch.full_like(found, end) for end in (0, -limit, limit)))
-        move.then(share, limit)
+        for step in share:
+            for register in move.registers(limit):
+                register.add(step)
         move.apply(found)
     np.testing.assert_array_equal(found.numpy(), wanted)
 
@@ -181,7 +227,8 @@ def test_a_composed_move_is_its_steps_one_after_the_other(seed: int, limit: int,
 @given(SEEDS, st.integers(0, 2**20))
 def test_random_bits_are_those_of_fixed_point(stream: int, first: int) -> None:
     keys = np.array([stream, 0, 2**32 - 1, 2**31], dtype=np.uint32)
-    found = random_bits(torch.from_numpy(signed32(keys)), first, 50).numpy().view(np.uint32)
+    numbers = torch.arange(first, first + 50, dtype=torch.int32)
+    found = random_bits(torch.from_numpy(signed32(keys))[:, None], numbers).numpy().view(np.uint32)
     index = np.arange(first, first + 50, dtype=np.uint32)
     np.testing.assert_array_equal(found, np.stack([synapse_bits(key, index) for key in keys]))
 
