@@ -109,11 +109,11 @@ def _warm_up(work: Work, batches: Iterator[Arrays], seconds: float) -> None:
 def best_batch(work: Work, arrays: Arrays, batches: Sequence[int]) -> tuple[int, dict[int, float]]:
     """Return the batch size of the highest throughput among those tried, and images per second of each.
 
-    Sizes are tried in rising order, up to one that is clearly worse than the best before it.
+    Sizes are tried in rising order, until two in a row are clearly worse than the best before them.
     """
     found: dict[int, float] = {}
     for batch in batches:
         found[batch] = run_window(work, arrays, batch, SWEEP_S, warm_up_s=SWEEP_WARM_UP_S).images_per_s
-        if found[batch] < WORSE * max(found.values()):
+        if len(found) > 2 and max(list(found.values())[-2:]) < WORSE * max(found.values()):
             break
     return max(found, key=lambda batch: found[batch]), found

@@ -161,13 +161,13 @@ def test_a_window_counts_calls_and_images():
     assert replace(window, durations_s=np.r_[np.zeros(99), 1.0]).p99().value <= 1.0
 
 
-def test_the_best_batch_is_found_and_worse_ones_are_not_tried(monkeypatch):
-    rates = {1: 10.0, 4: 30.0, 16: 25.0, 64: 20.0, 256: 99.0}
+def test_the_best_batch_is_found_and_two_worse_ones_end_the_search(monkeypatch):
+    rates = {1: 10.0, 4: 30.0, 16: 20.0, 64: 25.0, 256: 20.0, 1024: 5.0, 4096: 99.0}
     monkeypatch.setattr(timing, "run_window", lambda work, arrays, batch, *_, **__: timing.Window(
         batch, np.array([batch / rates[batch]]), NotMeasurable("")))  # fmt: skip
     best, tried = best_batch(lambda: None, (np.arange(3),), tuple(rates))
     assert best == 4
-    assert list(tried) == [1, 4, 16, 64]
+    assert list(tried) == [1, 4, 16, 64, 256, 1024]
 
 
 def test_integers_of_the_quantised_perceptron_are_those_of_the_equation(blob_data):
