@@ -2,6 +2,8 @@
 
     python -m benchmarks.depth --part tries        what each choice does, on 10,000 images, one pass
     python -m benchmarks.depth --part accuracy     two and three hidden layers trained fully, and float rate EP
+    python -m benchmarks.depth --part kernels --data cifar10 --layers conv:32x3,pool:2 --images 5000 --epochs 2
+    python -m benchmarks.depth --part run --run RUN         the figures of a run that `settle train ep` has finished
 
 Tries change one choice at a time from the defaults (`neuro.equilibrium.design_for`, `sim.tune`) and read validation
 images only; nothing is tuned for a variant. In full trainings everything is chosen on the validation split and the test
@@ -12,8 +14,11 @@ too.
 
 from __future__ import annotations
 
+import argparse
 import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,21 +58,29 @@ TRIES: dict[str, tuple[dict[str, Any], dict[str, Any], int]] = {
     "payload unit 1/32": ({"activation_bits": 5}, {}, 2),
     "payload unit 1/32, nudge 1/2": ({"activation_bits": 5, "nudge_shift": 1}, {}, 2),
     "payload unit 1/64": ({"activation_bits": 6}, {}, 2),
-    "12 + 6 + 6 steps": ({"free_steps": 12, "nudged_steps": 6}, {}, 2),
-    "30 + 15 + 15 steps of 1/2": (
-        {"free_steps": 30, "nudged_steps": 15, "step_multiplier": 1, "step_shift": 1}, {}, 2),
+    "20 + 10 + 10 steps": ({"free_steps": 20, "nudged_steps": 10}, {}, 2),
+    "20 + 8 + 8 steps of 7/8": (
+        {"free_steps": 20, "nudged_steps": 8, "step_multiplier": 7, "step_shift": 3}, {}, 2),
     "not centred": ({}, {"centred": False}, 2),
     "output share 1/8": ({}, {"output_share": 0.125}, 2),
     "learning rate 1.4": ({}, {"learning_rate": 1.4}, 2),
     "learning rate 2.8": ({}, {"learning_rate": 2.8}, 2),
     "learning rate 0.2, output share 1/8": ({}, {"learning_rate": 0.2, "output_share": 0.125}, 2),
     "as before: gain 1, nudge 1/4, rate 0.2, share 1/8, not centred": (
-        {"layer_gains": (1.0, 1.0), "nudge_shift": 2, "free_steps": 30, "nudged_steps": 15, "step_multiplier": 1,
-         "step_shift": 1}, {"learning_rate": 0.2, "output_share": 0.125, "centred": False}, 2),
+        {"layer_gains": (1.0, 1.0), "nudge_shift": 2},
+        {"learning_rate": 0.2, "output_share": 0.125, "centred": False}, 2),
     "three layers": ({}, {}, 3),
+    "three layers, step 7/8, 20 + 8 + 8 steps": (
+        {"free_steps": 20, "nudged_steps": 8, "step_multiplier": 7, "step_shift": 3}, {}, 3),
     "three layers, coupling gain 1 (Glorot)": ({"layer_gains": (1.0, 1.0, 1.0)}, {}, 3),
-    "three layers, coupling gain 1/2": ({"layer_gains": (1.0, 0.5, 0.5)}, {}, 3),
-    "three layers, coupling gain 3/8": ({"layer_gains": (1.0, 0.375, 0.375)}, {}, 3),
+    "three layers, coupling gain 1/2": ({"layer_gains": (2.0, 0.5, 0.5)}, {}, 3),
+    "three layers, first gain 1": ({"layer_gains": (1.0, 0.25, 0.25)}, {}, 3),
+    "three layers, output gain 1/4": ({"output_gain": 0.25}, {}, 3),
+    "three layers, output box 0..1.5": ({"output_box": (0.0, 1.5)}, {}, 3),
+    "three layers, nudge 1/2": ({"nudge_shift": 1}, {}, 3),
+    "three layers, payload unit 1/512": ({"activation_bits": 9, "state_bits": 18}, {}, 3),
+    "three layers, learning rate 0.35": ({}, {"learning_rate": 0.35}, 3),
+    "three layers, learning rate 1.4": ({}, {"learning_rate": 1.4}, 3),
 }  # fmt: skip
 
 
@@ -115,14 +128,34 @@ def spiking(data: str, hidden: tuple[int, ...], epochs: int, seed: int) -> dict[
     """Train a spiking network fully, int8 weights and 8 shadow bits."""
     config = TrainConfig(seed=seed, hidden=hidden, epochs=epochs, threads=1, centred=True)
     with tempfile.TemporaryDirectory() as folder, TrainScreen() as screen:
-        result = train_ep(load_dataset(data, seed), config, Path(folder) / "run", screen)
-        manifest = load_artifact(result.folder).manifest
+        return of_run(train_ep(load_dataset(data, seed), config, Path(folder) / "run", screen).folder)
+
+
+def kernels(data: str, layers: str, epochs: int, n_images: int | None, seed: int) -> dict[str, Any]:
+    """Train a convolutional network on the first images of the training set (None: all)."""
+    dataset = load_dataset(data, seed)
+    dataset = replace(dataset, x_train=dataset.x_train[:n_images], y_train=dataset.y_train[:n_images])
+    config = TrainConfig(seed=seed, hidden=(), layers=layers, epochs=epochs, threads=1, refit=False)
+    with tempfile.TemporaryDirectory() as folder, TrainScreen() as screen:
+        result = train_ep(dataset, config, Path(folder) / "run", screen)
+        return of_run(result.folder)
+
+
+def of_run(folder: Path) -> dict[str, Any]:
+    """Return the figures of a finished run."""
+    manifest = load_artifact(folder).manifest
+    results = manifest["results"]
     return {
-        "val_accuracy": result.val_accuracy.value,
-        "test_accuracy": result.test_accuracy.value,
-        "n_test": result.test_accuracy.n,
-        "train_cpu_s": result.train_cpu_s,
-        "spikes_per_inference": result.spikes_per_inference,
+        "data": manifest["data"]["name"],
+        "layers": manifest["config"]["layers"] or manifest["config"]["hidden"],
+        "seed": manifest["seed"],
+        "val_accuracy": results["val"]["n_correct"] / results["val"]["n"],
+        "test_accuracy": results["test"]["n_correct"] / results["test"]["n"],
+        "n_test": results["test"]["n"],
+        "n_train": manifest["data"].get("n_train"),
+        "train_cpu_s": results["train_cpu_s"],
+        "images_per_s": results["images_per_s"],
+        "spikes_per_inference": results["spikes_per_inference"],
         "chosen": manifest["chosen"],
         "history": [epoch["val_accuracy"] for epoch in manifest["history"]],
     }
@@ -189,36 +222,62 @@ def _train_floats(
 def main() -> None:
     """Entry point."""
     arguments = parser(__doc__ or "", "depth")
-    arguments.add_argument("--part", choices=("tries", "accuracy"), default="tries")
+    arguments.add_argument("--part", choices=("tries", "accuracy", "kernels", "run"), default="tries")
     arguments.add_argument("--data", default="mnist")
     arguments.add_argument("--seeds", type=int, default=2)
     arguments.add_argument("--epochs", type=int, default=12)
     arguments.add_argument("--hidden", default="128,128 128,128,128", help="Networks of the accuracy part.")
+    arguments.add_argument("--only", choices=("spiking", "float"), help="Of the accuracy part; default both.")
+    arguments.add_argument("--again", help="Try again only what begins with this; keep the rest of the file.")
+    arguments.add_argument("--layers", default="conv:16x5,pool:2,conv:32x5,pool:2", help="Of the kernels part.")
+    arguments.add_argument("--images", type=int, help="Training images of the kernels part; default all.")
+    arguments.add_argument("--run", type=Path, help="A finished run.")
     options = arguments.parse_args()
     torch.set_num_threads(1)
     path = RESULTS / f"depth-{options.data}.json" if options.out == RESULTS / "depth.json" else options.out
     question = {"data": options.data, "kind": "measured"}
-    content = {**question, "tries": earlier(path, question, "tries"), "accuracy": earlier(path, question, "accuracy")}
+    content = {**question, **{part: earlier(path, question, part) for part in ("tries", "accuracy", "kernels")}}
     if options.part == "tries":
-        content["tries"] = tried(options.data, options.seeds)
-    else:
+        content["tries"] = tried(options.data, options.seeds, content["tries"], options.again)
+        save(path, content)
+        return
+    for part, key, train in _trainings(options):
+        if key not in content[part]:
+            content[part][key] = train()
+            save(path, content)
+        row = content[part][key]
+        print(f"{key}: test {row['test_accuracy']:.4f}, validation {row['val_accuracy']:.4f}", flush=True)
+
+
+def _trainings(options: argparse.Namespace) -> Iterator[tuple[str, str, Callable[[], dict[str, Any]]]]:
+    """Yield part, key, and what trains, of everything asked for."""
+    if options.part == "run":
+        found = of_run(options.run)
+        key = f"{found['layers']}, {len(found['history'])} epochs, seed {found['seed']}"
+        yield "kernels", key, lambda: found
+        return
+    for seed in range(options.seeds):
+        if options.part == "kernels":
+            key = f"{options.layers}, {options.epochs} epochs of {options.images or 'all'} images, seed {seed}"
+            yield "kernels", key, partial(kernels, options.data, options.layers, options.epochs, options.images, seed)
+            continue
         for text in options.hidden.split():
             hidden = tuple(int(part) for part in text.split(","))
-            for seed in range(options.seeds):
-                for kind, train in (("spiking", spiking), ("float", floats)):
+            for kind, train in (("spiking", spiking), ("float", floats)):
+                if options.only in (None, kind):
                     key = f"{text}, {options.epochs} epochs, seed {seed}, {kind}"
-                    if key not in content["accuracy"]:
-                        content["accuracy"][key] = train(options.data, hidden, options.epochs, seed)
-                        save(path, content)
-                    row = content["accuracy"][key]
-                    print(f"{key}: test {row['test_accuracy']:.4f}, validation {row['val_accuracy']:.4f}", flush=True)
-    save(path, content)
+                    yield "accuracy", key, partial(train, options.data, hidden, options.epochs, seed)
 
 
-def tried(data: str, seeds: int) -> dict[str, list[dict[str, Any]]]:
-    """Try everything; prints a line each."""
+def tried(
+    data: str, seeds: int, before: dict[str, list[dict[str, Any]]], again: str | None
+) -> dict[str, list[dict[str, Any]]]:
+    """Try everything; prints a line each. again: names that begin otherwise keep what they had `before`."""
     found: dict[str, list[dict[str, Any]]] = {}
     for name in TRIES:
+        if again is not None and name in before and not name.startswith(again):
+            found[name] = before[name]
+            continue
         found[name] = [attempt(load_dataset(data, seed), name, seed) for seed in range(seeds)]
         values = ", ".join(f"{row['val_accuracy']:.4f}" for row in found[name])
         silent = np.mean([row["silent"] for row in found[name]])

@@ -172,7 +172,7 @@ def _train_seeds(sweep: Sweep, partition: str | None, as_json: bool) -> None:
 
 def _hidden(sizes: str | None, layers: str) -> tuple[int, ...]:
     """Sizes of all-to-all layers; none if `layers` says what is hidden."""
-    return () if layers and sizes is None else layer_sizes(sizes or "256")
+    return () if layers and sizes is None else layer_sizes("256" if sizes is None else sizes)
 
 
 def _front_end(run: Path | None, dataset: Dataset) -> FrontEnd | None:

@@ -216,9 +216,14 @@ def learns_on_chip(config: TrainConfig) -> bool:
 
 
 def check_rates(dataset: Dataset, config: TrainConfig, split: Split) -> None:
-    """Raise UserError, before anything is done, if the learning engine cannot hold the rates asked for."""
+    """Raise UserError, before anything is done, if the learning engine cannot hold the rates asked for.
+
+    Or if the layers do not fit the images.
+    """
     if learns_on_chip(config):
         build_stock(dataset, config, split)
+    else:
+        shapes_of(dataset.image_shape, config.hidden_layers)
 
 
 def compile_kernels(dataset: Dataset, config: TrainConfig, engine: Engine = NATIVE) -> None:

@@ -96,6 +96,33 @@ def test_bad_options_are_refused_in_one_line(options: list[str], command: Comman
     assert os.listdir() == []
 
 
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (["conv:4"], "conv:4"), (["8,conv:2x3"], "convolutions come first"), (["pool:2"], "pool:2"),
+        (["conv:2x9:valid"], "smaller"), (["conv:2x3,pool:3"], "does not tile"), (["8", "--hidden", "8"], "not both"),
+        (["8", "--family", "stock"], "sigma-delta"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_bad_layers_are_refused_in_one_line(
+    options: list[str], word: str, blob_data: Dataset, command: Command
+) -> None:
+    command("train", "ep", "--data", blob_data.source, *RATES, "--out", "run", "--layers", *options).refused(word)
+    assert os.listdir() == []
+
+
+def test_layers_are_trained_evaluated_and_reported(blob_data: Dataset, command: Command, tmp_path: Path) -> None:
+    run, options = tmp_path / "run", ("--epochs", 2, *RATES)
+    words = ("train", "ep", "--data", blob_data.source, "--out", run, "--layers", "conv:3x3,pool:2,6", *options)
+    assert command(*words, "--json").json["run"] == str(run)
+    again = command("evaluate", run, "--backend", "reference", "--images", 5, "--check", "events", "--json").json
+    assert again["differences"] == {"spikes": 0, "states": 0, "predictions": 0}
+    assert command("report", run, "--json").code == 0
+    assert command("compile", run, "--json").json["fits"] is True
+    assert command(*words, "--resume", "--json").json["run"] == str(run)
+
+
 def arrays_with(blobs: Callable[..., Any], **changes: Any) -> dict[str, Any]:
     arrays = {**blobs(), **changes}
     return {key: value for key, value in arrays.items() if value is not None}

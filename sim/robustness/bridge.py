@@ -19,6 +19,7 @@ import torch
 from neuro.artifact import Artifact
 from neuro.errors import UserError
 from neuro.files import array_bytes, json_bytes, parse_arrays, read_bytes, sha256, write_atomically
+from neuro.layers import parse_layers
 from sim.backends.base import get_backend, native_backend
 from sim.evaluate import data_of, is_coder, load_run
 from sim.robustness.analysis import Analysis, Subject, analyse, scorer_of
@@ -187,7 +188,7 @@ class AttackRun:
     def _source(self) -> Model:
         """Return a perceptron of the same shape: trained once for a run, kept as plain arrays."""
         path = self.run / ATTACKS / f"{SOURCE}.npz"
-        hidden = tuple(self.artifact.manifest["config"]["hidden"])
+        hidden = sizes_of(self.artifact.manifest["config"])
         model = build_baseline(SOURCE, self.dataset.image_shape, hidden, self.dataset.n_classes)
         if path.is_file():
             arrays = parse_arrays(read_bytes(path), path)
@@ -241,6 +242,13 @@ def load_classifier(run: Path) -> Artifact:
     if is_coder(artifact):
         raise UserError(f"run {run}: a sparse coder has no classes to defend; attack a classifier behind it")
     return artifact
+
+
+def sizes_of(config: Mapping[str, Any]) -> tuple[int, ...]:
+    """Return the hidden sizes of the perceptron whose attacks are transferred; of maps, the number of features."""
+    if not config.get("layers"):
+        return tuple(config["hidden"])
+    return tuple(layer if isinstance(layer, int) else layer.features for layer in parse_layers(config["layers"]))
 
 
 def _same_data(other: Artifact, artifact: Artifact, run: Path) -> Artifact:

@@ -38,7 +38,8 @@ def test_the_words_of_the_manual() -> None:
     ("text", "word"),
     [
         ("", "''"), ("conv", "'conv'"), ("conv:32", "conv:32"), ("conv:0x3", "0 features"), ("conv:4x0", "extent"),
-        ("conv:4x3/5", "stride"), ("conv:4x3/0", "stride"), ("pool:2", "no convolution"), ("64,pool:2", "no convolution"),
+        ("conv:4x3/5", "stride"), ("conv:4x3/0", "stride"), ("pool:2", "no convolution"),
+        ("64,pool:2", "no convolution"),
         ("conv:4x3,pool:2,pool:2", "no convolution"), ("conv:4x3,pool:0", "pool 0"), ("conv:4x3,pool:99", "pool 99"),
         ("64,conv:4x3", "convolutions come first"), ("dense:0", "at least one layer"), ("conv:4x3,,8", "''"),
         ("conv:-4x3", "conv:-4x3"), ("conv:4x3:same", "conv:4x3:same"), ("dense:9999999", "65536"),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from neuro.artifact import load_artifact
 from neuro.data import Dataset, checked_dataset, load_dataset, split_validation
 from neuro.encode import PixelEncoder
 from neuro.errors import UserError
@@ -59,10 +60,20 @@ def test_y3_learns_digits_and_is_another_rule(digits: Dataset, silent: type[Any]
 
 
 def test_two_hidden_layers_learn_digits(digits: Dataset, train: Callable[..., Any], tmp_path: Path) -> None:
-    config = TrainConfig(seed=1, hidden=(64, 32), epochs=20, learning_rate=0.1, output_share=0.125, refit=False)
+    config = TrainConfig(seed=1, hidden=(64, 32), epochs=12, learning_rate=0.7, output_share=1.0, refit=False)
+    result = train(digits, config, tmp_path / "run")
+    assert result.val_accuracy.value > 0.93
+    assert result.test_accuracy.value > 0.9
+
+
+def test_a_convolutional_network_learns_digits(digits: Dataset, train: Callable[..., Any], tmp_path: Path) -> None:
+    layers = "conv:12x3,pool:2,conv:16x2"
+    config = TrainConfig(
+        seed=1, hidden=(), layers=layers, epochs=6, learning_rate=1.4, output_share=1.0, refit=False, threads=1
+    )
     result = train(digits, config, tmp_path / "run")
     assert result.val_accuracy.value > 0.85
-    assert result.test_accuracy.value > 0.85
+    assert load_artifact(result.folder).manifest["config"]["layers"] == layers
 
 
 @pytest.mark.parametrize("hidden", [(64,), (64, 32)], ids=str)
