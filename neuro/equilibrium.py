@@ -113,7 +113,7 @@ def design_for(
     convolutional = any(isinstance(layer, ConvolutionalLayer) for layer in hidden)
     if len(hidden) > 1 or convolutional:
         deep = {
-            "activation_bits": 6 if convolutional else 7,
+            "activation_bits": 5 if convolutional else 7,
             "state_bits": 18 if convolutional else 16,
             "free_steps": 20 if convolutional else 30,
             "nudged_steps": 10 if convolutional else 15,

@@ -190,6 +190,7 @@ def _projection_row(spec: NetworkSpec, projection: Projection, activity: Activit
     size = " x ".join(str(spec.population(name).size) for name in (projection.source, projection.target))
     if original.convolution is not None:
         size = f"kernel {_times(weights.shape)}, stride {_times(original.convolution.stride)}"
+        size += f", sums of {_times(original.convolution.pool)}" if original.convolution.pooled else ""
     scale = f"{projection.weight_bits} bits x 2^-{projection.exponent}"
     operations = (f"{mean:,.1f}" for mean in activity.operations[projection.name])
     return projection.name, size, scale, f"{saturated:.1f} %", rule, *operations

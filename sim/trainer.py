@@ -34,8 +34,8 @@ Weights = dict[str, npt.NDArray[np.integer[Any]]]
 class Choices:
     """Hyper-parameters of a training, given by the user or chosen on the validation split (`sim.tune`).
 
-    learning_rate:   of the hidden layers, in units of 1 / E|x|^2, x the real input of the network, bias included.
-    output_share:    learning rate of the output layer, relative to that.
+    learning_rate:   of the first hidden layer, in units of 1 / E|x|^2, x the real input of the network, bias included.
+    output_share:    learning rate of the layers behind it, relative to that.
     centred:         whether the encoder subtracts the mean training image.
     exponent_offset: added to the exponent of every weight: negative, larger weights fit on a coarser grid.
     """
@@ -235,16 +235,19 @@ class Trainer:
 
 
 def projection_rates(spec: NetworkSpec, learning_rate: float, output_share: float) -> dict[str, Rate]:
-    """Return integer rates for all plastic projections from a real learning rate of the hidden layers.
+    """Return integer rates for all plastic projections from a real learning rate of the first hidden layer.
 
+    output_share: of the layers behind it, which settle together: the output and, in deep networks, hidden ones.
     A pooled kernel learns as the kernel of an average would.
     """
+    moving = {population.name for population in spec.moving}
+    behind = {p.target for p in spec.plastic if p.source in moving}
     rates = {}
     for projection in spec.plastic:
         pre, post = spec.population(projection.source).neuron, spec.unit(projection.target)
         assert projection.rule is not None  # plastic
         post_bits = post.state_bits if projection.rule.uses_state_difference else post.activation_bits
-        share = output_share if projection.target == spec.output else 1.0
+        share = output_share if projection.target in behind or projection.target == spec.output else 1.0
         if projection.convolution is not None:  # a weight of a sum is that of an average, divided by the window
             share /= math.prod(projection.convolution.pool) ** 2
         rates[projection.name] = rate_for(
