@@ -132,7 +132,7 @@ def spiking(data: str, hidden: tuple[int, ...], epochs: int, seed: int) -> dict[
 
 
 def kernels(data: str, layers: str, epochs: int, n_images: int | None, seed: int) -> dict[str, Any]:
-    """Train a convolutional network on the first images of the training set (None: all), at the first guess of rates."""
+    """Train a convolutional network on the first training images (None: all), at the first guess of rates."""
     dataset = load_dataset(data, seed)
     dataset = replace(dataset, x_train=dataset.x_train[:n_images], y_train=dataset.y_train[:n_images])
     config = TrainConfig(
