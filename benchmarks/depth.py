@@ -40,7 +40,7 @@ from sim.tune import LEARNING_RATES, OUTPUT_SHARES
 
 TRIED_IMAGES, TRIED_VALIDATION = 10_000, 4_000
 WIDTH = 128
-FLOAT_RATES, FLOAT_BATCH = (0.7, 0.35, 1.4), 10
+FLOAT_RATES, FLOAT_BATCH = (2.0, 1.0, 0.5), 10
 FINAL_RATE = 1 / 8  # as `sim.trainer`
 
 # name -> (changes of the design, of the choices, number of hidden layers)
@@ -132,10 +132,13 @@ def spiking(data: str, hidden: tuple[int, ...], epochs: int, seed: int) -> dict[
 
 
 def kernels(data: str, layers: str, epochs: int, n_images: int | None, seed: int) -> dict[str, Any]:
-    """Train a convolutional network on the first images of the training set (None: all)."""
+    """Train a convolutional network on the first images of the training set (None: all), at the first guess of rates."""
     dataset = load_dataset(data, seed)
     dataset = replace(dataset, x_train=dataset.x_train[:n_images], y_train=dataset.y_train[:n_images])
-    config = TrainConfig(seed=seed, hidden=(), layers=layers, epochs=epochs, threads=1, refit=False)
+    config = TrainConfig(
+        seed=seed, hidden=(), layers=layers, epochs=epochs, threads=1, refit=False,
+        learning_rate=LEARNING_RATES[2][0], output_share=OUTPUT_SHARES[2][0],
+    )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder, TrainScreen() as screen:
         result = train_ep(dataset, config, Path(folder) / "run", screen)
         return of_run(result.folder)
@@ -189,7 +192,7 @@ def _float_design(dataset: Dataset, hidden: tuple[int, ...], rate: float) -> Dee
     like = design_for(dataset.image_shape, dataset.n_classes, hidden)
     return DeepDesign(
         sizes=(int(np.prod(dataset.image_shape)), *hidden, dataset.n_classes),
-        rates=(rate,) * (len(hidden) + 1),
+        rates=(rate, *(rate * OUTPUT_SHARES[2][0] for _ in hidden)),
         gains=like.gains,
         nudge=like.nudge_multiplier / 2**like.nudge_shift,
         free_steps=like.free_steps,
