@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -210,6 +210,22 @@ class Session(Protocol):
     def __enter__(self) -> Session: ...
 
     def __exit__(self, *exception: object) -> None: ...
+
+
+Self = TypeVar("Self", bound="SessionBase")
+
+
+class SessionBase:
+    """What sessions have in common that hold nothing to release."""
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+    def __enter__(self: Self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
 
 
 class Backend(Protocol):

@@ -21,7 +21,16 @@ from neuro.errors import UserError
 from neuro.fixed_point import image_keys, round_shift
 from neuro.plasticity import Rate
 from neuro.spec import NetworkSpec
-from sim.backends.base import Capabilities, IntArray, LearningOutcome, Record, SpikeTable, check_options, check_payloads
+from sim.backends.base import (
+    Capabilities,
+    IntArray,
+    LearningOutcome,
+    Record,
+    SessionBase,
+    SpikeTable,
+    check_options,
+    check_payloads,
+)
 from sim.backends.checks import check_learning
 from sim.backends.kernels import Outputs, Scratch, make_scratch, make_trace, simulate_range
 from sim.backends.learning_kernels import learn_in_batches, learn_online
@@ -53,7 +62,7 @@ def limited_threads(threads: int) -> Iterator[None]:
         numba.set_num_threads(before)
 
 
-class EventsSession:
+class EventsSession(SessionBase):
     """A spec opened on the events backend. Not for use from several threads at once."""
 
     def __init__(self, spec: NetworkSpec, threads: int, batch_size: int) -> None:
@@ -222,15 +231,6 @@ class EventsSession:
         rounded = {p.name: round_shift(full[p.name], p.rule.shadow_bits) for p in self.spec.plastic if p.rule}
         self._weights = make_weights(self.spec.with_weights(rounded), self._plan)
         self._full = flatten_full(full[p.name] for p in self.spec.plastic)
-
-    def close(self) -> None:
-        """Nothing to release."""
-
-    def __enter__(self) -> EventsSession:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
 
 
 def _shaped(block: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:

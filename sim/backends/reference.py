@@ -23,7 +23,16 @@ from neuro.fixed_point import (
 from neuro.neurons import Source
 from neuro.plasticity import NeuronTrace, Rate, evaluate
 from neuro.spec import NetworkSpec
-from sim.backends.base import Capabilities, IntArray, LearningOutcome, Record, SpikeTable, check_options, check_payloads
+from sim.backends.base import (
+    Capabilities,
+    IntArray,
+    LearningOutcome,
+    Record,
+    SessionBase,
+    SpikeTable,
+    check_options,
+    check_payloads,
+)
 from sim.backends.checks import check_learning
 
 Int64 = npt.NDArray[np.int64]
@@ -68,7 +77,7 @@ class Network:
             self.sent[name] = self.sent[name] + self.spike[name]
 
 
-class ReferenceSession:
+class ReferenceSession(SessionBase):
     """A spec opened on the reference; holds the full-resolution weights while it learns."""
 
     def __init__(self, spec: NetworkSpec, batch_size: int = 1) -> None:
@@ -166,15 +175,6 @@ class ReferenceSession:
     def restore(self, full: Mapping[str, npt.NDArray[np.int16]]) -> None:
         """See `sim.backends.base.Session.restore`."""
         self._full.update({name: values.astype(np.int64) for name, values in full.items()})
-
-    def close(self) -> None:
-        """Nothing to release."""
-
-    def __enter__(self) -> ReferenceSession:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
 
 
 def nudge_signs(spec: NetworkSpec, seed: int, first_image: int, count: int) -> Int64:

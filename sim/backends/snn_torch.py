@@ -19,7 +19,15 @@ from neuro.graded_network import AnyNetwork, AnyStock
 from neuro.neurons import SigmaDelta, Source
 from neuro.spec import NetworkSpec
 from neuro.stock import LIF, SpikeInput, StockSpec
-from sim.backends.base import Capabilities, IntArray, LearningOutcome, Record, check_options, check_payloads
+from sim.backends.base import (
+    Capabilities,
+    IntArray,
+    LearningOutcome,
+    Record,
+    SessionBase,
+    check_options,
+    check_payloads,
+)
 from sim.backends.chip import ChipRecord
 from sim.backends.reference import nudge_signs, record_from_history
 from sim.backends.stock_record import check_images, join_records, make_record
@@ -38,7 +46,7 @@ def _refuse() -> NoReturn:
     raise UserError("backend snntorch: it does not learn; train on events or chip, then evaluate here")
 
 
-class SigmaDeltaTorchSession:
+class SigmaDeltaTorchSession(SessionBase):
     """A sigma-delta network opened in torch."""
 
     def __init__(self, spec: NetworkSpec) -> None:
@@ -113,15 +121,6 @@ class SigmaDeltaTorchSession:
     def restore(self, full: Mapping[str, npt.NDArray[np.int16]]) -> None:
         """Refused, like `learn`."""
         _refuse()
-
-    def close(self) -> None:
-        """Nothing to release."""
-
-    def __enter__(self) -> SigmaDeltaTorchSession:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
 
 
 class StockTorchSession(StockSession):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -11,15 +10,14 @@ import numpy.typing as npt
 from neuro.graded_network import AnyStock
 from neuro.stock import StockSpec
 from neuro.stock_network import SHADOW, StockNetwork
-from sim.backends.base import IntArray
+from sim.backends.base import IntArray, SessionBase
 from sim.backends.chip import run_chip
 from sim.backends.segments import Commit
 
 Weights = dict[str, npt.NDArray[np.int16]]
-Self = TypeVar("Self", bound="StockSession")
 
 
-class StockSession:
+class StockSession(SessionBase):
     """A stock network and its weights; how it runs and learns is left to the backend."""
 
     def __init__(self, network: AnyStock) -> None:
@@ -37,15 +35,6 @@ class StockSession:
     def restore(self, full: Mapping[str, npt.NDArray[np.int16]]) -> None:
         """See `sim.backends.base.Session.restore`."""
         self.spec = self.spec.with_weights(full)
-
-    def close(self) -> None:
-        """Nothing to release."""
-
-    def __enter__(self: Self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
 
 
 def stock_inputs(

@@ -20,7 +20,15 @@ from neuro.errors import UserError
 from neuro.fixed_point import image_keys
 from neuro.plasticity import Rate
 from neuro.spec import NetworkSpec
-from sim.backends.base import Capabilities, IntArray, LearningOutcome, Record, check_options, check_payloads
+from sim.backends.base import (
+    Capabilities,
+    IntArray,
+    LearningOutcome,
+    Record,
+    SessionBase,
+    check_options,
+    check_payloads,
+)
 from sim.backends.checks import check_learning
 from sim.backends.reference import nudge_signs, record_from_history
 from sim.backends.stock_record import join_records
@@ -35,7 +43,7 @@ STEP_MEMORY = {"cpu": 4 << 20, "cuda": 2 << 30}  # bytes of changes of weights a
 DEVICES = ("cpu", "cuda")
 
 
-class TorchSession:
+class TorchSession(SessionBase):
     """A spec opened in torch; holds the full-resolution weights while it learns."""
 
     def __init__(
@@ -204,15 +212,6 @@ class TorchSession:
         for learner in self._learners:
             learner.restore(full[learner.projection.name])
             learner.synapses.load(learner.effective())
-
-    def close(self) -> None:
-        """Nothing to release."""
-
-    def __enter__(self) -> TorchSession:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
 
 
 class _Found:

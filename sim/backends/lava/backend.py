@@ -16,7 +16,7 @@ from neuro.graded_network import AnyNetwork
 from neuro.neurons import Source
 from neuro.plasticity import Rate
 from neuro.spec import NetworkSpec
-from sim.backends.base import Capabilities, IntArray, LearningOutcome, Record, check_payloads
+from sim.backends.base import Capabilities, IntArray, LearningOutcome, Record, SessionBase, check_payloads
 from sim.backends.lava.jobs import save_job
 from sim.backends.lava.watch import check_installed, run_worker
 from sim.backends.reference import nudge_signs, record_from_history
@@ -28,7 +28,7 @@ STALL_S = 120.0  # a run that finishes no image for so long is ended
 WORKER = "sim.backends.lava.worker"
 
 
-class LavaSession:
+class LavaSession(SessionBase):
     """A spec opened on Lava. Every `run` is a worker process of its own; none outlives it."""
 
     def __init__(self, spec: NetworkSpec, stall_s: float, on_image: Callable[[int], None]) -> None:
@@ -90,15 +90,6 @@ class LavaSession:
     def restore(self, full: Mapping[str, npt.NDArray[np.int16]]) -> None:
         """Refused, like `learn`."""
         raise UserError("backend lava: holds no learning state; train on the events backend")
-
-    def close(self) -> None:
-        """Nothing to release: no process outlives `run`."""
-
-    def __enter__(self) -> LavaSession:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
 
 
 class LavaBackend:
