@@ -241,8 +241,10 @@ def main() -> None:
     question = {"data": options.data, "kind": "measured"}
     content = {**question, **{part: earlier(path, question, part) for part in ("tries", "accuracy", "kernels")}}
     if options.part == "tries":
-        content["tries"] = tried(options.data, options.seeds, content["tries"], options.again)
-        save(path, content)
+        before, content["tries"] = content["tries"], {}
+        for name, rows in tried(options.data, options.seeds, before, options.again):
+            content["tries"][name] = rows
+            save(path, content)
         return
     for part, key, train in _trainings(options):
         if key not in content[part]:
@@ -274,18 +276,16 @@ def _trainings(options: argparse.Namespace) -> Iterator[tuple[str, str, Callable
 
 def tried(
     data: str, seeds: int, before: dict[str, list[dict[str, Any]]], again: str | None
-) -> dict[str, list[dict[str, Any]]]:
-    """Try everything; prints a line each. again: names that begin otherwise keep what they had `before`."""
-    found: dict[str, list[dict[str, Any]]] = {}
+) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Try everything; yields and prints one by one. again: names that begin otherwise keep what they had `before`."""
     for name in TRIES:
-        if again is not None and name in before and not name.startswith(again):
-            found[name] = before[name]
-            continue
-        found[name] = [attempt(load_dataset(data, seed), name, seed) for seed in range(seeds)]
-        values = ", ".join(f"{row['val_accuracy']:.4f}" for row in found[name])
-        silent = np.mean([row["silent"] for row in found[name]])
-        print(f"{name}: {values}; silent at the end of the free phase {silent:.2f}", flush=True)
-    return found
+        rows = before.get(name, [])
+        if again is None or not rows or name.startswith(again):
+            rows = [attempt(load_dataset(data, seed), name, seed) for seed in range(seeds)]
+            values = ", ".join(f"{row['val_accuracy']:.4f}" for row in rows)
+            silent = np.mean([row["silent"] for row in rows])
+            print(f"{name}: {values}; silent at the end of the free phase {silent:.2f}", flush=True)
+        yield name, rows
 
 
 if __name__ == "__main__":

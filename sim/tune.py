@@ -32,7 +32,7 @@ TRIAL_VALIDATION = 4_096
 CENTRE_ABOVE = 0.5  # share of the squared length that the mean image carries
 CENTRE_DEEP_ABOVE = 0.25  # with two or more hidden layers, without kernels
 # By hidden layers (2: two or more, or kernels); first guess first.
-LEARNING_RATES = {1: (1.4, 0.7, 2.8), 2: (2.0, 1.0, 4.0)}
+LEARNING_RATES = {1: (1.4, 0.7, 2.8), 2: (1.0, 0.5, 2.0)}
 OUTPUT_SHARES = {1: (0.125, 0.0625, 0.25), 2: (0.4, 0.2, 0.8)}
 MORE_RATES = 4
 KERNEL_TRIALS = 4_096  # presentations and images of a trial of convolutional networks, which take longer
