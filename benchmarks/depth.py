@@ -36,10 +36,9 @@ from sim.experiment import TrainConfig, make_trainer
 from sim.screen import TrainScreen
 from sim.train import train_ep
 from sim.trainer import Choices
-from sim.tune import LEARNING_RATES, OUTPUT_SHARES
 
 TRIED_IMAGES, TRIED_VALIDATION = 10_000, 4_000
-WIDTH = 128
+WIDTH, RATE, SHARE = 128, 2.0, 0.4  # of the tries and of kernels: hidden neurons, and `sim.trainer.Choices`
 FLOAT_RATES, FLOAT_BATCH = (2.0, 1.0, 0.5), 10
 FINAL_RATE = 1 / 8  # as `sim.trainer`
 
@@ -101,7 +100,7 @@ def attempt(dataset: Dataset, name: str, seed: int) -> dict[str, Any]:
         np.sort(generator.permutation(split.train)[:TRIED_IMAGES]),
         np.sort(generator.permutation(split.validation)[:TRIED_VALIDATION]),
     )
-    choices = replace(Choices(LEARNING_RATES[2][0], OUTPUT_SHARES[2][0], centred=True), **choice_changes)
+    choices = replace(Choices(RATE, SHARE, centred=True), **choice_changes)
     images = dataset.x_train[few.train]
     encoder = PixelEncoder(gain_bits=gain_bits_for(images))
     encoder = encoder.centred_on(images) if choices.centred else encoder
@@ -132,12 +131,12 @@ def spiking(data: str, hidden: tuple[int, ...], epochs: int, seed: int) -> dict[
 
 
 def kernels(data: str, layers: str, epochs: int, n_images: int | None, seed: int) -> dict[str, Any]:
-    """Train a convolutional network on the first training images (None: all), at the first guess of rates."""
+    """Train a convolutional network on the first training images (None: all), at given rates."""
     dataset = load_dataset(data, seed)
     dataset = replace(dataset, x_train=dataset.x_train[:n_images], y_train=dataset.y_train[:n_images])
     config = TrainConfig(
         seed=seed, hidden=(), layers=layers, epochs=epochs, threads=1, refit=False,
-        learning_rate=LEARNING_RATES[2][0], output_share=OUTPUT_SHARES[2][0],
+        learning_rate=RATE, output_share=SHARE,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder, TrainScreen() as screen:
         result = train_ep(dataset, config, Path(folder) / "run", screen)
@@ -192,7 +191,7 @@ def _float_design(dataset: Dataset, hidden: tuple[int, ...], rate: float) -> Dee
     like = design_for(dataset.image_shape, dataset.n_classes, hidden)
     return DeepDesign(
         sizes=(int(np.prod(dataset.image_shape)), *hidden, dataset.n_classes),
-        rates=(rate, *(rate * OUTPUT_SHARES[2][0] for _ in hidden)),
+        rates=(rate, *(rate * SHARE for _ in hidden)),
         gains=like.gains,
         nudge=like.nudge_multiplier / 2**like.nudge_shift,
         free_steps=like.free_steps,
