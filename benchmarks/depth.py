@@ -69,8 +69,8 @@ TRIES: dict[str, tuple[dict[str, Any], dict[str, Any], int]] = {
         {"layer_gains": (1.0, 1.0), "nudge_shift": 2},
         {"learning_rate": 0.2, "output_share": 0.125, "centred": False}, 2),
     "three layers": ({}, {}, 3),
-    "three layers, step 7/8, 20 + 8 + 8 steps": (
-        {"free_steps": 20, "nudged_steps": 8, "step_multiplier": 7, "step_shift": 3}, {}, 3),
+    "three layers, 30 + 15 + 15 steps": ({"free_steps": 30, "nudged_steps": 15}, {}, 3),
+    "three layers, output share 0.4": ({}, {"output_share": 0.4}, 3),
     "three layers, coupling gain 1 (Glorot)": ({"layer_gains": (1.0, 1.0, 1.0)}, {}, 3),
     "three layers, coupling gain 1/2": ({"layer_gains": (2.0, 0.5, 0.5)}, {}, 3),
     "three layers, first gain 1": ({"layer_gains": (1.0, 0.25, 0.25)}, {}, 3),
@@ -100,7 +100,7 @@ def attempt(dataset: Dataset, name: str, seed: int) -> dict[str, Any]:
         np.sort(generator.permutation(split.train)[:TRIED_IMAGES]),
         np.sort(generator.permutation(split.validation)[:TRIED_VALIDATION]),
     )
-    choices = replace(Choices(RATE, SHARE, centred=True), **choice_changes)
+    choices = replace(Choices(RATE, SHARE if depth < 3 else SHARE / 2, centred=True), **choice_changes)
     images = dataset.x_train[few.train]
     encoder = PixelEncoder(gain_bits=gain_bits_for(images))
     encoder = encoder.centred_on(images) if choices.centred else encoder
@@ -191,7 +191,7 @@ def _float_design(dataset: Dataset, hidden: tuple[int, ...], rate: float) -> Dee
     like = design_for(dataset.image_shape, dataset.n_classes, hidden)
     return DeepDesign(
         sizes=(int(np.prod(dataset.image_shape)), *hidden, dataset.n_classes),
-        rates=(rate, *(rate * SHARE for _ in hidden)),
+        rates=(rate, *(rate * (SHARE if len(hidden) < 3 else SHARE / 2) for _ in hidden)),
         gains=like.gains,
         nudge=like.nudge_multiplier / 2**like.nudge_shift,
         free_steps=like.free_steps,
