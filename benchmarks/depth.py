@@ -36,10 +36,9 @@ from sim.experiment import TrainConfig, make_trainer
 from sim.screen import TrainScreen
 from sim.train import train_ep
 from sim.trainer import Choices
-from sim.tune import LEARNING_RATES, OUTPUT_SHARES
 
 TRIED_IMAGES, TRIED_VALIDATION = 10_000, 4_000
-WIDTH = 128
+WIDTH, RATE, SHARE = 128, 2.0, 0.4  # of the tries and of kernels: hidden neurons, and `sim.trainer.Choices`
 FLOAT_RATES, FLOAT_BATCH = (2.0, 1.0, 0.5), 10
 FINAL_RATE = 1 / 8  # as `sim.trainer`
 
@@ -70,8 +69,8 @@ TRIES: dict[str, tuple[dict[str, Any], dict[str, Any], int]] = {
         {"layer_gains": (1.0, 1.0), "nudge_shift": 2},
         {"learning_rate": 0.2, "output_share": 0.125, "centred": False}, 2),
     "three layers": ({}, {}, 3),
-    "three layers, step 7/8, 20 + 8 + 8 steps": (
-        {"free_steps": 20, "nudged_steps": 8, "step_multiplier": 7, "step_shift": 3}, {}, 3),
+    "three layers, 30 + 15 + 15 steps": ({"free_steps": 30, "nudged_steps": 15}, {}, 3),
+    "three layers, output share 0.4": ({}, {"output_share": 0.4}, 3),
     "three layers, coupling gain 1 (Glorot)": ({"layer_gains": (1.0, 1.0, 1.0)}, {}, 3),
     "three layers, coupling gain 1/2": ({"layer_gains": (2.0, 0.5, 0.5)}, {}, 3),
     "three layers, first gain 1": ({"layer_gains": (1.0, 0.25, 0.25)}, {}, 3),
@@ -101,7 +100,7 @@ def attempt(dataset: Dataset, name: str, seed: int) -> dict[str, Any]:
         np.sort(generator.permutation(split.train)[:TRIED_IMAGES]),
         np.sort(generator.permutation(split.validation)[:TRIED_VALIDATION]),
     )
-    choices = replace(Choices(LEARNING_RATES[2][0], OUTPUT_SHARES[2][0], centred=True), **choice_changes)
+    choices = replace(Choices(RATE, SHARE if depth < 3 else SHARE / 2, centred=True), **choice_changes)
     images = dataset.x_train[few.train]
     encoder = PixelEncoder(gain_bits=gain_bits_for(images))
     encoder = encoder.centred_on(images) if choices.centred else encoder
@@ -132,12 +131,12 @@ def spiking(data: str, hidden: tuple[int, ...], epochs: int, seed: int) -> dict[
 
 
 def kernels(data: str, layers: str, epochs: int, n_images: int | None, seed: int) -> dict[str, Any]:
-    """Train a convolutional network on the first training images (None: all), at the first guess of rates."""
+    """Train a convolutional network on the first training images (None: all), at given rates."""
     dataset = load_dataset(data, seed)
     dataset = replace(dataset, x_train=dataset.x_train[:n_images], y_train=dataset.y_train[:n_images])
     config = TrainConfig(
         seed=seed, hidden=(), layers=layers, epochs=epochs, threads=1, refit=False,
-        learning_rate=LEARNING_RATES[2][0], output_share=OUTPUT_SHARES[2][0],
+        learning_rate=RATE, output_share=SHARE,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder, TrainScreen() as screen:
         result = train_ep(dataset, config, Path(folder) / "run", screen)
@@ -192,7 +191,7 @@ def _float_design(dataset: Dataset, hidden: tuple[int, ...], rate: float) -> Dee
     like = design_for(dataset.image_shape, dataset.n_classes, hidden)
     return DeepDesign(
         sizes=(int(np.prod(dataset.image_shape)), *hidden, dataset.n_classes),
-        rates=(rate, *(rate * OUTPUT_SHARES[2][0] for _ in hidden)),
+        rates=(rate, *(rate * (SHARE if len(hidden) < 3 else SHARE / 2) for _ in hidden)),
         gains=like.gains,
         nudge=like.nudge_multiplier / 2**like.nudge_shift,
         free_steps=like.free_steps,
@@ -241,8 +240,10 @@ def main() -> None:
     question = {"data": options.data, "kind": "measured"}
     content = {**question, **{part: earlier(path, question, part) for part in ("tries", "accuracy", "kernels")}}
     if options.part == "tries":
-        content["tries"] = tried(options.data, options.seeds, content["tries"], options.again)
-        save(path, content)
+        before, content["tries"] = content["tries"], {}
+        for name, rows in tried(options.data, options.seeds, before, options.again):
+            content["tries"][name] = rows
+            save(path, content)
         return
     for part, key, train in _trainings(options):
         if key not in content[part]:
@@ -274,18 +275,16 @@ def _trainings(options: argparse.Namespace) -> Iterator[tuple[str, str, Callable
 
 def tried(
     data: str, seeds: int, before: dict[str, list[dict[str, Any]]], again: str | None
-) -> dict[str, list[dict[str, Any]]]:
-    """Try everything; prints a line each. again: names that begin otherwise keep what they had `before`."""
-    found: dict[str, list[dict[str, Any]]] = {}
+) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Try everything; yields and prints one by one. again: names that begin otherwise keep what they had `before`."""
     for name in TRIES:
-        if again is not None and name in before and not name.startswith(again):
-            found[name] = before[name]
-            continue
-        found[name] = [attempt(load_dataset(data, seed), name, seed) for seed in range(seeds)]
-        values = ", ".join(f"{row['val_accuracy']:.4f}" for row in found[name])
-        silent = np.mean([row["silent"] for row in found[name]])
-        print(f"{name}: {values}; silent at the end of the free phase {silent:.2f}", flush=True)
-    return found
+        rows = before.get(name, [])
+        if again is None or not rows or name.startswith(again):
+            rows = [attempt(load_dataset(data, seed), name, seed) for seed in range(seeds)]
+            values = ", ".join(f"{row['val_accuracy']:.4f}" for row in rows)
+            silent = np.mean([row["silent"] for row in rows])
+            print(f"{name}: {values}; silent at the end of the free phase {silent:.2f}", flush=True)
+        yield name, rows
 
 
 if __name__ == "__main__":

@@ -32,9 +32,9 @@ TRIAL_IMAGES = 8_192  # at most so many different training images
 TRIAL_VALIDATION = 4_096
 CENTRE_ABOVE = 0.5  # share of the squared length that the mean image carries
 CENTRE_DEEP_ABOVE = 0.25  # with two or more hidden layers, without kernels
-# By hidden layers (2: two or more, or kernels); first guess first.
-LEARNING_RATES = {1: (1.4, 0.7, 2.8), 2: (2.0, 1.0, 4.0)}
-OUTPUT_SHARES = {1: (0.125, 0.0625, 0.25), 2: (0.4, 0.2, 0.8)}
+# By hidden layers (2: two, or kernels; 3: three or more); first guess first.
+LEARNING_RATES = {1: (1.4, 0.7, 2.8), 2: (1.0, 0.5, 2.0), 3: (1.0, 0.5, 2.0)}
+OUTPUT_SHARES = {1: (0.125, 0.0625, 0.25), 2: (0.4, 0.2, 0.8), 3: (0.2, 0.1, 0.4)}
 MORE_RATES = 4
 FULL_RATE_BATCH = 16  # in larger batches, whose steps add up unseen by each other, the first guesses fall as 1 / size
 KERNEL_TRIALS = 4_096  # presentations and images of a trial of convolutional networks, which take longer
@@ -66,7 +66,7 @@ def tune(
     dataset: Dataset, config: TrainConfig, split: Split, on_trial: Callable[[Trial], None], engine: Engine = NATIVE
 ) -> tuple[Choices, list[Trial]]:
     """Return hyper-parameters for `config` and the trials that led to them. What the user fixed stays fixed."""
-    depth = 2 if config.convolutional else min(len(config.hidden_layers), 2)
+    depth = min(max(len(config.hidden_layers), 1 + config.convolutional), 3)
     fall = min(1.0, FULL_RATE_BATCH / config.batch_size)
     rates, shares = [rate * fall for rate in LEARNING_RATES[depth]], OUTPUT_SHARES[depth]
     best = Choices(

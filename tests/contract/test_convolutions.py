@@ -104,7 +104,8 @@ def test_maps_of_the_wrong_shape_are_refused(network: NetworkSpec) -> None:
 def classifier() -> NetworkSpec:
     """An EP network: a pooled convolution of odd borders, a strided one, a dense layer."""
     layers = parse_layers("conv:3x4,pool:2,conv:4x3/2,dense:5")
-    return build_equilibrium(design_for((8, 6, 2), 3, layers, activation_bits=7, layer_gains=(3.0, 3.0, 1.0)), seed=2)
+    steps = {"free_steps": 20, "nudged_steps": 8, "step_multiplier": 7, "step_shift": 3}  # lively
+    return build_equilibrium(design_for((8, 6, 2), 3, layers, layer_gains=(3.0, 3.0, 1.0), **steps), seed=2)
 
 
 def lesson(spec: NetworkSpec, count: int) -> tuple[np.ndarray, np.ndarray, dict[str, Rate]]:

@@ -60,7 +60,7 @@ def test_y3_learns_digits_and_is_another_rule(digits: Dataset, silent: type[Any]
 
 
 def test_two_hidden_layers_learn_digits(digits: Dataset, train: Callable[..., Any], tmp_path: Path) -> None:
-    config = TrainConfig(seed=1, hidden=(64, 32), epochs=12, learning_rate=0.7, output_share=1.0, refit=False)
+    config = TrainConfig(seed=1, hidden=(64, 32), epochs=8, learning_rate=0.5, output_share=0.4, refit=False)
     result = train(digits, config, tmp_path / "run")
     assert result.val_accuracy.value > 0.93
     assert result.test_accuracy.value > 0.9
