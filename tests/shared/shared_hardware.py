@@ -43,12 +43,15 @@ def present(network: Any, projection: Any) -> np.ndarray:
         return weights != 0 if sparse else np.ones(weights.shape, dtype=bool)
     original = network.original_of(projection)
     if original.convolution is not None:
+        plastic = original.rule is not None
         shared = (
             projection is original
+            and not plastic
+            and not original.convolution.pooled
             and all(before == after for before, after in original.convolution.padding)
             and np.count_nonzero(original.weights) > 0.5 * original.weights.size
         )
-        kernel = np.ones_like(original.weights) if shared else original.weights
+        kernel = np.ones_like(original.weights) if shared or plastic else original.weights
         matrix = original.convolution.matrix(kernel, network.population(original.source).shape) != 0
         return matrix if projection is original else matrix.T
     weights = network.weights_of(projection)
