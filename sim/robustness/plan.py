@@ -41,10 +41,10 @@ def attack_stages(
     """Return what `names` (see `suites.build_attacks`) mean for a network.
 
     The suites attack two twins, the usual one and one that lets a gradient leak through saturated neurons (LIF: one
-    whose spikes have the derivative of an arctangent), and, where the network is symmetric, follow its local and its
-    implicit gradient; "standard" adds a sweep of surrogate gradients, the float relaxation, and a twin unrolled for
-    twice the steps of an inference. All end with an eps at which every image can be grey: there an honest attack
-    reaches chance.
+    whose spikes have the derivative of an arctangent), and follow the implicit gradient of sigma-delta networks (of a
+    sparse coder: the derivative of the LASSO solution), and the local one of those with an energy; "standard" adds a
+    sweep of surrogate gradients, the float relaxation, and a twin unrolled for twice the steps of an inference. All end
+    with an eps at which every image can be grey: there an honest attack reaches chance.
     """
     attacks = build_attacks(names, sources)
     exact = make_twin(spec, device=device)
@@ -70,17 +70,17 @@ def second_twin(spec: AnyNetwork, device: str = "cpu") -> tuple[str, Twin]:
 
 
 def _own_gradients(spec: AnyNetwork, twin: Twin) -> dict[str, Attack]:
-    """Return the attacks along gradients that a symmetric network computes itself."""
-    if not is_symmetric(spec):
+    """Return the attacks along gradients at the fixed point; the local one is that of an energy."""
+    if not isinstance(spec, NetworkSpec):
         return {}
 
     def local(images: Tensor, labels: Tensor) -> Tensor:
         return twin.local_gradient(images, labels, LOCAL_NUDGE)
 
-    return {
-        "local-40": ProjectedGradient(40, gradient_fn=local, family="local"),
-        "implicit-20": ProjectedGradient(20, gradient_fn=twin.implicit_gradient, family="implicit"),
-    }
+    implicit = ProjectedGradient(20, gradient_fn=twin.implicit_gradient, family="implicit")
+    if not is_symmetric(spec):
+        return {"implicit-20": implicit}
+    return {"local-40": ProjectedGradient(40, gradient_fn=local, family="local"), "implicit-20": implicit}
 
 
 def is_symmetric(spec: AnyNetwork) -> bool:
