@@ -125,7 +125,7 @@ def netx_bytes(spec: StockSpec) -> bytes:
     with h5py.File(buffer, "w") as file, quiet():
         for index, layer in enumerate(layers):
             block = slayer_block(layer.projection, layer.population, layer.recurrent)
-            block.export_hdf5(file.create_group(f"layer/{index}"))  # type: ignore[operator]
+            block.export_hdf5(file.create_group(f"layer/{index}"))
     return buffer.getvalue()
 
 

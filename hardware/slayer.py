@@ -153,8 +153,8 @@ def slayer_block(
     assert isinstance(neuron, LIF)  # by the caller
     with quiet():
         kind = cuba.Dense if recurrent is None else cuba.Recurrent
-        block: nn.Module = kind(neuron_settings(neuron), projection.weights.shape[0], target.size)
-    block.neuron.shape = torch.Size([target.size])  # type: ignore[union-attr]
+        block: Any = kind(neuron_settings(neuron), projection.weights.shape[0], target.size)
+    block.neuron.shape = torch.Size([target.size])
     parts = {"synapse": projection.effective} if recurrent is None else {
         "input_synapse": projection.effective, "recurrent_synapse": recurrent
     }  # fmt: skip
@@ -259,7 +259,7 @@ def _learn(model: SlayerModel, optimizer: torch.optim.Optimizer, trains: Tensor,
     rates = model(trains).mean(dim=2)
     wanted = nn.functional.one_hot(labels, rates.shape[1]) * (TRUE_RATE - FALSE_RATE) + FALSE_RATE
     loss = ((rates - wanted) ** 2).sum()
-    loss.backward()  # type: ignore[no-untyped-call]
+    torch.autograd.backward(loss)
     optimizer.step()
     return int((rates.argmax(dim=1) == labels).sum())
 

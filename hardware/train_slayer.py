@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from types import TracebackType
-
-from rich.progress import TaskID
 
 from hardware.slayer import SlayerConfig, SlayerEpoch, slayer_epochs, train_slayer
 from neuro.artifact import MANIFEST, Artifact, installed_versions, save_artifact
@@ -15,7 +12,7 @@ from neuro.data import Dataset, split_validation
 from neuro.errors import UserError
 from neuro.metrics import accuracy
 from sim.results import TrainResult, describe_data, result_of
-from sim.screen import bar
+from sim.screen import BarScreen
 from sim.train import infer
 
 
@@ -56,21 +53,8 @@ def train_slayer_run(
     return result_of(folder, artifact)
 
 
-class SlayerScreen:
+class SlayerScreen(BarScreen):
     """A bar for the epochs; a context manager."""
-
-    def __init__(self) -> None:
-        self._progress = bar()
-        self._task: TaskID | None = None
-
-    def __enter__(self) -> SlayerScreen:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._progress.stop()
 
     def on_epoch(self, epoch: SlayerEpoch, epochs: int) -> None:
         """Show an epoch."""

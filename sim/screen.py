@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
@@ -37,15 +37,17 @@ def bar() -> Progress:
     )
 
 
-class TrainScreen:
-    """Shows a training; a `sim.train.Watcher` and a context manager."""
+Screen = TypeVar("Screen", bound="BarScreen")
+
+
+class BarScreen:
+    """A progress bar on stderr for as long as its `with` block lasts."""
 
     def __init__(self) -> None:
         self._progress = bar()
         self._task: TaskID | None = None
-        self._trials = 0
 
-    def __enter__(self) -> TrainScreen:
+    def __enter__(self: Screen) -> Screen:
         self._progress.start()
         return self
 
@@ -53,6 +55,14 @@ class TrainScreen:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._progress.stop()
+
+
+class TrainScreen(BarScreen):
+    """Shows a training; a `sim.train.Watcher` and a context manager."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._trials = 0
 
     def _close_task(self) -> None:
         """Show the last bar as complete; drop it if nothing was counted."""
@@ -105,21 +115,8 @@ class TrainScreen:
             self._progress.update(self._task, completed=trainer.progress.epoch * trainer.n_images, note=note)
 
 
-class CoderScreen:
+class CoderScreen(BarScreen):
     """Shows the training of a sparse coder; a `sim.train_lca.LcaWatcher` and a context manager."""
-
-    def __init__(self) -> None:
-        self._progress = bar()
-        self._task: TaskID | None = None
-
-    def __enter__(self) -> CoderScreen:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._progress.stop()
 
     def on_start(self, trainer: LcaTrainer) -> None:
         """Start a bar."""

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-
 from rich.console import Group
-from rich.progress import TaskID
 from rich.table import Table
 from rich.text import Text
 
 from benchmarks.bench.rows import CELLS, INFERENCE, TRAINING, Row
 from benchmarks.bench.run import Bench
 from neuro.quantities import Cell, Modelled, NotMeasurable, with_prefix
-from sim.screen import bar
+from sim.screen import BarScreen
 
 HEADERS = {"accuracy": "accuracy", "latency": "latency", "p99": "p99", "throughput": "images/s", "energy": "energy",
            "energy_delay": "energy x delay"}  # fmt: skip
@@ -20,22 +17,13 @@ COLOURS = {"measured": "green", "modelled": "yellow", "reported": "cyan"}
 WIDTH = 12  # of a column, in characters
 
 
-class BenchScreen:
+class BenchScreen(BarScreen):
     """Shows what is being benchmarked; a context manager."""
 
-    def __init__(self) -> None:
-        self._progress = bar()
-        self._task: TaskID | None = None
-
     def __enter__(self) -> BenchScreen:
-        self._progress.start()
+        super().__enter__()
         self._task = self._progress.add_task("benchmark", total=None, note="")
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._progress.stop()
 
     def on_part(self, text: str) -> None:
         """Say what comes next."""
