@@ -9,6 +9,7 @@ from torch import Tensor
 
 from neuro.errors import UserError
 from sim.rate import RateNetwork
+from sim.robustness.adjoint import adjoint
 from sim.robustness.twin_base import margin_direction
 from sim.robustness.twin_units import State
 
@@ -51,17 +52,10 @@ def local_gradient(
     return _to_images(twin, images, moved)
 
 
-def implicit_gradient(
-    twin: SigmaDeltaTwin, images: Tensor, labels: Tensor, steps: int | None = None, adjoint_steps: int | None = None
-) -> Tensor:
-    """Return the gradient of a_rival - a_label through the fixed point, of the shape of the images.
+def implicit_gradient(twin: SigmaDeltaTwin, images: Tensor, labels: Tensor, steps: int | None = None) -> Tensor:
+    """Return the gradient of a_rival - a_label through the fixed point (`adjoint.adjoint`), of the shape of the images.
 
-    At a fixed point u = clip(a), a = drive + W s: the adjoint of a solves l = c + D W l, D the slope of what is sent
-    with a inside its box or not, found by the damped iteration that the network itself follows. No memory in time.
-
-    Args: images of shape [B, ...]; labels of shape [B]; steps of the free phase, by default the twin's; adjoint_steps,
-          by default 4 times as many.
-    Source: Bai et al. 2019 (deep equilibrium models); Almeida 1987, Pineda 1987 (recurrent backpropagation).
+    Args: images of shape [B, ...]; labels of shape [B]; steps of the free phase, by default the twin's.
     """
     graph, output = twin.graph, twin.spec.output
     steps = twin.steps if steps is None else steps
@@ -69,17 +63,11 @@ def implicit_gradient(
         state = twin.settle(graph.drive(twin.payloads(images)), steps)
         cost = {name: torch.zeros_like(state[f"a {name}"]) for name in graph.units}
         cost[output] = margin_direction(state[f"a {output}"], labels) / twin.unit
-        slopes = _slopes(twin, state)
-        adjoint = cost
-        for _ in range(4 * steps if adjoint_steps is None else adjoint_steps):
-            total = dict(cost)
-            for index, source, target in graph.recurrent:
-                total[source] = total[source] + slopes[source] * (adjoint[target] @ graph.weights(index).T)
-            adjoint = {n: torch.lerp(adjoint[n], total[n], graph.relaxations[n].step) for n in adjoint}
-    return _to_images(twin, images, adjoint)
+        found = adjoint(graph, slopes_of(twin, state), cost)
+    return _to_images(twin, images, found)
 
 
-def _slopes(twin: SigmaDeltaTwin, state: State) -> State:
+def slopes_of(twin: SigmaDeltaTwin, state: State) -> State:
     """Return ds/da at a fixed point, of shape [B, N] by population, payload units per state unit."""
     slopes = {}
     for name, neuron in twin.graph.units.items():

@@ -104,10 +104,7 @@ class SigmaDeltaGraph(nn.Module):
 
     def step(self, state: State, drive: State, time: int, force: Tensor | None = None) -> State:
         """Return the state one step on. time counts steps from 0; force, of shape [B, K], is added to the output."""
-        total = dict(drive)
-        if time > 0:  # at the first step only the sources have sent
-            for index, source, target in self.recurrent:
-                total[target] = torch.addmm(total[target], state[f"s {source}"], self.weights(index))
+        total = self._totals(state, drive) if time > 0 else dict(drive)  # at the first step only the sources have sent
         new: State = {}
         for name, unit in self.units.items():
             pushed = total[name] if force is None or name != self.spec.output else total[name] + force
@@ -115,6 +112,17 @@ class SigmaDeltaGraph(nn.Module):
             new[f"u {name}"], new[f"a {name}"] = u, total[name]
             new[f"s {name}"] = self._sent(u, unit, (name, time))
         return new
+
+    def totals(self, state: State, drive: State) -> State:
+        """Return the input a of every moving population, given its states "u NAME" and its drive."""
+        sent = {f"s {name}": self._sent(state[f"u {name}"], unit, (name, 0)) for name, unit in self.units.items()}
+        return self._totals(sent, drive)
+
+    def _totals(self, state: State, drive: State) -> State:
+        total = dict(drive)
+        for index, source, target in self.recurrent:
+            total[target] = torch.addmm(total[target], state[f"s {source}"], self.weights(index))
+        return total
 
     def send_slope(self, u: Tensor, neuron: SigmaDelta) -> Tensor:
         """Return the derivative of what a unit in state u sends, payload units per state unit, rounding left out."""
