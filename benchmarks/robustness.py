@@ -2,10 +2,11 @@
 
     python -m benchmarks.robustness [--data mnist] [--seeds 3] [--images 1000] [--models ep,perceptron,...]
 
-Models, all with the same hidden layer: the EP network; a sparse coder (LCA) with an EP network behind it; a ReLU
-perceptron; the same relaxation trained by backpropagation through time; a directly trained spiking network; a
-perceptron that imitates the fixed points of the EP network; and the perceptron and the EP network again, trained on
-images as the network of the moment is attacked with them, with size ADVERSARY.
+Models, all with the same hidden layer: the EP network; a sparse coder (LCA) with an EP network behind it, and its
+control, whose atoms do not compete (`benchmarks.without_competition`); a ReLU perceptron; the same relaxation trained
+by backpropagation through time; a directly trained spiking network; a perceptron that imitates the fixed points of the
+EP network; and the perceptron and the EP network again, trained on images as the network of the moment is attacked with
+them, with size ADVERSARY.
 
 An image counts as withstood if none of ATTACKS changes its label, at this size or a smaller one (what was found there
 is allowed here, too); every attack is tried on the images that are left, so only the worst case is reported, not each
@@ -30,6 +31,7 @@ import numpy.typing as npt
 import torch
 
 from benchmarks.results_file import earlier, parser, save
+from benchmarks.without_competition import train_without_competition
 from neuro.artifact import load_artifact
 from neuro.data import Dataset, load_dataset
 from neuro.metrics import Accuracy
@@ -121,12 +123,19 @@ class Makers:
         """The EP network."""
         return deployed(self._train_ep("ep", self.dataset))
 
-    def coder(self) -> Subject:
-        """An EP network behind a sparse coder of whole images."""
+    def _train_coder(self) -> Path:
         if not _finished(self.folder / "coder"):
             with CoderScreen() as screen:
                 train_lca(self.dataset, LcaConfig(seed=self.seed, threads=1), self.folder / "coder", screen)
-        return deployed(self._train_ep("stack", self.dataset, self.folder / "coder"))
+        return self.folder / "coder"
+
+    def coder(self) -> Subject:
+        """An EP network behind a sparse coder of whole images."""
+        return deployed(self._train_ep("stack", self.dataset, self._train_coder()))
+
+    def without_competition(self) -> Subject:
+        """A perceptron behind the atoms of that coder and a threshold, which do not compete."""
+        return plain(train_without_competition(self._train_coder(), self.dataset, self.hidden, self.seed))
 
     def perceptron(self) -> Subject:
         """A ReLU perceptron, trained once."""
@@ -171,6 +180,7 @@ class Makers:
 MODELS = {
     "ep": Makers.ep,
     "lca+ep": Makers.coder,
+    "atoms without competition": Makers.without_competition,
     "perceptron": Makers.perceptron,
     "bptt": Makers.bptt,
     "snn": Makers.snn,
