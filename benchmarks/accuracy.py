@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from benchmarks.backprop import backprop_accuracy
-from benchmarks.results_file import RESULTS, parser, save
+from benchmarks.results_file import of_data, parser, save
 from neuro.artifact import load_artifact
 from neuro.data import load_dataset
 from sim.experiment import TrainConfig
@@ -87,8 +87,7 @@ def main() -> None:
         validation, test = backprop_accuracy(load_dataset(options.data, seed), hidden, epochs, seed)
         content["backprop"].append({"seed": seed, "val_accuracy": validation.value, "test_accuracy": test.value})
     print(f"{name}: backpropagation, float32: {summary(content['backprop'])}")
-    default = options.out == RESULTS / "accuracy.json"
-    save(RESULTS / f"accuracy-{Path(options.data).stem}.json" if default else options.out, content)
+    save(of_data(options.out, "accuracy", options.data), content)
 
 
 if __name__ == "__main__":

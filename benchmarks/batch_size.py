@@ -18,7 +18,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from benchmarks.accuracy import summary
-from benchmarks.results_file import RESULTS, parser, save
+from benchmarks.results_file import of_data, parser, save
 from neuro.artifact import load_artifact
 from neuro.data import load_dataset
 from sim.experiment import TrainConfig
@@ -66,8 +66,7 @@ def main() -> None:
         }  # fmt: skip
         rates = sorted({row["chosen"]["learning_rate"] for row in rows})
         print(f"{options.data} {options.hidden}, batch {batch}: {summary(rows)}; learning rates {rates}", flush=True)
-    default = options.out == RESULTS / "batch_size.json"
-    save(RESULTS / f"batch_size-{Path(options.data).stem}.json" if default else options.out, content)
+    save(of_data(options.out, "batch_size", options.data), content)
 
 
 if __name__ == "__main__":

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import platform
 from pathlib import Path
 from typing import Any
+
+from matplotlib.figure import Figure
 
 from neuro.artifact import installed_versions
 from neuro.files import json_bytes, parse_json, read_bytes, write_atomically
@@ -32,6 +35,11 @@ def parser(description: str, name: str) -> argparse.ArgumentParser:
     return arguments
 
 
+def of_data(out: Path, name: str, data: str) -> Path:
+    """Return the file to write: NAME-DATA.json among the results unless the user chose another than the default."""
+    return RESULTS / f"{name}-{Path(data).stem}.json" if out == RESULTS / f"{name}.json" else out
+
+
 def earlier(path: Path, question: dict[str, Any], key: str) -> dict[str, Any]:
     """Return what the file at `path` holds under `key`, if it answers the same question; else nothing."""
     if not path.is_file():
@@ -39,6 +47,14 @@ def earlier(path: Path, question: dict[str, Any], key: str) -> dict[str, Any]:
     found = parse_json(read_bytes(path), path)
     same = all(found.get(name) == value for name, value in question.items())
     return dict(found.get(key, {})) if same else {}
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure as a picture; the kind is that of the file's name."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=path.suffix[1:], dpi=110)
+    write_atomically(path, buffer.getvalue())
+    print(f"written: {path}")
 
 
 def save(path: Path, content: dict[str, Any]) -> None:

@@ -29,8 +29,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from matplotlib.figure import Figure
 
-from benchmarks.results_file import earlier, parser, save
+from benchmarks.results_file import earlier, of_data, parser, save, save_figure
 from benchmarks.without_competition import train_without_competition
 from neuro.artifact import load_artifact
 from neuro.data import Dataset, load_dataset
@@ -227,8 +228,23 @@ def measure(subject: Subject, attacks: Mapping[str, Attack], dataset: Dataset, n
     return {**row, "attack_cpu_s": time.process_time() - start}
 
 
+def plot(path: Path, rows: Mapping[str, list[dict[str, Any]]], data: str) -> None:
+    """Draw accuracy against eps: means and standard deviations over the seeds of every model."""
+    figure = Figure(figsize=(8.0, 4.2), layout="constrained")
+    axes = figure.subplots()
+    for index, (name, seeds) in enumerate(rows.items()):
+        curves = np.array([[row["clean"], *(cell["accuracy"] for cell in row["robust"].values())] for row in seeds])
+        style = "--" if "adversarial" in name else "-"
+        axes.errorbar([0.0, *EPS], curves.mean(axis=0), curves.std(axis=0), label=f"{name}, {len(seeds)} seeds",
+                      color=f"C{index}", linestyle=style, marker="o", markersize=3.5, capsize=2)  # fmt: skip
+    axes.set(xlabel="eps, largest change of a pixel (0..1)", ylabel=f"accuracy on {data}, worst of all attacks")
+    axes.set_ylim(-0.02, 1.02)
+    axes.legend(frameon=False, fontsize=8)
+    save_figure(figure, path)
+
+
 def main() -> None:
-    """Train, attack and save; models that the file already holds for the same question are not repeated."""
+    """Train, attack and save; rows that the file already holds for the same question are not measured again."""
     arguments = parser(__doc__ or "", "robustness")
     arguments.add_argument("--data", default="mnist")
     arguments.add_argument("--hidden", type=int, default=256)
@@ -243,7 +259,8 @@ def main() -> None:
         "attacks_on_other_twins": {name: ",".join(attacks) for name, attacks in OTHER_TWINS.items()},
         "adversary_eps": ADVERSARY,
     }  # fmt: skip
-    rows = earlier(options.out, question, "rows")
+    out = of_data(options.out, "robustness", options.data)
+    rows = earlier(out, question, "rows")
     for seed in range(options.seeds):
         dataset = load_dataset(options.data, seed)
         with tempfile.TemporaryDirectory() as folder:
@@ -251,14 +268,15 @@ def main() -> None:
             makers = Makers(dataset, options.hidden, seed, kept)
             sources = {"perceptron": makers.perceptron().model}
             for name in options.models.split(","):
-                if any(row["seed"] == seed for row in rows.get(name, [])):
-                    continue
                 n = min(options.images, len(dataset.y_test))
+                if any((row["seed"], row["n"]) == (seed, n) for row in rows.get(name, [])):
+                    continue
                 attacks = build_attacks(f"{ATTACKS},transfer", sources)
                 row = {"seed": seed, **measure(MODELS[name](makers), attacks, dataset, n, seed)}
-                rows.setdefault(name, []).append(row)
+                rows[name] = [*(other for other in rows.get(name, []) if other["seed"] != seed), row]
                 print(name, row, flush=True)
-                save(options.out, {**question, "rows": rows})
+                save(out, {**question, "rows": rows})
+    plot(out.with_suffix(".png"), rows, options.data)
 
 
 if __name__ == "__main__":

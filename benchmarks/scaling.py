@@ -17,7 +17,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
@@ -25,8 +24,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from matplotlib.figure import Figure
 
-from benchmarks.results_file import parser, save
+from benchmarks.results_file import parser, save, save_figure
 from benchmarks.train_speed import CHOICES, mnist_or_synthetic
 from neuro.data import Dataset
 from neuro.equilibrium import build_equilibrium, design_for
@@ -163,11 +163,6 @@ def against_size(data: Dataset) -> list[dict[str, Any]]:
 
 def plot(path: Path, content: dict[str, Any]) -> None:
     """Draw images/s against the batch, and the cost of an operation against the size."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=(9.5, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2)
     places = dict.fromkeys((row["backend"], row["device"]) for row in content["batches"])
@@ -183,11 +178,7 @@ def plot(path: Path, content: dict[str, Any]) -> None:
     right.semilogx(sizes, [row["ns_per_operation"] for row in content["sizes"]], "o-")
     right.set(xlabel="hidden neurons", ylabel="ns per synaptic operation", title="events, one thread, measured")
     right.set_ylim(bottom=0)
-    with tempfile.TemporaryDirectory() as folder:
-        drawn = Path(folder) / "plot.png"
-        figure.savefig(drawn, dpi=110)
-        path.write_bytes(drawn.read_bytes())
-    print(f"written: {path}")
+    save_figure(figure, path)
 
 
 def main() -> None:

@@ -55,6 +55,7 @@ def test_the_table_of_two_networks(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("sys.argv", ["benchmark", "--out", str(out), *words])
     robustness.main()
     rows = json.loads(out.read_text())["rows"]
+    assert out.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
     for name in ("ep", "perceptron"):
         (row,) = rows[name]
         curve = [row["clean"], *(cell["accuracy"] for cell in row["robust"].values())]
