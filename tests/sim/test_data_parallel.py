@@ -84,8 +84,8 @@ def children(pid: int) -> list[int]:
 def test_a_worker_is_killed_and_the_run_ends_as_that_of_one_process(
     environment: dict[str, str], blobs: Callable[..., Any], tmp_path: Path, command: Command
 ) -> None:
-    np.savez(tmp_path / "blobs.npz", **blobs((5, 5), 3, 600, 60, noise=0.5))
-    words = ["train", "ep", "--data", tmp_path / "blobs.npz", "--hidden", 16, "--epochs", 6, "--batch-size", 24,
+    np.savez(tmp_path / "blobs.npz", **blobs((5, 5), 3, 300, 60, noise=0.5))
+    words = ["train", "ep", "--data", tmp_path / "blobs.npz", "--hidden", 16, "--epochs", 4, "--batch-size", 24,
              "--learning-rate", 0.7, "--output-share", 0.125, "--no-refit", "--json"]  # fmt: skip
     folder = tmp_path / "shared"
     words_shared = [*words, "--out", folder, "--backend", "torch", "--resume", "--checkpoint-every-s", 0]
