@@ -27,6 +27,10 @@ def bench_command(
     thresholds: Annotated[
         Optional[str], typer.Option(help="Of a sparse coder, separated by commas; default 1/2 to 8 times its own.")
     ] = None,
+    slayer: Annotated[
+        str,
+        typer.Option(help="Compare with a finished run of train slayer; auto: trains one on small data; or none."),
+    ] = "auto",
     threads: Threads = None,
     out: Annotated[Optional[Path], typer.Option(help="JSON file; default RUN/bench.json. The page lies beside it.")] = (
         None
@@ -40,7 +44,7 @@ def bench_command(
 
     config = BenchConfig(
         tuple(name.strip() for name in devices.split(",") if name.strip()), images, seconds, not no_train, constants,
-        threads,
+        threads, slayer,
     )  # fmt: skip
     coder = is_coder(load_run(run))
     if thresholds is not None and not coder:

@@ -41,6 +41,11 @@ def earlier(path: Path, question: dict[str, Any], key: str) -> dict[str, Any]:
     return dict(found.get(key, {})) if same else {}
 
 
+def merge(path: Path, part: dict[str, Any]) -> None:
+    """Write a part of an answer into the file at `path`; what else is there stays, the machine is this one."""
+    save(path, {**(parse_json(read_bytes(path), path) if path.is_file() else {}), **part})
+
+
 def save(path: Path, content: dict[str, Any]) -> None:
     """Write the answer with the machine it was measured on."""
     write_atomically(path, json_bytes({**content, "machine": machine()}))

@@ -1,4 +1,4 @@
-"""Measured, modelled and reported numbers never look alike, and bands behave as intervals."""
+"""Measured, counted, modelled and reported numbers never look alike, and bands behave as intervals."""
 
 import math
 
@@ -6,17 +6,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuro.quantities import Measured, Modelled, NotMeasurable, Reported, with_prefix
+from neuro.quantities import Counted, Measured, Modelled, NotMeasurable, Reported, with_prefix
 
 REALS = st.floats(1e-14, 1e11)
 BANDS = st.tuples(REALS, REALS).map(lambda ends: Modelled(min(ends), max(ends), "J", (str(max(ends)),)))
 
 
 @given(REALS)
-def test_three_kinds_print_and_save_differently(value):
-    kinds = Measured(value, "J", "NVML", 3), Modelled(value, value, "J", ("a",)), Reported(value, "J", "b", "c")
-    for quantity, kind in zip(kinds, ("measured", "modelled", "reported"), strict=True):
-        others = {"measured", "modelled", "reported"} - {kind}
+def test_four_kinds_print_and_save_differently(value):
+    names = ("measured", "modelled", "reported", "counted")
+    kinds = (
+        Measured(value, "J", "NVML", 3),
+        Modelled(value, value, "J", ("a",)),
+        Reported(value, "J", "b", "c"),
+        Counted(value, "additions", "d", 3),
+    )
+    for quantity, kind in zip(kinds, names, strict=True):
+        others = set(names) - {kind}
         assert kind in str(quantity)
         assert not any(other in str(quantity) for other in others)
         assert quantity.to_json()["kind"] == kind
