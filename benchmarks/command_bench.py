@@ -39,6 +39,7 @@ def bench_command(
 ) -> None:
     """Energy and latency of a run beside conventional networks: measured or modelled, never mixed. Writes a page."""
     from benchmarks.bench.run import RESULT, BenchConfig
+    from benchmarks.bench.slayer import AUTO, OFF
     from neuro.errors import UserError
     from sim.evaluate import is_coder, load_run
 
@@ -49,6 +50,8 @@ def bench_command(
     coder = is_coder(load_run(run))
     if thresholds is not None and not coder:
         raise UserError(f"--thresholds: run {run} is no sparse coder; leave it out")
+    if slayer not in (AUTO, OFF) and coder:
+        raise UserError(f"--slayer: run {run} is a sparse coder, which SLAYER does not train; leave it out")
     chosen = None if thresholds is None else numbers("--thresholds", thresholds)
     path = out or run / RESULT
     page = path.with_suffix(".html")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.bench.job import Job
 from hardware.slayer import SlayerConfig, check_lava_dl
-from hardware.slayer_learning import LEARNING_RATES, SlayerLearner
+from hardware.slayer_learning import LEARNING_RATES, SlayerLearner, slayer_epochs
 from hardware.train_slayer import slayer_artifact
 from neuro.errors import UserError
 from neuro.quantities import NotMeasurable
@@ -19,12 +19,14 @@ from sim.evaluate import data_of, load_run
 from sim.robustness.baselines import SMALL
 
 AUTO, OFF = "auto", "none"
+BUDGET = 15  # epochs at most, when trained here: half of what `settle train slayer` takes on small data
 
 
 def slayer_job(job: Job, asked: str) -> Job | NotMeasurable:
     """Return SLAYER's network for the task of `job`, or why there is none.
 
-    asked: AUTO, trained here at the first learning rate if the training set is small; or the folder of a finished run.
+    asked: AUTO, trained here if the training set is small, BUDGET epochs at the first learning rate; or the folder of a
+    finished run.
     Raises: UserError if that run is of another task, or none of SLAYER's.
     """
     if asked != AUTO:
@@ -35,7 +37,8 @@ def slayer_job(job: Job, asked: str) -> Job | NotMeasurable:
         return NotMeasurable(f"{len(job.dataset.y_train)} training images: train it ({command}) and give --slayer RUN")
     try:
         check_lava_dl()
-        config = SlayerConfig(job.seed, job.hidden, learning_rate=LEARNING_RATES[0])
+        epochs = min(BUDGET, slayer_epochs(len(job.dataset.y_train)))
+        config = SlayerConfig(job.seed, job.hidden, epochs=epochs, learning_rate=LEARNING_RATES[0])
         artifact = slayer_artifact(data_of(job.artifact), config)
     except UserError as error:
         return NotMeasurable(str(error))

@@ -14,7 +14,7 @@ from rich.console import Console
 from shared_export import feed_forward
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.bench import run, slayer, timing
+from benchmarks.bench import contestants, run, slayer, timing
 from benchmarks.bench.job import Job
 from benchmarks.bench.page import write_bench_page
 from benchmarks.bench.rows import INFERENCE, TRAINING
@@ -32,7 +32,12 @@ from sim.robustness.baselines import perceptron
 from sim.train import infer
 
 BRIEF = BenchConfig(seconds=0.01, threads=1, devices=("cpu", "loihi2"), images=30)
-needs_lava = [pytest.mark.lava, pytest.mark.skipif(importlib.util.find_spec("lava") is None, reason="needs lava-dl")]
+HAS_LAVA = importlib.util.find_spec("lava") is not None
+
+
+def needs_lava(test):
+    """Mark a test that trains with lava-dl."""
+    return pytest.mark.lava(pytest.mark.skipif(not HAS_LAVA, reason="needs lava-dl (Python 3.10)")(test))
 
 
 @pytest.fixture(autouse=True)
@@ -42,9 +47,7 @@ def hurry(monkeypatch):
         monkeypatch.setattr(timing, name, 0.0)
     monkeypatch.setattr(run, "BATCHES", {"cpu": (1, 4)})
     monkeypatch.setattr(run, "open_counter", lambda device: NotMeasurable("no counter in a test"))
-    makers = run.contestants.__globals__["CPU_AND_GPU"]
-    kept = tuple(make for make in makers if make.__name__ in ("settling", "usual_route"))
-    monkeypatch.setitem(run.contestants.__globals__, "CPU_AND_GPU", kept)
+    monkeypatch.setattr(contestants, "CPU_AND_GPU", (contestants.settling, contestants.usual_route))
 
 
 @pytest.fixture(scope="module")
@@ -60,83 +63,91 @@ def rows_of(bench, name):
     return {(row.name, row.work): row for row in bench.rows if row.name.startswith(name) and row.batch == 1}
 
 
-class TestWithLava:
-    pytestmark = needs_lava
+@needs_lava
+def test_a_finished_run_is_measured_counted_and_modelled(finished, rival, blob_data, tmp_path):
+    bench = bench_run(finished, replace(BRIEF, slayer=str(rival)))
+    rows, network = rows_of(bench, "slayer"), load_artifact(rival).spec
+    here, learned = rows["slayer, chip", INFERENCE], rows["slayer, chip", TRAINING]
+    record = infer(network, blob_data.x_test[:30])
+    assert here.accuracy.value == np.mean(record.predictions == blob_data.y_test[:30])
+    assert here.spikes.value == pytest.approx(record.spikes_per_inference(network))
+    assert here.spikes.n == 30
+    reached = sum(counts.sum() for counts in record.synaptic_operations(network).values()) / 30
+    assert here.operations.value == pytest.approx(reached)
+    assert learned.operations.value == 16 * (2 * (17 * 8 + 8 * 3) + 8 * 3)
+    assert "float32" in learned.operations.unit
+    assert isinstance(here.latency, Measured)
+    assert isinstance(learned.latency, Measured)  # a gradient step of lava-dl
+    chip = rows["slayer, Loihi 2", INFERENCE]
+    assert isinstance(chip.energy, Modelled)
+    assert (chip.accuracy.value, chip.spikes) == (here.accuracy.value, here.spikes)
+    assert "does not learn on the chip" in rows["slayer, Loihi 2", TRAINING].latency.reason
+    assert rows_of(bench, "settle")["settle, Loihi 2", INFERENCE].energy != chip.energy
+    console = Console(width=120, file=io.StringIO())
+    console.print(bench_tables(bench))
+    page = write_bench_page(bench, tmp_path / "b.html").read_text()
+    for text in (console.file.getvalue(), page):
+        for word in ("slayer, chip", "slayer, Loihi 2", "spikes", "operations", "counted", "multiply-adds"):
+            assert word in text
+    summary = {(row["name"], row["work"]): row for row in bench.summary()["rows"]}
+    assert summary["slayer, chip", INFERENCE]["spikes"] == here.spikes.value
 
-    def test_a_finished_run_is_measured_counted_and_modelled(self, finished, rival, blob_data, tmp_path):
-        bench = bench_run(finished, replace(BRIEF, slayer=str(rival)))
-        rows, network = rows_of(bench, "slayer"), load_artifact(rival).spec
-        here, learned = rows["slayer, chip", INFERENCE], rows["slayer, chip", TRAINING]
-        record = infer(network, blob_data.x_test[:30])
-        assert here.accuracy.value == np.mean(record.predictions == blob_data.y_test[:30])
-        assert here.spikes.value == pytest.approx(record.spikes_per_inference(network))
-        assert here.spikes.n == 30
-        reached = sum(counts.sum() for counts in record.synaptic_operations(network).values()) / 30
-        assert here.operations.value == pytest.approx(reached)
-        assert learned.operations.value == 16 * (2 * (17 * 8 + 8 * 3) + 8 * 3)
-        assert "float32" in learned.operations.unit
-        assert isinstance(here.latency, Measured)
-        assert isinstance(learned.latency, Measured)  # a gradient step of lava-dl
-        chip = rows["slayer, Loihi 2", INFERENCE]
-        assert isinstance(chip.energy, Modelled)
-        assert (chip.accuracy.value, chip.spikes) == (here.accuracy.value, here.spikes)
-        assert "does not learn on the chip" in rows["slayer, Loihi 2", TRAINING].latency.reason
-        assert rows_of(bench, "settle")["settle, Loihi 2", INFERENCE].energy != chip.energy
-        console = Console(width=120, file=io.StringIO())
-        console.print(bench_tables(bench))
-        page = write_bench_page(bench, tmp_path / "b.html").read_text()
-        for text in (console.file.getvalue(), page):
-            for word in ("slayer, chip", "slayer, Loihi 2", "spikes", "operations", "counted", "multiply-adds"):
-                assert word in text
-        summary = {(row["name"], row["work"]): row for row in bench.summary()["rows"]}
-        assert summary["slayer, chip", INFERENCE]["spikes"] == here.spikes.value
 
-    def test_a_step_of_lava_dl_changes_its_weights_and_nothing_of_the_run(self, rival, blob_data):
-        job = Job(load_artifact(rival), blob_data)
-        learner = slayer.learner_of(job)
-        before = learner.model.weights()
-        assert learner.encoder.gain_bits == job.spec.encoder.gain_bits
-        for _ in range(3):
-            learner.learn(blob_data.x_train[:20], blob_data.y_train[:20])
-        assert any((a != b).any() for a, b in zip(before, learner.model.weights(), strict=True))
+@needs_lava
+def test_a_step_of_lava_dl_changes_its_weights_and_nothing_of_the_run(rival, blob_data):
+    job = Job(load_artifact(rival), blob_data)
+    learner = slayer.learner_of(job)
+    before = learner.model.weights()
+    assert learner.encoder.gain_bits == job.spec.encoder.gain_bits
+    for _ in range(3):
+        learner.learn(blob_data.x_train[:20], blob_data.y_train[:20])
+    assert any((a != b).any() for a, b in zip(before, learner.model.weights(), strict=True))
 
-    def test_small_data_is_trained_on_there_and_then(self, finished, monkeypatch):
-        for name in ("FEWEST_EPOCHS", "MOST_EPOCHS"):
-            monkeypatch.setattr(slayer_learning, name, 1)
-        bench = bench_run(finished, replace(BRIEF, train=False))
-        rows = rows_of(bench, "slayer")
-        assert set(rows) == {("slayer, chip", INFERENCE), ("slayer, Loihi 2", INFERENCE)}
-        assert "270 presentations" in rows["slayer, chip", INFERENCE].note
-        assert bench.content["slayer"]["epochs"] == 1
-        assert bench.content["slayer"]["val"]["n"] == 30
 
-    def test_a_run_of_slayers_own_is_benched_alone(self, rival):
-        bench = bench_run(rival, replace(BRIEF, images=10))
-        assert {row.name for row in bench.rows} == {"slayer, chip", "slayer, Loihi 2"}
-        assert isinstance(rows_of(bench, "slayer")["slayer, chip", TRAINING].latency, Measured)
+@needs_lava
+def test_small_data_is_trained_on_there_and_then(finished, monkeypatch):
+    for name in ("FEWEST_EPOCHS", "MOST_EPOCHS"):
+        monkeypatch.setattr(slayer_learning, name, 1)
+    bench = bench_run(finished, replace(BRIEF, train=False))
+    rows = rows_of(bench, "slayer")
+    assert set(rows) == {("slayer, chip", INFERENCE), ("slayer, Loihi 2", INFERENCE)}
+    assert "270 presentations" in rows["slayer, chip", INFERENCE].note
+    assert bench.content["slayer"]["epochs"] == 1
+    assert bench.content["slayer"]["val"]["n"] == 30
 
-    def test_without_lava_dl_a_finished_run_is_run_but_not_taught(self, finished, rival, monkeypatch):
-        monkeypatch.setattr("hardware.slayer.importlib.util.find_spec", lambda name: None)
-        rows = rows_of(bench_run(finished, replace(BRIEF, slayer=str(rival))), "slayer")
-        assert isinstance(rows["slayer, chip", INFERENCE].latency, Measured)
-        assert "lava-dl is not installed" in rows["slayer, chip", TRAINING].latency.reason
-        assert isinstance(rows["slayer, chip", TRAINING].operations, Counted)
 
-    def test_a_run_of_another_task_is_refused(self, finished, rival, blob_data, tmp_path, edit_manifest):
-        job = Job(load_artifact(finished), blob_data, run="runs/ep")
-        with pytest.raises(UserError, match=r"kind 'ep'.*train slayer"):
-            slayer_job(job, str(finished))
-        with pytest.raises(UserError, match=r"no manifest"):
-            slayer_job(job, str(tmp_path))
-        for key, change, said in (
-            ("config", {"hidden": [9]}, r"hidden layers \(9,\), but \(8,\) in run runs/ep"),
-            ("data", {"sha256": "0" * 64}, "data 000000000000, but"),
-        ):
-            copy, artifact = tmp_path / key, load_artifact(rival)
-            save_artifact(copy, artifact)
-            edit_manifest(copy, lambda manifest, key=key, change=change: manifest[key].update(change))
-            with pytest.raises(UserError, match=said):
-                slayer_job(job, str(copy))
+@needs_lava
+def test_a_run_of_slayers_own_is_benched_alone(rival):
+    bench = bench_run(rival, replace(BRIEF, images=10))
+    assert {row.name for row in bench.rows} == {"slayer, chip", "slayer, Loihi 2"}
+    assert isinstance(rows_of(bench, "slayer")["slayer, chip", TRAINING].latency, Measured)
+
+
+@needs_lava
+def test_without_lava_dl_a_finished_run_is_run_but_not_taught(finished, rival, monkeypatch):
+    monkeypatch.setattr("hardware.slayer.importlib.util.find_spec", lambda name: None)
+    rows = rows_of(bench_run(finished, replace(BRIEF, slayer=str(rival))), "slayer")
+    assert isinstance(rows["slayer, chip", INFERENCE].latency, Measured)
+    assert "lava-dl is not installed" in rows["slayer, chip", TRAINING].latency.reason
+    assert isinstance(rows["slayer, chip", TRAINING].operations, Counted)
+
+
+@needs_lava
+def test_a_run_of_another_task_is_refused(finished, rival, blob_data, tmp_path, edit_manifest):
+    job = Job(load_artifact(finished), blob_data, run="runs/ep")
+    with pytest.raises(UserError, match=r"kind 'ep'.*train slayer"):
+        slayer_job(job, str(finished))
+    with pytest.raises(UserError, match=r"no manifest"):
+        slayer_job(job, str(tmp_path))
+    for key, change, said in (
+        ("config", {"hidden": [9]}, r"hidden layers \(9,\), but \(8,\) in run runs/ep"),
+        ("data", {"sha256": "0" * 64}, "data 000000000000, but"),
+    ):
+        copy, artifact = tmp_path / key, load_artifact(rival)
+        save_artifact(copy, artifact)
+        edit_manifest(copy, lambda manifest, key=key, change=change: manifest[key].update(change))
+        with pytest.raises(UserError, match=said):
+            slayer_job(job, str(copy))
 
 
 def test_large_data_asks_for_a_finished_run(finished, monkeypatch):
