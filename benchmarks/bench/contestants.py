@@ -70,10 +70,8 @@ def settling(job: Job) -> Iterator[Contestant | Missing]:
 
 def local_learning(job: Job) -> tuple[Learn | NotMeasurable, str]:
     """Return how a run learns on the backend that trained it, and what it is."""
-    rates, note = (
-        learning_rates(job),
-        "the network itself in integers, compiled; learns by its local rule, image after image",
-    )
+    note = "the network itself in integers, compiled; learns by its local rule, image after image"
+    rates = learning_rates(job)
     if isinstance(rates, NotMeasurable):
         return rates, note
     learning = get_backend(native_backend(job.spec)).open(job.spec, threads=job.threads)
@@ -92,7 +90,7 @@ def usual_route(job: Job) -> Iterator[Contestant | Missing]:
     if job.by_slayer or job.rival is None:
         return
     if isinstance(job.rival, NotMeasurable):
-        yield Missing(SLAYER, CPU, str(job.rival))
+        yield Missing(SLAYER, CPU, job.rival.reason)
     else:
         yield from settling(job.rival)
 

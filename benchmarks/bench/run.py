@@ -25,7 +25,7 @@ from benchmarks.bench.contestants import (
     has_cuda,
 )
 from benchmarks.bench.effort import Effort
-from benchmarks.bench.job import Job
+from benchmarks.bench.job import SLAYER, Job
 from benchmarks.bench.rows import INFERENCE, TRAINING, Row, empty_row, measured_row
 from benchmarks.bench.slayer import AUTO, OFF, slayer_job
 from benchmarks.bench.timing import BATCHES, Arrays, Work, best_batch, run_window
@@ -142,7 +142,7 @@ def torch_threads(threads: int | None) -> Iterator[None]:
 
 def _with_rival(job: Job, config: BenchConfig, on_part: Callable[[str], None]) -> Job:
     """Return the job with SLAYER's network beside it, if that is wanted, and not the job itself."""
-    if config.slayer == OFF or job.by_slayer:
+    if config.slayer == OFF or job.by_slayer or not {CPU, LOIHI} & set(config.devices):
         return job
     on_part("slayer: training" if config.slayer == AUTO else f"slayer: {config.slayer}")
     return replace(job, rival=slayer_job(job, config.slayer))
@@ -158,8 +158,8 @@ def _bench(job: Job, config: BenchConfig, on_part: Callable[[str], None]) -> Ben
     if LOIHI in config.devices:
         on_part("Loihi 2: placing, pricing")
         chip = _chip(job, rows)
-        others = _chip(job.rival, rows).rows if isinstance(job.rival, Job) else ()
-        rows += [row for row in (*chip.rows, *others) if config.train or row.work == INFERENCE]
+        found = (*chip.rows, *_rival_on_chip(job, rows))
+        rows += [row for row in found if config.train or row.work == INFERENCE]
     ordered = tuple(sorted(rows, key=lambda row: row.work == TRAINING))
     return Bench(job.run, config, ordered, chip, _content(job, config, meters, ordered))
 
@@ -170,6 +170,15 @@ def _chip(job: Job, rows: Sequence[Row]) -> OnChip:
     right = [row.accuracy for row in rows if row.name == name and row.device == CPU]
     asked = NotMeasurable("not measured: benchmark the cpu, too (--devices)")
     return on_chip(job, borrowed_accuracy(job, right[0] if right else asked))
+
+
+def _rival_on_chip(job: Job, rows: Sequence[Row]) -> tuple[Row, ...]:
+    """Return the rows of SLAYER's network on a chip, or why there are none."""
+    if job.rival is None:
+        return ()
+    if isinstance(job.rival, NotMeasurable):
+        return (empty_row((f"{SLAYER}, Loihi 2", LOIHI, ""), INFERENCE, job.rival.reason),)
+    return _chip(job.rival, rows).rows
 
 
 def _there(device: str, config: BenchConfig) -> bool:

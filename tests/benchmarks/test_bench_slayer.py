@@ -157,7 +157,10 @@ def test_large_data_asks_for_a_finished_run(finished, monkeypatch):
     assert "300 training images" in reason
     assert "--hidden 8" in reason
     assert "--slayer RUN" in reason
-    assert ("slayer", TRAINING) in rows_of(bench, "slayer")
+    assert set(rows_of(bench, "slayer")) == {
+        ("slayer", INFERENCE), ("slayer", TRAINING), ("slayer, Loihi 2", INFERENCE)
+    }  # fmt: skip
+    assert rows_of(bench, "slayer")["slayer, Loihi 2", INFERENCE].latency.reason == reason
 
 
 def test_without_lava_dl_the_row_says_so(finished, monkeypatch):
@@ -167,8 +170,10 @@ def test_without_lava_dl_the_row_says_so(finished, monkeypatch):
     assert all(isinstance(cell, NotMeasurable) for cell in (row.accuracy, row.energy, row.spikes))
 
 
-def test_nobody_who_did_not_ask_is_shown_slayer(finished):
-    assert rows_of(bench_run(finished, replace(BRIEF, slayer="none")), "slayer") == {}
+@pytest.mark.parametrize("change", [{"slayer": "none"}, {"devices": ("cuda",)}])
+def test_nobody_who_did_not_ask_is_shown_slayer(finished, change, monkeypatch):
+    monkeypatch.setattr(run, "slayer_job", lambda *_: pytest.fail("SLAYER was trained"))
+    assert rows_of(bench_run(finished, replace(BRIEF, **change)), "slayer") == {}
 
 
 @settings(max_examples=20, deadline=None)

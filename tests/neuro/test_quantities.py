@@ -26,7 +26,7 @@ def test_four_kinds_print_and_save_differently(value):
         assert kind in str(quantity)
         assert not any(other in str(quantity) for other in others)
         assert quantity.to_json()["kind"] == kind
-    assert len({type(quantity) for quantity in kinds}) == len(set(kinds)) == 3
+    assert len({type(quantity) for quantity in kinds}) == len(set(kinds)) == 4
 
 
 def test_what_was_not_measured_holds_a_reason_and_no_number():
@@ -66,6 +66,8 @@ def test_a_band_needs_two_ends_in_order(ends):
 def test_what_cannot_be_added_or_is_no_number_is_refused():
     with pytest.raises(ValueError, match="cannot add"):
         Modelled(0, 1, "J") + Modelled(0, 1, "s")
-    for kind in (Measured, Reported):
+    with pytest.raises(ValueError, match="at least 0"):
+        Counted(-1.0, "additions", "somebody")
+    for kind in (Measured, Reported, Counted):
         with pytest.raises(ValueError, match="finite"):
             kind(math.nan, "J", "somebody")
