@@ -39,7 +39,12 @@ def on_chip(job: Job, accuracy: Cell, door: str = DOOR) -> OnChip:
         rows.append(modelled_row(found.learning, TRAINING, said, NotMeasurable(TAUGHT)))
     else:
         rows.append(empty_row((name, LOIHI, said), TRAINING, "this network does not learn on the chip"))
-    return OnChip(tuple(replace(row, name=name, effort=job.effort) for row in rows), found)
+    named = [replace(row, name=name) for row in rows]
+    return OnChip(tuple(row if _empty(row) else replace(row, effort=job.effort) for row in named), found)
+
+
+def _empty(row: Row) -> bool:
+    return isinstance(row.latency, NotMeasurable)
 
 
 def name_of(job: Job) -> str:

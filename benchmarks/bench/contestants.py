@@ -81,7 +81,7 @@ def local_learning(job: Job) -> tuple[Learn | NotMeasurable, str]:
 def taught(job: Job) -> tuple[Learn | NotMeasurable, str]:
     """Return how lava-dl teaches a run of SLAYER's, and what it is."""
     learner = learner_of(job)
-    note = f"feed-forward CUBA neurons in integers, compiled; {learning_note(job)} by lava-dl, {BATCH_LEARNS}"
+    note = f"feed-forward CUBA neurons in integers, compiled; {learning_note(job)}; of learning, {BATCH_LEARNS}"
     return learner if isinstance(learner, NotMeasurable) else learner.learn, note
 
 

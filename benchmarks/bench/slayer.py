@@ -80,5 +80,6 @@ def learner_of(job: Job) -> SlayerLearner | NotMeasurable:
 def learning_note(job: Job) -> str:
     """Say what the training took."""
     data, results = job.manifest["data"], job.manifest["results"]
-    images = job.manifest["chosen"]["epochs"] * (data["n_train"] - data["n_validation"])
-    return f"trained on {images:,} presentations in {results['train_cpu_s']:.1f} s of CPU time"
+    epochs, cpu_s = job.manifest["chosen"]["epochs"], results["train_cpu_s"]
+    images = epochs * (data["n_train"] - data["n_validation"])
+    return f"trained by lava-dl in {epochs} epochs, {images:,} presentations, {cpu_s:.1f} s of CPU time"
