@@ -228,7 +228,7 @@ def _content(job: Job, config: BenchConfig, meters: Mapping[str, Meter], rows: t
     asked = {**asdict(config), "devices": list(config.devices)}
     manifest = job.manifest
     return {
-        "kind": "each cell states its own: measured, modelled, not measurable",
+        "kind": "each cell states its own: measured, counted, modelled, not measurable",
         "run": job.run,
         "run_manifest_sha256": manifest[SELF],
         "weights_sha256": manifest["files"]["weights.npz"],

@@ -1,6 +1,7 @@
 """The row of the competitor: counts re-add, and every figure says what it is."""
 
 import importlib.util
+import json
 
 import pytest
 
@@ -8,6 +9,7 @@ if importlib.util.find_spec("lava") is None:
     pytest.skip("needs lava-dl (Python 3.10)", allow_module_level=True)
 
 from benchmarks import slayer_choice
+from benchmarks.results_file import merge
 from benchmarks.slayer import slayer_row_of, summary
 from benchmarks.slayer_choice import compare, fewest_epochs, never_tested
 from hardware.slayer import SlayerConfig
@@ -73,3 +75,14 @@ def test_fewer_epochs_are_taken_within_a_standard_error():
 
     rows = [row(30, 0.90), row(8, 0.80), row(15, 0.89), row(60, 0.91), row(2, 0.99, rate=1.0)]  # an error is 0.029
     assert fewest_epochs(rows, rows[0])["epochs"] == 15
+
+
+def test_parts_of_a_file_are_replaced_one_by_one(tmp_path):
+    path = tmp_path / "s.json"
+    for part in ({"rows": [1], "data": "digits"}, {"choice": {"n": 2}}, {"rows": [3]}):
+        merge(path, part)
+    content = json.loads(path.read_text())
+    assert {key: content[key] for key in ("rows", "data", "choice")} == {
+        "rows": [3], "data": "digits", "choice": {"n": 2}
+    }  # fmt: skip
+    assert content["machine"]["cores"]
