@@ -27,6 +27,10 @@ def bench_command(
     thresholds: Annotated[
         Optional[str], typer.Option(help="Of a sparse coder, separated by commas; default 1/2 to 8 times its own.")
     ] = None,
+    slayer: Annotated[
+        str,
+        typer.Option(help="Compare with a finished run of train slayer; auto: trains one on small data; or none."),
+    ] = "auto",
     threads: Threads = None,
     out: Annotated[Optional[Path], typer.Option(help="JSON file; default RUN/bench.json. The page lies beside it.")] = (
         None
@@ -35,16 +39,19 @@ def bench_command(
 ) -> None:
     """Energy and latency of a run beside conventional networks: measured or modelled, never mixed. Writes a page."""
     from benchmarks.bench.run import RESULT, BenchConfig
+    from benchmarks.bench.slayer import AUTO, OFF
     from neuro.errors import UserError
     from sim.evaluate import is_coder, load_run
 
     config = BenchConfig(
         tuple(name.strip() for name in devices.split(",") if name.strip()), images, seconds, not no_train, constants,
-        threads,
+        threads, slayer,
     )  # fmt: skip
     coder = is_coder(load_run(run))
     if thresholds is not None and not coder:
         raise UserError(f"--thresholds: run {run} is no sparse coder; leave it out")
+    if slayer not in (AUTO, OFF) and coder:
+        raise UserError(f"--slayer: run {run} is a sparse coder, which SLAYER does not train; leave it out")
     chosen = None if thresholds is None else numbers("--thresholds", thresholds)
     path = out or run / RESULT
     page = path.with_suffix(".html")

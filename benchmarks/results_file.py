@@ -57,6 +57,11 @@ def save_figure(figure: Figure, path: Path) -> None:
     print(f"written: {path}")
 
 
+def merge(path: Path, part: dict[str, Any]) -> None:
+    """Write a part of an answer into the file at `path`; what else is there stays, the machine is this one."""
+    save(path, {**(parse_json(read_bytes(path), path) if path.is_file() else {}), **part})
+
+
 def save(path: Path, content: dict[str, Any]) -> None:
     """Write the answer with the machine it was measured on."""
     write_atomically(path, json_bytes({**content, "machine": machine()}))

@@ -5,19 +5,19 @@ Lava: tests/hardware). Energy and latency of an inference are modelled (`hardwar
 
 Learning cost is counted, per image that is learned. EP: additions of synapses that spikes reach, in all phases, and
 updates of single weights, all of 8-bit integers, on the chip's own cores. SLAYER: multiply-adds of 32-bit floats in
-dense products, unrolled over T steps and layers of N x M synapses, on a conventional processor:
+dense products, unrolled over all steps (`benchmarks.learning_cost`), on a conventional processor, which keeps the
+states of all steps until the backward pass. Surrogate slopes are nowhere zero, so that no zeros can be skipped
+backwards. What its forward pass would cost with spikes is stated, too.
 
-    forward T sum N M        backward T sum N M (of weights) + T sum N M (of inputs, without the first layer)
-
-and it keeps the states of all T steps until the backward pass. Surrogate slopes are nowhere zero, so that no zeros can
-be skipped backwards. What its forward pass would cost with spikes is stated, too.
+Learning rates and epochs are chosen on the validation split of every seed; SLAYER's loss, first rate and number of
+epochs by `benchmarks.slayer_choice`, on images that no seed tests. Test images are read once, at the end.
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.results_file import parser, save
+from benchmarks.learning_cost import FLOATS, INTEGERS, LearningCost, dense_backprop
+from benchmarks.results_file import merge, parser
 from hardware.compile import compile_run
 from hardware.observe import Profile, profile
 from hardware.slayer import SlayerConfig
@@ -41,41 +42,14 @@ from sim.screen import TrainScreen
 from sim.train import train_ep
 
 IMAGES = 100
-FLOATS, INTEGERS = "multiply-adds of 32-bit floats, dense", "additions of 8-bit integers, event-driven"
-
-
-@dataclass(frozen=True)
-class LearningCost:
-    """What learning costs; counts are means per learned image.
-
-    operations: what is counted. forward: all phases of EP. backward: of backpropagation. updates: of single weights.
-    kept: values in memory until an image is learned, beyond weights and one state. images: that were presented in all,
-    trials of learning rates left out. with_spikes: additions of the forward pass if only spikes caused any; equal to
-    forward for EP. cpu_s: measured, trials included.
-    """
-
-    operations: str
-    forward: float
-    backward: float
-    updates: float
-    kept: int
-    images: int
-    with_spikes: float
-    cpu_s: float
-
-    @property
-    def per_image(self) -> float:
-        """Operations and updates per learned image."""
-        return self.forward + self.backward + self.updates
-
-    def to_json(self) -> dict[str, Any]:
-        """Return all of it."""
-        return {**vars(self), "per_image": self.per_image, "in all": self.per_image * self.images}
 
 
 @dataclass(frozen=True)
 class Row:
-    """A network in the table. accuracy: test; all others per inference; spikes: of hidden and output neurons."""
+    """A network in the table. accuracy: test; all others per inference; spikes: of hidden and output neurons.
+
+    chosen: hyper-parameters, on validation.
+    """
 
     name: str
     seed: int
@@ -84,6 +58,7 @@ class Row:
     energy: Modelled
     latency: Modelled
     learning: LearningCost
+    chosen: Mapping[str, Any]
 
     def to_json(self) -> dict[str, Any]:
         """Return the row, with what is measured and what is modelled."""
@@ -97,6 +72,7 @@ class Row:
             "energy": self.energy.to_json(),
             "latency": self.latency.to_json(),
             "learning": {"kind": "counted", **self.learning.to_json()},
+            "chosen": dict(self.chosen),
         }  # fmt: skip
 
 
@@ -119,13 +95,14 @@ def slayer_row_of(folder: Path, result: TrainResult, n_images: int = IMAGES) -> 
     artifact, found = _profiled(folder, n_images)
     network = artifact.spec
     assert isinstance(network, FeedForwardNetwork)  # what SLAYER trains
-    steps, sizes = network.steps, [projection.weights.size for projection in network.projections]
+    steps = network.steps
+    forward, backward = dense_backprop([projection.weights.size for projection in network.projections], steps)
     manifest = artifact.manifest
     learned = manifest["data"]["n_train"] - manifest["data"]["n_validation"]
     cost = LearningCost(
         operations=FLOATS,
-        forward=float(steps * sum(sizes)),
-        backward=float(steps * (sum(sizes) + sum(sizes[1:]))),
+        forward=forward,
+        backward=backward,
         updates=0.0,  # once a batch: in the products
         kept=steps * sum(3 * population.size for population in network.moving),  # current, voltage, spike
         images=manifest["chosen"]["epochs"] * learned,
@@ -176,7 +153,7 @@ def _profiled(folder: Path, n_images: int) -> tuple[Artifact, Profile]:
 def _row(name: str, artifact: Artifact, result: TrainResult, found: Profile, cost: LearningCost) -> Row:
     return Row(
         name, artifact.manifest["seed"], result.test_accuracy, result.spikes_per_inference,
-        found.inference.energy, found.inference.latency, cost,
+        found.inference.energy, found.inference.latency, cost, artifact.manifest["chosen"],
     )  # fmt: skip
 
 
@@ -213,9 +190,9 @@ def main() -> None:
             rows.append(settling_row(family, rule, **shared, seed=seed))
     for line in summary(rows):
         print(line)
-    save(options.out, {"kind": "accuracies, spikes, cpu_s measured; energy, latency modelled; learning counted",
-                       "data": options.data, "hidden": options.hidden, "n_priced": IMAGES,
-                       "rows": [row.to_json() for row in rows]})  # fmt: skip
+    merge(options.out, {"kind": "accuracies, spikes, cpu_s measured; energy, latency modelled; learning counted",
+                        "data": options.data, "hidden": options.hidden, "n_priced": IMAGES,
+                        "rows": [row.to_json() for row in rows]})  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -61,7 +61,9 @@ def train_slayer_command(
     hidden: Annotated[str, typer.Option(help="Hidden layers from input to output, e.g. 256,128.")] = "64",
     epochs: Annotated[Optional[int], typer.Option(help="Passes over the training set; default from its size.")] = None,
     steps: Annotated[int, typer.Option(help="Steps of an inference.")] = 32,
-    learning_rate: Annotated[float, typer.Option(help="Of Adam, with cosine decay.")] = 0.003,
+    learning_rate: Annotated[
+        Optional[float], typer.Option(help="Of Adam, with cosine decay; default by short trials, on validation images.")
+    ] = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -76,6 +78,6 @@ def train_slayer_command(
     dataset = load_dataset(data, seed)
     name = f"slayer-{dataset.name}-{'-'.join(map(str, config.hidden))}-seed{seed}"
     with SlayerScreen() as screen:
-        result = train_slayer_run(dataset, config, out or Path("runs") / name, screen.on_epoch)
+        result = train_slayer_run(dataset, config, out or Path("runs") / name, screen.on_epoch, screen.on_trial)
     console(as_json).print(result_table(result))
     print_json(as_json, result.to_json())

@@ -47,6 +47,12 @@ def accuracy(predictions: npt.NDArray[np.integer[Any]], labels: npt.NDArray[np.i
     return Accuracy(int(np.count_nonzero(predictions == labels)), len(labels))
 
 
+def clearly_better(share: float, other: float, n: int) -> bool:
+    """Return whether `share` is better than `other`, of n images each, by more than two standard errors."""
+    kept = min(max(other, 0.5 / n), 1 - 0.5 / n)
+    return share - other > 2 * math.sqrt(kept * (1 - kept) / n)
+
+
 def confusion_matrix(
     predictions: npt.NDArray[np.integer[Any]], labels: npt.NDArray[np.integer[Any]], n_classes: int
 ) -> npt.NDArray[np.int64]:

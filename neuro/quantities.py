@@ -1,7 +1,8 @@
-"""Numbers that say how they were obtained: measured by a meter, modelled as a band, or reported by somebody else.
+"""Numbers that say how they were obtained: measured by a meter, counted by a program, modelled as a band, reported by
+somebody else.
 
-Three types that never mix, and a fourth for what no meter could read: a table or a figure that shows one shows its
-kind, too.
+Four types that never mix, and a fifth for what no meter could read: a table or a figure that shows one shows its kind,
+too.
 """
 
 from __future__ import annotations
@@ -41,6 +42,28 @@ class Measured:
 
     def __str__(self) -> str:
         return f"{with_prefix(self.value, self.unit)} (measured: {self.meter}, n = {self.n})"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all of it, and its kind."""
+        return {"kind": self.kind, **asdict(self)}
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What a program did, the same on every machine. what: counted how, and over what; n: images it is the mean of."""
+
+    value: float
+    unit: str
+    what: str
+    n: int = 1
+    kind: ClassVar[str] = "counted"
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.value) and self.value >= 0):
+            raise ValueError(f"counted {self.value}: not a finite number of at least 0")
+
+    def __str__(self) -> str:
+        return f"{self.value:,.10g} {self.unit} (counted: {self.what}, n = {self.n})"
 
     def to_json(self) -> dict[str, Any]:
         """Return all of it, and its kind."""
@@ -116,5 +139,5 @@ class NotMeasurable:
         return {"kind": self.kind, "value": None, "reason": self.reason}
 
 
-Quantity = Measured | Modelled | Reported
+Quantity = Measured | Counted | Modelled | Reported
 Cell = Quantity | NotMeasurable

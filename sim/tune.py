@@ -16,13 +16,13 @@ Test images are never read. Deterministic. The figures above are measured by `py
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from neuro.data import Dataset, Split
+from neuro.metrics import clearly_better
 from sim.engine import NATIVE, Engine
 from sim.experiment import TrainConfig, is_small, make_trainer
 from sim.trainer import Choices, Trainer
@@ -50,8 +50,7 @@ class Trial:
 
     def beats(self, other: Trial) -> bool:
         """Whether this trial is better than `other` by more than two standard errors."""
-        share = min(max(other.val_accuracy, 0.5 / self.n), 1 - 0.5 / self.n)
-        return self.val_accuracy - other.val_accuracy > 2 * math.sqrt(share * (1 - share) / self.n)
+        return clearly_better(self.val_accuracy, other.val_accuracy, self.n)
 
 
 class _Quiet:

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from benchmarks.bench.contestants import LOIHI, Job
+from benchmarks.bench.contestants import LOIHI
+from benchmarks.bench.job import Job
 from benchmarks.bench.rows import INFERENCE, TRAINING, Row, empty_row, energy_delay
 from hardware.board_backend import DOOR, BoardBackend
-from hardware.compile import compile_network
 from hardware.deployment import Deployment
 from hardware.energy import Estimate
-from hardware.energy_constants import DEFAULT_SET, constants_of
 from hardware.loihi2 import detect
-from hardware.observe import Profile, profile
-from neuro.errors import UserError
+from hardware.observe import Profile
 from neuro.quantities import Cell, Measured, Modelled, NotMeasurable
 from neuro.spec import NetworkSpec
 from sim.backends.base import native_backend
-
-NAME = "settle, Loihi 2"
-PRICED = 100  # test images whose operations are counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,27 +25,31 @@ class OnChip:
     profile: Profile | None
 
 
-def on_chip(
-    job: Job, run: str, accuracy: Cell, constants: str = DEFAULT_SET, images: int = PRICED, door: str = DOOR
-) -> OnChip:
+def on_chip(job: Job, accuracy: Cell, door: str = DOOR) -> OnChip:
     """Return what one image, inferred and learned, costs on the chip.
 
-    accuracy: of the same integers, measured elsewhere; door: to the board (`hardware.door`). Raises: UserError if the
-    constants are unknown.
+    accuracy: of the same integers, measured elsewhere; door: to the board (`hardware.door`).
     """
-    constants_of(constants)
-    try:
-        deployment = compile_network(job.spec, run=run)
-    except UserError as error:
-        return OnChip((empty_row((NAME, LOIHI, ""), INFERENCE, f"does not fit: {error}"),), None)
-    found = profile(job.artifact, deployment, min(images, len(job.dataset.y_test)), constants)
-    said = _note(deployment)
+    name, found = name_of(job), job.profile
+    if isinstance(found, NotMeasurable):
+        return OnChip((empty_row((name, LOIHI, ""), INFERENCE, found.reason),), None)
+    said = _note(found.deployment)
     rows = [_measured(job, said, accuracy, door) or modelled_row(found.inference, INFERENCE, said, accuracy)]
     if found.learning is not None:
         rows.append(modelled_row(found.learning, TRAINING, said, NotMeasurable(TAUGHT)))
     else:
-        rows.append(empty_row((NAME, LOIHI, said), TRAINING, "this network does not learn on the chip"))
-    return OnChip(tuple(rows), found)
+        rows.append(empty_row((name, LOIHI, said), TRAINING, "this network does not learn on the chip"))
+    named = [replace(row, name=name) for row in rows]
+    return OnChip(tuple(row if _empty(row) else replace(row, effort=job.effort) for row in named), found)
+
+
+def _empty(row: Row) -> bool:
+    return isinstance(row.latency, NotMeasurable)
+
+
+def name_of(job: Job) -> str:
+    """Return what the rows of a run on the chip are called."""
+    return f"{job.title}, Loihi 2"
 
 
 TAUGHT = "accuracy is that of the inference"
@@ -61,27 +60,27 @@ def _note(deployment: Deployment) -> str:
     return f"{len(deployment.placement.cores)} cores, {kind}; host traffic in neither energy nor latency"
 
 
-def modelled_row(estimate: Estimate, work: str, note: str, accuracy: Cell) -> Row:
+def modelled_row(estimate: Estimate, work: str, note: str, accuracy: Cell, name: str = "settle, Loihi 2") -> Row:
     """Return the row of an estimate: one image after the other."""
     latency, sources = estimate.latency, estimate.latency.sources
     rate = Modelled(1 / latency.high, 1 / latency.low, "images/s", sources)
     p99 = NotMeasurable("modelled from means, no distribution")
     gross = NotMeasurable("modelled energy has its static power inside")
-    return Row(NAME, LOIHI, work, 1, note, accuracy, latency, p99, rate, estimate.energy, gross,
-               estimate.energy_delay, {"modelled": estimate.to_json()})  # fmt: skip
+    return Row(name, LOIHI, work, 1, note, accuracy, latency, p99, rate, estimate.energy, gross,
+               estimate.energy_delay, more={"modelled": estimate.to_json()})  # fmt: skip
 
 
 def _measured(job: Job, note: str, accuracy: Cell, door: str) -> Row | None:
     """Return what a board measures, if there is one for this network. Never run on a board."""
     if isinstance(job.spec, NetworkSpec) or not detect().extension:
         return None
-    payloads = job.spec.encoder.encode(job.dataset.x_test[:PRICED])
+    payloads = job.spec.encoder.encode(job.dataset.x_test[: job.priced])
     with BoardBackend(door).open(job.spec) as session:
         read = session.measure(payloads)
     energy: Cell = read.energy or NotMeasurable("this board has no energy probe")
     one_by_one = Measured(1 / read.latency.value, "images/s", read.latency.meter, read.latency.n)
     none = NotMeasurable("Lava's profiler gives means")
-    return Row(NAME, LOIHI, INFERENCE, 1, note, accuracy, read.latency, none, one_by_one, energy, energy,
+    return Row(name_of(job), LOIHI, INFERENCE, 1, note, accuracy, read.latency, none, one_by_one, energy, energy,
                energy_delay(energy, read.latency))  # fmt: skip
 
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,14 +16,16 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from benchmarks.bench.perceptron import FloatPerceptron, Int8Perceptron, train_perceptron
-from neuro.artifact import Artifact
-from neuro.data import Dataset, Images, Split
+from benchmarks.bench.effort import Effort, in_products, of_products
+from benchmarks.bench.job import SLAYER, Job
+from benchmarks.bench.perceptron import FloatPerceptron, Int8Perceptron
+from benchmarks.bench.slayer import learner_of, learning_note
+from neuro.data import Images, Split
 from neuro.errors import UserError
 from neuro.quantities import NotMeasurable
 from neuro.spec import NetworkSpec
 from sim.backends.base import REGISTRY, Session, get_backend, native_backend, one_hot_targets
-from sim.experiment import TrainConfig, make_trainer
+from sim.experiment import make_trainer
 from sim.robustness.baselines import real_images
 from sim.robustness.twin import make_twin
 from sim.trainer import Choices
@@ -45,6 +46,7 @@ class Contestant:
     note: str
     infer: Infer
     learn: Learn | NotMeasurable
+    effort: Effort
 
 
 @dataclass(frozen=True)
@@ -56,57 +58,41 @@ class Missing:
     reason: str
 
 
-@dataclass(frozen=True, eq=False)
-class Job:
-    """What is benchmarked: a finished run of a classifier, with its data. hidden: sizes of its hidden layers."""
-
-    artifact: Artifact
-    dataset: Dataset
-    threads: int | None = None
-    trained: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def spec(self) -> Any:
-        """The network."""
-        return self.artifact.spec
-
-    @property
-    def seed(self) -> int:
-        """Seed of the run, and of its competitors."""
-        return int(self.artifact.manifest["seed"])
-
-    @property
-    def hidden(self) -> tuple[int, ...]:
-        """Sizes of the hidden layers."""
-        return tuple(self.artifact.manifest["config"]["hidden"])
-
-    @property
-    def config(self) -> TrainConfig:
-        """How the run was trained."""
-        return TrainConfig(**{**self.artifact.manifest["config"], "hidden": self.hidden, "threads": self.threads})
-
-    @cached_property
-    def perceptron(self) -> nn.Sequential:
-        """A trained perceptron of the same shape; do not change it."""
-        model, validation = train_perceptron(self.dataset, self.hidden, self.seed)
-        self.trained["perceptron, validation accuracy"] = validation.value
-        return model
-
-
 Maker = Callable[[Job], Iterator[Contestant | Missing]]
 
 
 def settling(job: Job) -> Iterator[Contestant | Missing]:
     """The run itself, in integers, on the backend that trained it."""
-    name = native_backend(job.spec)
-    session = get_backend(name).open(job.spec, threads=job.threads)
-    rates = learning_rates(job)
-    learn = rates
-    if not isinstance(rates, NotMeasurable):
-        learning = get_backend(name).open(job.spec, threads=job.threads)
-        learn = learn_with(job, rates, lambda count: learning)
+    session = get_backend(native_backend(job.spec)).open(job.spec, threads=job.threads)
+    learn, note = (taught if job.by_slayer else local_learning)(job)
+    yield Contestant(f"{job.title}, {native_backend(job.spec)}", CPU, note, infer_with(job, session), learn, job.effort)
+
+
+def local_learning(job: Job) -> tuple[Learn | NotMeasurable, str]:
+    """Return how a run learns on the backend that trained it, and what it is."""
     note = "the network itself in integers, compiled; learns by its local rule, image after image"
-    yield Contestant(f"settle, {name}", CPU, note, infer_with(job, session), learn)
+    rates = learning_rates(job)
+    if isinstance(rates, NotMeasurable):
+        return rates, note
+    learning = get_backend(native_backend(job.spec)).open(job.spec, threads=job.threads)
+    return learn_with(job, rates, lambda count: learning), note
+
+
+def taught(job: Job) -> tuple[Learn | NotMeasurable, str]:
+    """Return how lava-dl teaches a run of SLAYER's, and what it is."""
+    learner = learner_of(job)
+    note = f"feed-forward CUBA neurons in integers, compiled; {learning_note(job)}; of learning, {BATCH_LEARNS}"
+    return learner if isinstance(learner, NotMeasurable) else learner.learn, note
+
+
+def usual_route(job: Job) -> Iterator[Contestant | Missing]:
+    """The feed-forward network that SLAYER trains for the same task, beside a run that it did not train."""
+    if job.by_slayer or job.rival is None:
+        return
+    if isinstance(job.rival, NotMeasurable):
+        yield Missing(SLAYER, CPU, job.rival.reason)
+    else:
+        yield from settling(job.rival)
 
 
 def infer_with(job: Job, session: Session) -> Infer:
@@ -132,7 +118,9 @@ def learn_with(job: Job, rates: Any, session_of: Callable[[int], Session]) -> Le
 
 def learning_rates(job: Job) -> Any:
     """Return the rates of the last epoch of the run's training, as its backend takes them, or why there are none."""
-    config, chosen = job.config, job.artifact.manifest["chosen"]
+    if job.by_slayer:
+        return NotMeasurable("trained by backpropagation, not by a local rule")
+    config, chosen = job.config, job.manifest["chosen"]
     if config.front_end:
         return NotMeasurable("learning behind a front end is not timed; time the network without one")
     choices = Choices(**{name: chosen[name] for name in Choices.__dataclass_fields__ if name in chosen})
@@ -147,7 +135,7 @@ def in_torch(job: Job) -> Iterator[Contestant | Missing]:
     """The same integers in torch, batched, on the CPU and on the GPU."""
     for device in (CPU, CUDA):
         if device == CUDA and not has_cuda():
-            yield Missing("settle, torch", device, NO_CUDA)
+            yield Missing(f"{job.title}, torch", device, NO_CUDA)
         elif isinstance(job.spec, NetworkSpec) and "torch" in REGISTRY:
             yield torch_backend(job, device)
         else:
@@ -170,7 +158,8 @@ def torch_backend(job: Job, device: str) -> Contestant:
 
     learn = rates if isinstance(rates, NotMeasurable) else learn_with(job, rates, session_of)
     note = f"the same integers in torch operations, batched; eager, no CUDA graphs; {BATCH_LEARNS}"
-    return Contestant("settle, torch", device, note, infer_with(job, opened(1)), learn)
+    effort = in_products(job.effort)
+    return Contestant("settle, torch", device, note, infer_with(job, opened(1)), learn, effort)
 
 
 def twin(job: Job, device: str) -> Contestant:
@@ -181,7 +170,8 @@ def twin(job: Job, device: str) -> Contestant:
         return np.asarray(made.predict(real_images(images)).cpu().numpy())
 
     note = "the same integers in torch operations, batched; eager, no CUDA graphs"
-    return Contestant("settle, torch", device, note, infer, NotMeasurable("the torch form only infers"))
+    learn = NotMeasurable("the torch form only infers")
+    return Contestant(f"{job.title}, torch", device, note, infer, learn, in_products(job.effort))
 
 
 BATCH_LEARNS = "a call is one update from all its images"
@@ -210,7 +200,8 @@ def perceptrons(job: Job) -> Iterator[Contestant | Missing]:
         note = (
             f"ReLU perceptron of the same shape in torch, eager, no CUDA graphs; plain gradient steps, {BATCH_LEARNS}"
         )
-        yield Contestant("backprop, float32", device, note, inferring.infer, learning.learn)
+        effort = of_products(job.synapses)
+        yield Contestant("backprop, float32", device, note, inferring.infer, learning.learn, effort)
 
 
 def _copy(model: nn.Sequential) -> nn.Sequential:
@@ -227,10 +218,10 @@ def int8_perceptron(job: Job) -> Iterator[Contestant | Missing]:
     engine = torch.backends.quantized.engine
     note = f"the same perceptron, quantised after training, integer kernels of torch ({engine})"
     learns = NotMeasurable("quantised after training: learning costs what it costs in float32")
-    yield Contestant("backprop, int8", CPU, note, quantised.infer, learns)
+    yield Contestant("backprop, int8", CPU, note, quantised.infer, learns, of_products(job.synapses, learns=False))
 
 
-CPU_AND_GPU: tuple[Maker, ...] = (settling, in_torch, perceptrons, int8_perceptron)
+CPU_AND_GPU: tuple[Maker, ...] = (settling, in_torch, usual_route, perceptrons, int8_perceptron)
 
 
 def contestants(job: Job, devices: tuple[str, ...]) -> Iterator[Contestant | Missing]:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from benchmarks.bench import figures
-from benchmarks.bench.rows import CELLS, INFERENCE, TRAINING, Row
+from benchmarks.bench.rows import COLUMNS, INFERENCE, TRAINING, Row
 from benchmarks.bench.run import Bench
 from benchmarks.bench.screen import Notes, cell_lines
 from hardware.report import chip_panels, chip_tables, render_page
@@ -17,8 +17,8 @@ from sim.report_page import Panel, Table
 LEAD = (
     "One image after the other, and as many at once as give the most images per second; images in host memory, classes "
     "back in host memory, encoding and copies inside. Measured: by this machine's clock and energy counters. Modelled: "
-    "a band between public constants of Loihi 1 and Loihi 2; no chip was involved. Where there is neither, the table "
-    "says why."
+    "a band between public constants of Loihi 1 and Loihi 2; no chip was involved. Counted: operations of an image, by "
+    "the program. Where there is none of these, the table says why."
 )
 LATENCY = (
     "Median time of a call (modelled: mean). PyTorch runs as it is written: CUDA graphs or compilation would shorten "
@@ -29,7 +29,8 @@ ENERGY = (
     "host, a chip's band the chip without its host."
 )
 HEADERS = {"accuracy": "accuracy", "latency": "latency", "p99": "99th percentile", "throughput": "images/s",
-           "energy": "energy", "energy_delay": "energy x delay"}  # fmt: skip
+           "energy": "energy", "energy_delay": "energy x delay", "spikes": "spikes",
+           "operations": "operations"}  # fmt: skip
 PROVENANCE = ("date", "machine", "config", "config_sha256", "run_manifest_sha256", "data", "energy counters")
 
 
@@ -72,14 +73,15 @@ def _tables(bench: Bench) -> list[tuple[str, Table]]:
             notes = Notes()
             lines = [_line(row, notes) for row in rows]
             said = "; ".join(f"note {index}: {text}" for index, text in enumerate(notes.texts, 1))
-            tables.append((title, Table(("", "device", "batch", *HEADERS.values()), lines, said)))
+            heads = (HEADERS[name] for name in COLUMNS[work])
+            tables.append((title, Table(("", "device", "batch", *heads), lines, said)))
     who = {(row.name, row.device): row.note for row in bench.rows if row.note}
     tables.append(("Who", Table(("", "device", "what it is"), [(*key, note) for key, note in who.items()])))
     return tables
 
 
 def _line(row: Row, notes: Notes) -> tuple[str, ...]:
-    return (row.name, row.device, str(row.batch), *(one_line(getattr(row, name), notes) for name in CELLS))
+    return (row.name, row.device, str(row.batch), *(one_line(getattr(row, name), notes) for name in COLUMNS[row.work]))
 
 
 def one_line(cell: Cell, notes: Notes) -> str:

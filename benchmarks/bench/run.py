@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,14 @@ from benchmarks.bench.contestants import (
     LEARNED,
     LOIHI,
     Contestant,
-    Job,
     Missing,
     contestants,
     has_cuda,
 )
+from benchmarks.bench.effort import Effort
+from benchmarks.bench.job import SLAYER, Job
 from benchmarks.bench.rows import INFERENCE, TRAINING, Row, empty_row, measured_row
+from benchmarks.bench.slayer import AUTO, OFF, slayer_job
 from benchmarks.bench.timing import BATCHES, Arrays, Work, best_batch, run_window
 from benchmarks.meters import Counter, Reading, measure_idle, open_counter
 from benchmarks.results_file import machine
@@ -35,6 +37,7 @@ from neuro.errors import UserError
 from neuro.files import json_bytes, sha256
 from neuro.metrics import accuracy
 from neuro.quantities import Cell, Measured, NotMeasurable
+from sim.backends.base import native_backend
 from sim.evaluate import data_of, is_coder, load_run
 
 RESULT = "bench.json"
@@ -48,7 +51,7 @@ class BenchConfig:
     """What is asked for. images: test images (None: all, IMAGES at most); seconds: of a window; train: learning, too.
 
     constants: energy constants of the chip, a name in `hardware.energy_constants.SETS`; threads: of everybody, None for
-    one a core.
+    one a core; slayer: a finished run of SLAYER's to compare with, AUTO to train one where that is quick, or OFF.
     """
 
     devices: tuple[str, ...] = DEVICES
@@ -57,6 +60,7 @@ class BenchConfig:
     train: bool = True
     constants: str = DEFAULT_SET
     threads: int | None = None
+    slayer: str = AUTO
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.devices if name not in DEVICES]
@@ -121,7 +125,8 @@ def bench_run(folder: Path, config: BenchConfig, on_part: Callable[[str], None] 
         raise UserError(f"images {count} outside 1..{len(dataset.y_test)}, the size of the test set")
     dataset = replace(dataset, x_test=dataset.x_test[:count], y_test=dataset.y_test[:count])
     with torch_threads(config.threads):
-        return _bench(folder, Job(artifact, dataset, config.threads), config, on_part)
+        job = Job(artifact, dataset, config.threads, str(folder), config.constants)
+        return _bench(_with_rival(job, config, on_part), config, on_part)
 
 
 @contextlib.contextmanager
@@ -135,7 +140,15 @@ def torch_threads(threads: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _bench(folder: Path, job: Job, config: BenchConfig, on_part: Callable[[str], None]) -> Bench:
+def _with_rival(job: Job, config: BenchConfig, on_part: Callable[[str], None]) -> Job:
+    """Return the job with SLAYER's network beside it, if that is wanted, and not the job itself."""
+    if config.slayer == OFF or job.by_slayer or not {CPU, LOIHI} & set(config.devices):
+        return job
+    on_part("slayer: training" if config.slayer == AUTO else f"slayer: {config.slayer}")
+    return replace(job, rival=slayer_job(job, config.slayer))
+
+
+def _bench(job: Job, config: BenchConfig, on_part: Callable[[str], None]) -> Bench:
     """Time everybody, price the chip."""
     meters = {device: Meter.of(device) for device in (CPU, CUDA) if _there(device, config)}
     rows: list[Row] = []
@@ -144,12 +157,28 @@ def _bench(folder: Path, job: Job, config: BenchConfig, on_part: Callable[[str],
     chip = None
     if LOIHI in config.devices:
         on_part("Loihi 2: placing, pricing")
-        right: Cell = NotMeasurable("not measured: benchmark the cpu, too (--devices)")
-        right = next((row.accuracy for row in rows if row.device == CPU), right)
-        chip = on_chip(job, str(folder), borrowed_accuracy(job, right), config.constants)
-        rows += [row for row in chip.rows if config.train or row.work == INFERENCE]
+        chip = _chip(job, rows)
+        found = (*chip.rows, *_rival_on_chip(job, rows))
+        rows += [row for row in found if config.train or row.work == INFERENCE]
     ordered = tuple(sorted(rows, key=lambda row: row.work == TRAINING))
-    return Bench(str(folder), config, ordered, chip, _content(folder, job, config, meters, ordered))
+    return Bench(job.run, config, ordered, chip, _content(job, config, meters, ordered))
+
+
+def _chip(job: Job, rows: Sequence[Row]) -> OnChip:
+    """Return the rows of a chip; their accuracy is measured on the CPU."""
+    name = f"{job.title}, {native_backend(job.spec)}"
+    right = [row.accuracy for row in rows if row.name == name and row.device == CPU]
+    asked = NotMeasurable("not measured: benchmark the cpu, too (--devices)")
+    return on_chip(job, borrowed_accuracy(job, right[0] if right else asked))
+
+
+def _rival_on_chip(job: Job, rows: Sequence[Row]) -> tuple[Row, ...]:
+    """Return the rows of SLAYER's network on a chip, or why there are none."""
+    if job.rival is None:
+        return ()
+    if isinstance(job.rival, NotMeasurable):
+        return (empty_row((f"{SLAYER}, Loihi 2", LOIHI, ""), INFERENCE, job.rival.reason),)
+    return _chip(job.rival, rows).rows
 
 
 def _there(device: str, config: BenchConfig) -> bool:
@@ -169,19 +198,20 @@ def _rows(
     right = accuracy(found.infer(data.x_test), data.y_test)
     reached = Measured(right.value, "", f"test images, from the first, of {data.name}", right.n)
     who = (found.name, found.device, found.note)
-    rows = timed_rows(who, INFERENCE, reached, found.infer, (data.x_test,), config.seconds, meter)
+    rows = timed_rows(who, INFERENCE, reached, found.infer, (data.x_test,), config.seconds, meter, found.effort)
     if not config.train:
         return rows
     if isinstance(found.learn, NotMeasurable):
-        return [*rows, empty_row(who, TRAINING, found.learn.reason)]
+        return [*rows, empty_row(who, TRAINING, found.learn.reason, found.effort)]
     on_part(f"{found.name}, {found.device}: training")
     lessons = (data.x_train[:LEARNED], data.y_train[:LEARNED])
-    return [*rows, *timed_rows(who, TRAINING, AS_ABOVE, found.learn, lessons, config.seconds, meter)]
+    return [*rows, *timed_rows(who, TRAINING, AS_ABOVE, found.learn, lessons, config.seconds, meter, found.effort)]
 
 
 def timed_rows(
-    who: tuple[str, str, str], work: str, reached: Cell, call: Work, arrays: Arrays, seconds: float, meter: Meter
-) -> list[Row]:
+    who: tuple[str, str, str], work: str, reached: Cell, call: Work, arrays: Arrays, seconds: float, meter: Meter,
+    effort: Effort | None = None,
+) -> list[Row]:  # fmt: skip
     """Return the rows of a kind of work: one image a call, and as many as give the most images per second.
 
     Idle power is measured between the search for the best batch size and the windows: the device is warm by then.
@@ -190,18 +220,16 @@ def timed_rows(
     idle = meter.idle(seconds)
     windows = [run_window(call, arrays, batch, seconds, meter.counter) for batch in dict.fromkeys((1, best))]
     tried = {"images_per_s by batch": {str(batch): rate for batch, rate in swept.items()}}
-    return [measured_row(who, work, reached, window, idle, tried) for window in windows]
+    return [measured_row(who, work, reached, window, idle, tried, effort) for window in windows]
 
 
-def _content(
-    folder: Path, job: Job, config: BenchConfig, meters: Mapping[str, Meter], rows: tuple[Row, ...]
-) -> dict[str, Any]:
+def _content(job: Job, config: BenchConfig, meters: Mapping[str, Meter], rows: tuple[Row, ...]) -> dict[str, Any]:
     """Return what the file holds: every cell with its kind, and all that is needed to judge it."""
     asked = {**asdict(config), "devices": list(config.devices)}
-    manifest = job.artifact.manifest
+    manifest = job.manifest
     return {
-        "kind": "each cell states its own: measured, modelled, not measurable",
-        "run": str(folder),
+        "kind": "each cell states its own: measured, counted, modelled, not measurable",
+        "run": job.run,
         "run_manifest_sha256": manifest[SELF],
         "weights_sha256": manifest["files"]["weights.npz"],
         "data": manifest["data"],

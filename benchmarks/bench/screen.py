@@ -6,15 +6,15 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks.bench.rows import CELLS, INFERENCE, TRAINING, Row
+from benchmarks.bench.rows import COLUMNS, INFERENCE, TRAINING, Row
 from benchmarks.bench.run import Bench
-from neuro.quantities import Cell, Modelled, NotMeasurable, with_prefix
+from neuro.quantities import Cell, Counted, Modelled, NotMeasurable, with_prefix
 from sim.screen import BarScreen
 
 HEADERS = {"accuracy": "accuracy", "latency": "latency", "p99": "p99", "throughput": "images/s", "energy": "energy",
-           "energy_delay": "energy x delay"}  # fmt: skip
-COLOURS = {"measured": "green", "modelled": "yellow", "reported": "cyan"}
-WIDTH = 12  # of a column, in characters
+           "energy_delay": "energy x delay", "spikes": "spikes", "operations": "operations"}  # fmt: skip
+COLOURS = {"measured": "green", "counted": "green", "modelled": "yellow", "reported": "cyan"}
+NARROW, WIDTH, WIDE = 8, 12, 14  # of a column at least, at most; of that of operations; in characters
 
 
 class BenchScreen(BarScreen):
@@ -57,6 +57,9 @@ def cell_lines(cell: Cell, notes: Notes) -> list[str]:
         return ["none", f"note {notes.number(str(cell))}"]
     if isinstance(cell, Modelled):
         return [f"{plain(cell.low, cell.unit)} to", plain(cell.high, cell.unit), cell.kind]
+    if isinstance(cell, Counted):
+        value = f"{cell.value:,.0f}" if cell.value >= 1000 else f"{cell.value:.1f}"
+        return [value, cell.kind] if cell.unit == "spikes" else [value, cell.unit, cell.kind]
     return [plain(cell.value, cell.unit), cell.kind]
 
 
@@ -81,20 +84,25 @@ def bench_tables(bench: Bench) -> Group:
 TITLES = {INFERENCE: "One image classified", TRAINING: "One image learned"}
 LEGEND = (
     "latency: median time of a call (modelled: mean); energy: of an image, above idle; x delay: times the time of its "
-    "call. Modelled: a band between public constants, not what a chip did."
+    "call; spikes, operations: of an image, counted. Modelled: a band between public constants, not what a chip did."
 )
 
 
 def _table(rows: list[Row], notes: Notes) -> Table:
     """All rows are of the same work; a row without a latency has nothing but the reason."""
-    names = CELLS if rows[0].work == INFERENCE else CELLS[1:]
+    names = COLUMNS[rows[0].work]
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     table.add_column("", min_width=12, max_width=19)
     for name in names:
-        table.add_column(HEADERS[name], max_width=WIDTH, min_width=8)
+        narrowest, widest = (WIDE, WIDE) if name == "operations" else (NARROW, WIDTH)
+        table.add_column(HEADERS[name], min_width=narrowest, max_width=widest)
     for row in rows:
         label = Text(row.name).append(f"\n{row.device}, batch {row.batch}", style="dim")
         none = isinstance(row.latency, NotMeasurable)
-        shown = [cell_text(getattr(row, name), notes) if not none or name == "latency" else Text("") for name in names]
+        cells = [(name, getattr(row, name)) for name in names]
+        shown = [
+            cell_text(cell, notes) if not none or name == "latency" or isinstance(cell, Counted) else Text("")
+            for name, cell in cells
+        ]
         table.add_row(label, *shown)
     return table

@@ -16,9 +16,10 @@ from shared_pages import Page
 
 from benchmarks import meters
 from benchmarks.bench import chip, contestants, perceptron, run, timing
+from benchmarks.bench.job import Job
 from benchmarks.bench.page import write_bench_page
 from benchmarks.bench.perceptron import FloatPerceptron, Int8Perceptron, train_perceptron, waiting
-from benchmarks.bench.rows import CELLS, INFERENCE, TRAINING, energy_delay
+from benchmarks.bench.rows import CELLS, COUNTS, INFERENCE, TRAINING, energy_delay
 from benchmarks.bench.run import BenchConfig, Meter, bench_run
 from benchmarks.bench.screen import bench_tables
 from benchmarks.bench.timing import batches_of, best_batch, run_window
@@ -30,9 +31,9 @@ from sim.backends.base import REGISTRY
 from sim.backends.events import EventsBackend
 from sim.robustness.baselines import real_images
 
-KINDS = {"measured", "modelled", "not measurable"}
+KINDS = {"measured", "counted", "modelled", "not measurable"}
 TYPES = {"measured": float, "modelled": list, "not measurable": type(None)}
-BRIEF = BenchConfig(seconds=0.02, threads=1)
+BRIEF = BenchConfig(seconds=0.02, threads=1, slayer="none")
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -54,12 +55,12 @@ def bench(finished, hurry):
     return bench_run(finished, BRIEF)
 
 
-def job_of(folder, blob_data):
-    return contestants.Job(load_artifact(folder), blob_data)
+def job_of(folder, blob_data, **options):
+    return Job(load_artifact(folder), blob_data, **options)
 
 
 def cells(row):
-    return {name: getattr(row, name) for name in (*CELLS, "gross")}
+    return {name: getattr(row, name) for name in (*CELLS, *COUNTS, "gross")}
 
 
 def test_every_cell_says_what_it_is(bench):
@@ -78,6 +79,8 @@ def test_every_cell_says_what_it_is(bench):
                 assert found["kind"] != "measured"
             if row.device == "cpu":
                 assert found["kind"] != "modelled"
+            if name in COUNTS:
+                assert found["kind"] in ("counted", "not measurable")
             if name in ("energy", "gross", "energy_delay") and row.device == "cpu":
                 assert isinstance(cell, NotMeasurable)
     json.dumps(bench.content, allow_nan=False)
@@ -119,8 +122,8 @@ def test_a_counter_gives_energy_above_idle_and_the_product_with_the_delay(finish
 
 
 def test_modelled_energy_is_a_band_from_the_counts_of_the_run(finished, blob_data):
-    job = job_of(finished, blob_data)
-    found = chip.on_chip(job, "a run", NotMeasurable("none"), images=20)
+    job = job_of(finished, blob_data, priced=20)
+    found = chip.on_chip(job, NotMeasurable("none"))
     inference, training = found.rows
     assert found.profile.inference.n_images == 20
     assert 0 < inference.energy.low < inference.energy.high
@@ -294,7 +297,7 @@ def test_a_board_measures_where_there_is_one(finished_stock, blob_data, monkeypa
 
     monkeypatch.setattr(chip, "detect", lambda: type("Board", (), {"extension": True}))
     monkeypatch.setattr(chip.BoardBackend, "open", lambda self, spec: Session())
-    inference, training = chip.on_chip(job_of(finished_stock, blob_data), "a run", NotMeasurable("none"), images=5).rows
+    inference, training = chip.on_chip(job_of(finished_stock, blob_data, priced=5), NotMeasurable("none")).rows
     assert inference.latency.value == 1e-5
     assert inference.kind == "measured"
     assert isinstance(inference.energy, NotMeasurable)  # no probe: not the model in its place
@@ -326,7 +329,8 @@ def test_the_page_holds_every_kind_and_nothing_from_elsewhere(bench, tmp_path):
 
 def test_the_command_answers_in_json_and_leaves_two_files(finished, command, tmp_path):
     out = tmp_path / "found" / "b.json"
-    answer = command("bench", finished, "--seconds", 0.02, "--no-train", "--images", 30, "--out", out, "--json")
+    words = ("--seconds", 0.02, "--no-train", "--images", 30, "--slayer", "none")
+    answer = command("bench", finished, *words, "--out", out, "--json")
     assert answer.code == 0
     for row in answer.json["rows"]:
         assert row["kind"] in KINDS
@@ -344,8 +348,8 @@ def test_an_interruption_leaves_nothing(finished, command, tmp_path, monkeypatch
 
     place = "benchmarks.bench.page" if when == "write_bench_page" else "benchmarks.bench.run"
     monkeypatch.setattr(sys.modules[place], when, interrupt)
-    words = ("--seconds", 0.02, "--no-train", "--images", 9, "--devices", "cpu", "--out", tmp_path / "o" / "b.json")
-    answer = command("bench", finished, *words)
+    words = ("--seconds", 0.02, "--no-train", "--images", 9, "--devices", "cpu", "--slayer", "none")
+    answer = command("bench", finished, *words, "--out", tmp_path / "o" / "b.json")
     assert answer.code == 130
     assert not (tmp_path / "o").exists()
 
@@ -362,6 +366,7 @@ def test_an_interruption_leaves_nothing(finished, command, tmp_path, monkeypatch
         (("--threads", "0"), ("threads 0",)),
         (("--thresholds", "0.1"), ("no sparse coder",)),
         (("--out", "b.html"), (".json",)),
+        (("--slayer", "nowhere"), ("nowhere", "no manifest.json")),
     ],
 )
 def test_mistakes_are_told_in_one_line(finished, command, words, said, monkeypatch):

@@ -113,6 +113,7 @@ def test_the_command_sweeps_a_coder(coders, command, tmp_path):
         (("--thresholds", "nan"), "positive"),
         (("--thresholds", "a"), "--thresholds"),
         (("--thresholds", "1000"), "threshold"),
+        (("--slayer", "a-run"), "sparse coder"),
         (("--images", "0"), "images 0"),
     ],
 )

@@ -27,7 +27,8 @@ pytestmark = pytest.mark.lava
 def trained(blob_data, tmp_path_factory):
     """A finished SLAYER run. Not to be written to: copy it."""
     folder, epochs = tmp_path_factory.mktemp("slayer") / "run", []
-    train_slayer_run(blob_data, SlayerConfig(hidden=(8,), epochs=2, steps=16), folder, lambda e, n: epochs.append(n))
+    config = SlayerConfig(hidden=(8,), epochs=2, steps=16, learning_rate=0.003)
+    train_slayer_run(blob_data, config, folder, lambda epoch, n: epochs.append(n))
     assert epochs == [2, 2]
     return folder
 

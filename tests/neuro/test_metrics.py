@@ -7,7 +7,7 @@ import sklearn.metrics
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuro.metrics import Accuracy, accuracy, confusion_matrix, cosine
+from neuro.metrics import Accuracy, accuracy, clearly_better, confusion_matrix, cosine
 
 law = settings(max_examples=60, deadline=None)
 Z = NormalDist().inv_cdf(0.975)
@@ -88,3 +88,17 @@ def test_cosine_of_known_angles():
     assert cosine([1, 0], [1, 1]) == pytest.approx(math.cos(math.pi / 4))
     assert cosine([[1, 0], [0, 0]], [[0, 1], [0, 0]]) == 0
     assert cosine([0, 0], [1, 2]) == 0
+
+
+@given(st.integers(1, 500), st.floats(0, 1), st.floats(0, 1))
+def test_clearly_better_is_a_strict_order_that_more_images_make_finer(n, first, second):
+    assert not clearly_better(first, first, n)
+    assert not (clearly_better(first, second, n) and clearly_better(second, first, n))
+    if clearly_better(first, second, n):
+        assert clearly_better(first, second, 4 * n)
+
+
+def test_clearly_better_is_two_standard_errors():
+    assert not clearly_better(0.95, 0.9, 100)  # an error is 0.03
+    assert clearly_better(0.97, 0.9, 100)
+    assert not clearly_better(1.0, 0.99, 100)  # one image

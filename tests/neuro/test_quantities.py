@@ -1,4 +1,4 @@
-"""Measured, modelled and reported numbers never look alike, and bands behave as intervals."""
+"""Measured, counted, modelled and reported numbers never look alike, and bands behave as intervals."""
 
 import math
 
@@ -6,21 +6,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuro.quantities import Measured, Modelled, NotMeasurable, Reported, with_prefix
+from neuro.quantities import Counted, Measured, Modelled, NotMeasurable, Reported, with_prefix
 
 REALS = st.floats(1e-14, 1e11)
 BANDS = st.tuples(REALS, REALS).map(lambda ends: Modelled(min(ends), max(ends), "J", (str(max(ends)),)))
 
 
 @given(REALS)
-def test_three_kinds_print_and_save_differently(value):
-    kinds = Measured(value, "J", "NVML", 3), Modelled(value, value, "J", ("a",)), Reported(value, "J", "b", "c")
-    for quantity, kind in zip(kinds, ("measured", "modelled", "reported"), strict=True):
-        others = {"measured", "modelled", "reported"} - {kind}
+def test_four_kinds_print_and_save_differently(value):
+    names = ("measured", "modelled", "reported", "counted")
+    kinds = (
+        Measured(value, "J", "NVML", 3),
+        Modelled(value, value, "J", ("a",)),
+        Reported(value, "J", "b", "c"),
+        Counted(value, "additions", "d", 3),
+    )
+    for quantity, kind in zip(kinds, names, strict=True):
+        others = set(names) - {kind}
         assert kind in str(quantity)
         assert not any(other in str(quantity) for other in others)
         assert quantity.to_json()["kind"] == kind
-    assert len({type(quantity) for quantity in kinds}) == len(set(kinds)) == 3
+    assert len({type(quantity) for quantity in kinds}) == len(set(kinds)) == 4
 
 
 def test_what_was_not_measured_holds_a_reason_and_no_number():
@@ -60,6 +66,8 @@ def test_a_band_needs_two_ends_in_order(ends):
 def test_what_cannot_be_added_or_is_no_number_is_refused():
     with pytest.raises(ValueError, match="cannot add"):
         Modelled(0, 1, "J") + Modelled(0, 1, "s")
-    for kind in (Measured, Reported):
+    with pytest.raises(ValueError, match="at least 0"):
+        Counted(-1.0, "additions", "somebody")
+    for kind in (Measured, Reported, Counted):
         with pytest.raises(ValueError, match="finite"):
             kind(math.nan, "J", "somebody")
