@@ -150,6 +150,7 @@ def of_run(folder: Path) -> dict[str, Any]:
     return {
         "data": manifest["data"]["name"],
         "layers": manifest["config"]["layers"] or manifest["config"]["hidden"],
+        "shift": manifest["config"].get("shift", 0),
         "seed": manifest["seed"],
         "val_accuracy": results["val"]["n_correct"] / results["val"]["n"],
         "test_accuracy": results["test"]["n_correct"] / results["test"]["n"],
@@ -257,7 +258,8 @@ def _trainings(options: argparse.Namespace) -> Iterator[tuple[str, str, Callable
     """Yield part, key, and what trains, of everything asked for."""
     if options.part == "run":
         found = of_run(options.run)
-        key = f"{found['layers']}, {len(found['history'])} epochs, seed {found['seed']}"
+        shifted = f", shifted by {found['shift']}" if found["shift"] else ""
+        key = f"{found['layers']}, {len(found['history'])} epochs{shifted}, seed {found['seed']}"
         yield "kernels", key, lambda: found
         return
     for seed in range(options.seeds):

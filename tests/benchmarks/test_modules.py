@@ -3,9 +3,19 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from benchmarks import accuracy, batch_size, design_choices, gradient_alignment, scaling, train_speed, twin_fidelity
+from benchmarks import (
+    accuracy,
+    batch_size,
+    design_choices,
+    gradient_alignment,
+    large_network,
+    scaling,
+    train_speed,
+    twin_fidelity,
+)
 from benchmarks.accuracy import largest_fall
 from neuro.equilibrium import build_equilibrium, design_for
 
@@ -115,3 +125,17 @@ def test_scaling_measures_batches_workers_and_sizes(tmp_path, monkeypatch):
             1e9 / row["images_per_s"] / row["synaptic_operations_per_image"]
         )
     assert (tmp_path / "s.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_large_network_compares_backends_and_learns(tmp_path, monkeypatch):
+    generator = np.random.default_rng(0)
+    images, labels = generator.integers(0, 256, (40, 8, 8, 3)).astype(np.uint8), np.arange(40) % 4
+    np.savez(tmp_path / "noise.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
+    options = ("--data", str(tmp_path / "noise.npz"), "--layers", "conv:3x3,pool:4,conv:4x2:valid")
+    content = run(large_network, tmp_path / "l.json", monkeypatch, *options)
+    assert content["neurons"] == 2 * 2 * 3 + 4 + 4
+    differences = content["differences"]
+    assert differences.pop("of spikes") > 0
+    assert set(differences.values()) == {0}
+    for row in content["rows"]:
+        assert row["cost_after"] < row["cost_before"]
