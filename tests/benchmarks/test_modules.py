@@ -9,6 +9,8 @@ import pytest
 from benchmarks import (
     accuracy,
     batch_size,
+    depth,
+    depth_tries,
     design_choices,
     gradient_alignment,
     large_network,
@@ -134,8 +136,26 @@ def test_large_network_compares_backends_and_learns(tmp_path, monkeypatch):
     options = ("--data", str(tmp_path / "noise.npz"), "--layers", "conv:3x3,pool:4,conv:4x2:valid")
     content = run(large_network, tmp_path / "l.json", monkeypatch, *options)
     assert content["neurons"] == 2 * 2 * 3 + 4 + 4
-    differences = content["differences"]
-    assert differences.pop("of spikes") > 0
-    assert set(differences.values()) == {0}
-    for row in content["rows"]:
-        assert row["cost_after"] < row["cost_before"]
+    assert content["spikes compared"] > 0
+    assert set(content["differences"].values()) == {0}
+    assert content["learning"]["costs"][-1] < content["learning"]["costs"][0]
+    assert all(share > 0 for share in content["learning"]["weights that moved"].values())
+
+
+@pytest.mark.parametrize(
+    ("part", "options"),
+    [
+        ("tries", ()),
+        ("accuracy", ("--hidden", "64,32", "--only", "float")),
+        ("kernels", ("--layers", "conv:4x3,pool:2", "--images", "300")),
+    ],
+)
+def test_depth_answers_every_part(part, options, tmp_path, monkeypatch):
+    chosen = {name: depth.TRIES[name] for name in ("default", "maps, kernels 5 x 5")}
+    for module in (depth, depth_tries):
+        monkeypatch.setattr(module, "TRIES", chosen)
+    common = ("--part", part, "--data", "digits", "--seeds", "1", "--epochs", "1")
+    content = run(depth, tmp_path / "d.json", monkeypatch, *common, *options)
+    rows = list(content["tries"].values()) if part == "tries" else [[row] for row in content[part].values()]
+    assert len(rows) == (2 if part == "tries" else 1)
+    assert all(0.2 < row["val_accuracy"] <= 1 for each in rows for row in each)  # chance is 0.1
