@@ -8,7 +8,7 @@
 Tries change one choice at a time from the defaults (`neuro.equilibrium.design_for`, `sim.tune`) and read validation
 images only; nothing is tuned for a variant. In full trainings everything is chosen on the validation split and the test
 set is read once. Float rate EP (`benchmarks.deep_rate`) has the same layers, boxes, phases, nudge, gains of the initial
-weights and centred images, in batches of ten; its learning rate is the best of four on validation images, its epoch
+weights and centred images, in batches of twenty; its learning rate is the best of four on validation images, its epoch
 too.
 """
 
@@ -37,7 +37,7 @@ from sim.experiment import TrainConfig
 from sim.screen import TrainScreen
 from sim.train import train_ep
 
-FLOAT_RATES, FLOAT_BATCH = (1.0, 0.5, 0.25, 0.125), 10
+FLOAT_RATES, FLOAT_BATCH = (1.0, 0.5, 0.25, 0.125), 20
 FINAL_RATE = 1 / 8  # as `sim.trainer`
 
 
