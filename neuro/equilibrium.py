@@ -111,7 +111,9 @@ def design_for(
       convolutional network on MNIST fell from .967 to chance in its second epoch. A step of 1/2 bears norms up to 3;
       at 3/4, up to 1.67, training accuracy still fell once. And couplings learn at less than half the rate of the
       first layer (`sim.tune`).
-    - One convolutional layer has no coupling to another: nudge and output box as with one all-to-all hidden layer.
+    - One convolutional layer has no coupling to another: nudge and output box as with one all-to-all hidden layer
+      (MNIST, two passes over 20,000 images, 64 kernels of 9 x 9: .985 against .978 of 3,000 validation images; after
+      one pass over 10,000 there is no difference).
     """
     deep: dict[str, Any] = {}
     convolutional = any(isinstance(layer, ConvolutionalLayer) for layer in hidden)
