@@ -8,7 +8,7 @@
 Tries change one choice at a time from the defaults (`neuro.equilibrium.design_for`, `sim.tune`) and read validation
 images only; nothing is tuned for a variant. In full trainings everything is chosen on the validation split and the test
 set is read once. Float rate EP (`benchmarks.deep_rate`) has the same layers, boxes, phases, nudge, gains of the initial
-weights and centred images, in batches of ten; its learning rate is the best of three on validation images, its epoch
+weights and centred images, in batches of twenty; its learning rate is the best of four on validation images, its epoch
 too.
 """
 
@@ -27,100 +27,18 @@ import torch
 from torch import Tensor
 
 from benchmarks.deep_rate import DeepDesign, DeepRateNetwork
+from benchmarks.depth_tries import RATE, SHARE, TRIED_IMAGES, TRIES, attempt
 from benchmarks.results_file import RESULTS, earlier, parser, save
 from neuro.artifact import load_artifact
 from neuro.data import Dataset, Split, load_dataset, split_validation
 from neuro.encode import PixelEncoder, gain_bits_for
-from neuro.equilibrium import build_equilibrium, design_for
-from sim.experiment import TrainConfig, make_trainer
+from neuro.equilibrium import design_for
+from sim.experiment import TrainConfig
 from sim.screen import TrainScreen
 from sim.train import train_ep
-from sim.trainer import Choices
 
-TRIED_IMAGES, TRIED_VALIDATION = 10_000, 4_000
-WIDTH, RATE, SHARE = 128, 2.0, 0.4  # of the tries and of kernels: hidden neurons, and `sim.trainer.Choices`
-FLOAT_RATES, FLOAT_BATCH = (2.0, 1.0, 0.5), 10
+FLOAT_RATES, FLOAT_BATCH = (1.0, 0.5, 0.25, 0.125), 20
 FINAL_RATE = 1 / 8  # as `sim.trainer`
-
-# name -> (changes of the design, of the choices, number of hidden layers)
-TRIES: dict[str, tuple[dict[str, Any], dict[str, Any], int]] = {
-    "default": ({}, {}, 2),
-    "coupling gain 1 (Glorot)": ({"layer_gains": (1.0, 1.0)}, {}, 2),
-    "coupling gain 1/2": ({"layer_gains": (1.0, 0.5)}, {}, 2),
-    "coupling gain 1/8": ({"layer_gains": (1.0, 0.125)}, {}, 2),
-    "output gain 1": ({"output_gain": 1.0}, {}, 2),
-    "output gain 1/4": ({"output_gain": 0.25}, {}, 2),
-    "output box 0..1": ({"output_box": (0.0, 1.0)}, {}, 2),
-    "output box 0..1.5": ({"output_box": (0.0, 1.5)}, {}, 2),
-    "nudge 1/2": ({"nudge_shift": 1}, {}, 2),
-    "nudge 1/4": ({"nudge_shift": 2}, {}, 2),
-    "payload unit 1/32": ({"activation_bits": 5}, {}, 2),
-    "payload unit 1/32, nudge 1/2": ({"activation_bits": 5, "nudge_shift": 1}, {}, 2),
-    "payload unit 1/64": ({"activation_bits": 6}, {}, 2),
-    "20 + 10 + 10 steps": ({"free_steps": 20, "nudged_steps": 10}, {}, 2),
-    "20 + 8 + 8 steps of 7/8": (
-        {"free_steps": 20, "nudged_steps": 8, "step_multiplier": 7, "step_shift": 3}, {}, 2),
-    "not centred": ({}, {"centred": False}, 2),
-    "output share 1/8": ({}, {"output_share": 0.125}, 2),
-    "learning rate 1.4": ({}, {"learning_rate": 1.4}, 2),
-    "learning rate 2.8": ({}, {"learning_rate": 2.8}, 2),
-    "learning rate 0.2, output share 1/8": ({}, {"learning_rate": 0.2, "output_share": 0.125}, 2),
-    "as before: gain 1, nudge 1/4, rate 0.2, share 1/8, not centred": (
-        {"layer_gains": (1.0, 1.0), "nudge_shift": 2},
-        {"learning_rate": 0.2, "output_share": 0.125, "centred": False}, 2),
-    "three layers": ({}, {}, 3),
-    "three layers, 30 + 15 + 15 steps": ({"free_steps": 30, "nudged_steps": 15}, {}, 3),
-    "three layers, output share 0.4": ({}, {"output_share": 0.4}, 3),
-    "three layers, coupling gain 1 (Glorot)": ({"layer_gains": (1.0, 1.0, 1.0)}, {}, 3),
-    "three layers, coupling gain 1/2": ({"layer_gains": (2.0, 0.5, 0.5)}, {}, 3),
-    "three layers, first gain 1": ({"layer_gains": (1.0, 0.25, 0.25)}, {}, 3),
-    "three layers, output gain 1/4": ({"output_gain": 0.25}, {}, 3),
-    "three layers, output box 0..1.5": ({"output_box": (0.0, 1.5)}, {}, 3),
-    "three layers, nudge 1/2": ({"nudge_shift": 1}, {}, 3),
-    "three layers, payload unit 1/512": ({"activation_bits": 9, "state_bits": 18}, {}, 3),
-    "three layers, learning rate 0.35": ({}, {"learning_rate": 0.35}, 3),
-    "three layers, learning rate 1.4": ({}, {"learning_rate": 1.4}, 3),
-}  # fmt: skip
-
-
-class _Quiet:
-    def on_chunk(self, trainer: Any) -> None:
-        """Nothing to show."""
-
-    def on_epoch(self, trainer: Any) -> None:
-        """Nothing to show."""
-
-
-def attempt(dataset: Dataset, name: str, seed: int) -> dict[str, Any]:
-    """Train one variant on TRIED_IMAGES images, one pass."""
-    design_changes, choice_changes, depth = TRIES[name]
-    split = split_validation(dataset.y_train, seed)
-    generator = np.random.default_rng([seed, 0xDEE9])
-    few = Split(
-        np.sort(generator.permutation(split.train)[:TRIED_IMAGES]),
-        np.sort(generator.permutation(split.validation)[:TRIED_VALIDATION]),
-    )
-    choices = replace(Choices(RATE, SHARE if depth < 3 else SHARE / 2, centred=True), **choice_changes)
-    images = dataset.x_train[few.train]
-    encoder = PixelEncoder(gain_bits=gain_bits_for(images))
-    encoder = encoder.centred_on(images) if choices.centred else encoder
-    hidden = (WIDTH,) * depth
-    design = design_for(
-        dataset.image_shape, dataset.n_classes, hidden, shadow_bits=8, encoder=encoder, **design_changes
-    )
-    config = TrainConfig(seed=seed, hidden=hidden, threads=1)
-    trainer = make_trainer(dataset, config, choices, few, 1, build_equilibrium(design, seed))
-    with trainer.session:
-        trainer.run(_Quiet())
-        record = trainer.session.run(trainer.data.payloads[trainer.data.split.validation])
-    end = trainer.progress.history[-1]
-    return {
-        "try": name,
-        "seed": seed,
-        "val_accuracy": end.val_accuracy,
-        "silent": float(record.settled.mean()),
-        "spikes_per_inference": end.spikes_per_inference,
-    }
 
 
 def spiking(data: str, hidden: tuple[int, ...], epochs: int, seed: int) -> dict[str, Any]:
@@ -150,6 +68,7 @@ def of_run(folder: Path) -> dict[str, Any]:
     return {
         "data": manifest["data"]["name"],
         "layers": manifest["config"]["layers"] or manifest["config"]["hidden"],
+        "shift": manifest["config"].get("shift", 0),
         "seed": manifest["seed"],
         "val_accuracy": results["val"]["n_correct"] / results["val"]["n"],
         "test_accuracy": results["test"]["n_correct"] / results["test"]["n"],
@@ -257,7 +176,8 @@ def _trainings(options: argparse.Namespace) -> Iterator[tuple[str, str, Callable
     """Yield part, key, and what trains, of everything asked for."""
     if options.part == "run":
         found = of_run(options.run)
-        key = f"{found['layers']}, {len(found['history'])} epochs, seed {found['seed']}"
+        shifted = f", shifted by {found['shift']}" if found["shift"] else ""
+        key = f"{found['layers']}, {len(found['history'])} epochs{shifted}, seed {found['seed']}"
         yield "kernels", key, lambda: found
         return
     for seed in range(options.seeds):

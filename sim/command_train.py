@@ -75,6 +75,9 @@ def train_ep_command(
     device: Device = "cpu",
     images: Annotated[Optional[int], typer.Option(help="Training images to learn inside Lava.")] = None,
     stall_s: StallS = 120.0,
+    shift: Annotated[
+        int, typer.Option(help="Shift training images at random by up to so many pixels each time they are learned.")
+    ] = 0,
     front_end: FrontEndRun = None,
     seed: Seed = 0,
     seeds: Annotated[
@@ -100,7 +103,7 @@ def train_ep_command(
     config = TrainConfig(
         seed, _hidden(hidden, layers), rule or ("R5" if family == "stock" else "event"), shadow_bits, weight_bits,
         epochs, batch_size, threads, family, noise, weight_lsb, learning_rate, output_share, centred, None, refit,
-        layers=layers,
+        layers=layers, shift=shift,
     )  # fmt: skip
     kind = "ep" if family == "sigma-delta" else f"ep-{family}-{config.rule}"
     if front_end is not None:

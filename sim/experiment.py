@@ -21,6 +21,7 @@ from neuro.spec import NetworkSpec
 from neuro.stock_graded import GradedDesign, open_boxes
 from sim.backends.base import MAX_BATCH, one_hot_targets
 from sim.engine import NATIVE, Engine
+from sim.shift import check_shift, shift_of
 from sim.stock_experiment import (
     GRADED,
     UPPER,
@@ -60,6 +61,7 @@ class TrainConfig:
     refit:               train once more on all training images, validation included, with the same choices.
     front_end, code_bits: SHA-256 of the manifest of the coder in front ("": none), payload bits of its codes
                          (`behind`).
+    shift:               pixels by which training images are moved at random, at most (`sim.shift`).
     """
 
     seed: int = 0
@@ -81,9 +83,12 @@ class TrainConfig:
     front_end: str = ""
     code_bits: int = 0
     layers: str = ""
+    shift: int = 0
 
     def __post_init__(self) -> None:
         self._check_layers()
+        if self.shift and (self.front_end or self.family != "sigma-delta"):
+            raise UserError(f"shift {self.shift}: images are shifted for the sigma-delta family without a front end")
         if self.front_end and (self.family != "sigma-delta" or self.centred):
             raise UserError("front end: networks behind it are of the sigma-delta family and take codes uncentred")
         if not 0 <= self.seed < 2**63:
@@ -218,12 +223,13 @@ def learns_on_chip(config: TrainConfig) -> bool:
 def check_rates(dataset: Dataset, config: TrainConfig, split: Split) -> None:
     """Raise UserError, before anything is done, if the learning engine cannot hold the rates asked for.
 
-    Or if the layers do not fit the images.
+    Or if the layers or shifts do not fit the images.
     """
     if learns_on_chip(config):
         build_stock(dataset, config, split)
     else:
         shapes_of(dataset.image_shape, config.hidden_layers)
+        check_shift(config.shift, dataset.image_shape)
 
 
 def compile_kernels(dataset: Dataset, config: TrainConfig, engine: Engine = NATIVE) -> None:
@@ -255,6 +261,7 @@ def make_trainer(
         payloads=spec.encoder.encode(dataset.x_train[used]),
         labels=dataset.y_train[used],
         split=Split(np.searchsorted(used, split.train), np.searchsorted(used, split.validation)),
+        shift=shift_of(config.shift, dataset.image_shape, spec.encoder),
     )
     session = engine.open(spec, config.threads, config.batch_size)
     kind = StockTrainer if learns_on_chip(config) else Trainer

@@ -114,8 +114,9 @@ def identity(dataset: Dataset, config: TrainConfig) -> dict[str, Any]:
     """Return all that decides the weights of a training: configuration (but for the threads) and data."""
     content = {**asdict(config), "hidden": list(config.hidden), "data_sha256": dataset.sha256()}
     del content["threads"]
-    if not config.layers:  # absent from runs of versions without
-        del content["layers"]
+    for name in ("layers", "shift"):  # absent from runs of versions without
+        if not content[name]:
+            del content[name]
     return content
 
 

@@ -24,6 +24,7 @@ from neuro.plasticity import Rate, rate_for
 from neuro.spec import NetworkSpec
 from sim.backends.base import LearningOutcome, Session, one_hot_targets
 from sim.interrupt import uninterrupted
+from sim.shift import Shift
 
 CHUNK = 2048  # images between two looks at the clock, the keyboard and the progress bar
 FINAL_RATE = 1 / 8  # learning rate of the last epoch relative to the first; geometric in between
@@ -83,11 +84,15 @@ class Progress:
 
 @dataclass(frozen=True, eq=False)
 class TrainingSet:
-    """Encoded images of shape [n, N], labels of shape [n], and the split into training and validation."""
+    """Encoded images of shape [n, N], labels of shape [n], and the split into training and validation.
+
+    shift: how training images are moved when they are learned; None: not at all.
+    """
 
     payloads: npt.NDArray[np.int16]
     labels: npt.NDArray[np.int32]
     split: Split
+    shift: Shift | None = None
 
     def squared_length(self, spec: AnyNetwork) -> float:
         """Return the `squared_length` of about 4096 training images."""
@@ -171,7 +176,7 @@ class Trainer:
         self.consistent = False
         start, cpu_start = time.perf_counter(), time.process_time()
         outcome = self.session.learn(
-            self.data.payloads[chosen],
+            self._presented(chosen),
             one_hot_targets(self.session.spec, labels),
             rates,
             seed=self.seed,
@@ -179,6 +184,14 @@ class Trainer:
         )
         self._count(outcome, labels, time.perf_counter() - start, time.process_time() - cpu_start)
         self.consistent = True
+
+    def _presented(self, chosen: npt.NDArray[np.int64]) -> npt.NDArray[np.int16]:
+        """Return the payloads of the `chosen` next images of this epoch, shifted if they are to be."""
+        shift, progress = self.data.shift, self.progress
+        if shift is None:
+            return self.data.payloads[chosen]
+        by = shift.drawn(self.seed, progress.epoch, self.n_images)[progress.position : progress.position + len(chosen)]
+        return shift.moved(self.data.payloads[chosen], by)
 
     def _count(self, outcome: LearningOutcome, labels: npt.NDArray[np.int32], wall_s: float, cpu_s: float) -> None:
         progress = self.progress

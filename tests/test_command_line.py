@@ -87,6 +87,7 @@ BAD_OPTIONS = [
     ["--threads", "0"], ["--threads", "-2"], ["--rule", "backprop"], ["--family", "stock"], ["--learning-rate", "0"],
     ["--learning-rate", "nan"], ["--learning-rate", "-1"], ["--output-share", "inf"], ["--no-such-option"], ["extra"],
     ["--data", "no-such-set"], ["--data", "missing.npz"], ["--data", "."], ["--data", ""], ["--json", "1"],
+    ["--shift", "-1"], ["--shift", "4"], ["--shift", "x"],
 ]  # fmt: skip
 
 
@@ -113,7 +114,7 @@ def test_bad_layers_are_refused_in_one_line(
 
 
 def test_layers_are_trained_evaluated_and_reported(blob_data: Dataset, command: Command, tmp_path: Path) -> None:
-    run, options = tmp_path / "run", ("--epochs", 2, *RATES)
+    run, options = tmp_path / "run", ("--epochs", 2, "--shift", 1, *RATES)
     words = ("train", "ep", "--data", blob_data.source, "--out", run, "--layers", "conv:3x3,pool:2,6", *options)
     assert command(*words, "--json").json["run"] == str(run)
     again = command("evaluate", run, "--backend", "reference", "--images", 5, "--check", "events", "--json").json

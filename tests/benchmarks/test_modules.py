@@ -3,9 +3,21 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from benchmarks import accuracy, batch_size, design_choices, gradient_alignment, scaling, train_speed, twin_fidelity
+from benchmarks import (
+    accuracy,
+    batch_size,
+    depth,
+    depth_tries,
+    design_choices,
+    gradient_alignment,
+    large_network,
+    scaling,
+    train_speed,
+    twin_fidelity,
+)
 from benchmarks.accuracy import largest_fall
 from neuro.equilibrium import build_equilibrium, design_for
 
@@ -115,3 +127,35 @@ def test_scaling_measures_batches_workers_and_sizes(tmp_path, monkeypatch):
             1e9 / row["images_per_s"] / row["synaptic_operations_per_image"]
         )
     assert (tmp_path / "s.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_large_network_compares_backends_and_learns(tmp_path, monkeypatch):
+    generator = np.random.default_rng(0)
+    images, labels = generator.integers(0, 256, (40, 8, 8, 3)).astype(np.uint8), np.arange(40) % 4
+    np.savez(tmp_path / "noise.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
+    options = ("--data", str(tmp_path / "noise.npz"), "--layers", "conv:3x3,pool:4,conv:4x2:valid")
+    content = run(large_network, tmp_path / "l.json", monkeypatch, *options)
+    assert content["neurons"] == 2 * 2 * 3 + 4 + 4
+    assert content["spikes compared"] > 0
+    assert set(content["differences"].values()) == {0}
+    assert content["learning"]["costs"][-1] < content["learning"]["costs"][0]
+    assert all(share > 0 for share in content["learning"]["weights that moved"].values())
+
+
+@pytest.mark.parametrize(
+    ("part", "options"),
+    [
+        ("tries", ()),
+        ("accuracy", ("--hidden", "64,32", "--only", "float")),
+        ("kernels", ("--layers", "conv:4x3,pool:2", "--images", "300")),
+    ],
+)
+def test_depth_answers_every_part(part, options, tmp_path, monkeypatch):
+    chosen = {name: depth.TRIES[name] for name in ("default", "maps, kernels 5 x 5")}
+    for module in (depth, depth_tries):
+        monkeypatch.setattr(module, "TRIES", chosen)
+    common = ("--part", part, "--data", "digits", "--seeds", "1", "--epochs", "1")
+    content = run(depth, tmp_path / "d.json", monkeypatch, *common, *options)
+    rows = list(content["tries"].values()) if part == "tries" else [[row] for row in content[part].values()]
+    assert len(rows) == (2 if part == "tries" else 1)
+    assert all(0.2 < row["val_accuracy"] <= 1 for each in rows for row in each)  # chance is 0.1

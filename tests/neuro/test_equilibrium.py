@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuro.equilibrium import EquilibriumDesign, build_equilibrium, design_for, energy
+from neuro.layers import ConvolutionalLayer
 from neuro.neurons import SigmaDelta
 from neuro.quantize import glorot_bound
 from neuro.serialize import spec_arrays, spec_to_json
@@ -147,12 +148,22 @@ def test_the_schedule_is_free_then_both_nudges():
     assert schedule.nudge == 3 / 8
 
 
-@pytest.mark.parametrize("hidden", [(8,), (8, 6), (8, 6, 4)])
+MAPS = ConvolutionalLayer(4, 2)
+
+
+@pytest.mark.parametrize("hidden", [(8,), (8, 6), (8, 6, 4), (MAPS,), (MAPS, 6), (MAPS, MAPS)], ids=str)
 def test_the_default_design_of_every_depth_builds(hidden):
     spec = build_equilibrium(design_for((5, 5), 3, hidden), 0)
     output = spec.population("output").neuron
     assert (output.lower < 0) == (len(hidden) > 1)
     assert spec.schedule.last_step > 2 * len(hidden)
+
+
+def test_a_layer_of_maps_is_nudged_as_one_of_neurons():
+    one, two = design_for((5, 5), 3, (MAPS,)), design_for((5, 5), 3, (MAPS, MAPS))
+    plain = design_for((5, 5), 3, (8,))
+    assert (one.nudge_multiplier, one.nudge_shift) == (plain.nudge_multiplier, plain.nudge_shift)
+    assert two.nudge_shift > one.nudge_shift
 
 
 def test_choices_come_before_the_defaults_of_the_depth():
