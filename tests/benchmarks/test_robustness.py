@@ -10,11 +10,13 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks import robustness, without_competition
+from benchmarks import fixed_point, robustness, without_competition
 from neuro.artifact import load_artifact
 from neuro.data import Dataset
 from sim.robustness.attack import Adversarial, Threat
 from sim.robustness.baselines import real_images
+from sim.robustness.twin import make_twin
+from sim.robustness.twin_fixed_point import FixedPointTwin
 
 THREAT = Threat("linf", 0.1)
 
@@ -75,6 +77,19 @@ def test_atoms_that_do_not_compete_are_as_sparse_as_the_code(coders: dict[str, P
     assert float((model(images).argmax(1).numpy() == blob_data.y_train).mean()) > 0.9
     drive = spec.encoder.encode(blob_data.x_train[:5]).astype(float) @ spec.weights_of(spec.projections[0])
     np.testing.assert_array_equal(np.argmax(drive, 1), codes[:5].argmax(1))  # in the order of the coder's own drive
+
+
+def test_two_gradients_are_compared_by_cost_direction_and_strength(coders: dict[str, Path], blob_data: Dataset) -> None:
+    subject = robustness.deployed(coders["stack"])
+    spec = load_artifact(coders["stack"]).spec
+    images, labels = real_images(blob_data.x_test[:30]), torch.tensor(blob_data.y_test[:30]).long()
+    twins = {"unrolled": make_twin(spec), "fixed point": FixedPointTwin(spec)}
+    answer = fixed_point.compare(twins, subject, images, labels)
+    clean = float((subject.score(images.numpy()) == labels.numpy()).mean())
+    assert all(0 < answer[name]["gradient_cpu_s"] and answer[name]["accuracy"] <= clean for name in twins)
+    low, middle, high = answer["cosine, 5 / 50 / 95 %"]
+    assert -1 <= low <= middle <= high <= 1 + 1e-6
+    assert middle > 0.9
 
 
 def test_its_gradient_is_that_of_the_dictionary(coders: dict[str, Path], blob_data: Dataset) -> None:
