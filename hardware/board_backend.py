@@ -29,10 +29,11 @@ from neuro.quantities import Measured
 from neuro.spec import NetworkSpec
 from neuro.stock import LIF, SpikeInput, StockSpec
 from neuro.stock_network import StockNetwork
-from sim.backends.base import Capabilities, IntArray, LearningOutcome, Record, check_options
+from sim.backends.base import Capabilities, IntArray, check_options
 from sim.backends.chip import ChipRecord
 from sim.backends.lava.stock import read_arrays, result_path, save_graph, spikes_path
 from sim.backends.lava.watch import run_worker
+from sim.backends.record import LearningOutcome, Record
 from sim.backends.stock_record import check_images, make_record
 from sim.backends.stock_session import StockSession, commit_pairs, stock_inputs
 

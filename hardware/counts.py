@@ -18,7 +18,7 @@ from hardware.placement import Core, Placement
 from neuro.errors import UserError
 from neuro.spec import NetworkSpec
 from neuro.stock import StockSpec
-from sim.backends.base import Record
+from sim.backends.record import Record
 
 Reals = npt.NDArray[np.float64]
 IMAGES_AT_ONCE = 8

@@ -21,7 +21,7 @@ from neuro.graded_network import GradedNetwork
 from neuro.spec import NetworkSpec
 from neuro.stock import StockProjection, StockSpec
 from neuro.stock_network import SHADOW, StockNetwork
-from sim.backends.base import Record
+from sim.backends.record import Record
 
 SECOND_NUDGE = 2
 

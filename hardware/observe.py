@@ -16,7 +16,8 @@ from neuro.artifact import Artifact
 from neuro.errors import UserError
 from neuro.graded_network import AnyNetwork
 from neuro.spec import NetworkSpec
-from sim.backends.base import Record, get_backend, native_backend, one_hot_targets
+from sim.backends.base import get_backend, native_backend, one_hot_targets
+from sim.backends.record import Record
 from sim.evaluate import data_of, is_coder
 
 IMAGES = 100

@@ -19,7 +19,8 @@ from neuro.fixed_point import weight_limit
 from neuro.neurons import SigmaDelta, Source
 from neuro.plasticity import Rate, learning_rule
 from neuro.spec import NetworkSpec, Phase, Population, Projection, Schedule
-from sim.backends.base import Backend, Differences, Record, compare, get_backend
+from sim.backends.base import Backend, get_backend
+from sim.backends.record import Differences, Record, compare
 
 ATTEMPTS = 100
 MAX_NEURONS = 40

@@ -14,7 +14,8 @@ from neuro.errors import UserError
 from neuro.files import parse_json, read_bytes, write_atomically
 from neuro.graded_network import AnyNetwork
 from neuro.metrics import Accuracy, accuracy
-from sim.backends.base import Backend, Differences, Record, compare, one_hot_targets
+from sim.backends.base import Backend, one_hot_targets
+from sim.backends.record import Differences, Record, compare
 
 RESULTS = "results.jsonl"
 

@@ -25,7 +25,8 @@ from neuro.fixed_point import image_keys, quantize, round_shift, saturate, stoch
 from neuro.lca import CODE, LIMIT, RESIDUAL, CoderDesign, atom_exponent, coder_of_atoms, codes_of, leak_of
 from neuro.plasticity import Rate, rate_near
 from neuro.spec import NetworkSpec
-from sim.backends.base import Record, get_backend
+from sim.backends.base import get_backend
+from sim.backends.record import Record
 
 Reals = npt.NDArray[np.float64]
 REACH = 8.0  # largest entry of an atom, in units of that of a flat one

@@ -14,7 +14,8 @@ from neuro.metrics import Accuracy, accuracy, confusion_matrix
 from neuro.neurons import SigmaDelta
 from neuro.spec import NetworkSpec, Phase
 from neuro.stack import unstack
-from sim.backends.base import Record, get_backend, native_backend, one_hot_targets
+from sim.backends.base import get_backend, native_backend, one_hot_targets
+from sim.backends.record import Record
 
 MAX_IMAGES = 1000  # enough for smooth curves
 MAX_SPIKES, MAX_STATES = 4_000_000, 50_000_000  # kept at a time

@@ -12,7 +12,8 @@ from neuro.data import Dataset
 from neuro.lca import CODE, INPUT, RESIDUAL, codes_of
 from neuro.spec import NetworkSpec, Phase, Schedule
 from neuro.stack import unstack
-from sim.backends.base import Record, get_backend
+from sim.backends.base import get_backend
+from sim.backends.record import Record
 from sim.front_end import FrontEnd
 from sim.lca_measure import integer_dictionary, lasso_codes, objective, threshold_of
 

@@ -26,7 +26,7 @@ from neuro.graded_network import AnyNetwork
 from neuro.metrics import accuracy
 from neuro.spec import NetworkSpec
 from neuro.stack import stack
-from sim.backends.base import Record
+from sim.backends.record import Record
 from sim.checkpoint import Checkpoint, load_checkpoint, remove_checkpoint, resume_trainer, save_checkpoint
 from sim.engine import NATIVE, Engine
 from sim.experiment import (
@@ -41,6 +41,7 @@ from sim.experiment import (
     wants_refit,
 )
 from sim.front_end import FrontEnd
+from sim.identity import check_identity, identity, identity_of
 from sim.results import TrainResult, describe_data, result_of
 from sim.stock_experiment import stock_choices
 from sim.trainer import Choices, Epoch, Trainer, Weights
@@ -108,34 +109,6 @@ def train_ep(
     if checkpoint is not None:
         check_identity(folder, checkpoint.identity, run.identity)
     return run.complete(checkpoint)
-
-
-def identity(dataset: Dataset, config: TrainConfig) -> dict[str, Any]:
-    """Return all that decides the weights of a training: configuration (but for the threads) and data."""
-    content = {**asdict(config), "hidden": list(config.hidden), "data_sha256": dataset.sha256()}
-    del content["threads"]
-    for name in ("layers", "shift"):  # absent from runs of versions without
-        if not content[name]:
-            del content[name]
-    return content
-
-
-def identity_of(artifact: Artifact) -> dict[str, Any]:
-    """Return the `identity` that the manifest of a finished run states."""
-    try:
-        return {**artifact.manifest["config"], "data_sha256": artifact.manifest["data"]["sha256"]}
-    except (KeyError, TypeError) as error:
-        raise UserError("manifest: lacks its config or data; train the run again") from error
-
-
-def check_identity(folder: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    """Raise UserError if what a run was made with is not what is asked for."""
-    for key in wanted:
-        if found.get(key) != wanted[key]:
-            raise UserError(
-                f"run {folder}: was made with {key} {found.get(key)}, asked for {wanted[key]}; "
-                "resume with the same settings, or give another --out"
-            )
 
 
 class _Run:

@@ -25,12 +25,13 @@ from neuro.stack import stack
 from sim.backends.base import get_backend
 from sim.checkpoint import CHECKPOINT, STATE, remove_checkpoint
 from sim.front_end import FrontEnd
+from sim.identity import check_identity, identity_of
 from sim.lca_experiment import LcaConfig, coder_epochs, design_coder, make_learner
 from sim.lca_learning import deployed_design
 from sim.lca_measure import codes, converged_share, measure_quality, readout_accuracy
 from sim.lca_trainer import LcaProgress, LcaTrainer
 from sim.results import describe_data
-from sim.train import CHECKPOINT_EVERY_S, LOG, check_identity, identity_of
+from sim.train import CHECKPOINT_EVERY_S, LOG
 
 LASSO_SIGNALS, CONVERGED_SIGNALS, READOUT_IMAGES = 40, 200, 20_000
 ATOMS = "atoms"

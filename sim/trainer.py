@@ -22,7 +22,8 @@ from neuro.graded_network import AnyNetwork
 from neuro.metrics import accuracy
 from neuro.plasticity import Rate, rate_for
 from neuro.spec import NetworkSpec
-from sim.backends.base import LearningOutcome, Session, one_hot_targets
+from sim.backends.base import Session, one_hot_targets
+from sim.backends.record import LearningOutcome
 from sim.interrupt import uninterrupted
 from sim.shift import Shift
 

@@ -14,9 +14,10 @@ from neuro.engine import EngineRule
 from neuro.errors import UserError
 from neuro.graded_network import AnyStock
 from neuro.stock_network import StockNetwork
-from sim.backends.base import Capabilities, IntArray, LearningOutcome, Record, check_options
+from sim.backends.base import Capabilities, IntArray, check_options
 from sim.backends.chip import run_chip
 from sim.backends.chip_learning import LearningChip
+from sim.backends.record import LearningOutcome, Record
 from sim.backends.stock_record import check_images, join_records, make_record
 from sim.backends.stock_session import StockSession, commit_pairs, learned_names, stock_inputs
 

@@ -21,20 +21,12 @@ from neuro.errors import UserError
 from neuro.fixed_point import image_keys, round_shift
 from neuro.plasticity import Rate
 from neuro.spec import NetworkSpec
-from sim.backends.base import (
-    Capabilities,
-    IntArray,
-    LearningOutcome,
-    Record,
-    SessionBase,
-    SpikeTable,
-    check_options,
-    check_payloads,
-)
+from sim.backends.base import Capabilities, IntArray, SessionBase, check_options, check_payloads
 from sim.backends.checks import check_learning
 from sim.backends.kernels import Outputs, Scratch, make_scratch, make_trace, simulate_range
 from sim.backends.learning_kernels import learn_in_batches, learn_online
 from sim.backends.plan import flatten_full, full_weights, make_plan, make_weights, unpad
+from sim.backends.record import LearningOutcome, Record, SpikeTable
 from sim.backends.reference import nudge_signs
 from sim.backends.synapse_kernels import Synapses, Workspace, make_workspace
 

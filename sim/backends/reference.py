@@ -23,17 +23,9 @@ from neuro.fixed_point import (
 from neuro.neurons import Source
 from neuro.plasticity import NeuronTrace, Rate, evaluate
 from neuro.spec import NetworkSpec
-from sim.backends.base import (
-    Capabilities,
-    IntArray,
-    LearningOutcome,
-    Record,
-    SessionBase,
-    SpikeTable,
-    check_options,
-    check_payloads,
-)
+from sim.backends.base import Capabilities, IntArray, SessionBase, check_options, check_payloads
 from sim.backends.checks import check_learning
+from sim.backends.record import LearningOutcome, Record, SpikeTable
 
 Int64 = npt.NDArray[np.int64]
 

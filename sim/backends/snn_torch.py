@@ -19,16 +19,9 @@ from neuro.graded_network import AnyNetwork, AnyStock
 from neuro.neurons import SigmaDelta, Source
 from neuro.spec import NetworkSpec
 from neuro.stock import LIF, SpikeInput, StockSpec
-from sim.backends.base import (
-    Capabilities,
-    IntArray,
-    LearningOutcome,
-    Record,
-    SessionBase,
-    check_options,
-    check_payloads,
-)
+from sim.backends.base import Capabilities, IntArray, SessionBase, check_options, check_payloads
 from sim.backends.chip import ChipRecord
+from sim.backends.record import LearningOutcome, Record
 from sim.backends.reference import nudge_signs, record_from_history
 from sim.backends.stock_record import check_images, join_records, make_record
 from sim.backends.stock_session import StockSession, stock_inputs

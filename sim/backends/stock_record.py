@@ -8,8 +8,9 @@ import numpy as np
 
 from neuro.errors import UserError
 from neuro.graded_network import AnyStock
-from sim.backends.base import IntArray, Record, SpikeTable
+from sim.backends.base import IntArray
 from sim.backends.chip import ChipRecord
+from sim.backends.record import Record, SpikeTable
 
 
 def check_images(network: AnyStock, payloads: IntArray, targets: IntArray | None) -> None:

@@ -20,16 +20,9 @@ from neuro.errors import UserError
 from neuro.fixed_point import image_keys
 from neuro.plasticity import Rate
 from neuro.spec import NetworkSpec
-from sim.backends.base import (
-    Capabilities,
-    IntArray,
-    LearningOutcome,
-    Record,
-    SessionBase,
-    check_options,
-    check_payloads,
-)
+from sim.backends.base import Capabilities, IntArray, SessionBase, check_options, check_payloads
 from sim.backends.checks import check_learning
+from sim.backends.record import LearningOutcome, Record
 from sim.backends.reference import nudge_signs, record_from_history
 from sim.backends.stock_record import join_records
 from sim.backends.torch_graphs import Graphs, wanted

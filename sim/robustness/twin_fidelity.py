@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from neuro.errors import UserError
-from sim.backends.base import Record, Session
+from sim.backends.base import Session
+from sim.backends.record import Record
 from sim.robustness.twin_base import Twin
 
 AT_ONCE = 256

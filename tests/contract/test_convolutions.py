@@ -17,7 +17,8 @@ from neuro.neurons import SigmaDelta, Source
 from neuro.plasticity import Rate, learning_rule
 from neuro.serialize import spec_arrays, spec_from_json, spec_to_json
 from neuro.spec import NetworkSpec, Phase, Population, Projection, Schedule
-from sim.backends.base import compare, get_backend, one_hot_targets
+from sim.backends.base import get_backend, one_hot_targets
+from sim.backends.record import compare
 from sim.contract import check_learning, check_run, run_fully
 
 SHAPE, FEATURES = (6, 5, 2), 3

@@ -11,8 +11,9 @@ from neuro.graded_network import GradedNetwork
 from neuro.stock_equilibrium import StockDesign, build_stock_network
 from neuro.stock_graded import GradedDesign, open_boxes
 from sim.backends import snn_torch
-from sim.backends.base import compare, get_backend
+from sim.backends.base import get_backend
 from sim.backends.chip import run_chip
+from sim.backends.record import compare
 from sim.backends.snn_torch import build_graph, run_stock
 from sim.contract import check_run, random_images, random_spec
 from sim.stock_contract import count_stock_differences, random_stock_inputs, random_stock_spec

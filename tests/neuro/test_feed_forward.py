@@ -13,8 +13,9 @@ from neuro.errors import UserError
 from neuro.feed_forward import FeedForwardNetwork, feed_forward_graph
 from neuro.stock import LIF
 from neuro.stock_equilibrium import StockDesign, build_stock_network
-from sim.backends.base import compare, get_backend
+from sim.backends.base import get_backend
 from sim.backends.chip import run_chip
+from sim.backends.record import compare
 from sim.robustness.twin import make_twin
 from sim.robustness.twin_fidelity import fidelity
 

@@ -16,7 +16,8 @@ from neuro.data import load_dataset
 from neuro.encode import PixelEncoder
 from neuro.lca import CODE, LAYOUTS, CoderDesign, build_coder
 from neuro.spec import NetworkSpec
-from sim.backends.base import compare, get_backend
+from sim.backends.base import get_backend
+from sim.backends.record import compare
 from sim.contract import run_fully
 from sim.lca_measure import (
     codes,

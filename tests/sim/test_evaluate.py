@@ -14,7 +14,8 @@ import pytest
 from neuro.artifact import Artifact, load_artifact
 from neuro.data import Dataset
 from neuro.errors import UserError
-from sim.backends.base import Record, SpikeTable, compare, get_backend, one_hot_targets
+from sim.backends.base import get_backend, one_hot_targets
+from sim.backends.record import Record, SpikeTable, compare
 from sim.evaluate import Evaluation, add_result, data_of, evaluate, read_results
 from sim.experiment import TrainConfig
 from sim.train import infer

@@ -11,7 +11,8 @@ from shared_coders import dense_coder, kernel_coder, signals, unrolled
 from neuro.convolution import Convolution, square
 from neuro.spec import NetworkSpec, Projection
 from neuro.validate import fan_in, fan_out
-from sim.backends.base import Record, get_backend
+from sim.backends.base import get_backend
+from sim.backends.record import Record
 from sim.contract import random_images, random_spec
 
 pytestmark = pytest.mark.filterwarnings("ignore::neuro.dictionary.DictionaryWarning")  # random ones are difficult

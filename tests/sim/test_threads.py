@@ -11,7 +11,8 @@ import pytest
 from neuro.artifact import load_artifact
 from neuro.data import Dataset, split_validation
 from neuro.spec import NetworkSpec
-from sim.backends.base import Record, get_backend, one_hot_targets
+from sim.backends.base import get_backend, one_hot_targets
+from sim.backends.record import Record
 from sim.experiment import TrainConfig, build_network
 from sim.trainer import Choices, projection_rates
 

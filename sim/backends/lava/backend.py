@@ -16,9 +16,10 @@ from neuro.graded_network import AnyNetwork
 from neuro.neurons import Source
 from neuro.plasticity import Rate
 from neuro.spec import NetworkSpec
-from sim.backends.base import Capabilities, IntArray, LearningOutcome, Record, SessionBase, check_payloads
+from sim.backends.base import Capabilities, IntArray, SessionBase, check_payloads
 from sim.backends.lava.jobs import save_job
 from sim.backends.lava.watch import check_installed, run_worker
+from sim.backends.record import LearningOutcome, Record
 from sim.backends.reference import nudge_signs, record_from_history
 
 if TYPE_CHECKING:

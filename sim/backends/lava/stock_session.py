@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from neuro.engine import EngineRule
 from neuro.errors import UserError
 from neuro.graded_network import AnyStock
-from sim.backends.base import IntArray, LearningOutcome, Record
+from sim.backends.base import IntArray
 from sim.backends.lava.stock import run_stock_in_lava
+from sim.backends.record import LearningOutcome, Record
 from sim.backends.stock_record import check_images, make_record
 from sim.backends.stock_session import StockSession, stock_inputs
 

@@ -1,0 +1,141 @@
+"""What backends hand back: what happened in a run, what learning did; and how two records are compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from neuro.graded_network import AnyNetwork
+from neuro.spec import NetworkSpec
+from neuro.validate import fan_out
+
+
+@dataclass(frozen=True)
+class SpikeTable:
+    """Every spike of a run, one row each, ordered by image, step, population and neuron.
+
+    image, step, population (index in the spec), neuron, payload: int32 arrays of shape [S].
+    """
+
+    image: npt.NDArray[np.int32]
+    step: npt.NDArray[np.int32]
+    population: npt.NDArray[np.int32]
+    neuron: npt.NDArray[np.int32]
+    payload: npt.NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.image)
+
+    def rows(self) -> npt.NDArray[np.int32]:
+        """Return the table as an array of shape [S, 5]."""
+        return np.stack([self.image, self.step, self.population, self.neuron, self.payload], axis=1)
+
+    @staticmethod
+    def from_rows(rows: npt.NDArray[np.integer]) -> SpikeTable:
+        """Build a table from rows of shape [S, 5] in any order."""
+        rows = rows.astype(np.int32).reshape(-1, 5)
+        order = np.lexsort((rows[:, 3], rows[:, 2], rows[:, 1], rows[:, 0]))
+        return SpikeTable(*np.ascontiguousarray(rows[order].T))
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """What happened in a run of B images.
+
+    predictions of shape [B]: argmax of the output state after the free phase, lowest index on a tie.
+    output_states of shape [B, K]: that state, in state units.
+    spike_counts: by population, of shape [B, 1 + phases]: spikes sent at the presentation, then in each phase.
+    settled of shape [B]: whether no neuron sent a spike in the last step of the free phase.
+    states: by population, of shape [B, phases, N], u (s_hat for sources) at the end of each phase; None unless asked.
+    spikes: every spike; None unless asked for.
+    """
+
+    backend: str
+    seed: int
+    predictions: npt.NDArray[np.int32]
+    output_states: npt.NDArray[np.int32]
+    spike_counts: dict[str, npt.NDArray[np.int64]]
+    settled: npt.NDArray[np.bool_]
+    states: dict[str, npt.NDArray[np.int32]] | None = None
+    spikes: SpikeTable | None = None
+
+    @property
+    def n_images(self) -> int:
+        """Number of images."""
+        return len(self.predictions)
+
+    def spikes_per_inference(self, spec: AnyNetwork) -> float:
+        """Mean spikes of all non-source populations in the free phase, per image."""
+        return float(sum(self.spike_counts[p.name][:, 1].sum() for p in spec.moving)) / max(self.n_images, 1)
+
+    def synaptic_operations(self, spec: AnyNetwork) -> dict[str, npt.NDArray[np.int64]]:
+        """Return, by projection that took part, of shape [B, 1 + phases]: synapses that spikes reached (one add each).
+
+        Raises: ValueError if neurons of a source differ in their number of synapses, as at the border of a kernel, and
+        spikes were not kept: counts do not say which neuron sent them.
+        """
+        if not isinstance(spec, NetworkSpec):  # all-to-all
+            reached = {p.name: np.array([spec.population(p.target).size]) for p in spec.projections}
+        else:
+            reached = {p.name: fan_out(spec, p) for p in spec.projections}
+        return {
+            p.name: self._operations(spec, p.source, reached[p.name])
+            for p in spec.projections
+            if p.source in self.spike_counts and p.target in self.spike_counts
+        }
+
+    def _operations(self, spec: AnyNetwork, source: str, reached: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """reached: synapses of each neuron of `source`, of shape [N]."""
+        counts = self.spike_counts[source]
+        if (reached == reached[0]).all():
+            return counts * reached[0]
+        if self.spikes is None or not isinstance(spec, NetworkSpec):
+            raise ValueError(f"synaptic operations: neurons of {source} differ in their synapses; run with keep_spikes")
+        chosen = self.spikes.population == spec.population_index[source]
+        column = np.array(spec.schedule.phase_of_step())[self.spikes.step[chosen]] + 1
+        cell = self.spikes.image[chosen] * counts.shape[1] + column
+        total = np.bincount(cell, reached[self.spikes.neuron[chosen]], minlength=counts.size)  # exact below 2**53
+        return total.astype(np.int64).reshape(counts.shape)
+
+
+@dataclass(frozen=True)
+class LearningOutcome:
+    """What a stretch of training did: predictions of shape [B] before each update, and spikes sent in total."""
+
+    predictions: npt.NDArray[np.int32]
+    spike_counts: dict[str, npt.NDArray[np.int64]]
+
+
+@dataclass(frozen=True)
+class Differences:
+    """How many entries differ between two records of the same run, and how many were compared."""
+
+    spikes: int
+    states: int
+    predictions: int
+    n_images: int
+    n_spikes: int
+
+    @property
+    def total(self) -> int:
+        """Sum of all differences; 0 means equal."""
+        return self.spikes + self.states + self.predictions
+
+
+def compare(first: Record, second: Record) -> Differences:
+    """Count what differs: spikes (rows that one record has more often), states, predictions. Both must hold all."""
+    if first.spikes is None or second.spikes is None or first.states is None or second.states is None:
+        raise ValueError("compare: both records need spikes and states; ask for them in run()")
+    rows = np.concatenate([first.spikes.rows(), second.spikes.rows()])
+    _, which = np.unique(rows, axis=0, return_inverse=True)
+    surplus = np.bincount(which.ravel(), np.repeat([1, -1], [len(first.spikes), len(second.spikes)]))
+    states = sum(int(np.count_nonzero(first.states[name] != second.states[name])) for name in first.states)
+    return Differences(
+        spikes=int(np.abs(surplus).sum()),
+        states=states,
+        predictions=int(np.count_nonzero(first.predictions != second.predictions)),
+        n_images=first.n_images,
+        n_spikes=len(first.spikes),
+    )
