@@ -14,10 +14,11 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from benchmarks import command_bench
-from hardware import command_export
-from sim import command_attack, command_train
-from sim.command_options import Device, Json, Run, Seed, StallS, Threads, console, print_json
+from benchmarks.bench import command as command_bench
+from hardware.commands import export as command_export
+from sim.commands import attack as command_attack
+from sim.commands import train as command_train
+from sim.commands.options import Device, Json, Run, Seed, StallS, Threads, console, print_json
 
 app = typer.Typer(
     help="Energy-based spiking networks: train with local spike-driven rules, run as Lava graphs, prove them equal.",
@@ -54,11 +55,11 @@ def evaluate_command(
     as_json: Json = False,
 ) -> None:
     """Measure accuracy and spikes of a run on a backend; with --check, prove it equal to another."""
-    from neuro.data import load_dataset
-    from neuro.errors import UserError
-    from sim.backends.base import get_backend, native_backend
+    from neuro.base.errors import UserError
+    from neuro.data.sets import load_dataset
+    from sim.backends.protocol import get_backend, native_backend
+    from sim.commands.screen import ImageProgress, evaluation_table
     from sim.evaluate import add_result, data_of, evaluate, load_run
-    from sim.screen import ImageProgress, evaluation_table
 
     artifact = load_run(run)
     backend = backend or native_backend(artifact.spec)
@@ -99,8 +100,8 @@ def compile_command(
     as_json: Json = False,
 ) -> None:
     """Place a run on the cores of a Loihi 2; say what is stock and what is not. Writes RUN/deployment.json."""
-    from hardware.compile import compile_run
-    from hardware.screen import deployment_tables
+    from hardware.commands.screen import deployment_tables
+    from hardware.compile.compiler import compile_run
 
     deployment = compile_run(
         run, dry_run=dry_run, target=target, constants=constants, n_chips=chips, learns=not inference_only
@@ -108,9 +109,9 @@ def compile_command(
     screen = console(as_json)
     screen.print(deployment_tables(deployment))
     if report:
-        from hardware.observe import profile
-        from hardware.report import REPORT, write_compile_report
-        from hardware.screen import profile_table
+        from hardware.commands.screen import profile_table
+        from hardware.energy.profile import profile
+        from hardware.reports.page import REPORT, write_compile_report
         from sim.evaluate import load_run
 
         profiled = profile(load_run(run), deployment, images)
@@ -128,7 +129,7 @@ def report_command(
     as_json: Json = False,
 ) -> None:
     """Write one self-contained HTML page about one or more runs."""
-    from sim.report import write_report
+    from sim.reports.page import write_report
 
     path = write_report(runs, out or runs[0] / "report.html")
     console(as_json).print(f"report: {path}", markup=False)
@@ -146,9 +147,9 @@ def demo_command(
     as_json: Json = False,
 ) -> None:
     """Digits, end to end, about a minute: train by local spikes, run on Lava, attack, place on a chip, report."""
-    from hardware.compile import compile_run
-    from hardware.screen import deployment_tables
-    from sim.demo import run_demo
+    from hardware.commands.screen import deployment_tables
+    from hardware.compile.compiler import compile_run
+    from sim.commands.demo import run_demo
 
     screen = console(as_json)
 
@@ -163,7 +164,7 @@ INTERRUPTED = 130
 
 def main() -> None:
     """Entry point: turns a user's mistake into one line and exit code 2."""
-    from neuro.errors import UserError
+    from neuro.base.errors import UserError
 
     try:
         code = app(standalone_mode=False, prog_name="settle") or 0

@@ -19,13 +19,13 @@ from typing import Any
 
 import torch
 
-from benchmarks.backprop import backprop_accuracy
-from benchmarks.results_file import of_data, parser, save
-from neuro.artifact import load_artifact
-from neuro.data import load_dataset
-from sim.experiment import TrainConfig
-from sim.screen import TrainScreen
-from sim.train import train_ep
+from benchmarks.tools.backprop import backprop_accuracy
+from benchmarks.tools.results_file import of_data, parser, save
+from neuro.artifact.run_folder import load_artifact
+from neuro.data.sets import load_dataset
+from sim.commands.screen import TrainScreen
+from sim.training.equilibrium import train_ep
+from sim.training.recipe import TrainConfig
 
 SHADOW_BITS = (0, 8)
 

@@ -5,11 +5,11 @@
     python -m benchmarks.depth --part kernels --data cifar10 --layers conv:32x3,pool:2 --images 5000 --epochs 2
     python -m benchmarks.depth --part run --run RUN         the figures of a run that `settle train ep` has finished
 
-Tries change one choice at a time from the defaults (`neuro.equilibrium.design_for`, `sim.tune`) and read validation
-images only; nothing is tuned for a variant. In full trainings everything is chosen on the validation split and the test
-set is read once. Float rate EP (`benchmarks.deep_rate`) has the same layers, boxes, phases, nudge, gains of the initial
-weights and centred images, in batches of twenty; its learning rate is the best of four on validation images, its epoch
-too.
+Tries change one choice at a time from the defaults (`neuro.equilibrium.sigma_delta.design_for`, `sim.training.tune`)
+and read validation images only; nothing is tuned for a variant. In full trainings everything is chosen on the
+validation split and the test set is read once. Float rate EP (`benchmarks.tools.deep_rate`) has the same layers, boxes,
+phases, nudge, gains of the initial weights and centred images, in batches of twenty; its learning rate is the best of
+four on validation images, its epoch too.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.deep_rate import DeepDesign, DeepRateNetwork
 from benchmarks.depth_tries import RATE, SHARE, TRIED_IMAGES, TRIES, attempt
-from benchmarks.results_file import RESULTS, earlier, parser, save
-from neuro.artifact import load_artifact
-from neuro.data import Dataset, Split, load_dataset, split_validation
-from neuro.encode import PixelEncoder, gain_bits_for
-from neuro.equilibrium import design_for
-from sim.experiment import TrainConfig
-from sim.screen import TrainScreen
-from sim.train import train_ep
+from benchmarks.tools.deep_rate import DeepDesign, DeepRateNetwork
+from benchmarks.tools.results_file import RESULTS, earlier, parser, save
+from neuro.artifact.run_folder import load_artifact
+from neuro.data.sets import Dataset, Split, load_dataset, split_validation
+from neuro.equilibrium.sigma_delta import design_for
+from neuro.front_ends.pixels import PixelEncoder, gain_bits_for
+from sim.commands.screen import TrainScreen
+from sim.training.equilibrium import train_ep
+from sim.training.recipe import TrainConfig
 
 FLOAT_RATES, FLOAT_BATCH = (1.0, 0.5, 0.25, 0.125), 20
-FINAL_RATE = 1 / 8  # as `sim.trainer`
+FINAL_RATE = 1 / 8  # as `sim.training.trainer`
 
 
 def spiking(data: str, hidden: tuple[int, ...], epochs: int, seed: int) -> dict[str, Any]:

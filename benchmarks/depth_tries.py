@@ -1,7 +1,7 @@
 """What each choice does to a network with several hidden layers, or with maps: one short training each.
 
-One choice at a time changes from the defaults (`neuro.equilibrium.design_for`, `sim.tune`); only validation images are
-read, and nothing is tuned for a variant. Run by `python -m benchmarks.depth --part tries`.
+One choice at a time changes from the defaults (`neuro.equilibrium.sigma_delta.design_for`, `sim.training.tune`); only
+validation images are read, and nothing is tuned for a variant. Run by `python -m benchmarks.depth --part tries`.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from neuro.data import Dataset, Split, split_validation
-from neuro.encode import PixelEncoder, gain_bits_for
-from neuro.equilibrium import build_equilibrium, design_for
-from neuro.layers import Layer, parse_layers
-from sim.experiment import TrainConfig, make_trainer
-from sim.trainer import Choices
+from neuro.data.sets import Dataset, Split, split_validation
+from neuro.equilibrium.sigma_delta import build_equilibrium, design_for
+from neuro.front_ends.pixels import PixelEncoder, gain_bits_for
+from neuro.spec.layers import Layer, parse_layers
+from sim.training.recipe import TrainConfig, make_trainer
+from sim.training.trainer import Choices
 
 TRIED_IMAGES, TRIED_VALIDATION = 10_000, 4_000
-WIDTH, RATE, SHARE = 128, 2.0, 0.4  # of the tries and of kernels: hidden neurons, and `sim.trainer.Choices`
+WIDTH, RATE, SHARE = 128, 2.0, 0.4  # of the tries and of kernels: hidden neurons, and `sim.training.trainer.Choices`
 ONE, TWO = "conv:64x9:valid,pool:2", "conv:16x5,pool:2,conv:32x5,pool:2"
 # name -> (changes of the design, of the choices, number of hidden layers or what they are)
 TRIES: dict[str, tuple[dict[str, Any], dict[str, Any], int | str]] = {

@@ -6,8 +6,8 @@
 Trains one hidden layer (64 neurons on digits, 256 elsewhere) as it is by default and with one choice changed: the step
 of the relaxation 3/4 instead of 7/8, an output box that ends at 1 instead of 1.5, the other exponent_offset. More
 layers: `benchmarks.depth`. Every seed draws its own validation split and weights. Learning rates are the first guesses
-of `sim.tune`. Prints and saves validation accuracy after the last epoch and the share of validation images that are
-silent at the end of the free phase.
+of `sim.training.tune`. Prints and saves validation accuracy after the last epoch and the share of validation images
+that are silent at the end of the free phase.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from dataclasses import replace
 from statistics import mean, stdev
 from typing import Any
 
-from benchmarks.results_file import RESULTS, parser, save
-from neuro.data import Dataset, load_dataset, split_validation
-from neuro.metrics import accuracy
-from neuro.neurons import SigmaDelta
-from neuro.spec import NetworkSpec
-from sim.experiment import TrainConfig, build_network, is_small, make_trainer, n_epochs
-from sim.trainer import Choices, Trainer
-from sim.tune import LEARNING_RATES, OUTPUT_SHARES, wants_centring
+from benchmarks.tools.results_file import RESULTS, parser, save
+from neuro.base.metrics import accuracy
+from neuro.data.sets import Dataset, load_dataset, split_validation
+from neuro.spec.neurons import SigmaDelta
+from neuro.spec.sigma_delta import NetworkSpec
+from sim.training.recipe import TrainConfig, build_network, is_small, make_trainer, n_epochs
+from sim.training.trainer import Choices, Trainer
+from sim.training.tune import LEARNING_RATES, OUTPUT_SHARES, wants_centring
 
 
 class _Quiet:

@@ -17,17 +17,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.results_file import of_data, parser, save
 from benchmarks.robustness import Makers, Subject
-from neuro.artifact import load_artifact
-from neuro.data import load_dataset
-from neuro.metrics import Accuracy
-from sim.robustness.attack import Model, Threat
-from sim.robustness.baselines import real_images
-from sim.robustness.losses import margin
-from sim.robustness.suites import build_attacks
-from sim.robustness.twin import make_twin
-from sim.robustness.twin_fixed_point import FixedPointTwin
+from benchmarks.tools.results_file import of_data, parser, save
+from neuro.artifact.run_folder import load_artifact
+from neuro.base.metrics import Accuracy
+from neuro.data.sets import load_dataset
+from sim.robustness.attacks.losses import margin
+from sim.robustness.attacks.search import Model, Threat
+from sim.robustness.attacks.suites import build_attacks
+from sim.robustness.bridge.fixed_point_twin import FixedPointTwin
+from sim.robustness.defences.baselines import real_images
+from sim.twins.make import make_twin
 
 HIDDEN, SEED, REPEATS, EPS, ATTACK = 256, 0, 3, 0.1, "pgd-20"
 

@@ -12,15 +12,15 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from benchmarks.results_file import parser, save
-from neuro.data import load_dataset, split_validation
-from neuro.metrics import Accuracy, accuracy, cosine
-from neuro.spec import NetworkSpec
-from sim.alignment import gradient_cosines
-from sim.backends.base import IntArray, get_backend, one_hot_targets
-from sim.experiment import TrainConfig, build_network
-from sim.rate import RateNetwork
-from sim.trainer import Choices, projection_rates, squared_length
+from benchmarks.tools.results_file import parser, save
+from neuro.base.metrics import Accuracy, accuracy, cosine
+from neuro.data.sets import load_dataset, split_validation
+from neuro.spec.sigma_delta import NetworkSpec
+from sim.backends.protocol import IntArray, get_backend, one_hot_targets
+from sim.contract.alignment import gradient_cosines
+from sim.oracles.equilibrium import RateNetwork
+from sim.training.recipe import TrainConfig, build_network
+from sim.training.trainer import Choices, projection_rates, squared_length
 
 NUDGES = (1.0, 0.5, 0.1, 0.01, 0.001)
 LEARNED = 200  # images learned before the comparison

@@ -19,27 +19,27 @@ from typing import Any
 import numpy as np
 from rich.progress import track
 
-from benchmarks.results_file import earlier, parser, save
 from benchmarks.stock_lca import TASKS, Case, make_case
-from neuro.data import load_dataset, split_validation
-from neuro.dictionary import unit_norm
-from neuro.stock_coder import StockCoder
-from neuro.stock_lca import LcaDesign, spiking_coder
-from neuro.stock_network import StockNetwork
-from neuro.stock_rules import RULES
-from neuro.stock_sparse import graded_coder
-from sim.backends.chip import run_chip
-from sim.backends.chip_learning import LearningChip, learn_stock_on_chip
-from sim.backends.lava.engine import learn_in_lava
-from sim.backends.lava.learning import learn_stock_in_lava
-from sim.backends.lava.stock import run_stock_in_lava
-from sim.backends.segments import count_learning_differences
-from sim.engine_contract import count_differences, random_engine_case
-from sim.experiment import TrainConfig, build_network
-from sim.lava_training import image_segments
-from sim.stock_coder import run_coder
-from sim.stock_contract import count_stock_differences, random_learning_spec, random_stock_inputs, random_stock_spec
-from sim.stock_experiment import stock_choices
+from benchmarks.tools.results_file import earlier, parser, save
+from neuro.coding.coder import StockCoder
+from neuro.coding.dictionary import unit_norm
+from neuro.coding.graded_relu import graded_coder
+from neuro.coding.lif import LcaDesign, spiking_coder
+from neuro.data.sets import load_dataset, split_validation
+from neuro.stock.network import StockNetwork
+from neuro.stock.rules import RULES
+from sim.backends.lava.stock.learning import learn_stock_in_lava
+from sim.backends.lava.stock.learning_engine import learn_in_lava
+from sim.backends.lava.stock.run import run_stock_in_lava
+from sim.backends.stock.emulator import run_chip
+from sim.backends.stock.learning import LearningChip, learn_stock_on_chip
+from sim.backends.stock.segments import count_learning_differences
+from sim.coding.stock import run_coder
+from sim.contract.engine import count_differences, random_engine_case
+from sim.contract.stock import count_stock_differences, random_learning_spec, random_stock_inputs, random_stock_spec
+from sim.training.in_lava import image_segments
+from sim.training.recipe import TrainConfig, build_network
+from sim.training.stock_recipe import stock_choices
 
 STEPS = 300
 BATCH = 20  # rules per Lava worker

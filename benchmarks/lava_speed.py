@@ -17,13 +17,13 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.results_file import parser, save
-from neuro.engine import EngineRule, product
-from neuro.stock import LIF, SpikeInput, StockPopulation, StockProjection, StockSpec
-from sim.backends.chip import run_chip
-from sim.backends.chip_learning import LearningChip
-from sim.backends.lava.stock import run_stock_in_lava
-from sim.stock_contract import count_stock_differences
+from benchmarks.tools.results_file import parser, save
+from neuro.stock.learning_engine import EngineRule, product
+from neuro.stock.processes import LIF, SpikeInput, StockPopulation, StockProjection, StockSpec
+from sim.backends.lava.stock.run import run_stock_in_lava
+from sim.backends.stock.emulator import run_chip
+from sim.backends.stock.learning import LearningChip
+from sim.contract.stock import count_stock_differences
 
 STEPS = 256
 SHORT, LONG = 50, 1050  # steps of the two runs in Lava

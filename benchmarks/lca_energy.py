@@ -15,11 +15,11 @@ from pathlib import Path
 from benchmarks.bench.run import BenchConfig
 from benchmarks.bench.screen import BenchScreen
 from benchmarks.bench.sweep import sweep_run
-from benchmarks.results_file import parser, save
-from neuro.data import load_dataset
-from sim.lca_experiment import LcaConfig
-from sim.screen import CoderScreen
-from sim.train_lca import train_lca
+from benchmarks.tools.results_file import parser, save
+from neuro.data.sets import load_dataset
+from sim.coding.recipe import LcaConfig
+from sim.coding.training import train_lca
+from sim.commands.screen import CoderScreen
 
 
 def main() -> None:

@@ -20,21 +20,21 @@ from typing import Any
 import numpy as np
 
 from benchmarks.lca_quality import readout
-from benchmarks.results_file import parser, save
-from neuro.artifact import load_artifact
-from neuro.convolution import square
-from neuro.data import Dataset, load_dataset, split_validation
-from neuro.dictionary import patches_of
-from neuro.spec import NetworkSpec
-from sim.experiment import TrainConfig
-from sim.front_end import load_front_end
-from sim.lca_experiment import LcaConfig, design_coder, make_learner
-from sim.lca_learning import deployed_design
-from sim.lca_measure import measure_quality
-from sim.lca_trainer import LcaTrainer
-from sim.screen import CoderScreen, TrainScreen
-from sim.train import train_ep
-from sim.train_lca import train_lca
+from benchmarks.tools.results_file import parser, save
+from neuro.artifact.run_folder import load_artifact
+from neuro.base.convolution import square
+from neuro.coding.dictionary import patches_of
+from neuro.data.sets import Dataset, load_dataset, split_validation
+from neuro.spec.sigma_delta import NetworkSpec
+from sim.coding.learner import deployed_design
+from sim.coding.measure import measure_quality
+from sim.coding.recipe import LcaConfig, design_coder, make_learner
+from sim.coding.trainer import LcaTrainer
+from sim.coding.training import train_lca
+from sim.commands.screen import CoderScreen, TrainScreen
+from sim.training.equilibrium import train_ep
+from sim.training.front_end import load_front_end
+from sim.training.recipe import TrainConfig
 
 TASKS: dict[str, dict[str, Any]] = {"digits": {}, "patches": {"patch": 8, "stride": 4}}
 SINGLE, BLANK = 200, 765  # patches compared; darker ones are blank

@@ -2,11 +2,11 @@
 
     OPENBLAS_NUM_THREADS=1 python -m benchmarks.lca_quality [--seeds 1]
 
-Two coders with dictionaries learned on training images by residual x activity (`sim.dictionary_learning`): whole digits
-(256 atoms; the mean training image is subtracted) and 8 x 8 patches with stride 4 (64 atoms; every patch loses its own
-mean). Reports the gap of the objective to scikit-learn's non-negative Lasso with the same threshold, on 200 test
-digits and on 200 test patches that are not blank, for codes that have converged and after the fixed number of steps
-that all images get; the overlap (Jaccard) of the active units; active units per image; how fast dictionaries are
+Two coders with dictionaries learned on training images by residual x activity (`sim.coding.float_learner`): whole
+digits (256 atoms; the mean training image is subtracted) and 8 x 8 patches with stride 4 (64 atoms; every patch loses
+its own mean). Reports the gap of the objective to scikit-learn's non-negative Lasso with the same threshold, on 200
+test digits and on 200 test patches that are not blank, for codes that have converged and after the fixed number of
+steps that all images get; the overlap (Jaccard) of the active units; active units per image; how fast dictionaries are
 learned; and the accuracy of a linear readout (multinomial logistic regression; patches: the raw codes of all 36
 positions), whose regularisation is chosen on validation images. The test set is read once.
 """
@@ -25,16 +25,16 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Lasso, LogisticRegression
 from torch import Tensor
 
-from benchmarks.results_file import parser, save
-from neuro.convolution import Convolution, square
-from neuro.data import Dataset, Split, load_dataset, split_validation
-from neuro.dictionary import Preparation, check_dictionary, patches_of
-from neuro.metrics import Accuracy, accuracy
-from neuro.sparse_coding import support_overlap
-from sim.dictionary_learning import LearningDesign, learn_dictionary
-from sim.lca_fast import encode_fast
-from sim.lca_operators import DenseOperator
-from sim.lca_rate import Dynamics, Solution, encode, objective
+from benchmarks.tools.results_file import parser, save
+from neuro.base.convolution import Convolution, square
+from neuro.base.metrics import Accuracy, accuracy
+from neuro.coding.dictionary import Preparation, check_dictionary, patches_of
+from neuro.coding.problem import support_overlap
+from neuro.data.sets import Dataset, Split, load_dataset, split_validation
+from sim.coding.float_fast import encode_fast
+from sim.coding.float_learner import LearningDesign, learn_dictionary
+from sim.oracles.coding import Dynamics, Solution, encode, objective
+from sim.oracles.operators import DenseOperator
 
 Floats = npt.NDArray[np.float32]
 SHAPE = (28, 28)

@@ -4,8 +4,9 @@
 
 64 random unit-norm kernels of 7 x 7 x 3, stride 2, "same" padding, on 32 x 32 x 3 images of zero mean and unit
 variance; rectified codes, threshold 0.25, time constant 100 steps, 600 steps: the usual setting of public code. Ours is
-`sim.lca_fast`; the other, in this file, is the usual public way: torch, one convolution with the explicit lateral
-kernel D^T D - I per step. Both treat the zeros of the padding as observed. Images are synthetic (1/f spectrum) unless
+`sim.coding.float_fast`; the other, in this file, is the usual public way: torch, one convolution with the explicit
+lateral kernel D^T D - I per step. Both treat the zeros of the padding as observed. Images are synthetic (1/f spectrum)
+unless
 --data cifar10. The benchmark fails if any code differs by more than 1e-4. A second line lets both stop at the same
 tolerance. CPU time of the process, median of --repeats runs of each, taken in turn.
 """
@@ -24,13 +25,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
 
-from benchmarks.results_file import parser, save
-from neuro.convolution import square
-from neuro.data import load_dataset
-from neuro.dictionary import random_dictionary, with_padding_observed
-from sim.lca_fast import encode_fast
-from sim.lca_operators import ConvolutionalOperator
-from sim.lca_rate import Dynamics
+from benchmarks.tools.results_file import parser, save
+from neuro.base.convolution import square
+from neuro.coding.dictionary import random_dictionary, with_padding_observed
+from neuro.data.sets import load_dataset
+from sim.coding.float_fast import encode_fast
+from sim.oracles.coding import Dynamics
+from sim.oracles.operators import ConvolutionalOperator
 
 SHAPE = (32, 32, 3)
 FEATURES, EXTENT, STRIDE = 64, 7, 2

@@ -19,23 +19,23 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.results_file import parser, save
-from hardware.blocks import DENSE, KERNEL, SynapseBlock
-from hardware.compile import compile_network, compile_run
-from hardware.energy_constants import CONSTANTS
-from hardware.loihi2 import DEFAULT_LIMITS, limits_of
-from hardware.observe import Profile, profile
-from hardware.pattern import full, of_kernel
-from neuro.artifact import load_artifact
-from neuro.convolution import Convolution
-from neuro.data import load_dataset
-from neuro.equilibrium import build_equilibrium, design_for
-from neuro.graded_network import AnyNetwork
-from neuro.lca import CoderDesign, build_coder
-from neuro.quantities import Modelled, Reported
-from sim.experiment import TrainConfig
-from sim.screen import TrainScreen
-from sim.train import train_ep
+from benchmarks.tools.results_file import parser, save
+from hardware.chip.blocks import DENSE, KERNEL, SynapseBlock
+from hardware.chip.limits import DEFAULT_LIMITS, limits_of
+from hardware.chip.pattern import full, of_kernel
+from hardware.compile.compiler import compile_network, compile_run
+from hardware.energy.constants import CONSTANTS
+from hardware.energy.profile import Profile, profile
+from neuro.artifact.run_folder import load_artifact
+from neuro.base.convolution import Convolution
+from neuro.base.quantities import Modelled, Reported
+from neuro.coding.sigma_delta import CoderDesign, build_coder
+from neuro.data.sets import load_dataset
+from neuro.equilibrium.graded_network import AnyNetwork
+from neuro.equilibrium.sigma_delta import build_equilibrium, design_for
+from sim.commands.screen import TrainScreen
+from sim.training.equilibrium import train_ep
+from sim.training.recipe import TrainConfig
 
 SOURCE = "lava-dl, tutorials/lava/lib/dl/netx/pilotnet_snn/benchmark.ipynb"
 DENSE_TABLE = ((10, 1, 10), (50, 10, 150), (100, 50, 1300), (2560, 17, 12800), (2560, 100, 61440))

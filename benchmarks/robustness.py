@@ -31,28 +31,28 @@ import numpy.typing as npt
 import torch
 from matplotlib.figure import Figure
 
-from benchmarks.results_file import earlier, of_data, parser, save, save_figure
+from benchmarks.tools.results_file import earlier, of_data, parser, save, save_figure
 from benchmarks.without_competition import train_without_competition
-from neuro.artifact import load_artifact
-from neuro.data import Dataset, load_dataset
-from neuro.metrics import Accuracy
-from sim.backends.base import get_backend
-from sim.experiment import TrainConfig
-from sim.front_end import load_front_end
-from sim.lca_experiment import LcaConfig
-from sim.robustness.adversarial import AdversarialTraining
-from sim.robustness.attack import Attack, Model, Threat
-from sim.robustness.baselines import adversarial_recipe, real_images, train_baseline
-from sim.robustness.gradient import ProjectedGradient
-from sim.robustness.plan import is_symmetric, main_twins
-from sim.robustness.suites import build_attacks
-from sim.robustness.transfer import Transfer
-from sim.robustness.twin import make_twin
-from sim.robustness.twin_base import Twin
-from sim.robustness.twin_fixed_point import FixedPointTwin
-from sim.screen import CoderScreen, TrainScreen
-from sim.train import train_ep
-from sim.train_lca import train_lca
+from neuro.artifact.run_folder import load_artifact
+from neuro.base.metrics import Accuracy
+from neuro.data.sets import Dataset, load_dataset
+from sim.backends.protocol import get_backend
+from sim.coding.recipe import LcaConfig
+from sim.coding.training import train_lca
+from sim.commands.screen import CoderScreen, TrainScreen
+from sim.robustness.attacks.gradient import ProjectedGradient
+from sim.robustness.attacks.search import Attack, Model, Threat
+from sim.robustness.attacks.suites import build_attacks
+from sim.robustness.attacks.transfer import Transfer
+from sim.robustness.bridge.fixed_point_twin import FixedPointTwin
+from sim.robustness.bridge.stages import is_symmetric, main_twins
+from sim.robustness.defences.adversarial import AdversarialTraining
+from sim.robustness.defences.baselines import adversarial_recipe, real_images, train_baseline
+from sim.training.equilibrium import train_ep
+from sim.training.front_end import load_front_end
+from sim.training.recipe import TrainConfig
+from sim.twins.base import Twin
+from sim.twins.make import make_twin
 
 ATTACKS = "fgsm,pgd-40,apgd-dlr,apgd-ce,apgd-dlr-t,square-500"
 OTHER_TWINS = {"leaky": ("pgd-20",), "fixed point": ("pgd-40", "apgd-dlr"), "straight-through": ("pgd-10",)}

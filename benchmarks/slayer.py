@@ -1,7 +1,7 @@
 """The usual route to the chip beside ours: feed-forward, backpropagation in lava-dl's SLAYER; against EP, same data.
 
 Accuracy and spikes are measured, on the integers that are deployed (equal to SLAYER's own forward pass and to netx in
-Lava: tests/hardware). Energy and latency of an inference are modelled (`hardware.energy`).
+Lava: tests/hardware). Energy and latency of an inference are modelled (`hardware.energy.estimate`).
 
 Learning cost is counted, per image that is learned. EP: additions of synapses that spikes reach, in all phases, and
 updates of single weights, all of 8-bit integers, on the chip's own cores. SLAYER: multiply-adds of 32-bit floats in
@@ -26,20 +26,20 @@ from typing import Any
 import numpy as np
 
 from benchmarks.learning_cost import FLOATS, INTEGERS, LearningCost, dense_backprop
-from benchmarks.results_file import merge, parser
-from hardware.compile import compile_run
-from hardware.observe import Profile, profile
-from hardware.slayer import SlayerConfig
-from hardware.train_slayer import train_slayer_run
-from neuro.artifact import Artifact, load_artifact
-from neuro.data import load_dataset
-from neuro.feed_forward import FeedForwardNetwork
-from neuro.metrics import Accuracy
-from neuro.quantities import Modelled
-from sim.experiment import TrainConfig
-from sim.results import TrainResult
-from sim.screen import TrainScreen
-from sim.train import train_ep
+from benchmarks.tools.results_file import merge, parser
+from hardware.compile.compiler import compile_run
+from hardware.energy.profile import Profile, profile
+from hardware.slayer.network import SlayerConfig
+from hardware.slayer.training import train_slayer_run
+from neuro.artifact.run_folder import Artifact, load_artifact
+from neuro.base.metrics import Accuracy
+from neuro.base.quantities import Modelled
+from neuro.data.sets import load_dataset
+from neuro.stock.feed_forward import FeedForwardNetwork
+from sim.commands.screen import TrainScreen
+from sim.training.equilibrium import train_ep
+from sim.training.recipe import TrainConfig
+from sim.training.results import TrainResult
 
 IMAGES = 100
 

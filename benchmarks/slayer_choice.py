@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.results_file import merge, parser
-from hardware.slayer import SlayerConfig
-from hardware.slayer_learning import train_slayer
-from neuro.data import Dataset, load_dataset, split_validation
-from neuro.errors import UserError
+from benchmarks.tools.results_file import merge, parser
+from hardware.slayer.learning import train_slayer
+from hardware.slayer.network import SlayerConfig
+from neuro.base.errors import UserError
+from neuro.data.sets import Dataset, load_dataset, split_validation
 
 VALIDATION = 0.2
 LOSSES: dict[str, dict[str, Any]] = {

@@ -18,12 +18,12 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from benchmarks.results_file import RESULTS, earlier, parser, save
-from neuro.data import load_dataset
-from neuro.stock_rules import RULES
-from sim.experiment import TrainConfig
-from sim.screen import TrainScreen
-from sim.train import train_ep
+from benchmarks.tools.results_file import RESULTS, earlier, parser, save
+from neuro.data.sets import load_dataset
+from neuro.stock.rules import RULES
+from sim.commands.screen import TrainScreen
+from sim.training.equilibrium import train_ep
+from sim.training.recipe import TrainConfig
 
 
 def train_once(

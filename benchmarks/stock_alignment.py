@@ -6,7 +6,7 @@ Digits, 64-64-10, after a short training with R5 (late in a training most sample
 the network is built anew around those weights; 300 samples are learned one by one, each from the same weights, in the
 chip's integers with per-synapse noise, and their weight changes summed. Repeated with fresh noise, because a single
 change is mostly rounding. Reference: the EP update of the float rate model at a nudge of 0.05, which tends to the
-gradient (tests/sim/test_stock_rate.py). Cosine by projection.
+gradient (tests/sim/oracles/test_lif.py). Cosine by projection.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks.results_file import parser, save
-from neuro.data import load_dataset, split_validation
-from neuro.stock_network import SHADOW, StockNetwork
-from neuro.stock_rules import RULES
-from sim.backends.chip_learning import LearningChip
-from sim.experiment import TrainConfig, build_network, make_trainer
-from sim.stock_experiment import stock_choices
-from sim.stock_rate import RateModel, input_rates
+from benchmarks.tools.results_file import parser, save
+from neuro.data.sets import load_dataset, split_validation
+from neuro.stock.network import SHADOW, StockNetwork
+from neuro.stock.rules import RULES
+from sim.backends.stock.learning import LearningChip
+from sim.oracles.lif import RateModel, input_rates
+from sim.training.recipe import TrainConfig, build_network, make_trainer
+from sim.training.stock_recipe import stock_choices
 
 SAMPLES, REPEATS, SEEDS = 300, 4, (0, 1, 2)
 HIDDEN = (64,)

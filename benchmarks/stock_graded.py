@@ -20,13 +20,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from benchmarks.results_file import parser, save
-from neuro.data import Dataset, Split, load_dataset, split_validation
-from neuro.fixed_point import quantize
-from neuro.metrics import accuracy, cosine
-from neuro.spec import NetworkSpec
-from neuro.stock import StockSpec
-from neuro.stock_graded import (
+from benchmarks.tools.results_file import parser, save
+from neuro.base.fixed_point import quantize
+from neuro.base.metrics import accuracy, cosine
+from neuro.data.sets import Dataset, Split, load_dataset, split_validation
+from neuro.equilibrium.graded_relu import (
     GradedDesign,
     contrastive_update,
     graded_from,
@@ -36,13 +34,15 @@ from neuro.stock_graded import (
     readout,
     state_limit,
 )
-from sim.backends.base import IntArray, get_backend
-from sim.backends.chip import run_chip
-from sim.backends.lava.stock import run_stock_in_lava
-from sim.experiment import TrainConfig, build_network
-from sim.rate import RateNetwork
-from sim.stock_contract import count_stock_differences
-from sim.trainer import FINAL_RATE, Choices, Trainer, TrainingSet, squared_length
+from neuro.spec.sigma_delta import NetworkSpec
+from neuro.stock.processes import StockSpec
+from sim.backends.lava.stock.run import run_stock_in_lava
+from sim.backends.protocol import IntArray, get_backend
+from sim.backends.stock.emulator import run_chip
+from sim.contract.stock import count_stock_differences
+from sim.oracles.equilibrium import RateNetwork
+from sim.training.recipe import TrainConfig, build_network
+from sim.training.trainer import FINAL_RATE, Choices, Trainer, TrainingSet, squared_length
 
 UPPER = 8.0  # states of trained networks stay below 6
 LONGEST = 60  # steps after which a network counts as settled

@@ -21,14 +21,14 @@ import numpy as np
 from rich.progress import track
 from sklearn.linear_model import Lasso
 
-from benchmarks.results_file import parser, save
-from neuro.data import load_dataset
-from neuro.dictionary import unit_norm
-from neuro.sparse_coding import Reals, SparseProblem, support_overlap
-from neuro.stock_coder import StockCoder
-from neuro.stock_lca import LcaDesign, spiking_coder
-from neuro.stock_sparse import graded_coder
-from sim.stock_coder import code
+from benchmarks.tools.results_file import parser, save
+from neuro.coding.coder import StockCoder
+from neuro.coding.dictionary import unit_norm
+from neuro.coding.graded_relu import graded_coder
+from neuro.coding.lif import LcaDesign, spiking_coder
+from neuro.coding.problem import Reals, SparseProblem, support_overlap
+from neuro.data.sets import load_dataset
+from sim.coding.stock import code
 
 SIDE = 8
 N_TRAIN, N_TEST = 10_000, 100

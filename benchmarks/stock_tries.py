@@ -18,13 +18,13 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.results_file import RESULTS, earlier, parser, save
-from neuro.data import Dataset, Split, load_dataset, split_validation
-from neuro.stock_equilibrium import StockDesign, build_stock_network
-from sim.backends.chip_session import ChipSession
-from sim.experiment import TrainConfig, build_network
-from sim.stock_experiment import StockTrainer, stock_choices
-from sim.trainer import Choices, Trainer, TrainingSet, squared_length
+from benchmarks.tools.results_file import RESULTS, earlier, parser, save
+from neuro.data.sets import Dataset, Split, load_dataset, split_validation
+from neuro.equilibrium.lif import StockDesign, build_stock_network
+from sim.backends.stock.backend import ChipSession
+from sim.training.recipe import TrainConfig, build_network
+from sim.training.stock_recipe import StockTrainer, stock_choices
+from sim.training.trainer import Choices, Trainer, TrainingSet, squared_length
 
 HIDDEN, VALIDATION = (128,), 0.2
 TRIES: dict[str, dict[str, Any]] = {

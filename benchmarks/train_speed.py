@@ -20,20 +20,20 @@ import numpy.typing as npt
 import torch
 from torch.nn.functional import one_hot
 
-from benchmarks.autograd_ep import AutogradEnergyNetwork
-from benchmarks.fast_rate import FastRateNetwork
-from benchmarks.results_file import parser, save
-from neuro.data import Dataset, cache_folder, checked_dataset, load_dataset
-from neuro.equilibrium import build_equilibrium, design_for
-from neuro.metrics import Accuracy, accuracy
-from sim.backends.base import get_backend, one_hot_targets
-from sim.trainer import CHUNK, Choices, projection_rates, squared_length
+from benchmarks.tools.autograd_ep import AutogradEnergyNetwork
+from benchmarks.tools.fast_rate import FastRateNetwork
+from benchmarks.tools.results_file import parser, save
+from neuro.base.metrics import Accuracy, accuracy
+from neuro.data.sets import Dataset, cache_folder, checked_dataset, load_dataset
+from neuro.equilibrium.sigma_delta import build_equilibrium, design_for
+from sim.backends.protocol import get_backend, one_hot_targets
+from sim.training.trainer import CHUNK, Choices, projection_rates, squared_length
 
 Indices = npt.NDArray[np.int64]
 SIZES = (784, 512, 10)
 BATCH = 20
 NUDGE = 0.5
-CHOICES = Choices(learning_rate=2.8, output_share=0.125)  # what `sim.tune` chooses on MNIST
+CHOICES = Choices(learning_rate=2.8, output_share=0.125)  # what `sim.training.tune` chooses on MNIST
 SYNTHETIC = (20_000, 2_000)
 
 

@@ -23,17 +23,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.results_file import parser, save
-from neuro.artifact import load_artifact
-from neuro.data import Dataset, load_dataset
-from neuro.graded_network import AnyNetwork
-from sim.backends.base import get_backend, native_backend
-from sim.experiment import TrainConfig
-from sim.robustness.surrogates import Surrogate
-from sim.robustness.twin import make_twin
-from sim.robustness.twin_base import Twin, margin_direction
-from sim.robustness.twin_fidelity import deployed_record, fidelity, inference_states
-from sim.train import train_ep
+from benchmarks.tools.results_file import parser, save
+from neuro.artifact.run_folder import load_artifact
+from neuro.data.sets import Dataset, load_dataset
+from neuro.equilibrium.graded_network import AnyNetwork
+from sim.backends.protocol import get_backend, native_backend
+from sim.robustness.bridge.fidelity import deployed_record, fidelity, inference_states
+from sim.training.equilibrium import train_ep
+from sim.training.recipe import TrainConfig
+from sim.twins.base import Twin, margin_direction
+from sim.twins.make import make_twin
+from sim.twins.surrogates import Surrogate
 
 NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     "sigma-delta digits 256": ("digits", {}),

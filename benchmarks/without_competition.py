@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from neuro.artifact import load_artifact
-from neuro.data import Dataset, split_validation
-from neuro.spec import NetworkSpec
-from sim.backends.base import get_backend
-from sim.robustness.baselines import fit, perceptron, real_images
-from sim.robustness.twin import make_twin
+from neuro.artifact.run_folder import load_artifact
+from neuro.data.sets import Dataset, split_validation
+from neuro.spec.sigma_delta import NetworkSpec
+from sim.backends.protocol import get_backend
+from sim.robustness.defences.baselines import fit, perceptron, real_images
+from sim.twins.make import make_twin
 
 MEASURED = 2000  # training images on which the threshold is set
 CHUNK = 1000

@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from neuro.artifact import Artifact, load_artifact
-from neuro.data import Dataset, load_dataset
-from neuro.errors import UserError
-from neuro.files import parse_json, read_bytes, write_atomically
-from neuro.graded_network import AnyNetwork
-from neuro.metrics import Accuracy, accuracy
-from sim.backends.base import Backend, one_hot_targets
+from neuro.artifact.run_folder import Artifact, load_artifact
+from neuro.base.errors import UserError
+from neuro.base.files import parse_json, read_bytes, write_atomically
+from neuro.base.metrics import Accuracy, accuracy
+from neuro.data.sets import Dataset, load_dataset
+from neuro.equilibrium.graded_network import AnyNetwork
+from sim.backends.protocol import Backend, one_hot_targets
 from sim.backends.record import Differences, Record, compare
 
 RESULTS = "results.jsonl"

@@ -15,12 +15,12 @@ import torch
 from shared_coders import SMALL_CODER, SMALL_KERNELS
 
 import settle
-from neuro.artifact import load_artifact, save_artifact
-from neuro.data import Dataset, load_dataset
-from sim.experiment import TrainConfig
-from sim.front_end import load_front_end
-from sim.train import TrainResult, train_ep
-from sim.train_lca import train_lca
+from neuro.artifact.run_folder import load_artifact, save_artifact
+from neuro.data.sets import Dataset, load_dataset
+from sim.coding.training import train_lca
+from sim.training.equilibrium import TrainResult, train_ep
+from sim.training.front_end import load_front_end
+from sim.training.recipe import TrainConfig
 
 torch.set_num_threads(1)  # products are small here: threads would only wait for each other
 ROOT = Path(__file__).parents[1]

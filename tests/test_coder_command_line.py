@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from shared_keys import CODER_KEYS, EVALUATE_KEYS, TRAIN_KEYS
 
-from neuro.artifact import load_artifact
-from neuro.data import Dataset
+from neuro.artifact.run_folder import load_artifact
+from neuro.data.sets import Dataset
 
 Command = Callable[..., Any]
 EP = ["--hidden", "8", "--epochs", "2", "--learning-rate", "1.4", "--output-share", "0.125", "--threads", "1"]

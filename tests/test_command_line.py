@@ -13,7 +13,7 @@ import pytest
 from shared_keys import EVALUATE_KEYS, TRAIN_KEYS
 
 import settle
-from neuro.data import Dataset
+from neuro.data.sets import Dataset
 
 Command = Callable[..., Any]
 RATES = ["--learning-rate", "1.4", "--output-share", "0.125"]
@@ -218,7 +218,7 @@ def test_an_interruption_is_told_in_one_line(command: Command, monkeypatch: pyte
     def interrupted(*words: Any, **options: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("neuro.data.load_dataset", interrupted)
+    monkeypatch.setattr("neuro.data.sets.load_dataset", interrupted)
     answer = command("train", "ep")
     assert (answer.code, answer.out) == (130, "")
     assert "--resume" in answer.mistake

@@ -26,7 +26,7 @@ def workers() -> list[str]:
     mine = {os.getpid()}
     while not mine.issuperset(found := {child for child, parent in parents.items() if parent in mine}):
         mine |= found
-    return [commands[number] for number in mine if "sim.backends.lava.worker" in commands.get(number, "")]
+    return [commands[number] for number in mine if "sim.backends.lava.sigma_delta.worker" in commands.get(number, "")]
 
 
 @pytest.fixture

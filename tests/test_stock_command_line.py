@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from shared_keys import EVALUATE_KEYS, TRAIN_KEYS
 
-from neuro.data import Dataset
+from neuro.data.sets import Dataset
 
 Command = Callable[..., Any]
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from benchmarks.bench.contestants import LOIHI
 from benchmarks.bench.job import Job
 from benchmarks.bench.rows import INFERENCE, TRAINING, Row, empty_row, energy_delay
-from hardware.board_backend import DOOR, BoardBackend
-from hardware.deployment import Deployment
-from hardware.energy import Estimate
-from hardware.loihi2 import detect
-from hardware.observe import Profile
-from neuro.quantities import Cell, Measured, Modelled, NotMeasurable
-from neuro.spec import NetworkSpec
-from sim.backends.base import native_backend
+from hardware.board.backend import DOOR, BoardBackend
+from hardware.chip.limits import detect
+from hardware.compile.deployment import Deployment
+from hardware.energy.estimate import Estimate
+from hardware.energy.profile import Profile
+from neuro.base.quantities import Cell, Measured, Modelled, NotMeasurable
+from neuro.spec.sigma_delta import NetworkSpec
+from sim.backends.protocol import native_backend
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,7 @@ class OnChip:
 def on_chip(job: Job, accuracy: Cell, door: str = DOOR) -> OnChip:
     """Return what one image, inferred and learned, costs on the chip.
 
-    accuracy: of the same integers, measured elsewhere; door: to the board (`hardware.door`).
+    accuracy: of the same integers, measured elsewhere; door: to the board (`hardware.board.door`).
     """
     name, found = name_of(job), job.profile
     if isinstance(found, NotMeasurable):

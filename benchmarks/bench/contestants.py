@@ -20,15 +20,15 @@ from benchmarks.bench.effort import Effort, in_products, of_products
 from benchmarks.bench.job import SLAYER, Job
 from benchmarks.bench.perceptron import FloatPerceptron, Int8Perceptron
 from benchmarks.bench.slayer import learner_of, learning_note
-from neuro.data import Images, Split
-from neuro.errors import UserError
-from neuro.quantities import NotMeasurable
-from neuro.spec import NetworkSpec
-from sim.backends.base import REGISTRY, Session, get_backend, native_backend, one_hot_targets
-from sim.experiment import make_trainer
-from sim.robustness.baselines import real_images
-from sim.robustness.twin import make_twin
-from sim.trainer import Choices
+from neuro.base.errors import UserError
+from neuro.base.quantities import NotMeasurable
+from neuro.data.sets import Images, Split
+from neuro.spec.sigma_delta import NetworkSpec
+from sim.backends.protocol import REGISTRY, Session, get_backend, native_backend, one_hot_targets
+from sim.robustness.defences.baselines import real_images
+from sim.training.recipe import make_trainer
+from sim.training.trainer import Choices
+from sim.twins.make import make_twin
 
 CPU, CUDA, LOIHI = "cpu", "cuda", "loihi2"
 DEVICES = (CPU, CUDA, LOIHI)

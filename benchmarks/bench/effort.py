@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.learning_cost import dense_backprop
-from hardware.observe import Profile
-from neuro.quantities import Cell, Counted, NotMeasurable
+from hardware.energy.profile import Profile
+from neuro.base.quantities import Cell, Counted, NotMeasurable
 
 ADDITIONS, FLOATS, BYTES = "additions, int8", "multiply-adds, float32", "multiply-adds, int8"
 

@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
 from benchmarks.bench.rows import Row
-from neuro.quantities import Cell, Modelled, NotMeasurable
-from sim.figures import BLUE, GREY, ORANGE, STYLE, svg_of
+from neuro.base.quantities import Cell, Modelled, NotMeasurable
+from sim.reports.figures.network import BLUE, GREY, ORANGE, STYLE, svg_of
 
 KINDS = {"measured": BLUE, "modelled": ORANGE}
 

@@ -13,14 +13,14 @@ from torch import nn
 
 from benchmarks.bench.effort import Effort, of_spikes, unrolled
 from benchmarks.bench.perceptron import train_perceptron
-from hardware.compile import compile_network
-from hardware.energy_constants import DEFAULT_SET
-from hardware.observe import Profile, profile
-from neuro.artifact import Artifact
-from neuro.data import Dataset
-from neuro.errors import UserError
-from neuro.quantities import NotMeasurable
-from sim.experiment import TrainConfig
+from hardware.compile.compiler import compile_network
+from hardware.energy.constants import DEFAULT_SET
+from hardware.energy.profile import Profile, profile
+from neuro.artifact.run_folder import Artifact
+from neuro.base.errors import UserError
+from neuro.base.quantities import NotMeasurable
+from neuro.data.sets import Dataset
+from sim.training.recipe import TrainConfig
 
 PRICED = 100  # test images whose operations are counted
 SLAYER = "slayer"

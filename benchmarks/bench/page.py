@@ -9,10 +9,10 @@ from benchmarks.bench import figures
 from benchmarks.bench.rows import COLUMNS, INFERENCE, TRAINING, Row
 from benchmarks.bench.run import Bench
 from benchmarks.bench.screen import Notes, cell_lines
-from hardware.report import chip_panels, chip_tables, render_page
-from neuro.files import write_atomically
-from neuro.quantities import Cell, Measured, NotMeasurable
-from sim.report_page import Panel, Table
+from hardware.reports.page import chip_panels, chip_tables, render_page
+from neuro.base.files import write_atomically
+from neuro.base.quantities import Cell, Measured, NotMeasurable
+from sim.reports.section import Panel, Table
 
 LEAD = (
     "One image after the other, and as many at once as give the most images per second; images in host memory, classes "

@@ -1,8 +1,8 @@
 """The conventional competitor: a ReLU perceptron of the same shape, trained by backpropagation; floats, and int8.
 
-The float one is `sim.robustness.baselines.perceptron`. The other is it again, quantised after training, by the integer
-kernels that torch ships (fbgemm, qnnpack, onednn): weights int8, one scale an output neuron, symmetric; activations
-uint8, one scale a layer, from training images; sums int32; ReLU in the requantisation:
+The float one is `sim.robustness.defences.baselines.perceptron`. The other is it again, quantised after training, by the
+integer kernels that torch ships (fbgemm, qnnpack, onednn): weights int8, one scale an output neuron, symmetric;
+activations uint8, one scale a layer, from training images; sums int32; ReLU in the requantisation:
 
     y_q = clip(round((sum_i (x_q - z_x)_i w_q_ij + b_q_j) * s_x s_w_j / s_y) + z_y, 0, 255)
 
@@ -18,10 +18,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from neuro.data import Dataset, Images
-from neuro.errors import UserError
-from neuro.metrics import Accuracy
-from sim.robustness.baselines import SMALL, Recipe, Trained, real_images, train_baseline
+from neuro.base.errors import UserError
+from neuro.base.metrics import Accuracy
+from neuro.data.sets import Dataset, Images
+from sim.robustness.defences.baselines import SMALL, Recipe, Trained, real_images, train_baseline
 
 CALIBRATION = 1024  # training images that activations are scaled by
 LEVELS, SYMMETRIC = 255, 127

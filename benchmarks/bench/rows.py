@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.bench.effort import Effort
+from benchmarks.bench.meters import Reading, gross_energy, net_energy
 from benchmarks.bench.timing import Window
-from benchmarks.meters import Reading, gross_energy, net_energy
-from neuro.quantities import Cell, Measured, Modelled, NotMeasurable
+from neuro.base.quantities import Cell, Measured, Modelled, NotMeasurable
 
 INFERENCE, TRAINING = "inference", "training"
 CELLS = ("accuracy", "latency", "p99", "throughput", "energy", "energy_delay")

@@ -26,18 +26,18 @@ from benchmarks.bench.contestants import (
 )
 from benchmarks.bench.effort import Effort
 from benchmarks.bench.job import SLAYER, Job
+from benchmarks.bench.meters import Counter, Reading, measure_idle, open_counter
 from benchmarks.bench.rows import INFERENCE, TRAINING, Row, empty_row, measured_row
 from benchmarks.bench.slayer import AUTO, OFF, slayer_job
 from benchmarks.bench.timing import BATCHES, Arrays, Work, best_batch, run_window
-from benchmarks.meters import Counter, Reading, measure_idle, open_counter
-from benchmarks.results_file import machine
-from hardware.energy_constants import DEFAULT_SET, constants_of
-from neuro.artifact import SELF
-from neuro.errors import UserError
-from neuro.files import json_bytes, sha256
-from neuro.metrics import accuracy
-from neuro.quantities import Cell, Measured, NotMeasurable
-from sim.backends.base import native_backend
+from benchmarks.tools.results_file import machine
+from hardware.energy.constants import DEFAULT_SET, constants_of
+from neuro.artifact.run_folder import SELF
+from neuro.base.errors import UserError
+from neuro.base.files import json_bytes, sha256
+from neuro.base.metrics import accuracy
+from neuro.base.quantities import Cell, Measured, NotMeasurable
+from sim.backends.protocol import native_backend
 from sim.evaluate import data_of, is_coder, load_run
 
 RESULT = "bench.json"
@@ -50,7 +50,7 @@ AS_ABOVE = NotMeasurable("accuracy is that of the inference")
 class BenchConfig:
     """What is asked for. images: test images (None: all, IMAGES at most); seconds: of a window; train: learning, too.
 
-    constants: energy constants of the chip, a name in `hardware.energy_constants.SETS`; threads: of everybody, None for
+    constants: energy constants of the chip, a name in `hardware.energy.constants.SETS`; threads: of everybody, None for
     one a core; slayer: a finished run of SLAYER's to compare with, AUTO to train one where that is quick, or OFF.
     """
 

@@ -8,8 +8,8 @@ from rich.text import Text
 
 from benchmarks.bench.rows import COLUMNS, INFERENCE, TRAINING, Row
 from benchmarks.bench.run import Bench
-from neuro.quantities import Cell, Counted, Modelled, NotMeasurable, with_prefix
-from sim.screen import BarScreen
+from neuro.base.quantities import Cell, Counted, Modelled, NotMeasurable, with_prefix
+from sim.commands.screen import BarScreen
 
 HEADERS = {"accuracy": "accuracy", "latency": "latency", "p99": "p99", "throughput": "images/s", "energy": "energy",
            "energy_delay": "energy x delay", "spikes": "spikes", "operations": "operations"}  # fmt: skip

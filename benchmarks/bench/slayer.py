@@ -10,13 +10,13 @@ from dataclasses import fields
 from pathlib import Path
 
 from benchmarks.bench.job import Job
-from hardware.slayer import SlayerConfig, check_lava_dl
-from hardware.slayer_learning import LEARNING_RATES, SlayerLearner, slayer_epochs
-from hardware.train_slayer import slayer_artifact
-from neuro.errors import UserError
-from neuro.quantities import NotMeasurable
+from hardware.slayer.learning import LEARNING_RATES, SlayerLearner, slayer_epochs
+from hardware.slayer.network import SlayerConfig, check_lava_dl
+from hardware.slayer.training import slayer_artifact
+from neuro.base.errors import UserError
+from neuro.base.quantities import NotMeasurable
 from sim.evaluate import data_of, load_run
-from sim.robustness.baselines import SMALL
+from sim.robustness.defences.baselines import SMALL
 
 AUTO, OFF = "auto", "none"
 BUDGET = 15  # epochs at most, when trained here: half of what `settle train slayer` takes on small data

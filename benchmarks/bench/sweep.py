@@ -24,24 +24,24 @@ from benchmarks.bench.chip import modelled_row
 from benchmarks.bench.contestants import CPU, CUDA, LOIHI, NO_CUDA, has_cuda, place_of
 from benchmarks.bench.rows import Row, empty_row
 from benchmarks.bench.run import BenchConfig, Meter, timed_rows, torch_devices, torch_threads
-from benchmarks.results_file import machine
-from hardware.compile import compile_network
-from hardware.counts import count
-from hardware.energy import estimate
-from neuro.artifact import SELF
-from neuro.data import Images
-from neuro.errors import UserError
-from neuro.files import json_bytes, sha256
-from neuro.lca import CODE, codes_of
-from neuro.neurons import SigmaDelta
-from neuro.quantities import Modelled, NotMeasurable
-from neuro.spec import NetworkSpec
-from sim.backends.base import get_backend
+from benchmarks.tools.results_file import machine
+from hardware.compile.compiler import compile_network
+from hardware.energy.counts import count
+from hardware.energy.estimate import estimate
+from neuro.artifact.run_folder import SELF
+from neuro.base.errors import UserError
+from neuro.base.files import json_bytes, sha256
+from neuro.base.quantities import Modelled, NotMeasurable
+from neuro.coding.sigma_delta import CODE, codes_of
+from neuro.data.sets import Images
+from neuro.spec.neurons import SigmaDelta
+from neuro.spec.sigma_delta import NetworkSpec
+from sim.backends.protocol import get_backend
+from sim.coding.float_fast import encode_fast
+from sim.coding.measure import integer_dictionary, threshold_of
 from sim.evaluate import data_of, load_run
-from sim.lca_fast import encode_fast
-from sim.lca_measure import integer_dictionary, threshold_of
-from sim.lca_operators import ConvolutionalOperator, DenseOperator
-from sim.lca_rate import Dynamics, encode
+from sim.oracles.coding import Dynamics, encode
+from sim.oracles.operators import ConvolutionalOperator, DenseOperator
 
 CODING = "coding"
 FACTORS = (0.5, 1.0, 2.0, 4.0, 8.0)  # of the coder's own threshold

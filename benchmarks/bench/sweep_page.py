@@ -15,12 +15,12 @@ from benchmarks.bench.page import ENERGY, PROVENANCE, one_line
 from benchmarks.bench.rows import Row
 from benchmarks.bench.screen import LEGEND, Notes, cell_text
 from benchmarks.bench.sweep import Point, Sweep
-from hardware.figures import COLOURS
-from hardware.report import render_page
-from neuro.files import write_atomically
-from neuro.quantities import Cell, Measured, Modelled
-from sim.figures import STYLE, svg_of
-from sim.report_page import Panel, Table
+from hardware.reports.figures import COLOURS
+from hardware.reports.page import render_page
+from neuro.base.files import write_atomically
+from neuro.base.quantities import Cell, Measured, Modelled
+from sim.reports.figures.network import STYLE, svg_of
+from sim.reports.section import Panel, Table
 
 Pick = Callable[[Row], Cell]
 Key = tuple[str, str]

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.meters import Counter, Reading, Tally
-from neuro.quantities import Cell, Measured, NotMeasurable
+from benchmarks.bench.meters import Counter, Reading, Tally
+from neuro.base.quantities import Cell, Measured, NotMeasurable
 
 WARM_UP_S = 0.2
 SWEEP_S, SWEEP_WARM_UP_S = 0.2, 0.05  # a batch size is tried so long

@@ -1,1 +1,3 @@
-"""Backends: each runs a `neuro.spec.NetworkSpec` and returns the same integers. See `base` for the contract."""
+"""Backends: each runs a `neuro.spec.sigma_delta.NetworkSpec` and returns the same integers. See `base` for the
+contract.
+"""

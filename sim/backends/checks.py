@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from neuro.errors import UserError
-from neuro.fixed_point import INT32_MAX
-from neuro.plasticity import Rate
-from neuro.spec import NetworkSpec, Projection
+from neuro.base.errors import UserError
+from neuro.base.fixed_point import INT32_MAX
+from neuro.spec.plasticity import Rate
+from neuro.spec.sigma_delta import NetworkSpec, Projection
 
 
 def check_learning(spec: NetworkSpec, rates: Mapping[str, Rate]) -> None:

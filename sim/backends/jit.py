@@ -1,7 +1,8 @@
 """How kernels are compiled: numba, cached on disk, without reference counting.
 
 numba keys its cache by the file of the compiled function alone, but kernels inline functions of other files; after an
-update it would run stale code. The cache therefore lives in a folder named after the content of every file involved.
+update it would run stale code. The cache therefore lives in a folder named after the content of every file below
+`sim/backends`: a new kernel file cannot be forgotten.
 """
 
 from __future__ import annotations
@@ -15,34 +16,18 @@ from typing import Any
 import numba
 from numba import config, njit
 
-from neuro import fixed_point
+from neuro.base import fixed_point
 
 # Threads that wait for the slowest of a batch must sleep: spinning, they take the cores that it needs, and on a busy
 # machine training in batches becomes a hundred times slower. Read by OpenMP when the first parallel kernel starts.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 HERE = Path(__file__).parent
-KERNEL_FILES = (
-    "jit.py",
-    "maps.py",
-    "map_kernels.py",
-    "map_update_kernels.py",
-    "plan.py",
-    "primitives.py",
-    "kernels.py",
-    "synapse_kernels.py",
-    "update_kernels.py",
-    "learning_kernels.py",
-    "engine_kernels.py",
-    "lca_kernels.py",
-    "chip.py",
-    "chip_learning.py",
-)
 
 
 def _cache_folder() -> Path:
     digest = hashlib.sha256(numba.__version__.encode())
-    for path in [*(HERE / name for name in KERNEL_FILES), Path(fixed_point.__file__)]:
+    for path in [*sorted(HERE.rglob("*.py")), Path(fixed_point.__file__)]:
         digest.update(path.read_bytes())
     return HERE / "__pycache__" / f"kernels-{digest.hexdigest()[:16]}"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.backends.events.layout import LANES
 from sim.backends.jit import inlined, jit
-from sim.backends.plan import LANES
 
 NARROW_PAYLOAD = 31  # 8 * 31 * 128 < 2**15
 NARROW_ROW = 64  # shorter rows gain nothing

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from neuro.graded_network import AnyNetwork
-from neuro.spec import NetworkSpec
-from neuro.validate import fan_out
+from neuro.equilibrium.graded_network import AnyNetwork
+from neuro.spec.sigma_delta import NetworkSpec
+from neuro.spec.validate import fan_out
 
 
 @dataclass(frozen=True)

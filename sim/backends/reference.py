@@ -10,8 +10,8 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from neuro.errors import UserError
-from neuro.fixed_point import (
+from neuro.base.errors import UserError
+from neuro.base.fixed_point import (
     image_keys,
     nudge_sign,
     round_shift,
@@ -20,11 +20,11 @@ from neuro.fixed_point import (
     stream_key,
     synapse_bits,
 )
-from neuro.neurons import Source
-from neuro.plasticity import NeuronTrace, Rate, evaluate
-from neuro.spec import NetworkSpec
-from sim.backends.base import Capabilities, IntArray, SessionBase, check_options, check_payloads
+from neuro.spec.neurons import Source
+from neuro.spec.plasticity import NeuronTrace, Rate, evaluate
+from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.checks import check_learning
+from sim.backends.protocol import Capabilities, IntArray, SessionBase, check_options, check_payloads
 from sim.backends.record import LearningOutcome, Record, SpikeTable
 
 Int64 = npt.NDArray[np.int64]
@@ -95,7 +95,7 @@ class ReferenceSession(SessionBase):
         keep_states: bool = False,
         keep_spikes: bool = False,
     ) -> Record:
-        """See `sim.backends.base.Session.run`."""
+        """See `sim.backends.protocol.Session.run`."""
         check_payloads(self.spec, payloads, targets)
         signs = nudge_signs(self.spec, seed, first_image, len(payloads))
         history = self._history(payloads, targets, signs)
@@ -121,7 +121,7 @@ class ReferenceSession(SessionBase):
     def learn(
         self, payloads: IntArray, targets: IntArray, rates: Mapping[str, Rate], *, seed: int, first_image: int
     ) -> LearningOutcome:
-        """See `sim.backends.base.Session.learn`. `batch_size` images see the same weights, then update in order."""
+        """See `sim.backends.protocol.Session.learn`. `batch_size` images see the same weights, then update in order."""
         check_payloads(self.spec, payloads, targets)
         check_learning(self.spec, rates)
         records = []
@@ -157,15 +157,15 @@ class ReferenceSession(SessionBase):
             self._full[projection.name] = saturate(self._full[projection.name] + step, -limit, limit)
 
     def weights(self) -> dict[str, npt.NDArray[np.int8]]:
-        """See `sim.backends.base.Session.weights`."""
+        """See `sim.backends.protocol.Session.weights`."""
         return {name: values.astype(np.int8) for name, values in self._effective().items()}
 
     def full_weights(self) -> dict[str, npt.NDArray[np.int16]]:
-        """See `sim.backends.base.Session.full_weights`."""
+        """See `sim.backends.protocol.Session.full_weights`."""
         return {p.name: self._full[p.name].astype(np.int16) for p in self.spec.plastic}
 
     def restore(self, full: Mapping[str, npt.NDArray[np.int16]]) -> None:
-        """See `sim.backends.base.Session.restore`."""
+        """See `sim.backends.protocol.Session.restore`."""
         self._full.update({name: values.astype(np.int64) for name, values in full.items()})
 
 

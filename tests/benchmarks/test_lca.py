@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from benchmarks import lca_quality, lca_speed
-from neuro.convolution import Convolution
-from neuro.dictionary import random_dictionary
-from sim.lca_operators import ConvolutionalOperator
-from sim.lca_rate import Dynamics, encode
+from neuro.base.convolution import Convolution
+from neuro.coding.dictionary import random_dictionary
+from sim.oracles.coding import Dynamics, encode
+from sim.oracles.operators import ConvolutionalOperator
 
 
 def run(module, path, monkeypatch, *options):

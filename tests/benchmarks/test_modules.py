@@ -19,7 +19,7 @@ from benchmarks import (
     twin_fidelity,
 )
 from benchmarks.accuracy import largest_fall
-from neuro.equilibrium import build_equilibrium, design_for
+from neuro.equilibrium.sigma_delta import build_equilibrium, design_for
 
 
 def run(module, path, monkeypatch, *options):

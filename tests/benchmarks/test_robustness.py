@@ -11,12 +11,12 @@ import torch
 from torch import nn
 
 from benchmarks import fixed_point, robustness, without_competition
-from neuro.artifact import load_artifact
-from neuro.data import Dataset
-from sim.robustness.attack import Adversarial, Threat
-from sim.robustness.baselines import real_images
-from sim.robustness.twin import make_twin
-from sim.robustness.twin_fixed_point import FixedPointTwin
+from neuro.artifact.run_folder import load_artifact
+from neuro.data.sets import Dataset
+from sim.robustness.attacks.search import Adversarial, Threat
+from sim.robustness.bridge.fixed_point_twin import FixedPointTwin
+from sim.robustness.defences.baselines import real_images
+from sim.twins.make import make_twin
 
 THREAT = Threat("linf", 0.1)
 

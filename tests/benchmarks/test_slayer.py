@@ -9,14 +9,14 @@ if importlib.util.find_spec("lava") is None:
     pytest.skip("needs lava-dl (Python 3.10)", allow_module_level=True)
 
 from benchmarks import slayer_choice
-from benchmarks.results_file import merge
 from benchmarks.slayer import slayer_row_of, summary
 from benchmarks.slayer_choice import compare, fewest_epochs, never_tested
-from hardware.slayer import SlayerConfig
-from hardware.train_slayer import train_slayer_run
-from neuro.artifact import load_artifact
-from neuro.data import load_dataset
-from sim.train import infer
+from benchmarks.tools.results_file import merge
+from hardware.slayer.network import SlayerConfig
+from hardware.slayer.training import train_slayer_run
+from neuro.artifact.run_folder import load_artifact
+from neuro.data.sets import load_dataset
+from sim.training.equilibrium import infer
 
 pytestmark = pytest.mark.lava
 

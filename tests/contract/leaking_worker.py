@@ -3,7 +3,7 @@
 import time
 from multiprocessing import resource_tracker, shared_memory
 
-from sim.backends.lava.worker_main import run_worker_main
+from sim.backends.lava.worker.main import run_worker_main
 
 
 def leak(folder):

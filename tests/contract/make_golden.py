@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from neuro.equilibrium import build_equilibrium, design_for
-from neuro.files import array_bytes, write_atomically
-from neuro.plasticity import Rate
-from neuro.serialize import spec_arrays, spec_to_json
-from sim.backends.base import get_backend
-from sim.contract import run_fully
+from neuro.artifact.sigma_delta import spec_arrays, spec_to_json
+from neuro.base.files import array_bytes, write_atomically
+from neuro.equilibrium.sigma_delta import build_equilibrium, design_for
+from neuro.spec.plasticity import Rate
+from sim.backends.protocol import get_backend
+from sim.contract.sigma_delta import run_fully
 
 PATH = Path(__file__).with_name("golden.npz")
 

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuro.equilibrium import build_equilibrium, design_for
-from neuro.errors import UserError
-from neuro.stock_equilibrium import StockDesign, build_stock_network
-from sim.backends.base import REGISTRY, get_backend
-from sim.contract import check_learning, check_run, random_images, random_rates, random_spec
+from neuro.base.errors import UserError
+from neuro.equilibrium.lif import StockDesign, build_stock_network
+from neuro.equilibrium.sigma_delta import build_equilibrium, design_for
+from sim.backends.protocol import REGISTRY, get_backend
+from sim.contract.sigma_delta import check_learning, check_run, random_images, random_rates, random_spec
 
 SEEDS = st.integers(0, 2**32 - 1)
 needs_lava = pytest.mark.skipif(importlib.util.find_spec("lava") is None, reason="Lava needs Python 3.10")
@@ -113,7 +113,7 @@ def test_a_backend_refuses_networks_of_another_family(name):
     stock = build_stock_network(StockDesign((2, 2), 2, (3,)), seed=0)
     for spec in (random_spec(0), stock):
         if name == "loihi2" and spec.family == "stock":
-            continue  # needs a board: tests/hardware/test_board_backend.py
+            continue  # needs a board: tests/hardware/board/test_backend.py
         if spec.family in backend.capabilities.families:
             backend.open(spec).close()
         else:

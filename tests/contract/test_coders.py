@@ -10,15 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shared_coders import dense_coder, kernel_coder, signals
 
-from neuro.convolution import square
-from neuro.encode import PixelEncoder
-from neuro.equilibrium import EquilibriumDesign, build_equilibrium
-from neuro.spec import NetworkSpec
-from neuro.stack import stack
-from sim.backends.base import get_backend, one_hot_targets
-from sim.contract import check_run
+from neuro.base.convolution import square
+from neuro.equilibrium.sigma_delta import EquilibriumDesign, build_equilibrium
+from neuro.front_ends.pixels import PixelEncoder
+from neuro.spec.sigma_delta import NetworkSpec
+from neuro.spec.stack import stack
+from sim.backends.protocol import get_backend, one_hot_targets
+from sim.contract.sigma_delta import check_run
 
-pytestmark = pytest.mark.filterwarnings("ignore::neuro.dictionary.DictionaryWarning")  # random ones are difficult
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::neuro.coding.dictionary.DictionaryWarning"
+)  # random ones are difficult
 
 HAS_LAVA = importlib.util.find_spec("lava") is not None
 

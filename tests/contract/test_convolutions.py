@@ -8,18 +8,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from neuro.convolution import square
-from neuro.encode import PixelEncoder
-from neuro.equilibrium import build_equilibrium, design_for
-from neuro.errors import UserError
-from neuro.layers import parse_layers
-from neuro.neurons import SigmaDelta, Source
-from neuro.plasticity import Rate, learning_rule
-from neuro.serialize import spec_arrays, spec_from_json, spec_to_json
-from neuro.spec import NetworkSpec, Phase, Population, Projection, Schedule
-from sim.backends.base import get_backend, one_hot_targets
+from neuro.artifact.sigma_delta import spec_arrays, spec_from_json, spec_to_json
+from neuro.base.convolution import square
+from neuro.base.errors import UserError
+from neuro.equilibrium.sigma_delta import build_equilibrium, design_for
+from neuro.front_ends.pixels import PixelEncoder
+from neuro.spec.layers import parse_layers
+from neuro.spec.neurons import SigmaDelta, Source
+from neuro.spec.plasticity import Rate, learning_rule
+from neuro.spec.sigma_delta import NetworkSpec, Phase, Population, Projection, Schedule
+from sim.backends.protocol import get_backend, one_hot_targets
 from sim.backends.record import compare
-from sim.contract import check_learning, check_run, run_fully
+from sim.contract.sigma_delta import check_learning, check_run, run_fully
 
 SHAPE, FEATURES = (6, 5, 2), 3
 HAS_LAVA = importlib.util.find_spec("lava") is not None

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuro.engine import EngineRule, EngineTrace, product
-from neuro.errors import UserError
-from sim.backends.chip_engine import ChipEngine
-from sim.backends.lava.engine import learn_in_lava
-from sim.engine_contract import count_differences, random_engine_case
+from neuro.base.errors import UserError
+from neuro.stock.learning_engine import EngineRule, EngineTrace, product
+from sim.backends.lava.stock.learning_engine import learn_in_lava
+from sim.backends.stock.learning_engine import ChipEngine
+from sim.contract.engine import count_differences, random_engine_case
 
 needs_lava = pytest.mark.skipif(importlib.util.find_spec("lava") is None, reason="Lava needs Python 3.10")
 

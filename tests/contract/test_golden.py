@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from neuro.plasticity import Rate
-from neuro.serialize import spec_from_json
-from sim.backends.base import get_backend
-from sim.contract import run_fully
+from neuro.artifact.sigma_delta import spec_from_json
+from neuro.spec.plasticity import Rate
+from sim.backends.protocol import get_backend
+from sim.contract.sigma_delta import run_fully
 
 
 @pytest.fixture(scope="module")

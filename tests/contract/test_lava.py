@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from neuro.errors import UserError
-from sim.backends.base import get_backend
-from sim.contract import random_images, random_rates, random_spec
+from neuro.base.errors import UserError
+from sim.backends.protocol import get_backend
+from sim.contract.sigma_delta import random_images, random_rates, random_spec
 
 pytestmark = [
     pytest.mark.lava(),
@@ -27,7 +27,7 @@ def workers() -> set[int]:
     found = set()
     for folder in Path("/proc").iterdir():
         try:
-            if folder.name.isdigit() and b"sim.backends.lava.worker" in (folder / "cmdline").read_bytes():
+            if folder.name.isdigit() and b"sim.backends.lava.sigma_delta.worker" in (folder / "cmdline").read_bytes():
                 found.add(int(folder.name))
         except OSError:
             continue

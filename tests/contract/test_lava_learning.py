@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from neuro.errors import UserError
-from sim.backends.lava.learning import learn_stock_in_lava
-from sim.backends.lava.watch import SHARED_MEMORY, run_worker, shared_memory_prefix
-from sim.backends.segments import Segment
-from sim.stock_contract import random_lesson
+from neuro.base.errors import UserError
+from sim.backends.lava.stock.learning import learn_stock_in_lava
+from sim.backends.lava.worker.watch import SHARED_MEMORY, run_worker, shared_memory_prefix
+from sim.backends.stock.segments import Segment
+from sim.contract.stock import random_lesson
 
 pytestmark = [
     pytest.mark.lava(),
@@ -37,7 +37,7 @@ def sessions_of(caller: int) -> set[int]:
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             words = (folder / "cmdline").read_bytes().split(b"\0")
-            if b"sim.backends.lava.learning_worker" in words and str(caller).encode() in words:
+            if b"sim.backends.lava.stock.learning_worker" in words and str(caller).encode() in words:
                 found.add(os.getsid(int(folder.name)))
         except OSError:
             continue

@@ -5,18 +5,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuro.equilibrium import build_equilibrium, design_for
-from neuro.errors import UserError
-from neuro.graded_network import GradedNetwork
-from neuro.stock_equilibrium import StockDesign, build_stock_network
-from neuro.stock_graded import GradedDesign, open_boxes
-from sim.backends import snn_torch
-from sim.backends.base import get_backend
-from sim.backends.chip import run_chip
+from neuro.base.errors import UserError
+from neuro.equilibrium.graded_network import GradedNetwork
+from neuro.equilibrium.graded_relu import GradedDesign, open_boxes
+from neuro.equilibrium.lif import StockDesign, build_stock_network
+from neuro.equilibrium.sigma_delta import build_equilibrium, design_for
+from sim.backends.protocol import get_backend
 from sim.backends.record import compare
-from sim.backends.snn_torch import build_graph, run_stock
-from sim.contract import check_run, random_images, random_spec
-from sim.stock_contract import count_stock_differences, random_stock_inputs, random_stock_spec
+from sim.backends.snn import backend as snn_torch
+from sim.backends.snn.backend import build_graph, run_stock
+from sim.backends.stock.emulator import run_chip
+from sim.contract.sigma_delta import check_run, random_images, random_spec
+from sim.contract.stock import count_stock_differences, random_stock_inputs, random_stock_spec
 
 SEEDS = st.integers(0, 2**32 - 1)
 

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuro.engine import EngineRule, product
-from neuro.errors import UserError
-from neuro.stock import LIF
-from sim.backends.chip import run_chip
-from sim.backends.chip_learning import LearningChip
-from sim.backends.lava.stock import can_share_graph, run_stock_in_lava
-from sim.stock_contract import count_stock_differences, random_learning_spec, random_stock_inputs, random_stock_spec
+from neuro.base.errors import UserError
+from neuro.stock.learning_engine import EngineRule, product
+from neuro.stock.processes import LIF
+from sim.backends.lava.stock.run import can_share_graph, run_stock_in_lava
+from sim.backends.stock.emulator import run_chip
+from sim.backends.stock.learning import LearningChip
+from sim.contract.stock import count_stock_differences, random_learning_spec, random_stock_inputs, random_stock_spec
 
 EQUAL = {"spikes": 0, "u": 0, "v": 0}
 SEEDS = st.integers(0, 2**31)

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from neuro.dictionary import unit_norm
-from neuro.stock_lca import LcaDesign, spiking_coder
-from neuro.stock_sparse import graded_coder
-from sim.stock_coder import code, run_coder
-from sim.stock_contract import count_stock_differences
+from neuro.coding.dictionary import unit_norm
+from neuro.coding.graded_relu import graded_coder
+from neuro.coding.lif import LcaDesign, spiking_coder
+from sim.coding.stock import code, run_coder
+from sim.contract.stock import count_stock_differences
 
 EQUAL = {"spikes": 0, "u": 0, "v": 0}
 GENERATOR = np.random.default_rng(0)
@@ -51,7 +51,7 @@ def my_workers() -> list[str]:
             words = entry.read_bytes().split(b"\0")
         except OSError:
             continue
-        if b"sim.backends.lava.stock_worker" in words and str(os.getpid()).encode() in words:
+        if b"sim.backends.lava.stock.worker" in words and str(os.getpid()).encode() in words:
             found.append(entry.parent.name)
     return found
 

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import Lasso
 
-from neuro.data import load_dataset, split_validation
-from neuro.equilibrium import EquilibriumDesign, build_equilibrium
-from neuro.metrics import accuracy, cosine
-from neuro.stock_graded import (
+from neuro.base.metrics import accuracy, cosine
+from neuro.coding.graded_relu import sparse_coder
+from neuro.data.sets import load_dataset, split_validation
+from neuro.equilibrium.graded_relu import (
     GradedDesign,
     contrastive_update,
     graded_from,
@@ -22,14 +22,14 @@ from neuro.stock_graded import (
     present,
     readout,
 )
-from neuro.stock_sparse import sparse_coder
-from sim.backends.base import get_backend, one_hot_targets
-from sim.backends.chip import run_chip
-from sim.backends.lava.stock import run_stock_in_lava
-from sim.experiment import TrainConfig, build_network
-from sim.rate import RateNetwork
-from sim.stock_contract import count_stock_differences
-from sim.trainer import Choices, projection_rates, squared_length
+from neuro.equilibrium.sigma_delta import EquilibriumDesign, build_equilibrium
+from sim.backends.lava.stock.run import run_stock_in_lava
+from sim.backends.protocol import get_backend, one_hot_targets
+from sim.backends.stock.emulator import run_chip
+from sim.contract.stock import count_stock_differences
+from sim.oracles.equilibrium import RateNetwork
+from sim.training.recipe import TrainConfig, build_network
+from sim.training.trainer import Choices, projection_rates, squared_length
 
 EQUAL = {"spikes": 0, "u": 0, "v": 0}
 UPPER = 8.0

@@ -6,13 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from neuro.engine import EngineRule, EngineTrace, product
-from neuro.errors import UserError
-from neuro.stock import committed
-from sim.backends.chip_learning import LearningChip, learn_stock_on_chip
-from sim.backends.lava.learning import learn_stock_in_lava
-from sim.backends.segments import Commit, Segment, count_learning_differences
-from sim.stock_contract import random_learning_spec, random_lesson, random_stock_inputs
+from neuro.base.errors import UserError
+from neuro.stock.learning_engine import EngineRule, EngineTrace, product
+from neuro.stock.processes import committed
+from sim.backends.lava.stock.learning import learn_stock_in_lava
+from sim.backends.stock.learning import LearningChip, learn_stock_on_chip
+from sim.backends.stock.segments import Commit, Segment, count_learning_differences
+from sim.contract.stock import random_learning_spec, random_lesson, random_stock_inputs
 
 EQUAL = dict.fromkeys(("weights", "tags", "u", "v", "spikes", "traces"), 0)
 SEEDS = [1, 3, 7]

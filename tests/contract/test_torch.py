@@ -12,18 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shared_coders import dense_coder, kernel_coder, signals
 
-from neuro.convolution import square
-from neuro.encode import PixelEncoder
-from neuro.equilibrium import EquilibriumDesign, build_equilibrium, design_for
-from neuro.errors import UserError
-from neuro.layers import parse_layers
-from neuro.plasticity import Rate
-from neuro.stack import stack
-from sim.backends import torch_batched
-from sim.backends.base import get_backend, one_hot_targets
-from sim.backends.torch_batched import TorchBackend, device_of
-from sim.backends.torch_graphs import Graphs
-from sim.contract import check_learning, check_run, random_images, random_rates, random_spec
+from neuro.base.convolution import square
+from neuro.base.errors import UserError
+from neuro.equilibrium.sigma_delta import EquilibriumDesign, build_equilibrium, design_for
+from neuro.front_ends.pixels import PixelEncoder
+from neuro.spec.layers import parse_layers
+from neuro.spec.plasticity import Rate
+from neuro.spec.stack import stack
+from sim.backends.batched import backend as torch_batched
+from sim.backends.batched.backend import TorchBackend, device_of
+from sim.backends.batched.cuda_graphs import Graphs
+from sim.backends.protocol import get_backend, one_hot_targets
+from sim.contract.sigma_delta import check_learning, check_run, random_images, random_rates, random_spec
 
 SEEDS = st.integers(0, 2**32 - 1)
 BACKEND = TorchBackend()
@@ -58,7 +58,7 @@ def test_equilibrium_networks_learn_as_on_events(rule: str, hidden: tuple[int, .
 
 @pytest.mark.parametrize("signed", [False, True])
 @pytest.mark.parametrize("kind", ["inhibition", "residual", "kernels", "signal", "stack"])
-@pytest.mark.filterwarnings("ignore::neuro.dictionary.DictionaryWarning")  # random ones are difficult
+@pytest.mark.filterwarnings("ignore::neuro.coding.dictionary.DictionaryWarning")  # random ones are difficult
 def test_coders_and_stacks_settle_as_on_the_reference(kind: str, signed: bool) -> None:
     kernels = kernel_coder((6, 5, 2), square((6, 5, 2), 3, 2, True), 4, signed=signed, steps=20)
     spec = {

@@ -6,10 +6,10 @@ from contextlib import AbstractContextManager, contextmanager
 import numpy as np
 import pytest
 
-from neuro.encode import PixelEncoder
-from neuro.equilibrium import EquilibriumDesign, build_equilibrium
-from neuro.errors import UserError
-from neuro.spec import NetworkSpec
+from neuro.base.errors import UserError
+from neuro.equilibrium.sigma_delta import EquilibriumDesign, build_equilibrium
+from neuro.front_ends.pixels import PixelEncoder
+from neuro.spec.sigma_delta import NetworkSpec
 
 Refused = Callable[..., AbstractContextManager[None]]
 SMALL = EquilibriumDesign((2, 3), 3, (4, 5), encoder=PixelEncoder(5, np.array([0, 3, -2, 31, 7, 9], np.int16)))

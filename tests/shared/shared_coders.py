@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from neuro.convolution import Convolution
-from neuro.encode import PixelEncoder
-from neuro.lca import CoderDesign, build_coder
-from neuro.spec import NetworkSpec
-from sim.lca_experiment import LcaConfig
+from neuro.base.convolution import Convolution
+from neuro.coding.sigma_delta import CoderDesign, build_coder
+from neuro.front_ends.pixels import PixelEncoder
+from neuro.spec.sigma_delta import NetworkSpec
+from sim.coding.recipe import LcaConfig
 
 SIGNED_BITS = 7
 

@@ -1,4 +1,5 @@
-"""Stands in for `hardware.door`, at this boundary only: Lava's public simulator in place of Intel's closed extension.
+"""Stands in for `hardware.board.door`, at this boundary only: Lava's public simulator in place of Intel's closed
+extension.
 
 Host and chip are joined directly, the run configuration is the simulator's, and the profiler is a made-up one with the
 attributes that public scripts read from the real one.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from neuro.encode import PixelEncoder
-from neuro.feed_forward import FeedForwardNetwork, feed_forward_graph
-from neuro.stock import DECAY_UNITY, LIF, SpikeInput, StockPopulation, StockProjection, StockSpec
+from neuro.front_ends.pixels import PixelEncoder
+from neuro.stock.feed_forward import FeedForwardNetwork, feed_forward_graph
+from neuro.stock.processes import DECAY_UNITY, LIF, SpikeInput, StockPopulation, StockProjection, StockSpec
 
 
 def even(generator: np.random.Generator, n_pre: int, n_post: int, std: float = 25.0, mean: float = 20.0) -> np.ndarray:
@@ -35,7 +35,8 @@ def feed_forward(seed: int = 0, neuron: LIF | None = None, steps: int = 12) -> F
 
 
 def without_rounding(spec: StockSpec, inputs: np.ndarray) -> dict[str, np.ndarray]:
-    """Spikes [B, T, N] by population: the equations of `neuro.stock` in 64-bit floats, a step of delay each."""
+    """Spikes [B, T, N] by population: the equations of `neuro.stock.processes` in 64-bit floats, a step of delay
+    each."""
     sent = {p.name: np.zeros((*inputs.shape[:2], p.size)) for p in spec.populations}
     sent[spec.populations[0].name][:] = inputs
     u, v = ({p.name: np.zeros((len(inputs), p.size)) for p in spec.populations} for _ in range(2))

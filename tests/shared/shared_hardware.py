@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from hardware.blocks import blocks_of
-from hardware.loihi2 import Constant, Limits, limits_of
-from hardware.partition import partition
-from hardware.placement import Placement
-from neuro.errors import UserError
-from neuro.spec import NetworkSpec
+from hardware.chip.blocks import blocks_of
+from hardware.chip.limits import Constant, Limits, limits_of
+from hardware.placement.partition import partition
+from hardware.placement.placement import Placement
+from neuro.base.errors import UserError
+from neuro.spec.sigma_delta import NetworkSpec
 
 LAVA = limits_of("loihi2-lava")
 

@@ -6,10 +6,10 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
-from neuro.artifact import load_artifact
-from neuro.spec import NetworkSpec
+from neuro.artifact.run_folder import load_artifact
+from neuro.spec.sigma_delta import NetworkSpec
 from sim.evaluate import data_of
-from sim.train import infer
+from sim.training.equilibrium import infer
 
 HEADINGS = [
     "Learning",

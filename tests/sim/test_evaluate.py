@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from neuro.artifact import Artifact, load_artifact
-from neuro.data import Dataset
-from neuro.errors import UserError
-from sim.backends.base import get_backend, one_hot_targets
+from neuro.artifact.run_folder import Artifact, load_artifact
+from neuro.base.errors import UserError
+from neuro.data.sets import Dataset
+from sim.backends.protocol import get_backend, one_hot_targets
 from sim.backends.record import Record, SpikeTable, compare
 from sim.evaluate import Evaluation, add_result, data_of, evaluate, read_results
-from sim.experiment import TrainConfig
-from sim.train import infer
+from sim.training.equilibrium import infer
+from sim.training.recipe import TrainConfig
 
 Command = Callable[..., Any]
 EVENTS, REFERENCE = get_backend("events"), get_backend("reference")

@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 from shared_pages import Page
 
-from neuro.artifact import _from_json, load_artifact, save_artifact
-from neuro.data import load_dataset
-from neuro.errors import UserError
-from neuro.files import parse_arrays, parse_json, read_bytes
-from neuro.graded_network import GradedNetwork
-from sim.backends.base import get_backend, one_hot_targets
+from neuro.artifact.run_folder import _from_json, load_artifact, save_artifact
+from neuro.base.errors import UserError
+from neuro.base.files import parse_arrays, parse_json, read_bytes
+from neuro.data.sets import load_dataset
+from neuro.equilibrium.graded_network import GradedNetwork
+from sim.backends.protocol import get_backend, one_hot_targets
 from sim.evaluate import evaluate
-from sim.experiment import TrainConfig
-from sim.report import write_report
+from sim.reports.page import write_report
+from sim.training.recipe import TrainConfig
 
 CONFIG = TrainConfig(seed=1, hidden=(16,), rule="graded", family="stock", epochs=4, refit=False, threads=1)
 

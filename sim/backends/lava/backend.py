@@ -10,23 +10,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from neuro.errors import UserError
-from neuro.files import parse_arrays, read_bytes
-from neuro.graded_network import AnyNetwork
-from neuro.neurons import Source
-from neuro.plasticity import Rate
-from neuro.spec import NetworkSpec
-from sim.backends.base import Capabilities, IntArray, SessionBase, check_payloads
-from sim.backends.lava.jobs import save_job
-from sim.backends.lava.watch import check_installed, run_worker
+from neuro.base.errors import UserError
+from neuro.base.files import parse_arrays, read_bytes
+from neuro.equilibrium.graded_network import AnyNetwork
+from neuro.spec.neurons import Source
+from neuro.spec.plasticity import Rate
+from neuro.spec.sigma_delta import NetworkSpec
+from sim.backends.lava.sigma_delta.jobs import save_job
+from sim.backends.lava.worker.watch import check_installed, run_worker
+from sim.backends.protocol import Capabilities, IntArray, SessionBase, check_payloads
 from sim.backends.record import LearningOutcome, Record
 from sim.backends.reference import nudge_signs, record_from_history
 
 if TYPE_CHECKING:
-    from sim.backends.lava.stock_session import LavaStockSession
+    from sim.backends.lava.stock.session import LavaStockSession
 
 STALL_S = 120.0  # a run that finishes no image for so long is ended
-WORKER = "sim.backends.lava.worker"
+WORKER = "sim.backends.lava.sigma_delta.worker"
 
 
 class LavaSession(SessionBase):
@@ -47,7 +47,7 @@ class LavaSession(SessionBase):
         keep_states: bool = False,
         keep_spikes: bool = False,
     ) -> Record:
-        """See `sim.backends.base.Session.run`."""
+        """See `sim.backends.protocol.Session.run`."""
         check_payloads(self.spec, payloads, targets)
         signs = nudge_signs(self.spec, seed, first_image, len(payloads))
         with tempfile.TemporaryDirectory(prefix="settle-lava-") as name:
@@ -81,7 +81,7 @@ class LavaSession(SessionBase):
         )
 
     def weights(self) -> dict[str, npt.NDArray[np.int8]]:
-        """See `sim.backends.base.Session.weights`."""
+        """See `sim.backends.protocol.Session.weights`."""
         return {p.name: p.weights.copy() for p in self.spec.projections if p.weights is not None}
 
     def full_weights(self) -> dict[str, npt.NDArray[np.int16]]:
@@ -116,7 +116,7 @@ class LavaBackend:
             raise UserError(f"backend lava: it runs no {spec.family} networks")
         check_installed()
         if not isinstance(spec, NetworkSpec):
-            from sim.backends.lava.stock_session import LavaStockSession
+            from sim.backends.lava.stock.session import LavaStockSession
 
             return LavaStockSession(spec, stall_s, on_image)
         return LavaSession(spec, stall_s, on_image)

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from neuro.data import Dataset, load_dataset
-from sim.robustness.baselines import Recipe, real_images, train_baseline
+from neuro.data.sets import Dataset, load_dataset
+from sim.robustness.defences.baselines import Recipe, real_images, train_baseline
 
 
 @dataclass(frozen=True, eq=False)

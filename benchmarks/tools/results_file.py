@@ -1,0 +1,68 @@
+"""Where a benchmark leaves its answer."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from neuro.artifact.run_folder import installed_versions
+from neuro.base.files import json_bytes, parse_json, read_bytes, write_atomically
+
+RESULTS = Path(__file__).parents[1] / "results"
+
+
+def machine() -> dict[str, Any]:
+    """Return what a reader needs to judge a timing: processor, cores, versions."""
+    model = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        model = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        pass
+    return {"processor": model, "cores": os.cpu_count(), "versions": installed_versions()}
+
+
+def parser(description: str, name: str) -> argparse.ArgumentParser:
+    """Return an argument parser with the common option --out (default benchmarks/results/NAME.json)."""
+    arguments = argparse.ArgumentParser(description=description)
+    arguments.add_argument("--out", type=Path, default=RESULTS / f"{name}.json", help="JSON file to write")
+    return arguments
+
+
+def of_data(out: Path, name: str, data: str) -> Path:
+    """Return the file to write: NAME-DATA.json among the results unless the user chose another than the default."""
+    return RESULTS / f"{name}-{Path(data).stem}.json" if out == RESULTS / f"{name}.json" else out
+
+
+def earlier(path: Path, question: dict[str, Any], key: str) -> dict[str, Any]:
+    """Return what the file at `path` holds under `key`, if it answers the same question; else nothing."""
+    if not path.is_file():
+        return {}
+    found = parse_json(read_bytes(path), path)
+    same = all(found.get(name) == value for name, value in question.items())
+    return dict(found.get(key, {})) if same else {}
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure as a picture; the kind is that of the file's name."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=path.suffix[1:], dpi=110)
+    write_atomically(path, buffer.getvalue())
+    print(f"written: {path}")
+
+
+def merge(path: Path, part: dict[str, Any]) -> None:
+    """Write a part of an answer into the file at `path`; what else is there stays, the machine is this one."""
+    save(path, {**(parse_json(read_bytes(path), path) if path.is_file() else {}), **part})
+
+
+def save(path: Path, content: dict[str, Any]) -> None:
+    """Write the answer with the machine it was measured on."""
+    write_atomically(path, json_bytes({**content, "machine": machine()}))
+    print(f"written: {path}")

@@ -1,0 +1,1 @@
+"""The board: finding it, opening it, running networks on it."""

@@ -1,0 +1,1 @@
+"""The chip as data: limits with sources, micro-operations, patterns, blocks of synaptic memory."""

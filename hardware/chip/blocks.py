@@ -1,0 +1,194 @@
+"""A network as the chip sees it, whatever its family: blocks of neurons and blocks of synapses, ready to be placed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from hardware.chip.limits import Limits
+from hardware.chip.pattern import Int64, Pattern, full, of_kernel, of_kernel_weights, of_matrix, transposed
+from neuro.base.errors import UserError
+from neuro.equilibrium.graded_network import AnyNetwork, GradedNetwork
+from neuro.spec.neurons import Source
+from neuro.spec.sigma_delta import NetworkSpec, Projection
+from neuro.stock.network import StockNetwork
+from neuro.stock.processes import SpikeInput, StockProjection, StockSpec
+
+DENSE, SPARSE, KERNEL = "dense", "sparse", "kernel"
+SPARSE_SHARE = 0.5  # fixed weights of which at most this share is not zero are stored one by one
+Deployable = AnyNetwork | StockSpec
+
+
+@dataclass(frozen=True)
+class NeuronBlock:
+    """A population. on_host: an input, whose spikes the host sends; it takes no core."""
+
+    name: str
+    size: int
+    on_host: bool
+
+
+@dataclass(frozen=True, eq=False)
+class SynapseBlock:
+    """A projection.
+
+    kind:         DENSE, SPARSE (one entry list an axon), or KERNEL (stored once a core, shared by positions).
+    bits:         of a weight.    learns: whether a tag or an accumulator stands beside it.
+    taps:         weights of a kernel per feature, 0 if it is none.
+    note:         why it is not stored as the specification has it, "" if it is.
+    """
+
+    name: str
+    source: str
+    target: str
+    kind: str
+    pattern: Pattern
+    bits: int
+    learns: bool = False
+    taps: int = 0
+    note: str = ""
+
+    @property
+    def n_synapses(self) -> int:
+        """Synapses of the whole projection; a shared weight counts wherever it acts."""
+        return self.pattern.synapses(0, self.pattern.n_target)
+
+    def entries(self, first: int, last: int, limits: Limits) -> int:
+        """Return the entries of synaptic memory that a core with target neurons first..last - 1 needs."""
+        entry = limits.entry_bits.value
+        if self.kind == KERNEL:
+            features = min(self.pattern.target_group, last - first)
+            return self.taps * -(-features * self.bits // entry)
+        stored = self.bits + limits.index_bits.value + self.learns * limits.tag_bits.value
+        if self.kind == SPARSE and limits.index_bits.value == 0:
+            stored += 8  # a list of synapses cannot do without
+        per_axon = -(-self.pattern.fan_out(first, last) * stored // entry)
+        return int(per_axon.sum()) * self.pattern.source_group
+
+    def axons(self, first: int, last: int) -> int:
+        """Return the source neurons that reach target neurons first..last - 1: one input axon each."""
+        return int(np.count_nonzero(self.pattern.fan_out(first, last))) * self.pattern.source_group
+
+
+@dataclass(frozen=True, eq=False)
+class Blocks:
+    """All blocks of a network."""
+
+    neurons: tuple[NeuronBlock, ...]
+    synapses: tuple[SynapseBlock, ...]
+
+    @cached_property
+    def into(self) -> dict[str, tuple[SynapseBlock, ...]]:
+        """Synapses by target population."""
+        return {n.name: tuple(s for s in self.synapses if s.target == n.name) for n in self.neurons}
+
+    @cached_property
+    def out_of(self) -> dict[str, tuple[SynapseBlock, ...]]:
+        """Synapses by source population."""
+        return {n.name: tuple(s for s in self.synapses if s.source == n.name) for n in self.neurons}
+
+    @property
+    def on_chip(self) -> tuple[NeuronBlock, ...]:
+        """Populations that take cores."""
+        return tuple(block for block in self.neurons if not block.on_host)
+
+    @property
+    def on_host(self) -> tuple[NeuronBlock, ...]:
+        """Populations whose spikes the host sends."""
+        return tuple(block for block in self.neurons if block.on_host)
+
+    def fan_in(self, name: str) -> Int64:
+        """Return the number of learning synapses onto each neuron of a population."""
+        size = next(block.size for block in self.neurons if block.name == name)
+        return sum((s.pattern.fan_in() for s in self.into[name] if s.learns), np.zeros(size, dtype=np.int64))
+
+
+def graph_of(network: StockNetwork | GradedNetwork | StockSpec, learns: bool) -> StockSpec:
+    """Return the graph of stock processes that is deployed: with all that learning needs, or only what classifies."""
+    if isinstance(network, StockSpec):
+        return network
+    return network.graph if learns else network.inference
+
+
+def blocks_of(network: Deployable, limits: Limits, *, learns: bool = True) -> Blocks:
+    """Return the blocks of a network; learns: with the synaptic state that learning on the chip needs.
+
+    Raises: UserError if weights or payloads are wider than the chip's.
+    """
+    if isinstance(network, NetworkSpec):
+        neurons = tuple(NeuronBlock(p.name, p.size, isinstance(p.neuron, Source)) for p in network.populations)
+        synapses = tuple(_of_projection(network, projection, learns) for projection in network.projections)
+    else:
+        graph = graph_of(network, learns)
+        neurons = tuple(NeuronBlock(p.name, p.size, isinstance(p.neuron, SpikeInput)) for p in graph.populations)
+        synapses = tuple(_of_stock(projection, learns, limits) for projection in graph.projections)
+    for block in synapses:
+        if block.bits > limits.weight_bits.value:
+            raise UserError(
+                f"projection {block.name}: weights of {block.bits} bits, a synapse of {limits.name} has "
+                f"{limits.weight_bits.value}; train with --weight-bits {limits.weight_bits.value}"
+            )
+    return Blocks(neurons, synapses)
+
+
+def _of_stock(projection: StockProjection, learns: bool, limits: Limits) -> SynapseBlock:
+    if projection.message_bits > limits.payload_bits.value:
+        raise UserError(
+            f"projection {projection.name}: payloads of {projection.message_bits} bits, a spike of {limits.name} has "
+            f"{limits.payload_bits.value}; lower message_bits"
+        )
+    plastic = learns and projection.rule is not None
+    kind, pattern = _stored(projection.effective != 0, projection.rule is not None)
+    return SynapseBlock(
+        projection.name, projection.source, projection.target, kind, pattern, projection.weight_bits, plastic
+    )
+
+
+def _stored(present: npt.NDArray[np.bool_], plastic: bool) -> tuple[str, Pattern]:
+    """Return how a matrix of synapses is stored: one by one if most of them are zero and stay so."""
+    if not plastic and present.any() and present.mean() <= SPARSE_SHARE:
+        return SPARSE, of_matrix(present)
+    return DENSE, full(*present.shape)
+
+
+def _of_projection(spec: NetworkSpec, projection: Projection, learns: bool) -> SynapseBlock:
+    original = spec.original_of(projection)
+    ends, bits = (projection.name, projection.source, projection.target), original.weight_bits
+    assert original.weights is not None  # check_spec: only transposes have none
+    if original.convolution is not None:
+        return _of_convolution(spec, projection, original, learns)
+    plastic = original.rule is not None
+    present = original.weights != 0
+    kind, pattern = _stored(present if projection is original else present.T, plastic)
+    return SynapseBlock(*ends, kind, pattern, bits, plastic and learns)
+
+
+def _of_convolution(spec: NetworkSpec, projection: Projection, original: Projection, learns: bool) -> SynapseBlock:
+    """Return a kernel, shared if a stock process does so, else synapse by synapse."""
+    convolution, weights = original.convolution, original.weights
+    assert convolution is not None  # by `_of_projection`
+    assert weights is not None
+    ends, bits = (projection.name, projection.source, projection.target), original.weight_bits
+    shape, features, note = spec.population(original.source).shape, weights.shape[-1], ""
+    plastic = original.rule is not None
+    present = np.ones(weights.shape, np.int8) if plastic else weights
+    if plastic:
+        note = "the learning engine changes each synapse by itself, sums over a shared kernel need a host"
+    elif convolution.pooled:
+        note = "no stock process sums positions: one synapse a connection, sums beyond 8 bits not counted"
+    elif projection is not original:
+        note = "no stock process shares the kernel of a transposed convolution: one synapse a connection"
+    elif any(before != after for before, after in convolution.padding):
+        note = "Lava's Conv pads both sides alike, this convolution does not: one synapse a connection"
+    elif np.count_nonzero(weights) <= SPARSE_SHARE * weights.size:
+        note = "most of the kernel is zero: one synapse a connection"
+    if not note:
+        pattern = of_kernel(convolution, shape, features)
+        return SynapseBlock(*ends, KERNEL, pattern, bits, taps=weights.size // features)
+    pattern = of_kernel_weights(convolution, shape, convolution.widened(present) != 0)
+    if projection is not original:
+        pattern = transposed(pattern)
+    return SynapseBlock(*ends, SPARSE, pattern, bits, plastic and learns, note=note)

@@ -1,0 +1,175 @@
+"""Loihi 2 as far as public documents go: what fits on a core, and whether a board is at hand.
+
+Marks:  P  public document or repository, read there;    S  read in the source of Lava 0.10;
+        Q  quoted second-hand;                            I  inferred, the argument stands in `source`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from dataclasses import dataclass, fields
+from types import ModuleType
+
+from neuro.base.errors import UserError
+
+TARGETS = ("loihi2",)
+RESOURCES = ("neurons", "synaptic_memory", "axons_in", "axons_out", "learning_state")
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A number with its unit, its mark (see the module docstring) and where it comes from."""
+
+    value: int
+    unit: str
+    mark: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a chip holds.
+
+    cores, max_chips:      neurocores of a chip that a compiler uses; chips of the largest system.
+    neurons, axons_in, axons_out, synaptic_memory, learning_state: of one core.
+    entry_bits:            of one entry of synaptic memory.
+    index_bits:            stored with every synapse that is not part of a shared kernel.
+    tag_bits:              stored with every synapse that learns: a tag, or the bits of an accumulator.
+    weight_bits, payload_bits: of a synapse and of a graded spike.
+    tile_cores, tile_columns: cores that share a router, routers in a row.
+    """
+
+    name: str
+    cores: Constant
+    max_chips: Constant
+    neurons: Constant
+    synaptic_memory: Constant
+    entry_bits: Constant
+    index_bits: Constant
+    tag_bits: Constant
+    axons_in: Constant
+    axons_out: Constant
+    learning_state: Constant
+    weight_bits: Constant
+    payload_bits: Constant
+    tile_cores: Constant
+    tile_columns: Constant
+
+    def maximum(self, resource: str) -> int:
+        """Return how much of a resource (one of RESOURCES) a core has."""
+        constant: Constant = getattr(self, resource)
+        return constant.value
+
+    def table(self) -> list[tuple[str, Constant]]:
+        """Return all constants by name."""
+        return [(field.name, getattr(self, field.name)) for field in fields(self) if field.name != "name"]
+
+
+_MAPPER = "lava 0.10, lava/magma/compiler/subcompilers/constants.py and mapper.py"
+_TABLES = "resource tables and SynMem violations printed in lava-dl's PilotNet notebooks (pilotnet_snn/benchmark.ipynb)"
+_BRIEF = "Intel, Taking Neuromorphic Computing to the Next Level with Loihi 2 (technology brief, 2021)"
+_LOIHI1 = "limits of Loihi 1: nengo-loihi, block.py; Davies et al. 2018, p. 89, quoted second-hand"
+_HALA = "Intel press release on Hala Point, 2024"
+
+_COMMON = {
+    "max_chips": Constant(1152, "chips", "P", _HALA),
+    "tag_bits": Constant(8, "bits", "I", "lava 0.10, learning/constants.py: tags have 9 bits, one of them the sign"),
+    "axons_in": Constant(4096, "axons", "I", f"{_LOIHI1}; up to 2560 a core seen in {_TABLES}"),
+    "axons_out": Constant(4096, "axons", "I", _LOIHI1),
+    "learning_state": Constant(
+        16384, "words of 32 bits", "I", "192 KB a core less 128 KB of synapses; a trace pair and its time fit 32 bits"
+    ),
+    "weight_bits": Constant(8, "bits", "S", "lava 0.10, lava/utils/weightutils.py"),
+    "payload_bits": Constant(24, "bits", "Q", _BRIEF),
+    "tile_cores": Constant(4, "cores", "I", "Loihi 1: 32 tiles of 4 cores (SANA-FE, loihi.yaml)"),
+    "tile_columns": Constant(8, "tiles", "I", "Loihi 1: 8 x 4 tiles (SANA-FE, loihi.yaml)"),
+}
+
+LIMITS = {
+    limits.name: limits
+    for limits in (
+        Limits(
+            "loihi2-lava",
+            cores=Constant(120, "cores", "S", f"{_MAPPER}: NUM_VIRTUAL_CORES_L3"),
+            neurons=Constant(8192, "neurons", "P", "1 M a chip / 128 cores; up to 3168 a core seen in the tables"),
+            synaptic_memory=Constant(12000, "entries", "P", _TABLES),
+            entry_bits=Constant(64, "bits", "I", f"words of Loihi 1 (Davies et al. 2018, p. 89); reproduces {_TABLES}"),
+            index_bits=Constant(8, "bits", "I", f"reproduces {_TABLES}: 50 synapses an axon take 13 entries"),
+            **_COMMON,
+        ),
+        Limits(
+            "loihi2-brief",
+            cores=Constant(128, "cores", "Q", _BRIEF),
+            neurons=Constant(8192, "neurons", "Q", _BRIEF),
+            synaptic_memory=Constant(16384, "entries", "Q", f"128 KB a core, {_BRIEF}"),
+            entry_bits=Constant(64, "bits", "I", "as loihi2-lava"),
+            index_bits=Constant(0, "bits", "I", "dense synapses stored without an index: the most that can fit"),
+            **_COMMON,
+        ),
+    )
+}
+DEFAULT_LIMITS = "loihi2-lava"
+
+
+def limits_of(name: str) -> Limits:
+    """Return the constants set called `name`. Raises: UserError naming the choices."""
+    if name not in LIMITS:
+        raise UserError(f"constants set {name!r} is unknown; choose one of {', '.join(LIMITS)}")
+    return LIMITS[name]
+
+
+def check_target(name: str) -> None:
+    """Raise UserError unless `name` is a chip that networks can be compiled for."""
+    if name not in TARGETS:
+        raise UserError(f"target {name!r} is unknown; choose one of {', '.join(TARGETS)}")
+
+
+INSTALL = (
+    "install lava-loihi, which Intel gives to members of its research community (INRC), beside lava-nc 0.10 on "
+    "Python 3.10"
+)
+
+
+@dataclass(frozen=True)
+class Board:
+    """What this machine offers. lava: Lava itself; extension: Intel's lava-loihi; boards: of a Slurm cluster."""
+
+    lava: bool
+    extension: bool
+    slurm: bool
+    boards: tuple[str, ...]
+
+    def __str__(self) -> str:
+        if not self.lava:
+            return "no Lava in this Python"
+        if not self.extension:
+            return "Lava without the Loihi extension (lava-loihi): no board can be reached"
+        where = f"Slurm, boards {', '.join(self.boards) or 'none'}" if self.slurm else "no Slurm"
+        return f"Lava with the Loihi extension; {where}"
+
+
+def detect() -> Board:
+    """Ask Lava what is installed and which boards it sees. The one place that asks; starts nothing."""
+    if importlib.util.find_spec("lava") is None or importlib.util.find_spec("lava.utils") is None:
+        return Board(False, False, False, ())
+    loihi, slurm = _lava_module("lava.utils.loihi"), _lava_module("lava.utils.slurm")
+    extension = bool(loihi.is_installed())
+    on_slurm = extension and bool(slurm.is_available())
+    boards = tuple(str(board.nodename) for board in slurm.get_boards()) if on_slurm else ()
+    return Board(True, extension, on_slurm, boards)
+
+
+def _lava_module(name: str) -> ModuleType:
+    return importlib.import_module(name)
+
+
+def require_extension() -> Board:
+    """Return what this machine offers. Raises: UserError if it cannot reach a chip: what is missing, what to do now."""
+    board = detect()
+    if not board.extension:
+        raise UserError(
+            f"backend loihi2: {board}; {INSTALL}. Without it: settle evaluate RUN --backend lava computes the same "
+            "integers on CPU, settle compile RUN --dry-run checks what the chip can hold"
+        )
+    return board

@@ -1,0 +1,133 @@
+"""What a sigma-delta or LCA unit takes as microcode: one step of `neuro.spec.neurons.SigmaDelta` as micro-operations.
+
+The assembler of the chip's neuron microcode is not public, so this is the program in words, each an integer operation
+that the brief of Loihi 2 grants its neurons (add, multiply, shift, compare, minimum, maximum); `execute` runs it, and a
+test holds it against the neuron, bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from neuro.spec.neurons import SigmaDelta
+
+Int64 = npt.NDArray[np.int64]
+Operand = str | int
+STATE = ("a", "u", "s_hat")  # kept from step to step; all zero at the presentation of an image
+
+ACTIONS: dict[str, Callable[..., Int64]] = {
+    "add": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "shl": np.left_shift,
+    "shr": np.right_shift,  # arithmetic, towards minus infinity
+    "min": np.minimum,
+    "max": np.maximum,
+    "sign": lambda x, _: np.sign(x),
+    "send_if_not_zero": lambda x, _: x,
+}
+
+
+@dataclass(frozen=True)
+class MicroOperation:
+    """result <- action(left, right); operands are registers by name, or constants."""
+
+    action: str
+    result: str
+    left: Operand
+    right: Operand = 0
+
+    def __str__(self) -> str:
+        operands = f"{self.left}" if self.action in ("sign", "send_if_not_zero") else f"{self.left}, {self.right}"
+        return f"{self.result} <- {self.action} {operands}"
+
+
+def program(neuron: SigmaDelta, nudge: tuple[int, int] | None = None) -> tuple[MicroOperation, ...]:
+    """Return one step of a neuron.
+
+    nudge: multiplier and shift of the nudge strength if the unit belongs to the output of a network that is nudged; it
+    then reads the registers `target` and `force` (-1, 0 or 1: the sign of the output force in this step).
+    Reads `arriving`, the sum of weighted spikes; leaves the payload to send in `q`.
+    """
+    step = [MicroOperation("add", "a", "a", "arriving")]
+    drive = "a"
+    if nudge is not None:
+        step += _nudge(*nudge)
+        drive = "total"
+    step.append(MicroOperation("sub", "moved", drive, "u"))
+    if neuron.step_multiplier != 1:
+        step.append(MicroOperation("mul", "moved", "moved", neuron.step_multiplier))
+    if neuron.step_shift:
+        step.append(MicroOperation("shr", "moved", "moved", neuron.step_shift))
+    step += [
+        MicroOperation("add", "u", "u", "moved"),
+        MicroOperation("max", "u", "u", neuron.lower),
+        MicroOperation("min", "u", "u", neuron.upper),
+    ]
+    beyond = "u"
+    if neuron.threshold:
+        step += _shrink(neuron)
+        beyond = "beyond"
+    return (*step, *_send(neuron, beyond))
+
+
+def _nudge(multiplier: int, shift: int) -> list[MicroOperation]:
+    """Put into total: a + force * ((target - u) * multiplier >> shift)."""
+    return [
+        MicroOperation("sub", "push", "target", "u"),
+        *([MicroOperation("mul", "push", "push", multiplier)] if multiplier != 1 else []),
+        *([MicroOperation("shr", "push", "push", shift)] if shift else []),
+        MicroOperation("mul", "push", "push", "force"),
+        MicroOperation("add", "total", "a", "push"),
+    ]
+
+
+def _shrink(neuron: SigmaDelta) -> list[MicroOperation]:
+    """Put into beyond: u - clip(u, -threshold, threshold), and for a hard threshold + sign(beyond) * threshold."""
+    soft = [
+        MicroOperation("max", "inner", "u", -neuron.threshold),
+        MicroOperation("min", "inner", "inner", neuron.threshold),
+        MicroOperation("sub", "beyond", "u", "inner"),
+    ]
+    hard = [
+        MicroOperation("sign", "side", "beyond"),
+        MicroOperation("mul", "side", "side", neuron.threshold),
+        MicroOperation("add", "beyond", "beyond", "side"),
+    ]
+    return [*soft, *(hard if neuron.hard else [])]
+
+
+def _send(neuron: SigmaDelta, beyond: str) -> list[MicroOperation]:
+    """Put into q: ((beyond + half) >> send_shift) - s_hat, sent if not zero."""
+    rounded = beyond
+    step = []
+    if neuron.send_shift:
+        half = (1 << neuron.send_shift) >> 1
+        step = [MicroOperation("add", "rounded", beyond, half)]
+        step.append(MicroOperation("shr", "rounded", "rounded", neuron.send_shift))
+        rounded = "rounded"
+    return [
+        *step,
+        MicroOperation("sub", "q", rounded, "s_hat"),
+        MicroOperation("add", "s_hat", "s_hat", "q"),
+        MicroOperation("send_if_not_zero", "q", "q"),
+    ]
+
+
+def execute(steps: tuple[MicroOperation, ...], registers: Mapping[str, Int64]) -> dict[str, Int64]:
+    """Run a program on registers of any one shape; returns all registers after it."""
+    held = {name: np.asarray(values, dtype=np.int64) for name, values in registers.items()}
+    for step in steps:
+        left, right = (held[part] if isinstance(part, str) else np.int64(part) for part in (step.left, step.right))
+        held[step.result] = np.asarray(ACTIONS[step.action](left, right), dtype=np.int64)
+    return held
+
+
+def tally(steps: tuple[MicroOperation, ...]) -> dict[str, int]:
+    """Return how many micro-operations of each kind a neuron takes per step."""
+    return dict(sorted(Counter(step.action for step in steps).items()))

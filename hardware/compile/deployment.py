@@ -1,0 +1,190 @@
+"""What would run where: per population the process and whether Lava ships it, the host's part, the checks made."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from hardware.chip.blocks import KERNEL, SPARSE, Blocks, Deployable, SynapseBlock
+from hardware.chip.microcode import program, tally
+from hardware.placement.placement import Placement
+from neuro.equilibrium.graded_network import GradedNetwork
+from neuro.spec.neurons import SigmaDelta, Source
+from neuro.spec.sigma_delta import NetworkSpec, Population
+from neuro.stock.network import SlotSchedule, StockNetwork
+from neuro.stock.processes import LIF, GradedRelu, StockPopulation, StockSpec
+
+HOST = "RingBuffer behind PyToNxAdapter"
+EVIDENCE = {
+    "LIF": "public lava-dnf demos and EMSTDP run it on Loihi 2",
+    "LIFReset": "public PilotNet benchmark of lava-dl runs it on Loihi 2",
+    "GradedReluVec": "lava.frameworks.loihi2 lists its family as compatible; no public run of this one is known",
+    HOST: "public lava-dl and NeuroBench scripts feed Loihi 2 this way",
+}
+
+
+@dataclass(frozen=True)
+class PopulationPlan:
+    """How a population runs. stock: whether Lava ships its process; if not, the micro-operations of one step."""
+
+    name: str
+    neurons: int
+    process: str
+    stock: bool
+    evidence: str
+    micro_operations: dict[str, int] = field(default_factory=dict)
+    program: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Check:
+    """Something that was looked at before any board is there. passed: None if it could not be looked at."""
+
+    name: str
+    passed: bool | None
+    detail: str
+
+
+@dataclass(frozen=True, eq=False)
+class Deployment:
+    """A network ready for the door. target: constants set; notes: what a user has to know before the first run."""
+
+    run: str
+    target: str
+    learns: bool
+    placement: Placement
+    populations: tuple[PopulationPlan, ...]
+    host: tuple[str, ...]
+    checks: tuple[Check, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def stock(self) -> bool:
+        """Whether everything on the chip is a process that Lava ships."""
+        return all(plan.stock for plan in self.populations)
+
+    def summary(self) -> dict[str, Any]:
+        """Return the object that `settle compile --json` prints."""
+        return {
+            "chips": self.placement.n_chips,
+            "cores": len(self.placement.cores),
+            "fits": True,
+            "populations": [{"name": plan.name, "stock": plan.stock} for plan in self.populations],
+            "limits": self.placement.table(),
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the content of deployment.json."""
+        placement = self.placement
+        return {
+            "run": self.run,
+            "target": self.target,
+            "run_configuration": "lava.magma.core.run_configs.Loihi2HwCfg",
+            "learns": self.learns,
+            **self.summary(),
+            "populations": [asdict(plan) for plan in self.populations],
+            "projections": [_synapses_to_json(block) for block in placement.blocks.synapses],
+            "totals": placement.totals(),
+            "cores_lower_bound": placement.lower_bound,
+            "cores_ratio": placement.ratio,
+            "load": {"busiest": placement.busiest_load, "greedy": placement.greedy_load, "mean": placement.mean_load},
+            "host": list(self.host),
+            "checks": [asdict(check) for check in self.checks],
+            "notes": list(self.notes),
+            "placement": placement.to_json(),
+            "constants": {name: asdict(constant) for name, constant in placement.limits.table()},
+        }
+
+
+def _synapses_to_json(block: SynapseBlock) -> dict[str, Any]:
+    process = {SPARSE: "Sparse", KERNEL: "Conv"}.get(block.kind, "LearningDense" if block.learns else "Dense")
+    return {
+        "name": block.name,
+        "source": block.source,
+        "target": block.target,
+        "process": process,
+        "stored": block.kind,
+        "synapses": block.n_synapses,
+        "weight_bits": block.bits,
+        "learns": block.learns,
+        "note": block.note,
+    }
+
+
+def plan_populations(network: Deployable, blocks: Blocks) -> tuple[PopulationPlan, ...]:
+    """Return how each population that is deployed runs."""
+    if isinstance(network, NetworkSpec):
+        return tuple(_plan(network, population) for population in network.populations)
+    graph = network if isinstance(network, StockSpec) else network.graph
+    deployed = {block.name for block in blocks.neurons}
+    return tuple(_plan_stock(population) for population in graph.populations if population.name in deployed)
+
+
+def _plan_stock(population: StockPopulation) -> PopulationPlan:
+    neuron, process = population.neuron, HOST
+    if isinstance(neuron, LIF):
+        process = "LIFReset" if neuron.reset_interval else "LIF"
+    elif isinstance(neuron, GradedRelu):
+        process = "GradedReluVec"
+    return PopulationPlan(population.name, population.size, process, True, EVIDENCE[process])
+
+
+def _plan(spec: NetworkSpec, population: Population) -> PopulationPlan:
+    neuron = population.neuron
+    if isinstance(neuron, Source):
+        return PopulationPlan(population.name, population.size, HOST, True, EVIDENCE[HOST])
+    schedule = spec.schedule
+    nudged = population.name == spec.output and any(phase.nudge for phase in schedule.phases)
+    steps = program(neuron, (schedule.nudge_multiplier, schedule.nudge_shift) if nudged else None)
+    kind = "LCA unit" if neuron.threshold else "sigma-delta unit"
+    evidence = f"needs microcode: Lava ships no {kind} of this form, and the assembler is not public"
+    words = tuple(str(step) for step in steps)
+    return PopulationPlan(population.name, population.size, f"{kind} (ours)", False, evidence, tally(steps), words)
+
+
+def host_processes(blocks: Blocks, plans: tuple[PopulationPlan, ...], output: str) -> tuple[str, ...]:
+    """Return, in words, what runs on the host and how it is joined to the chip."""
+    sends = [f"{b.name}: RingBuffer ({b.size}) -> PyToNxAdapter -> every projection of it" for b in blocks.on_host]
+    size = next((plan.neurons for plan in plans if plan.name == output), 0)
+    return (*sends, f"{output}: NxToPyAdapter ({size}) -> RingBuffer: the answer")
+
+
+def notes_of(network: Deployable, placement: Placement, learns: bool) -> tuple[str, ...]:
+    """Return what a user has to know before the first run on a board."""
+    notes = [
+        "nothing of this ran on a board: it is what public documents allow, not what a chip did",
+        "Lava's compiler splits populations by halving and may take more cores than this placement",
+    ]
+    if placement.n_chips > 1:
+        notes.append("Lava 0.10: channels of embedded processes do not span chips (mapper.py); one adapter per chip")
+    notes += [f"projection {block.name}: {block.note}" for block in placement.blocks.synapses if block.note]
+    if isinstance(network, NetworkSpec):
+        if learns and network.plastic:
+            notes.append(
+                "learning: the rule multiplies graded payloads, which two-factor rules cannot (they see binary spikes);"
+                " it needs a third factor from the neuron's microcode"
+            )
+        coder = any(isinstance(p.neuron, SigmaDelta) and p.neuron.threshold for p in network.populations)
+        advice = "neuro.coding.graded_relu.sparse_coder" if coder else "train with --family stock"
+        notes.append(f"for a network of processes that Lava ships: {advice}")
+    if isinstance(network, GradedNetwork):
+        notes.append("learning: by the host, from graded states that it reads; the chip only relaxes")
+    if isinstance(network, StockNetwork):
+        notes += _stock_notes(network, network.schedule, learns)
+    return tuple(notes)
+
+
+def _stock_notes(network: StockNetwork, schedule: SlotSchedule, learns: bool) -> list[str]:
+    notes = []
+    interval = schedule.steps if learns else schedule.free_steps
+    if interval & (interval - 1):
+        notes.append(
+            f"LIFReset every {interval} steps: a public NeuroBench script says that the chip takes powers of two only"
+        )
+    fine = [p.name for p in network.plastic if p.sign_mode == "mixed" and p.lsb == 1] if learns else []
+    if fine:
+        notes.append(
+            f"{', '.join(fine)}: learned in steps of 1, as Lava's simulator does; a chip is expected to store mixed "
+            "signs in steps of 2: train with --weight-lsb 2"
+        )
+    return notes

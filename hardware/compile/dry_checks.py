@@ -1,0 +1,73 @@
+"""What can be checked before any board is there: that Lava takes every process, port, weight and learning rule."""
+
+from __future__ import annotations
+
+import importlib.util
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hardware.chip.blocks import SPARSE, Blocks, Deployable, graph_of
+from hardware.compile.deployment import Check
+from hardware.placement.placement import Placement
+from neuro.base.errors import UserError
+from neuro.base.files import parse_json, read_bytes
+from neuro.spec.sigma_delta import NetworkSpec
+from sim.backends.lava.sigma_delta.jobs import save_job
+from sim.backends.lava.stock.run import save_graph
+from sim.backends.lava.worker.watch import run_worker
+
+LARGEST_BUILT = 30_000_000  # synapses; Lava keeps four bytes of each, more than once
+STALL_S = 120.0
+WORKER, ANSWER = "hardware.compile.dry_worker", "answer.json"
+
+
+def dry_checks(network: Deployable, placement: Placement, learns: bool) -> tuple[Check, ...]:
+    """Return what was checked without the extension. Raises: UserError if Lava refuses the network."""
+    blocks, limits = placement.blocks, placement.limits
+    totals = placement.totals()
+    wanted = sum(block.n_synapses for block in blocks.synapses)
+    widths = (
+        f"weights within {limits.weight_bits.value} bits, payloads within {limits.payload_bits.value}; states within "
+        "24 by specification"
+    )
+    return (
+        Check("widths", True, widths),
+        Check("placement", totals["synapses"] == wanted, f"{totals['synapses']:,} of {wanted:,} synapses placed once"),
+        _graph_check(network, blocks, learns),
+    )
+
+
+def _graph_check(network: Deployable, blocks: Blocks, learns: bool) -> Check:
+    synapses = sum(block.n_synapses for block in blocks.synapses)
+    if importlib.util.find_spec("lava") is None or importlib.util.find_spec("lava.magma") is None:
+        return Check("graph", None, "lava-nc is not installed here (it needs Python 3.10): graph not built")
+    if synapses > LARGEST_BUILT:
+        return Check("graph", None, f"{synapses:,} synapses: too many to build in memory ({LARGEST_BUILT:,})")
+    answer = _built(network, blocks, learns)
+    if "refusal" in answer:
+        raise UserError(f"lava refuses the network: {answer['refusal']}; report this as a bug")
+    built = f"{answer['processes']} Lava processes built and connected"
+    if isinstance(network, NetworkSpec):
+        return Check("graph", True, f"{built}, sigma-delta units as processes of our own")
+    rules = sum(block.learns for block in blocks.synapses)
+    return Check("graph", True, f"{built}, all stock; {rules} learning rules taken by Loihi2FLearningRule")
+
+
+def _built(network: Deployable, blocks: Blocks, learns: bool) -> dict[str, Any]:
+    """Build the graph in a worker, because Lava changes the program that imports it; return the worker's answer."""
+    with tempfile.TemporaryDirectory(prefix="settle-dry-") as name:
+        folder = Path(name)
+        if isinstance(network, NetworkSpec):
+            nudged = any(phase.nudge for phase in network.schedule.phases)
+            targets = np.zeros((1, network.n_classes), dtype=np.int32) if nudged else None
+            payloads = np.zeros((1, network.n_inputs), dtype=np.int32)
+            save_job(folder, network, payloads, targets, np.ones(1, dtype=np.int32))
+        else:
+            graph = graph_of(network, learns)
+            sparse = [block.name for block in blocks.synapses if block.kind == SPARSE]
+            save_graph(folder, graph, np.zeros((1, 1, graph.n_inputs), dtype=np.int32), sparse=sparse)
+        run_worker(WORKER, folder, 1, "graph", STALL_S, lambda done: None, "loihi2")
+        return parse_json(read_bytes(folder / ANSWER), folder / ANSWER)

@@ -1,0 +1,1 @@
+"""Counts of a deployment and the band of energy and time they cost."""

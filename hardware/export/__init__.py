@@ -1,0 +1,1 @@
+"""Runs written for other tools, proved before they are written."""

@@ -1,0 +1,236 @@
+"""Trained networks for other tools: netx (lava-dl) and NIR. A file is written only after what it holds has run.
+
+The content is read back by the format's own reader and run on test images: netx by lava-dl's loader in Lava, NIR by
+nirtorch and snnTorch. netx holds the same integers, so that every output spike must be equal. NIR holds real numbers
+(`neuro.artifact.nir_graph`): a share of LEAST_AGREEMENT of the predictions must be, and what differs is said.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hardware.export.netx import STALL_S, forward_part, netx_bytes, netx_layers, run_netx
+from neuro.artifact.nir_graph import DT, levels_of, nir_bytes, read_nir, to_nir
+from neuro.artifact.run_folder import Artifact, installed_versions
+from neuro.base.errors import UserError
+from neuro.base.files import json_bytes, sha256, write_atomically
+from neuro.base.metrics import accuracy
+from neuro.equilibrium.graded_network import GradedNetwork
+from neuro.spec.sigma_delta import NetworkSpec
+from neuro.stock.feed_forward import FeedForwardNetwork
+from neuro.stock.network import StockNetwork
+from neuro.stock.processes import StockSpec
+from sim.backends.stock.emulator import run_chip
+from sim.evaluate import data_of, load_run
+
+NETX, NIR = "netx", "nir"
+SUFFIXES = {NETX: ".net", NIR: ".nir"}
+IMAGES = 200
+LEAST_AGREEMENT = 0.99
+RULES = "R1..R5, deferred"
+ENCODING = (
+    "pixel i spikes at step t (from 1) where (start + p t) mod (spacing * one) < p; p = round(one * min(pixel * "
+    "2**gain_bits, 1)), start = floor((i * 0x9E3779B1 mod 2**32) * spacing * one / 2**32); the last input is a bias "
+    "unit of p = one; the answer is the output neuron of most spikes over all steps, the first of equals"
+)
+Spiking = StockNetwork | FeedForwardNetwork
+OnImage = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How a re-imported network compares with the one that was exported, on the first n test images.
+
+    equal: predictions that agree.       spikes, differing: of the output, sent; and that differ in some step.
+    largest: difference of the spike count of any output neuron on any image.
+    correct, correct_reimported: predictions that are right.
+    """
+
+    n: int
+    equal: int
+    spikes: int
+    differing: int
+    largest: int
+    correct: int
+    correct_reimported: int
+
+
+@dataclass(frozen=True)
+class Export:
+    """A written file. forward_only: feedback was left out; then equal_to_run: predictions shared with the run."""
+
+    run: str
+    format: str
+    file: str
+    sha256: str
+    reader: str
+    agreement: Agreement
+    forward_only: bool = False
+    equal_to_run: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that `settle export --json` prints."""
+        content = asdict(self)
+        return {**{key: content[key] for key in content if key != "agreement"}, **content["agreement"]}
+
+
+def export_run(
+    folder: Path, form: str, out: Path | None = None, n_images: int | None = None, *, forward_only: bool = False,
+    stall_s: float = STALL_S, on_image: OnImage = lambda done: None,
+) -> Export:  # fmt: skip
+    """Export a finished run, prove it by re-import, then write file and sidecar (file name + .json).
+
+    Args:   form: netx or nir; out: default RUN/network.net or RUN/network.nir; n_images: test images to compare, by
+            default IMAGES or as many as there are; forward_only: leave feedback out, which makes another network.
+    Raises: UserError if the format cannot hold the network, a reader is missing, or the file does not hold up.
+    """
+    if form not in SUFFIXES:
+        raise UserError(f"format {form!r} is unknown; choose one of {', '.join(SUFFIXES)}")
+    artifact = load_run(folder)
+    network = _exportable(artifact, form)
+    graph = forward_part(network.inference) if forward_only else network.inference
+    path = out or folder / f"network{SUFFIXES[form]}"
+    content = netx_bytes(graph) if form == NETX else nir_bytes(to_nir(graph, network.output))
+    images, labels = _images(artifact, n_images)
+    payloads = network.encoder.encode(images)
+    with tempfile.TemporaryDirectory(prefix="settle-export-") as name:
+        draft = Path(name) / path.name
+        write_atomically(draft, content)
+        agreement, answers = prove(network, graph, draft, form, payloads, labels, stall_s, on_image)
+    _check(agreement, form, folder)
+    own = None
+    if forward_only:
+        sent = run_chip(network.inference, network.free_inputs(payloads)).spikes
+        own = int((network.scores(sent).argmax(axis=1) == answers).sum())
+    write_atomically(path, content)
+    export = Export(str(folder), form, str(path), sha256(content), READERS[form], agreement, forward_only, own)
+    write_atomically(path.with_name(path.name + ".json"), json_bytes(_sidecar(artifact, network, graph, export)))
+    return export
+
+
+READERS = {
+    NETX: "lava.lib.dl.netx.hdf5.Network in Lava's fixed-point models",
+    NIR: "nirtorch, neurons of snnTorch (snntorch.import_nir), 32-bit floats",
+}
+
+
+def _exportable(artifact: Artifact, form: str) -> Spiking:
+    """Return the network of a run if it is of spiking stock processes.
+
+    Raises: UserError with the reason and the remedy.
+    """
+    network, owner = artifact.spec, f"export --format {form}"
+    remedy = f"train with --family stock and a rule of the engine ({RULES}), or settle train slayer"
+    if isinstance(network, NetworkSpec):
+        reason = {
+            NETX: "netx's SDNN is another neuron (a ReLU without box or step), and has no feedback",
+            NIR: "NIR's neurons send spikes without payloads, and none is a sigma-delta unit",
+        }[form]
+        raise UserError(f"{owner}: the run is of the sigma-delta family: {reason}; {remedy}")
+    if isinstance(network, GradedNetwork):
+        raise UserError(f"{owner}: the run is a graded network: its messages carry payloads, and {form} has no graded "
+                        f"neuron without memory; {remedy}")  # fmt: skip
+    return network
+
+
+def _images(artifact: Artifact, n_images: int | None) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.int32]]:
+    dataset = data_of(artifact)
+    count = min(IMAGES, len(dataset.y_test)) if n_images is None else n_images
+    if not 1 <= count <= len(dataset.y_test):
+        raise UserError(f"images {count} outside 1..{len(dataset.y_test)}, the size of the test set")
+    return dataset.x_test[:count], dataset.y_test[:count]
+
+
+def prove(
+    network: Spiking, graph: StockSpec, path: Path, form: str, payloads: npt.NDArray[np.integer[Any]],
+    labels: npt.NDArray[np.int32], stall_s: float = STALL_S, on_image: OnImage = lambda done: None,
+) -> tuple[Agreement, npt.NDArray[np.int64]]:  # fmt: skip
+    """Read the file at `path`, run it, and compare it with `graph` on the chip's integers; also return its predictions.
+
+    graph: what was exported, with the inputs and the readout of `network`.
+    """
+    inputs = np.array(network.free_inputs(payloads))
+    delay = levels_of(graph)[network.output]
+    if form == NETX:
+        inputs[:, inputs.shape[1] - delay :] = 0  # what cannot reach the output would reach the next image
+    ours = run_chip(graph, inputs).spikes[network.output]
+    theirs = np.zeros_like(ours)
+    if form == NETX:
+        together = all(layer.recurrent is None for layer in netx_layers(graph))
+        found = run_netx(path, inputs, stall_s, on_image, together=together)
+        theirs[:, delay:] = found[:, delay:]  # no input can have come through before
+    else:
+        from sim.backends.snn.nir_reader import NirNetwork
+
+        opened = NirNetwork(read_nir(path.read_bytes(), path.name))
+        theirs[:, delay:] = opened.run(inputs[:, : inputs.shape[1] - delay])
+    first, second = (network.scores({network.output: spikes}) for spikes in (ours, theirs))
+    answers, again = first.argmax(axis=1), second.argmax(axis=1)
+    agreement = Agreement(
+        n=len(labels),
+        equal=int((answers == again).sum()),
+        spikes=int(ours.sum()),
+        differing=int(np.count_nonzero(ours != theirs)),
+        largest=int(np.abs(first - second).max()),
+        correct=accuracy(answers, labels).n_correct,
+        correct_reimported=accuracy(again, labels).n_correct,
+    )
+    return agreement, again
+
+
+def _check(found: Agreement, form: str, folder: Path) -> None:
+    """Raise UserError if a file does not hold up."""
+    if form == NETX and found.differing:
+        raise UserError(f"run {folder}: read back from netx, {found.differing} of {found.spikes} output spikes differ "
+                        f"on {found.n} images; nothing was written")  # fmt: skip
+    if found.equal < LEAST_AGREEMENT * found.n:
+        raise UserError(f"run {folder}: read back from {form}, {found.equal} of {found.n} predictions agree, less than "
+                        f"{LEAST_AGREEMENT:.0%}: its rounding matters; nothing was written")  # fmt: skip
+
+
+def _sidecar(artifact: Artifact, network: Spiking, graph: StockSpec, export: Export) -> dict[str, Any]:
+    """Return what a user of the file needs: where it comes from, how to drive it, how it was proved."""
+    encoder, manifest = network.encoder, artifact.manifest
+    return {
+        "kind": "export",
+        **export.to_json(),
+        "measured": "agreement on the first n test images of the data the run was trained on",
+        "source": {key: manifest[key] for key in ("seed", "config", "data", "files")},
+        "versions": installed_versions(),
+        "network": {
+            "rule": network.rule,
+            "populations": [{"name": p.name, "size": p.size} for p in graph.populations],
+            "projections": [p.name for p in graph.projections],
+        },
+        "input": {
+            "steps": network.free_steps,
+            "spacing": network.spacing,
+            "one": 1 << encoder.activation_bits,
+            "gain_bits": encoder.gain_bits,
+            "encoding": ENCODING,
+        },
+        "time": _time(network, graph, export.format),
+    }
+
+
+def _time(network: Spiking, graph: StockSpec, form: str) -> dict[str, Any]:
+    """Return how steps of the file go with steps of the run."""
+    level = levels_of(graph)[network.output]
+    if form == NETX:
+        return {
+            "reset_interval": network.free_steps,
+            "note": f"load with reset_interval; the last {level} input steps of an image must be empty, and output "
+            f"spikes of its first {level} steps belong to the image before",
+        }
+    return {
+        "dt": DT,
+        "note": f"starts from zero state; the output runs {level} steps earlier than on the chip, so that "
+        f"{network.free_steps - level} steps are an inference; what decays lose by rounding is not in the file",
+    }

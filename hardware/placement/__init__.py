@@ -1,0 +1,1 @@
+"""Neurons and synapses on cores."""

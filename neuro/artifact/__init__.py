@@ -1,0 +1,1 @@
+"""Runs on disk: a folder of arrays and a manifest, one file a kind of network; NIR graphs."""

@@ -1,0 +1,1 @@
+"""Data sets: built in, downloaded, decoded, or a file of your own."""

@@ -1,0 +1,195 @@
+"""Data sets: digits (embedded), any .npz file, and mnist / fashion-mnist / cifar10 by name.
+
+A named set is looked for as `$SETTLE_DATA/<name>.npz`, then as `~/.cache/settle/<name>.npz`; failing both it is
+downloaded once by torchvision (`neuro.data.download`). An .npz is data: it is never unpickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from neuro.base.errors import UserError
+from neuro.base.files import parse_arrays, read_bytes
+
+NAMED = ("digits", "mnist", "fashion-mnist", "cifar10")
+KEYS = ("x_train", "y_train", "x_test", "y_test")
+MAX_CLASSES = 4096
+MIN_TRAINING_IMAGES = 10
+DIGITS_TEST_SHARE = 0.2
+
+Images = npt.NDArray[np.generic]
+Labels = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Images in [0, 1] (uint8 0..255 or float32) and labels 0..n_classes-1, split into training and test.
+
+    x_train, x_test of shape [n, ...]; y_train, y_test of shape [n]. source: what `load_dataset` finds it by again.
+    """
+
+    name: str
+    x_train: Images
+    y_train: Labels
+    x_test: Images
+    y_test: Labels
+    source: str = ""
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """Shape of one image, e.g. (28, 28)."""
+        return tuple(self.x_train.shape[1:])
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes: the largest training label plus one."""
+        return int(self.y_train.max()) + 1
+
+    def sha256(self) -> str:
+        """Return a hash of the content: names the data in manifests, independent of the file it came from."""
+        digest = hashlib.sha256()
+        for array in (self.x_train, self.y_train, self.x_test, self.y_test):
+            digest.update(f"{array.dtype.str}{array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Training images divided into a part to learn from and a part to choose hyper-parameters on (validation)."""
+
+    train: npt.NDArray[np.int64]
+    validation: npt.NDArray[np.int64]
+
+
+def load_dataset(name: str, seed: int = 0) -> Dataset:
+    """Return the data set called `name`, or the one in the file `name` if it ends in .npz.
+
+    `seed` draws the test split of digits (20 %), which has no split of its own; it changes nothing else.
+    Raises: UserError if the name is unknown, the file unusable, or a download impossible.
+    """
+    if name == "digits":
+        return replace(_digits(seed), source=name)
+    if name in NAMED:
+        return replace(_read_npz(_find_named(name)), name=name, source=name)
+    path = Path(name)
+    if path.suffix == ".npz":
+        return replace(_read_npz(path), source=str(path.resolve()))
+    raise UserError(f"data set {name!r} is unknown; choose one of {', '.join(NAMED)} or give a file ending in .npz")
+
+
+def split_validation(labels: Labels, seed: int, share: float = 0.1, limit: int = 10_000) -> Split:
+    """Return a random split of the training set: `share` of every class, about `limit` at most, to validate on."""
+    share = min(share, limit / len(labels))
+    validation = stratified_sample(labels, share, np.random.default_rng([seed, 0x5E77]))
+    return Split(np.setdiff1d(np.arange(len(labels)), validation), validation)
+
+
+def stratified_sample(labels: Labels, share: float, generator: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Return sorted indices of a random sample that holds `share` of the images of every class, at least one image."""
+    chosen = []
+    for label in np.unique(labels):
+        members = generator.permutation(np.flatnonzero(labels == label))
+        chosen.append(members[: round(len(members) * share)])
+    sample = np.sort(np.concatenate(chosen)).astype(np.int64)
+    return sample if len(sample) else generator.integers(len(labels), size=1)
+
+
+def _digits(seed: int) -> Dataset:
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    images = (bunch.images / 16.0).astype(np.float32)
+    labels = bunch.target.astype(np.int32)
+    test = stratified_sample(labels, DIGITS_TEST_SHARE, np.random.default_rng([seed, 0xD161]))
+    train = np.setdiff1d(np.arange(len(labels)), test)
+    return Dataset("digits", images[train], labels[train], images[test], labels[test])
+
+
+def cache_folder() -> Path:
+    """Folder that downloaded data sets are kept in."""
+    return Path.home() / ".cache" / "settle"
+
+
+def _find_named(name: str) -> Path:
+    from neuro.data.download import check_downloaded, download_named
+
+    folders = [Path(os.environ["SETTLE_DATA"])] if os.environ.get("SETTLE_DATA") else []
+    for folder in [*folders, cache_folder()]:
+        for stem in (name, f"{name}_jpeg"):
+            if (folder / f"{stem}.npz").is_file():
+                check_downloaded(name, folder / f"{stem}.npz")
+                return folder / f"{stem}.npz"
+    return download_named(name, cache_folder())
+
+
+def _read_npz(path: Path) -> Dataset:
+    arrays = parse_arrays(read_bytes(path), path)
+    if "jpeg_train" in arrays:
+        from neuro.data.jpeg import decode_jpeg_arrays
+
+        arrays = decode_jpeg_arrays(arrays, path)
+    missing = [key for key in KEYS if key not in arrays]
+    if missing:
+        raise UserError(f"data file {path}: lacks {', '.join(missing)}; it must hold {', '.join(KEYS)}")
+    return checked_dataset(path.stem, arrays["x_train"], arrays["y_train"], arrays["x_test"], arrays["y_test"])
+
+
+def checked_dataset(name: str, x_train: Images, y_train: Images, x_test: Images, y_test: Images) -> Dataset:
+    """Return a Dataset from raw arrays after checking shapes, ranges and labels.
+
+    Raises: UserError naming the array, the limit and the remedy.
+    """
+    images = {"x_train": _checked_images(name, "x_train", x_train), "x_test": _checked_images(name, "x_test", x_test)}
+    if images["x_train"].shape[1:] != images["x_test"].shape[1:]:
+        raise UserError(
+            f"data {name}: x_train images have shape {images['x_train'].shape[1:]}, x_test images "
+            f"{images['x_test'].shape[1:]}; make them equal"
+        )
+    if len(images["x_train"]) < MIN_TRAINING_IMAGES:
+        raise UserError(f"data {name}: {len(images['x_train'])} training images; at least {MIN_TRAINING_IMAGES} needed")
+    labels = {
+        "y_train": _checked_labels(name, "y_train", y_train, len(images["x_train"])),
+        "y_test": _checked_labels(name, "y_test", y_test, len(images["x_test"])),
+    }
+    n_classes = int(labels["y_train"].max()) + 1
+    if n_classes < 2:
+        raise UserError(f"data {name}: y_train holds one class only; a classifier needs at least two")
+    if int(labels["y_test"].max()) >= n_classes:
+        raise UserError(
+            f"data {name}: y_test holds label {int(labels['y_test'].max())}, y_train only 0..{n_classes - 1}; "
+            "use the same classes in both"
+        )
+    return Dataset(name, images["x_train"], labels["y_train"], images["x_test"], labels["y_test"])
+
+
+def _checked_images(name: str, key: str, images: Images) -> Images:
+    if not 2 <= images.ndim <= 4 or 0 in images.shape:
+        raise UserError(f"data {name}: {key} has shape {images.shape}; needs [n, d] or [n, h, w(, c)] with n >= 1")
+    if images.dtype == np.uint8:
+        return np.ascontiguousarray(images)
+    if not np.issubdtype(images.dtype, np.floating):
+        raise UserError(f"data {name}: {key} is {images.dtype}; use uint8 (0..255) or float in [0, 1]")
+    if not np.all(np.isfinite(images)):
+        raise UserError(f"data {name}: {key} holds NaN or infinity; remove or replace those values")
+    low, high = float(images.min()), float(images.max())
+    if low < 0.0 or high > 1.0:
+        raise UserError(f"data {name}: {key} spans [{low:g}, {high:g}], outside [0, 1]; rescale it")
+    return np.ascontiguousarray(images, dtype=np.float32)
+
+
+def _checked_labels(name: str, key: str, labels: Images, count: int) -> Labels:
+    if labels.shape != (count,):
+        raise UserError(f"data {name}: {key} has shape {labels.shape}, its images need ({count},)")
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise UserError(f"data {name}: {key} is {labels.dtype}; labels must be integers from 0")
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= MAX_CLASSES:
+        raise UserError(f"data {name}: {key} spans {low}..{high}, outside 0..{MAX_CLASSES - 1}; renumber the classes")
+    return np.ascontiguousarray(labels, dtype=np.int32)

@@ -1,0 +1,1 @@
+"""Equilibrium propagation: one file for each way to compute."""

@@ -1,0 +1,1 @@
+"""Networks of sigma-delta units as data: graph, projections, schedule, checks."""

@@ -1,0 +1,145 @@
+"""Neuron models as equations over integers. A population of a `NetworkSpec` carries one of these.
+
+A model only states parameters and meaning; the backends of `sim` compute it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from neuro.base.errors import UserError, require_integers
+from neuro.base.fixed_point import round_shift, shrink
+
+THRESHOLD_KINDS = ("soft", "hard")
+MAX_STATE_BITS = 22  # one = 2**22 leaves a sign and a factor 2 of headroom in the chip's 24-bit state
+
+
+def _require(condition: bool, model: str, message: str) -> None:
+    if not condition:
+        raise UserError(f"{model}: {message}")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Neurons that are told what to send: the input image, or an always-on constant (a bias).
+
+    At the presentation step (step 0) each neuron with a non-zero payload sends it once as one graded spike; it is
+    silent afterwards. Receivers accumulate, so the value stays in force until the next image.
+
+    activation_bits: payload unit is 2**-activation_bits, so that the real value 1 is 2**activation_bits.
+    payload_limit:   largest |payload| that may be sent, integer.
+    constant:        payload of every neuron for every image; None if it comes with the image.
+    """
+
+    activation_bits: int = 5
+    payload_limit: int = 32
+    constant: int | None = None
+
+    def __post_init__(self) -> None:
+        constant = 0 if self.constant is None else self.constant
+        require_integers(
+            "Source", activation_bits=self.activation_bits, payload_limit=self.payload_limit, constant=constant
+        )
+        _require(0 <= self.activation_bits <= 12, "Source", f"activation_bits {self.activation_bits} outside 0..12")
+        _require(1 <= self.payload_limit < 2**15, "Source", f"payload_limit {self.payload_limit} outside 1..32767")
+        if self.constant is not None:
+            _require(
+                abs(self.constant) <= self.payload_limit,
+                "Source",
+                f"constant {self.constant} exceeds payload_limit {self.payload_limit}; raise the limit",
+            )
+
+
+@dataclass(frozen=True)
+class SigmaDelta:
+    """Sigma-delta unit: sends a graded spike when its rounded activation changes. With a threshold, an LCA unit.
+
+    At every step, with a the accumulated input (unit 2**-state_bits) and all units updated in parallel:
+
+        I     = a + sign * ((target - u) * nudge_multiplier >> nudge_shift)      (the nudge: output population only)
+        u     = clip(u + ((I - u) * step_multiplier >> step_shift), lower, upper)
+        r     = u - clip(u, -threshold, threshold)     (r + sign(r) threshold where the threshold is "hard")
+        q     = ((r + half) >> send_shift) - s_hat,    send_shift = state_bits - activation_bits, half = 2**send_shift/2
+        s_hat = s_hat + q;   a graded spike of payload q is sent if and only if q != 0
+        a_j   = a_j + (q << shift) * W_ij at every target j, one step later      (no decay)
+
+    At equilibrium nothing changes, so nothing is sent. u starts at 0 with s_hat = 0, a = 0 for every image.
+
+    state_bits, activation_bits: the real value 1 is 2**state_bits in u and 2**activation_bits in s_hat.
+    lower, upper:                the box of u, in state units; holds 0.
+    step_multiplier, step_shift: step size step_multiplier / 2**step_shift of the relaxation, in (0, 1].
+    threshold, threshold_kind:   sparsity threshold in state units, 0 for none (r = u); a "soft" or a "hard" one.
+
+    Source: O'Connor et al. 2019 (spiking equilibrium propagation); Laborieux et al. 2021 (centred nudging); Rozell et
+    al. 2008 (locally competitive algorithm: the threshold).
+    """
+
+    state_bits: int = 16
+    activation_bits: int = 5
+    lower: int = 0
+    upper: int = 1 << 16
+    step_multiplier: int = 3
+    step_shift: int = 2
+    threshold: int = 0
+    threshold_kind: str = "soft"
+
+    def __post_init__(self) -> None:
+        name = "SigmaDelta"
+        require_integers(name, **{key: value for key, value in asdict(self).items() if key != "threshold_kind"})
+        _require(1 <= self.state_bits <= MAX_STATE_BITS, name, f"state_bits {self.state_bits} outside 1..22")
+        _require(
+            0 <= self.activation_bits <= self.state_bits,
+            name,
+            f"activation_bits {self.activation_bits} outside 0..state_bits ({self.state_bits})",
+        )
+        _require(
+            self.lower <= 0 <= self.upper and self.lower < self.upper,
+            name,
+            f"box [{self.lower}, {self.upper}] must hold 0 and be wider than a point",
+        )
+        limit = 1 << 23
+        _require(-limit <= self.lower and self.upper <= limit, name, "box exceeds the 24-bit state of the chip")
+        _require(0 <= self.step_shift <= 8, name, f"step_shift {self.step_shift} outside 0..8")
+        _require(
+            1 <= self.step_multiplier <= 1 << self.step_shift,
+            name,
+            f"step size {self.step_multiplier}/2**{self.step_shift} outside (0, 1]",
+        )
+        _require(
+            self.threshold_kind in THRESHOLD_KINDS,
+            name,
+            f"threshold_kind {self.threshold_kind!r} is unknown; choose one of {', '.join(THRESHOLD_KINDS)}",
+        )
+        _require(
+            0 <= self.threshold < max(self.upper, -self.lower),
+            name,
+            f"threshold {self.threshold} outside 0..{max(self.upper, -self.lower) - 1}: no state in the box exceeds it",
+        )
+
+    @property
+    def one(self) -> int:
+        """The real value 1 in state units."""
+        return 1 << self.state_bits
+
+    @property
+    def send_shift(self) -> int:
+        """Shift from state units to payload units."""
+        return self.state_bits - self.activation_bits
+
+    @property
+    def hard(self) -> bool:
+        """Whether the threshold is a hard one."""
+        return self.threshold_kind == "hard"
+
+    def activation(self, state: Any) -> Any:
+        """Return what a unit in `state` (integers, state units) tells its receivers, in payload units."""
+        return round_shift(shrink(state, self.threshold, int(self.hard)), self.send_shift)
+
+    @property
+    def payload_limit(self) -> int:
+        """Largest |s_hat| the box allows."""
+        return int(max(abs(self.activation(self.lower)), abs(self.activation(self.upper))))
+
+
+NeuronModel = Source | SigmaDelta

@@ -1,0 +1,256 @@
+"""A stock network with its task: how images become spike trains, when it is nudged, and where the answer is read.
+
+What `neuro.spec.sigma_delta.NetworkSpec` is for the sigma-delta family; the wiring is a
+`neuro.stock.processes.StockSpec`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from neuro.base.errors import UserError, require_integers
+from neuro.front_ends.pixels import PixelEncoder
+from neuro.stock.processes import LIF, StockPopulation, StockProjection, StockSpec, committed
+from neuro.stock.rules import BLANK, FREE, NUDGED, stock_rule
+
+Trains = npt.NDArray[np.int8]
+Weights = Mapping[str, npt.NDArray[np.generic]]
+Spikes = Mapping[str, npt.NDArray[np.int32]]
+INPUT, LABEL, GATE, RELAY, OUTPUT = "input", "label", "gate", "relay", "output"
+SHADOW = "learn "  # prefix of a projection that only learns, for the host to copy ("deferred")
+
+
+@dataclass(frozen=True)
+class SlotSchedule:
+    """The slots of a sample, "free", "nudged" or "blank", each of slot_steps steps; in this order."""
+
+    slots: tuple[str, ...]
+    slot_steps: int
+
+    def __post_init__(self) -> None:
+        require_integers("schedule", slot_steps=self.slot_steps)
+        if self.slot_steps < 1:
+            raise UserError(f"schedule: slot_steps {self.slot_steps}; give at least 1")
+        order = (FREE, NUDGED, BLANK)
+        in_turn = set(self.slots) <= set(order) and list(self.slots) == sorted(self.slots, key=order.index)
+        if self.slots[:1] != (FREE,) or not in_turn:
+            raise UserError(f"schedule: slots {self.slots}; give free ones first, then nudged, then blank ones")
+
+    @property
+    def steps(self) -> int:
+        """Steps of a sample."""
+        return len(self.slots) * self.slot_steps
+
+    @property
+    def free_steps(self) -> int:
+        """Steps before the first nudge: an inference."""
+        return self.slots.count(FREE) * self.slot_steps
+
+    def mask(self, *kinds: str) -> npt.NDArray[np.bool_]:
+        """Return, of shape [steps], whether a step belongs to a slot of these kinds."""
+        return np.repeat([slot in kinds for slot in self.slots], self.slot_steps)
+
+
+class OfStockGraph:
+    """A network whose processes are those of `graph`."""
+
+    graph: StockSpec
+
+    @property
+    def populations(self) -> tuple[StockPopulation, ...]:
+        """All populations."""
+        return self.graph.populations
+
+    @property
+    def projections(self) -> tuple[StockProjection, ...]:
+        """All projections."""
+        return self.graph.projections
+
+    def population(self, name: str) -> StockPopulation:
+        """Return the population called `name`. Raises: KeyError."""
+        return {population.name: population for population in self.populations}[name]
+
+
+@dataclass(frozen=True, eq=False)
+class StockNetwork(OfStockGraph):
+    """A stock network that classifies.
+
+    graph:    the network as it learns, with inputs "input" (pixels, and last a bias unit that always spikes), "label"
+              and "gate", in this order, and populations "output" and "relay" (see `neuro.equilibrium.lif`).
+    rule:     name of the local rule, in `neuro.stock.rules.RULES`.
+    spacing:  steps between two spikes of a pixel of value 1.
+    pixels:   shape of an image.
+    """
+
+    graph: StockSpec
+    schedule: SlotSchedule
+    encoder: PixelEncoder
+    rule: str
+    spacing: int
+    pixels: tuple[int, ...]
+    commit_every: int = 0
+    family: ClassVar[str] = "stock"
+    input: ClassVar[str] = INPUT
+    output: ClassVar[str] = OUTPUT
+    nudge_needs_output: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        stock_rule(self.rule)
+        require_integers("stock network", spacing=self.spacing, commit_every=self.commit_every)
+        if self.spacing < 1 or self.commit_every < 0:
+            raise UserError(
+                f"stock network: spacing {self.spacing} below 1, or commit_every {self.commit_every} below 0"
+            )
+        names = [population.name for population in self.graph.populations]
+        for name in (INPUT, LABEL, GATE, RELAY, OUTPUT):
+            if name not in names:
+                raise UserError(f"stock network: population {name!r} is missing")
+        if names[:3] != [INPUT, LABEL, GATE] or self.population(INPUT).size != int(np.prod(self.pixels)) + 1:
+            raise UserError(f"stock network: needs {INPUT} (pixels and a bias unit), {LABEL} and {GATE} first")
+        if self.encoder.offset is not None or self.encoder.transform is not None:
+            raise UserError(
+                "stock network: spikes have no sign, trains a rate in 0..1; use an encoder without offset, "
+                "normalisation or whitening"
+            )
+
+    @property
+    def plastic(self) -> tuple[StockProjection, ...]:
+        """The projections that learn."""
+        return tuple(projection for projection in self.graph.projections if projection.rule is not None)
+
+    @property
+    def moving(self) -> tuple[StockPopulation, ...]:
+        """Hidden and output populations: what an inference computes."""
+        return tuple(p for p in self.populations if isinstance(p.neuron, LIF) and p.name != RELAY)
+
+    @property
+    def free_steps(self) -> int:
+        """Steps of an inference."""
+        return self.schedule.free_steps
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """Shape of an image."""
+        return self.pixels
+
+    @property
+    def n_inputs(self) -> int:
+        """Values per image."""
+        return int(np.prod(self.pixels))
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes."""
+        return self.population(OUTPUT).size
+
+    def with_weights(self, weights: Weights) -> StockNetwork:
+        """Return the network with new weights in the named projections."""
+        unknown = set(weights) - {projection.name for projection in self.projections}
+        if unknown:
+            raise UserError(f"stock network: no weights to set for {', '.join(sorted(unknown))}")
+        projections = tuple(
+            replace(p, weights=np.asarray(weights[p.name])) if p.name in weights else p for p in self.projections
+        )
+        return replace(self, graph=replace(self.graph, projections=projections))
+
+    @cached_property
+    def still(self) -> StockSpec:
+        """The graph without learning, its weights as they are (even, as they transmit)."""
+        return replace(self.graph, projections=tuple(_frozen(p) for p in self.projections if p.transmits))
+
+    @cached_property
+    def inference(self) -> StockSpec:
+        """What classifies: input, hidden and output populations, reset at the start of every image, no learning."""
+        names = {INPUT, *(population.name for population in self.moving)}
+        populations = tuple(
+            replace(p, neuron=replace(p.neuron, reset_interval=self.schedule.free_steps))
+            if isinstance(p.neuron, LIF)
+            else p
+            for p in self.populations
+            if p.name in names
+        )
+        kept = tuple(p for p in self.still.projections if p.source in names and p.target in names)
+        return StockSpec(populations, kept)
+
+    def trains(self, payloads: npt.NDArray[np.integer[Any]], steps: int) -> Trains:
+        """Return regular spike trains of shape [B, steps, N + 1] for payloads of shape [B, N], the bias unit last."""
+        return pixel_trains(payloads, steps, self.spacing, 1 << self.encoder.activation_bits)
+
+    def phases(self, steps: int) -> npt.NDArray[np.int64]:
+        """Return, of shape [steps], the phase of each step of a sample: 0 free, 1 nudged, 2 blank."""
+        order = {FREE: 0, NUDGED: 1, BLANK: 2}
+        phases = np.repeat([order[slot] for slot in self.schedule.slots], self.schedule.slot_steps)
+        return phases[:steps].astype(np.int64)
+
+    def scores(self, spikes: Spikes) -> npt.NDArray[np.int32]:
+        """Return, of shape [B, K], the output spikes counted over the free phase; spikes of shape [B, T, N] by name."""
+        counts: npt.NDArray[np.int32] = spikes[OUTPUT][:, : self.free_steps].sum(axis=1, dtype=np.int32)
+        return counts
+
+    def settled(self, spikes: Spikes) -> npt.NDArray[np.bool_]:
+        """Return, of shape [B], whether all rates are steady: the last two quarters of the free phase hold as many
+        spikes of every hidden and output neuron, +-1.
+        """
+        part, free = max(self.free_steps // 4, 1), self.free_steps
+        steady = []
+        for population in self.moving:
+            last, before = (
+                spikes[population.name][:, free - k * part : free - (k - 1) * part].sum(axis=1, dtype=np.int64)
+                for k in (1, 2)
+            )
+            steady.append((np.abs(last - before) <= 1).all(axis=1))
+        return np.asarray(np.logical_and.reduce(steady))
+
+    def free_inputs(self, payloads: npt.NDArray[np.integer[Any]]) -> Trains:
+        """Return the input of `inference` for payloads of shape [B, N]."""
+        return self.trains(payloads, self.free_steps)
+
+    def phase_inputs(
+        self,
+        payloads: npt.NDArray[np.integer[Any]],
+        targets: npt.NDArray[np.integer[Any]],
+        free_outputs: npt.NDArray[np.integer[Any]] | None,
+    ) -> Trains:
+        """Return the input of `still` through all slots; targets of shape [B, K], 0 or 1; free_outputs is not used."""
+        return self.learning_inputs(payloads, targets.argmax(axis=1))
+
+    def learning_inputs(self, payloads: npt.NDArray[np.integer[Any]], labels: npt.NDArray[np.integer[Any]]) -> Trains:
+        """Return the input of the graph through all slots, of shape [B, steps, n_inputs of the graph]."""
+        count, steps, nudged = len(payloads), self.schedule.steps, self.schedule.mask(NUDGED)
+        trains = self.trains(payloads, steps)
+        trains[:, self.schedule.mask(BLANK)] = 0
+        label = np.zeros((count, steps, self.n_classes), dtype=np.int8)
+        teaching = nudged & (np.arange(steps) % self.spacing == 0)
+        label[np.arange(count), :, labels] = teaching
+        gate = np.broadcast_to(nudged[None, :, None], (count, steps, 1))
+        return np.concatenate([trains, label, gate.astype(np.int8)], axis=2)
+
+
+def pixel_trains(payloads: npt.NDArray[np.integer[Any]], steps: int, spacing: int, one: int) -> Trains:
+    """Return regular spike trains of shape [B, steps, N + 1] for payloads of shape [B, N], 0..one; the bias unit last.
+
+    A pixel of payload p spikes whenever its running sum of p passes a multiple of spacing * one; the sums start spread
+    over the pixels, so that they do not all spike at once.
+    """
+    values = np.concatenate([payloads, np.full((len(payloads), 1), one)], axis=1)
+    period = spacing * one
+    start = np.arange(values.shape[1]) * 0x9E3779B1 % 2**32 * period >> 32  # golden ratio: well spread
+    # It passed a multiple in step t if what is left of start + p t is below p. Sums of 8 bits wrap at 256, a
+    # multiple of most periods, and are many times faster.
+    kind = np.uint8 if period < 256 and 256 % period == 0 else np.int64
+    ramp = np.arange(1, steps + 1).astype(kind)[:, None]
+    rest = start.astype(kind) + values.astype(kind)[:, None, :] * ramp
+    return np.asarray((rest % kind(period)) < values.astype(kind)[:, None, :]).astype(np.int8)
+
+
+def _frozen(projection: StockProjection) -> StockProjection:
+    """Return the projection as it is deployed: without a rule, with even weights."""
+    if projection.rule is None:
+        return projection
+    return replace(projection, rule=None, tag=0, weights=committed(projection.weights))

@@ -1,0 +1,131 @@
+"""The steps of a batch of images in torch: the equations of `sim.backends.reference` in 32-bit integers.
+
+A receiver holds the sum of all graded spikes so far, so its input is that of the senders' present values:
+
+    a(t) = drive + sum over projections of (s(t - 1) W << shift)
+
+Nothing in the loop waits for the device, and no shape depends on data: one chunk is a fixed sequence of kernels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from neuro.spec.neurons import SigmaDelta, Source
+from neuro.spec.sigma_delta import NetworkSpec
+from sim.backends.batched.synapses import Synapses, make_synapses
+
+Populations = dict[str, Tensor]
+
+
+class Batch(NamedTuple):
+    """What to run: payloads int32 [B, N], targets int32 [B, K] or None for the free phase, signs int32 [B]."""
+
+    payloads: Tensor
+    targets: Tensor | None
+    signs: Tensor
+
+
+class Moment(NamedTuple):
+    """All populations after one step, each of shape [B, N]. Constant sources have B = 1."""
+
+    step: int
+    state: Populations  # u of moving populations
+    sent: Populations  # s_hat of all
+    spikes: Populations  # payloads sent at this step; sources at step 0 only
+
+
+class _Link(NamedTuple):
+    """One projection: a_target += (values @ W) * scale."""
+
+    source: str
+    target: str
+    synapses: Synapses
+    transposed: bool
+    scale: int
+
+
+class TorchNetwork:
+    """Populations and projections of a spec on one device. Weights are set by `load`."""
+
+    def __init__(self, spec: NetworkSpec, device: torch.device) -> None:
+        self.spec, self.device = spec, device
+        self.synapses = {p.name: make_synapses(spec, p, device) for p in spec.projections if p.weights is not None}
+        links = [
+            _Link(
+                p.source, p.target, self.synapses[spec.original_of(p).name], p.transpose_of is not None,
+                p.sign << spec.shift_of(p),
+            )
+            for p in spec.projections
+        ]  # fmt: skip
+        self.units = {p.name: p.neuron for p in spec.populations if isinstance(p.neuron, SigmaDelta)}
+        self._feeding = [link for link in links if link.source not in self.units]
+        self._recurrent = [link for link in links if link.source in self.units]
+
+    def load(self, weights: Mapping[str, Tensor]) -> None:
+        """Set the weights of the named projections, integers on this device."""
+        for name, values in weights.items():
+            self.synapses[name].load(values)
+
+    def _present(self, payloads: Tensor) -> Populations:
+        """Return what the sources send."""
+        sent = {}
+        for population in self.spec.populations:
+            neuron = population.neuron
+            if isinstance(neuron, Source):
+                sent[population.name] = payloads
+                if neuron.constant is not None:
+                    sent[population.name] = payloads.new_full((1, population.size), neuron.constant)
+        return sent
+
+    def steps(self, batch: Batch, last_step: int) -> Iterator[Moment]:
+        """Yield every step from 0, the presentation, to `last_step`."""
+        sources = self._present(batch.payloads)
+        zeros = {n: batch.payloads.new_zeros(len(batch.payloads), self.spec.population(n).size) for n in self.units}
+        state, sent = zeros, {**sources, **zeros}
+        yield Moment(0, state, sent, dict(sources))
+        drive = zeros | self._arrived(self._feeding, sent, {})
+        phases = self.spec.schedule.phase_of_step()
+        for step in range(1, last_step + 1):
+            total = self._arrived(self._recurrent, sent, drive) if step > 1 else drive
+            total = self._nudged(total, state, batch, self.spec.schedule.phases[phases[step]].nudge)
+            state = {name: move(state[name], total[name], unit) for name, unit in self.units.items()}
+            values = {name: activation(state[name], unit) for name, unit in self.units.items()}
+            yield Moment(step, state, {**sources, **values}, {name: values[name] - sent[name] for name in values})
+            sent = {**sources, **values}
+
+    def _arrived(self, links: list[_Link], sent: Populations, drive: Populations) -> Populations:
+        """Return `drive` plus what `links` deliver."""
+        total = dict(drive)
+        for link in links:
+            arrived = link.synapses.product(sent[link.source], link.transposed)
+            if link.scale != 1:
+                arrived = arrived * link.scale
+            total[link.target] = total[link.target] + arrived if link.target in total else arrived
+        return total
+
+    def _nudged(self, total: Populations, state: Populations, batch: Batch, nudge: int) -> Populations:
+        """Return `total` with the force of the nudge added to the output."""
+        if not nudge or batch.targets is None:
+            return total
+        schedule, name = self.spec.schedule, self.spec.output
+        pull = (batch.targets - state[name]) * schedule.nudge_multiplier >> schedule.nudge_shift
+        return {**total, name: total[name] + pull * (batch.signs * nudge)[:, None]}
+
+
+def move(state: Tensor, total: Tensor, unit: SigmaDelta) -> Tensor:
+    """Return u one step on: see `neuro.spec.neurons.SigmaDelta`."""
+    moved = state + ((total - state) * unit.step_multiplier >> unit.step_shift)
+    return moved.clamp_(unit.lower, unit.upper)
+
+
+def activation(state: Tensor, unit: SigmaDelta) -> Tensor:
+    """Return what a unit in `state` tells its receivers, in payload units: `SigmaDelta.activation` in tensors."""
+    if unit.threshold:
+        beyond = state - state.clamp(-unit.threshold, unit.threshold)
+        state = beyond + beyond.sign() * unit.threshold if unit.hard else beyond
+    return state + ((1 << unit.send_shift) >> 1) >> unit.send_shift

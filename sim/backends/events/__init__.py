@@ -1,0 +1,1 @@
+"""The fast backend: event-driven kernels compiled by numba."""

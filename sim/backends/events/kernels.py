@@ -1,0 +1,300 @@
+"""Compiled kernels: run one image through a `Plan`, event by event.
+
+The same integers as `sim.backends.reference`, computed sparsely: a projection costs work only for neurons that sent.
+Rounding comes from `neuro.base.fixed_point`, compiled as it stands. All arithmetic that matters is kept in 32 bits so
+that the inner loops become vector instructions.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from sim.backends.events.layout import Plan
+from sim.backends.events.map_kernels import convolve
+from sim.backends.events.maps import DENSE
+from sim.backends.jit import inlined, jit
+from sim.backends.primitives import NARROW_ROW, accumulate, copy, fits_narrow, gather, shifted
+
+Int32 = npt.NDArray[np.int32]
+Int64 = npt.NDArray[np.int64]
+
+
+class Scratch(NamedTuple):
+    """State of one image in flight; one per thread."""
+
+    a: Int32  # [N] accumulated input
+    u: Int32  # [N] state
+    s: Int32  # [N] s_hat, what the receivers know
+    total: Int32  # [N] input plus the nudge
+    narrow: npt.NDArray[np.int16]  # [N] a sum of few products
+    neuron: Int32  # [N] who sent in the last step: local indices, per population from plan.start on
+    payload: Int32  # [N] and what
+    n_events: Int64  # [P]
+
+
+class Trace(NamedTuple):
+    """What learning reads afterwards, for each image of a batch (slots)."""
+
+    s_first: Int32  # [slots, N] s_hat at the end of the first nudge
+    s_second: Int32  # [slots, N]
+    u_first: Int32  # [slots, N]
+    u_second: Int32  # [slots, N]
+    active: Int32  # [slots, N] neurons of sources with a payload: local indices, per population from plan.start on
+    n_active: Int64  # [slots, P]
+    neuron: Int32  # [slots, capacity] spikes of the second nudge: neuron index over the whole network
+    payload: Int32  # [slots, capacity]
+    step_end: Int64  # [slots, steps + 1] where the spikes of each step end
+
+
+class Outputs(NamedTuple):
+    """Results of B images. Arrays of length 0 along B are not written."""
+
+    predictions: Int32  # [B]
+    output_states: Int32  # [B, K]
+    settled: npt.NDArray[np.bool_]  # [B]
+    counts: Int64  # [B, P, 1 + phases]
+    states: Int32  # [B or 0, phases, N]
+    spikes: Int32  # [capacity, 5] rows of a SpikeTable
+
+
+def make_scratch(n_neurons: int, n_populations: int) -> Scratch:
+    """Return zeroed scratch space."""
+    a, u, s, total, neuron, payload = (np.zeros(n_neurons, dtype=np.int32) for _ in range(6))
+    narrow = np.zeros(n_neurons, dtype=np.int16)
+    return Scratch(a, u, s, total, narrow, neuron, payload, np.zeros(n_populations, dtype=np.int64))
+
+
+def make_trace(slots: int, n_neurons: int, n_populations: int, steps: int) -> Trace:
+    """Return space for the learning traces of `slots` images whose second nudge lasts `steps`."""
+    first, second, u_first, u_second, active = (np.zeros((slots, n_neurons), dtype=np.int32) for _ in range(5))
+    neuron, payload = (np.zeros((slots, n_neurons * steps), dtype=np.int32) for _ in range(2))
+    n_active, step_end = np.zeros((slots, n_populations), np.int64), np.zeros((slots, steps + 1), np.int64)
+    return Trace(first, second, u_first, u_second, active, n_active, neuron, payload, step_end)
+
+
+@inlined
+def deliver(plan, weights, scratch):
+    """Add the last step's spikes to the input of every target."""
+    for population in range(plan.static.shape[0]):
+        count = scratch.n_events[population]
+        if count == 0:
+            continue
+        first = plan.start[population]
+        neuron = scratch.neuron[first : first + count]
+        payload = scratch.payload[first : first + count]
+        narrow = fits_narrow(payload)
+        for k in range(plan.outgoing_start[population], plan.outgoing_start[population + 1]):
+            projection = plan.outgoing[k]
+            target = plan.target[projection]
+            begin, end = plan.start[target], plan.start[target + 1]
+            if plan.kind[projection] != DENSE:
+                a, scale = scratch.a[begin:end], plan.weight_scale[projection]
+                convolve(plan, projection, a, weights.wide, neuron, payload, count, scale)
+                continue
+            space = scratch.narrow[begin : end if narrow and end - begin >= NARROW_ROW else begin]
+            accumulate(
+                scratch.a[begin:end], space, weights.dense, plan.block[projection], neuron, payload, count,
+                plan.weight_scale[projection],
+            )  # fmt: skip
+
+
+@inlined
+def present(plan, payload, scratch):
+    """Step 0: reset every state and let the sources send."""
+    for population in range(plan.static.shape[0]):
+        first, last = plan.start[population], plan.start[population + 1]
+        count = 0
+        if plan.static[population]:
+            sent = scratch.payload[first:last]
+            if population == plan.input:
+                copy(payload, sent)
+                sent[payload.shape[0] :] = 0
+            else:
+                copy(plan.constant[first:last], sent)
+            copy(sent, scratch.s[first:last])
+            count = gather(scratch.neuron[first:last], sent)
+        else:
+            scratch.a[first:last] = 0
+            scratch.u[first:last] = 0
+            scratch.s[first:last] = 0
+        scratch.n_events[population] = count
+
+
+@inlined
+def relax(total, u, s, multiplier, shift, lower, upper, send_shift, neuron, payload):
+    """One step of a sigma-delta population without threshold; returns how many neurons sent."""
+    half = shifted(np.int32(1 << send_shift), 1)
+    size = u.shape[0]
+    sent = np.int32(0)
+    for j in range(size):
+        moved = np.int32(u[j] + shifted(np.int32(np.int32(total[j] - u[j]) * multiplier), shift))
+        moved = min(max(moved, lower), upper)
+        u[j] = moved
+        q = np.int32(shifted(np.int32(moved + half), send_shift) - s[j])
+        s[j] += q
+        payload[j] = q
+        sent = np.int32(sent | q)
+    return gather(neuron, payload) if sent != 0 else 0
+
+
+@inlined
+def relax_sparsely(total, u, s, multiplier, shift, lower, upper, send_shift, threshold, hard, neuron, payload):
+    """One step of a population with a sparsity threshold; returns how many neurons sent."""
+    half = shifted(np.int32(1 << send_shift), 1)
+    sent = np.int32(0)
+    for j in range(u.shape[0]):
+        moved = np.int32(u[j] + shifted(np.int32(np.int32(total[j] - u[j]) * multiplier), shift))
+        moved = np.int32(min(max(moved, lower), upper))
+        u[j] = moved
+        beyond = np.int32(moved - np.int32(min(max(moved, np.int32(-threshold)), threshold)))
+        beyond = moved if hard and beyond != 0 else beyond
+        q = np.int32(shifted(np.int32(beyond + half), send_shift) - s[j])
+        s[j] += q
+        payload[j] = q
+        sent = np.int32(sent | q)
+    return gather(neuron, payload) if sent != 0 else 0
+
+
+@inlined
+def advance(plan, target, force, scratch):
+    """Update all populations from the input accumulated so far."""
+    for population in range(plan.static.shape[0]):
+        if plan.static[population]:
+            scratch.n_events[population] = 0
+            continue
+        begin, end = plan.start[population], plan.start[population + 1]
+        total = scratch.a[begin:end]
+        if force != 0 and population == plan.output:
+            total = scratch.total[begin:end]
+            for j in range(plan.size[population]):
+                pull = ((target[j] - scratch.u[begin + j]) * plan.nudge_multiplier) >> plan.nudge_shift
+                total[j] = np.int32(scratch.a[begin + j] + force * pull)
+        if plan.threshold[population] == 0:
+            scratch.n_events[population] = relax(
+                total, scratch.u[begin:end], scratch.s[begin:end], plan.multiplier[population], plan.shift[population],
+                plan.lower[population], plan.upper[population], plan.send_shift[population],
+                scratch.neuron[begin:end], scratch.payload[begin:end],
+            )  # fmt: skip
+        else:
+            scratch.n_events[population] = relax_sparsely(
+                total, scratch.u[begin:end], scratch.s[begin:end], plan.multiplier[population], plan.shift[population],
+                plan.lower[population], plan.upper[population], plan.send_shift[population],
+                plan.threshold[population], plan.hard[population],
+                scratch.neuron[begin:end], scratch.payload[begin:end],
+            )  # fmt: skip
+
+
+@inlined
+def read_free_phase(plan, scratch, image, out):
+    """Write the prediction, the output state and whether the network was silent in this step."""
+    begin = plan.start[plan.output]
+    end = begin + plan.size[plan.output]
+    best = begin
+    for j in range(begin, end):
+        out.output_states[image, j - begin] = scratch.u[j]
+        if scratch.u[j] > scratch.u[best]:
+            best = j
+    out.predictions[image] = best - begin
+    silent = True
+    for population in range(plan.static.shape[0]):
+        silent = silent and scratch.n_events[population] == 0
+    out.settled[image] = silent
+
+
+@inlined
+def keep_end(plan, scratch, s, u):
+    """Copy what a rule may read at the end of a nudge: s_hat of all neurons, u where a rule uses it."""
+    for population in range(plan.static.shape[0]):
+        first, last = plan.start[population], plan.start[population + 1]
+        copy(scratch.s[first:last], s[first:last])
+        if plan.keeps_state[population]:
+            copy(scratch.u[first:last], u[first:last])
+
+
+@inlined
+def keep_for_learning(plan, scratch, step, trace, slot):
+    """Store what the learning rules read: both equilibria, and every spike of the second nudge."""
+    last = plan.ends.shape[0] - 1
+    first_end = plan.ends[last - 1]
+    if step == 0:
+        for population in range(plan.static.shape[0]):
+            first, count = plan.start[population], scratch.n_events[population]
+            copy(scratch.neuron[first : first + count], trace.active[slot, first : first + count])
+            trace.n_active[slot, population] = count
+    if step == first_end:
+        keep_end(plan, scratch, trace.s_first[slot], trace.u_first[slot])
+        trace.step_end[slot, 0] = 0
+    if step > first_end:
+        at = trace.step_end[slot, step - first_end - 1]
+        for population in range(plan.static.shape[0]):
+            first = plan.start[population]
+            for k in range(first, first + scratch.n_events[population]):
+                trace.neuron[slot, at] = first + scratch.neuron[k]
+                trace.payload[slot, at] = scratch.payload[k]
+                at += 1
+        trace.step_end[slot, step - first_end] = at
+    if step == plan.ends[last]:
+        keep_end(plan, scratch, trace.s_second[slot], trace.u_second[slot])
+
+
+@inlined
+def keep_spikes(plan, scratch, image, step, spikes, at):
+    """Append this step's spikes to the table; returns the new length, which may exceed the capacity."""
+    for population in range(plan.static.shape[0]):
+        first = plan.start[population]
+        for k in range(first, first + scratch.n_events[population]):
+            if at < spikes.shape[0]:
+                spikes[at, 0] = image
+                spikes[at, 1] = step
+                spikes[at, 2] = population
+                spikes[at, 3] = scratch.neuron[k]
+                spikes[at, 4] = scratch.payload[k]
+            at += 1
+    return at
+
+
+@inlined
+def simulate(plan, weights, payload, target, sign, last_step, scratch, image, out, trace, slot, learning, n_spikes):
+    """Run one image to `last_step`; returns the length of the spike table."""
+    present(plan, payload, scratch)
+    for step in range(last_step + 1):
+        if step > 0:
+            deliver(plan, weights, scratch)
+            advance(plan, target, sign * plan.nudge[step], scratch)
+        for population in range(plan.static.shape[0]):
+            out.counts[image, population, plan.phase[step]] += scratch.n_events[population]
+        if step == plan.ends[0]:
+            read_free_phase(plan, scratch, image, out)
+        if learning:
+            keep_for_learning(plan, scratch, step, trace, slot)
+        if out.states.shape[0] > 0 and step > 0 and step == plan.ends[plan.phase[step] - 1]:
+            keep_states(plan, scratch, out.states[image, plan.phase[step] - 1])
+        if out.spikes.shape[0] > 0:
+            n_spikes = keep_spikes(plan, scratch, image, step, out.spikes, n_spikes)
+    return n_spikes
+
+
+@inlined
+def keep_states(plan, scratch, states):
+    """Copy u, and s_hat for sources, which have no u."""
+    for population in range(plan.static.shape[0]):
+        begin, end = plan.start[population], plan.start[population + 1]
+        copy(scratch.s[begin:end] if plan.static[population] else scratch.u[begin:end], states[begin:end])
+
+
+@jit
+def simulate_range(plan, weights, payloads, targets, signs, last_step, first, last, scratch, out, trace):
+    """Run images first..last-1 with fixed weights; returns the length of the spike table."""
+    n_spikes = 0
+    for image in range(first, last):
+        n_spikes = simulate(
+            plan, weights, payloads[image], targets[image], signs[image], last_step, scratch, image, out, trace, 0,
+            False, n_spikes,
+        )  # fmt: skip
+    return n_spikes
+
+
+__all__ = ["Outputs", "Plan", "Scratch", "Trace", "make_scratch", "make_trace", "simulate", "simulate_range"]

@@ -1,0 +1,188 @@
+"""Compiled kernels: a shared kernel learns. Its change is the exact sum of the changes of all synapses that share it.
+
+Sums are taken over the widened kernel (`sim.backends.events.maps`) in two orders, whichever makes runs of memory:
+`work.wide` backward, for spikes of post neurons, `work.wide_forward` for those of pre neurons. `commit_kernel` adds the
+two, sums over the pooling window, rounds once per weight, saturates, and widens the kernel again.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.backends.events.synapse_kernels import make_target, move_weight, rounded_step
+from sim.backends.jit import inlined, jit
+from sim.backends.primitives import copy
+
+
+@inlined
+def add_window(plan, projection, x, neuron, y, wide):
+    """Add y * x over the window of a post neuron to the sums of its feature, backward order."""
+    features = plan.features[projection]
+    at = plan.near_back[projection] + neuron // features
+    base = np.int64(neuron % features) * plan.wide_taps[projection]
+    for m in range(plan.near_start[at], plan.near_start[at + 1]):
+        first, length, weight = plan.near_target[m], plan.near_length[m], base + plan.near_weight[m]
+        pixels, sums = x[first : first + length], wide[weight : weight + length]
+        for j in range(length):  # becomes vector instructions
+            sums[j] += np.int32(y * pixels[j])
+
+
+@inlined
+def add_positions(plan, projection, y, neuron, x, first_feature, last_feature, wide):
+    """Add x * y over the positions that read a pre neuron to the sums of its tap there, forward order."""
+    features, channels = plan.features[projection], plan.channels[projection]
+    at, channel = plan.near[projection] + neuron // channels, np.int64(neuron % channels)
+    whole = last_feature - first_feature == features
+    for m in range(plan.near_start[at], plan.near_start[at + 1]):
+        first, weight = plan.near_target[m], plan.near_weight[m] + channel * plan.near_channel[m]
+        n_slices = 1 if whole else plan.near_length[m] // features
+        length = plan.near_length[m] if whole else last_feature - first_feature
+        for k in range(n_slices):
+            skip = k * features + first_feature
+            posts, sums = y[first + skip : first + skip + length], wide[weight + skip : weight + skip + length]
+            for j in range(length):  # becomes vector instructions
+                sums[j] += np.int32(x * posts[j])
+
+
+@jit
+def add_moved(plan, projection, x, pre, first_feature, last_feature, count, work):
+    """Any rule, pre neurons constant: add x_i * (what post neuron j moved by) for the `count` neurons in `work`."""
+    for k in range(count):
+        j = np.int64(work.moved[k])
+        if first_feature <= j % plan.features[projection] < last_feature:
+            add_window(plan, projection, x[pre:], j, work.value[k], work.wide)
+
+
+@jit
+def add_events(plan, projection, trace, slot, source, target, first_feature, last_feature, work):
+    """Event rule: add -(x1 y0 + x0 y1) over the spikes of the second nudge; returns how many there were.
+
+    x1 is read after, y1 before, this step's spikes are added.
+    """
+    pre, post = plan.start[source], plan.start[target]
+    n_pre, n_post, features = plan.size[source], plan.size[target], plan.features[projection]
+    x, y, n_added = work.x, work.y_trace, 0
+    copy(trace.s_first[slot, pre : pre + n_pre], x)
+    copy(trace.s_first[slot, post : post + n_post], y)
+    for step in range(trace.step_end.shape[1] - 1):
+        begin, end = trace.step_end[slot, step], trace.step_end[slot, step + 1]
+        for k in range(begin, end):
+            i = trace.neuron[slot, k] - pre
+            if 0 <= i < n_pre:
+                x[i] += trace.payload[slot, k]
+        for k in range(begin, end):
+            i, j = np.int64(trace.neuron[slot, k] - pre), np.int64(trace.neuron[slot, k] - post)
+            payload = np.int32(-trace.payload[slot, k])
+            if 0 <= j < n_post and first_feature <= j % features < last_feature:
+                add_window(plan, projection, x, j, payload, work.wide)
+                n_added += 1
+            if 0 <= i < n_pre:
+                add_positions(plan, projection, y, i, payload, first_feature, last_feature, work.wide_forward)
+                n_added += 1
+        for k in range(begin, end):
+            j = trace.neuron[slot, k] - post
+            if 0 <= j < n_post:
+                y[j] += trace.payload[slot, k]
+    return n_added
+
+
+@jit
+def add_end_points(plan, projection, trace, slot, source, target, first_feature, last_feature, work):
+    """End-point rule: add x y at the first end, subtract it at the second; returns how many post neurons took part."""
+    pre, post, features, n_added = plan.start[source], plan.start[target], plan.features[projection], 0
+    for j in range(plan.size[target]):
+        if not first_feature <= j % features < last_feature:
+            continue
+        y_first, y_second = trace.s_first[slot, post + j], trace.s_second[slot, post + j]
+        if y_first != 0:
+            add_window(plan, projection, trace.s_first[slot, pre:], j, y_first, work.wide)
+        if y_second != 0:
+            add_window(plan, projection, trace.s_second[slot, pre:], j, np.int32(-y_second), work.wide)
+        n_added += y_first != 0 or y_second != 0
+    return n_added
+
+
+@inlined
+def fold_orders(plan, projection, first_feature, last_feature, work):
+    """Add the sums in backward order to those in forward order, and clear them."""
+    taps, features, rows = plan.wide_taps[projection], plan.features[projection], plan.wide_row_start[projection]
+    for tap in range(taps):
+        at = plan.wide_row[rows + tap] * features
+        for f in range(first_feature, last_feature):
+            work.wide_forward[at + f] += work.wide[f * taps + tap]
+            work.wide[f * taps + tap] = 0
+
+
+@inlined
+def sum_window(plan, projection, line, column, channel, first_feature, last_feature, sums, into):
+    """Write the sums of one tap of the small kernel: those of all wide taps that it is part of."""
+    features, channels, rows = plan.features[projection], plan.channels[projection], plan.wide_row_start[projection]
+    pool_columns = plan.pool_columns[projection]
+    stride_lines, stride_columns = plan.stride_lines[projection], plan.stride_columns[projection]
+    wide_columns = plan.columns[projection] + (pool_columns - 1) * stride_columns
+    into[first_feature:last_feature] = 0
+    for d in range(plan.pool_lines[projection]):
+        for e in range(pool_columns):
+            wide_line, wide_column = line + d * stride_lines, column + e * stride_columns
+            tap = (wide_line * wide_columns + wide_column) * channels + channel
+            at = plan.wide_row[rows + tap] * features
+            row = sums[at : at + features]
+            for f in range(first_feature, last_feature):
+                into[f] += row[f]
+
+
+@inlined
+def widen(plan, learner, projection, weights, first_feature, last_feature):
+    """Write the widened kernel of a projection, in both orders, from the small one."""
+    features, channels, rows = plan.features[projection], plan.channels[projection], plan.wide_row_start[projection]
+    taps, columns = plan.wide_taps[projection], plan.columns[projection]
+    wide = weights.wide[plan.wide_start[projection] : plan.wide_start[projection + 1]]
+    small = weights.dense[plan.block[projection] : plan.block[projection + 1]]
+    wide_columns = columns + (plan.pool_columns[projection] - 1) * plan.stride_columns[projection]
+    for tap in range(taps):
+        channel, place = tap % channels, tap // channels
+        line, column = place // wide_columns, place % wide_columns
+        at = plan.wide_row[rows + tap] * features
+        row = wide[at : at + features]
+        row[first_feature:last_feature] = 0
+        for d in range(plan.pool_lines[projection]):
+            for e in range(plan.pool_columns[projection]):
+                low = line - d * plan.stride_lines[projection]
+                left = column - e * plan.stride_columns[projection]
+                if 0 <= low < plan.lines[projection] and 0 <= left < columns:
+                    first = ((low * columns + left) * channels + channel) * features
+                    part = small[first : first + features]
+                    for f in range(first_feature, last_feature):
+                        row[f] += np.int16(part[f])
+        for k in range(plan.mirror_start[learner], plan.mirror_start[learner + 1]):
+            mirrored = plan.wide_start[plan.mirror[k]] + tap
+            for f in range(first_feature, last_feature):
+                weights.wide[mirrored + f * taps] = row[f]
+
+
+@jit
+def commit_kernel(plan, learner, synapses, sign, stream, first_feature, last_feature, added, work):
+    """Apply and clear the sums of one image for features first_feature..last_feature - 1."""
+    if not added:
+        return
+    projection = plan.plastic[learner]
+    to = make_target(plan, synapses, learner, stream)
+    features, channels, steps = plan.features[projection], plan.channels[projection], work.step
+    limit, shadow = np.int32(to.limit), to.shadow
+    fold_orders(plan, projection, first_feature, last_feature, work)
+    for tap in range(plan.lines[projection] * plan.columns[projection] * channels):
+        place = tap // channels
+        line, column = place // plan.columns[projection], place % plan.columns[projection]
+        sum_window(
+            plan, projection, line, column, tap % channels, first_feature, last_feature, work.wide_forward, steps
+        )  # fmt: skip
+        first = tap * features
+        small = synapses.dense[to.block + first : to.block + first + features]
+        full = synapses.full[to.full_start + first : to.full_start + first + features]
+        for f in range(first_feature, last_feature):  # becomes vector instructions
+            steps[f] = rounded_step(to, first + f, np.int32(sign * steps[f]))
+        for f in range(first_feature, last_feature):
+            move_weight(small, full, f, f, steps[f], limit, shadow)
+    for tap in range(plan.wide_taps[projection]):
+        work.wide_forward[tap * features + first_feature : tap * features + last_feature] = 0
+    widen(plan, learner, projection, synapses, first_feature, last_feature)

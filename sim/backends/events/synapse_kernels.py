@@ -1,0 +1,142 @@
+"""Compiled kernels: one synapse moves. The step is rounded stochastically, the weight saturates, transposes follow.
+
+Per synapse the change dW of one image is a whole number; it is rounded once, with random bits that depend only on
+seed, presentation, projection and synapse.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from neuro.base import fixed_point
+from sim.backends.events.layout import Plan
+from sim.backends.events.maps import DENSE
+from sim.backends.jit import inlined
+from sim.backends.primitives import shifted
+
+DELTA_GAP = 16  # keeps the rows of delta from falling onto the same cache sets
+
+
+class Workspace(NamedTuple):
+    """Space for the commit of one image; every thread needs its own."""
+
+    x: npt.NDArray[np.int32]  # [N] running trace of the pre population
+    y: npt.NDArray[np.int32]  # [N] sums over the spikes of the post population, zero between images
+    y_trace: npt.NDArray[np.int32]  # [N] running trace of the post population
+    moved: npt.NDArray[np.uint32]  # [N] post neurons that moved
+    value: npt.NDArray[np.int32]  # [N] and by how much
+    sent: npt.NDArray[np.uint32]  # [N] pre neurons that sent
+    seen: npt.NDArray[np.bool_]  # [N] whether they are listed
+    noted: npt.NDArray[np.bool_]  # [N] whether a post neuron is listed, False between images
+    listed: npt.NDArray[np.int32]  # [N] neurons of a population, or synapses of a column, that change
+    step: npt.NDArray[np.int32]  # [N] rounded changes of one row or column
+    delta: npt.NDArray[np.int32]  # [largest share of a block] sums of the event rule, zero between projections
+    wide: npt.NDArray[np.int32]  # [largest widened kernel] sums of a shared kernel, backward order, zero in between
+    wide_forward: npt.NDArray[np.int32]  # the same, forward order
+
+
+class Synapses(NamedTuple):
+    """The weights that learn and the rates they learn with."""
+
+    dense: npt.NDArray[np.int8]  # see `sim.backends.events.layout.Weights`
+    wide: npt.NDArray[np.int16]
+    full: npt.NDArray[np.int16]  # plastic blocks with shadow bits; those without any are not kept up to date
+    mantissa: npt.NDArray[np.int64]  # [L]
+    exponent: npt.NDArray[np.int64]  # [L]
+
+
+def make_workspace(plan: Plan, threads: int) -> Workspace:
+    """Return zeroed space for one of `threads` threads that share the rows of every projection."""
+    n_neurons = int(plan.start[-1])
+    rows = -(-plan.size[plan.source] // threads) + DELTA_GAP
+    matrices = np.where(plan.kind == DENSE, rows * plan.size[plan.target], 0)
+    delta = np.zeros(int(matrices[plan.plastic].max(initial=0)), dtype=np.int32)
+    largest = int(np.diff(plan.wide_start)[plan.plastic].max(initial=0))
+    wide, wide_forward = np.zeros(largest, dtype=np.int32), np.zeros(largest, dtype=np.int32)
+    x, y, y_trace, value, listed, step = (np.zeros(n_neurons, dtype=np.int32) for _ in range(6))
+    moved, sent = np.zeros(n_neurons, dtype=np.uint32), np.zeros(n_neurons, dtype=np.uint32)
+    seen, noted = np.zeros(n_neurons, dtype=np.bool_), np.zeros(n_neurons, dtype=np.bool_)
+    return Workspace(x, y, y_trace, moved, value, sent, seen, noted, listed, step, delta, wide, wide_forward)
+
+
+def _compile(function: Callable[..., Any], **needs: Any) -> Any:
+    """Compile a rule of `neuro.base.fixed_point` as it stands; `needs` are its helpers, compiled before."""
+    return inlined(types.FunctionType(function.__code__, {**function.__globals__, **needs}, function.__name__))
+
+
+mix32 = _compile(fixed_point.mix32)
+stream_key = _compile(fixed_point.stream_key, mix32=mix32)
+synapse_bits = _compile(fixed_point.synapse_bits, mix32=mix32)
+round_shift = _compile(fixed_point.round_shift)
+
+
+class Target(NamedTuple):
+    """Where the changes of one projection go, as plain numbers that stay in registers."""
+
+    n_pre: int
+    n_post: int
+    stride: int  # weights per row
+    block: int  # first weight
+    full_start: int  # first full-resolution weight
+    mirror_start: int  # range of plan.mirror
+    mirror_end: int
+    gain: np.int32  # rate = gain * 2**-down in units of the last shadow bit
+    down: np.int32
+    mask: np.uint32  # the random bits below 2**down
+    shadow: int
+    limit: int
+    stream: np.uint32
+
+
+@inlined
+def make_target(plan, synapses, learner, stream):
+    """Return the Target of plastic projection `learner` for one image."""
+    projection, shadow = plan.plastic[learner], plan.shadow[learner]
+    source, target = plan.source[projection], plan.target[projection]
+    down = max(synapses.exponent[learner] - shadow, 0)
+    gain = synapses.mantissa[learner] << max(shadow - synapses.exponent[learner], 0)
+    return Target(
+        plan.size[source], plan.size[target], plan.stride[projection],
+        plan.block[projection], plan.full_start[learner], plan.mirror_start[learner], plan.mirror_start[learner + 1],
+        np.int32(gain), np.int32(down), np.uint32((1 << down) - 1), shadow, plan.limit[learner] << shadow, stream,
+    )  # fmt: skip
+
+
+@inlined
+def rounded_step(to, index, change):
+    """Return rate * change in units of the last shadow bit, rounded stochastically for synapse `index`.
+
+    `fixed_point.stochastic_shift` in 32 bits; `checks.check_rates` makes sure that nothing overflows.
+    """
+    bits = np.int32(synapse_bits(to.stream, index) & to.mask)
+    return shifted(np.int32(np.int32(change * to.gain) + bits), to.down)
+
+
+@inlined
+def move_weight(weights, full, at, full_at, step, limit, shadow):
+    """W += step at one synapse, saturated; without shadow bits `full` is not used. Returns the new int8 weight."""
+    if shadow == 0:
+        moved = min(max(np.int32(weights[at] + step), -limit), limit)
+    else:
+        moved = min(max(np.int32(full[full_at] + step), -limit), limit)
+        full[full_at] = moved
+        moved = round_shift(moved, shadow)
+    weights[at] = moved
+    return np.int8(moved)
+
+
+@inlined
+def move_and_mirror(plan, synapses, to, row, column, step):
+    """W += step at one synapse, and at the same synapse of every transpose."""
+    at = row * to.stride + column
+    rounded = move_weight(
+        synapses.dense, synapses.full, to.block + at, to.full_start + at, step, to.limit, to.shadow
+    )  # fmt: skip
+    for k in range(to.mirror_start, to.mirror_end):
+        mirror = plan.mirror[k]
+        synapses.dense[plan.block[mirror] + column * plan.stride[mirror] + row] = rounded

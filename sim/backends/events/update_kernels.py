@@ -1,0 +1,237 @@
+"""Compiled kernels: every synapse of one image applies its local rule.
+
+Rows (pre neurons) are independent, so threads can share the work of one image without changing the result.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.backends.events.layout import EVENT, LANES, RULE_CODES, STATE_DIFFERENCE
+from sim.backends.events.map_update_kernels import add_end_points, add_events, add_moved, commit_kernel
+from sim.backends.events.maps import DENSE
+from sim.backends.events.synapse_kernels import (
+    DELTA_GAP,
+    make_target,
+    move_and_mirror,
+    move_weight,
+    rounded_step,
+    stream_key,
+)
+from sim.backends.jit import inlined
+from sim.backends.primitives import copy, gather
+
+N_RULES = len(RULE_CODES)
+
+
+@inlined
+def list_moved(plan, trace, slot, population, rule, work):
+    """List the neurons of `population` that moved in the second nudge, and by how much (first minus second end).
+
+    The event rule sums the payloads it saw; the others subtract the two ends. Returns how many moved.
+    """
+    begin, size, count = plan.start[population], plan.size[population], 0
+    if rule == EVENT:
+        n_listed, sums = 0, work.y  # sums are zero between calls
+        for k in range(trace.step_end[slot, -1]):
+            j = trace.neuron[slot, k] - begin
+            if 0 <= j < size:
+                if not work.noted[j]:
+                    work.noted[j] = True
+                    work.listed[n_listed] = j
+                    n_listed += 1
+                sums[j] -= trace.payload[slot, k]
+        for k in range(n_listed):
+            j = work.listed[k]
+            work.noted[j] = False
+            if sums[j] != 0:
+                work.moved[count] = j
+                work.value[count] = sums[j]
+                count += 1
+                sums[j] = 0
+        return count
+    for j in range(size):
+        if rule == STATE_DIFFERENCE:
+            difference = np.int32(trace.u_first[slot, begin + j] - trace.u_second[slot, begin + j])
+        else:
+            difference = np.int32(trace.s_first[slot, begin + j] - trace.s_second[slot, begin + j])
+        if difference != 0:
+            work.moved[count] = j
+            work.value[count] = difference
+            count += 1
+    return count
+
+
+@inlined
+def commit_static(plan, learner, synapses, trace, slot, sign, stream, row_first, row_last, count, work):
+    """Any rule, pre neuron constant during the nudges: dW_ij = sign * x_i * (what post neuron j moved by).
+
+    The `count` post neurons that moved are listed in `work` (see `list_moved`).
+    """
+    source = plan.source[plan.plastic[learner]]
+    pre = plan.start[source]
+    to = make_target(plan, synapses, learner, stream)
+    steps, moved, value = work.step, work.moved, work.value
+    limit, shadow = np.int32(to.limit), to.shadow
+    for a in range(trace.n_active[slot, source] if count > 0 else 0):
+        i = np.int64(trace.active[slot, pre + a])
+        if i < row_first or i >= row_last:
+            continue
+        x = np.int32(sign * trace.s_first[slot, pre + i])
+        first = i * to.stride
+        weights = synapses.dense[to.block + first : to.block + first + to.n_post]
+        full = synapses.full[to.full_start + first : to.full_start + first + to.n_post]
+        for k in range(count):  # becomes vector instructions
+            steps[k] = rounded_step(to, i * to.n_post + moved[k], np.int32(x * value[k]))
+        for k in range(count):  # no branch: many steps are zero, unpredictably
+            move_weight(weights, full, moved[k], moved[k], steps[k], limit, shadow)
+
+
+@inlined
+def add_to_traces(trace, slot, begin, end, pre, n_pre, row_first, row_last, n_sent, work):
+    """Add spikes begin..end-1 to the traces work.x of the pre neurons, and list in work.sent who had not sent before.
+
+    `n_sent` are listed so far; only neurons row_first..row_last-1 are. Returns how many are listed then.
+    """
+    for k in range(begin, end):
+        i = trace.neuron[slot, k] - pre
+        if 0 <= i < n_pre:
+            work.x[i] += trace.payload[slot, k]
+            if row_first <= i < row_last and not work.seen[i]:
+                work.seen[i] = True
+                work.sent[n_sent] = i
+                n_sent += 1
+    return n_sent
+
+
+@inlined
+def sum_events(plan, trace, slot, source, target, row_first, row_last, work):
+    """Add -(x1 y0 + x0 y1) over the spikes of the second nudge to work.delta, for pre neurons row_first..row_last-1.
+
+    x1 is read after, y1 before, this step's spikes are added. delta holds, per post neuron, an entry for each of these
+    pre neurons and a gap of DELTA_GAP. Lists who sent, each neuron once: post neurons in work.moved, pre neurons in
+    work.sent. Returns how many.
+    """
+    pre, post = plan.start[source], plan.start[target]
+    n_pre, n_post = plan.size[source], plan.size[target]
+    size = row_last - row_first
+    stride, n_moved, n_sent = size + DELTA_GAP, 0, 0
+    delta, x, y = work.delta, work.x, work.y_trace
+    copy(trace.s_first[slot, pre : pre + n_pre], x)
+    copy(trace.s_first[slot, post : post + n_post], y)
+    work.seen[:n_pre] = False
+    work.value[:n_post] = 0
+    for step in range(trace.step_end.shape[1] - 1):
+        begin, end = trace.step_end[slot, step], trace.step_end[slot, step + 1]
+        n_sent = add_to_traces(trace, slot, begin, end, pre, n_pre, row_first, row_last, n_sent, work)
+        for k in range(begin, end):
+            i, j, payload = trace.neuron[slot, k] - pre, trace.neuron[slot, k] - post, trace.payload[slot, k]
+            if 0 <= j < n_post:
+                if work.value[j] == 0:
+                    work.value[j] = 1
+                    work.moved[n_moved] = j
+                    n_moved += 1
+                column, mine = delta[j * stride : j * stride + size], x[row_first:row_last]
+                for r in range(size):
+                    column[r] -= np.int32(mine[r] * payload)
+            if row_first <= i < row_last:
+                for c in range(n_post):
+                    delta[c * stride + i - row_first] -= payload * y[c]
+        for k in range(begin, end):
+            j = trace.neuron[slot, k] - post
+            if 0 <= j < n_post:
+                y[j] += trace.payload[slot, k]
+    return n_moved, n_sent
+
+
+@inlined
+def commit_column(plan, synapses, to, column, sign, row_first, row_last, delta, work):
+    """Apply and clear `delta`, of shape [row_last - row_first], of one post neuron."""
+    size = row_last - row_first
+    padded = (size + LANES - 1) // LANES * LANES
+    steps = work.step[:padded]
+    for i in range(size):  # becomes vector instructions
+        steps[i] = rounded_step(to, (row_first + i) * to.n_post + column, np.int32(sign * delta[i]))
+        delta[i] = 0
+    steps[size:] = 0
+    for k in range(gather(work.listed, steps)):
+        move_and_mirror(plan, synapses, to, row_first + work.listed[k], column, steps[k])
+
+
+@inlined
+def commit_events(plan, learner, synapses, trace, slot, sign, stream, row_first, row_last, work):
+    """Event rule between two populations that both spike during the nudges."""
+    projection = plan.plastic[learner]
+    to = make_target(plan, synapses, learner, stream)
+    source, target = plan.source[projection], plan.target[projection]
+    n_moved, n_sent = sum_events(plan, trace, slot, source, target, row_first, row_last, work)
+    delta, size = work.delta, row_last - row_first
+    stride = size + DELTA_GAP
+    for k in range(n_moved):
+        column = np.int64(work.moved[k])
+        part = delta[column * stride : column * stride + size]
+        commit_column(plan, synapses, to, column, sign, row_first, row_last, part, work)
+    for k in range(n_sent):
+        i = np.int64(work.sent[k])
+        for j in range(to.n_post):
+            at = j * stride + i - row_first
+            change = np.int32(sign * delta[at])
+            if change != 0:
+                delta[at] = 0
+                step = rounded_step(to, i * to.n_post + j, change)
+                if step != 0:
+                    move_and_mirror(plan, synapses, to, i, j, step)
+
+
+@inlined
+def commit_end_points(plan, learner, synapses, trace, slot, sign, stream, row_first, row_last, work):
+    """End-point rule, both populations spike: dW = sign * (x y at the first end - x y at the second)."""
+    projection = plan.plastic[learner]
+    pre, post = plan.start[plan.source[projection]], plan.start[plan.target[projection]]
+    to = make_target(plan, synapses, learner, stream)
+    for j in range(to.n_post):
+        y_first, y_second = trace.s_first[slot, post + j], trace.s_second[slot, post + j]
+        for i in range(row_first, row_last):
+            x_first, x_second = trace.s_first[slot, pre + i], trace.s_second[slot, pre + i]
+            change = np.int32(sign * (x_first * y_first - x_second * y_second))
+            if change != 0:
+                step = rounded_step(to, i * to.n_post + j, change)
+                if step != 0:
+                    move_and_mirror(plan, synapses, to, i, j, step)
+
+
+@inlined
+def commit(plan, synapses, trace, slot, sign, key, part, parts, work):
+    """Apply every rule for one image to the `part`-th of `parts` equal ranges of each projection's rows.
+
+    The ranges of a shared kernel are features, not rows: its rows are summed over positions.
+    """
+    listed, count = np.int64(-1), 0
+    for k in range(plan.plastic.shape[0]):
+        learner = plan.commit_order[k]
+        projection, rule = plan.plastic[learner], plan.rule[learner]
+        source, target = plan.source[projection], plan.target[projection]
+        shared = plan.kind[projection] != DENSE
+        rows = plan.features[projection] if shared else plan.size[source]
+        first, last = rows * part // parts, rows * (part + 1) // parts
+        stream = stream_key(key, projection)
+        if plan.static[source]:
+            if listed != target * N_RULES + rule:  # projections that share target and rule share the list
+                listed, count = target * N_RULES + rule, list_moved(plan, trace, slot, target, rule, work)
+            if shared:
+                add_moved(plan, projection, trace.s_first[slot], plan.start[source], first, last, count, work)
+                commit_kernel(plan, learner, synapses, sign, stream, first, last, count > 0, work)
+                continue
+            commit_static(plan, learner, synapses, trace, slot, sign, stream, first, last, count, work)
+            continue
+        listed = -1
+        if shared:
+            if rule == EVENT:
+                added = add_events(plan, projection, trace, slot, source, target, first, last, work)
+            else:
+                added = add_end_points(plan, projection, trace, slot, source, target, first, last, work)
+            commit_kernel(plan, learner, synapses, sign, stream, first, last, added > 0, work)
+        elif rule == EVENT:
+            commit_events(plan, learner, synapses, trace, slot, sign, stream, first, last, work)
+        else:
+            commit_end_points(plan, learner, synapses, trace, slot, sign, stream, first, last, work)

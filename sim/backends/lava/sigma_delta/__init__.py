@@ -1,0 +1,1 @@
+"""Sigma-delta networks as Lava graphs."""

@@ -1,0 +1,1 @@
+"""Stock networks, their learning included, as Lava graphs."""

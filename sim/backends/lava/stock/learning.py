@@ -1,0 +1,97 @@
+"""A learning network in Lava itself, in segments: what `learn_stock_on_chip` must equal. Imports no lava itself."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from neuro.base.errors import UserError
+from neuro.stock.processes import StockProjection, StockSpec
+from sim.backends.lava.backend import STALL_S
+from sim.backends.lava.stock.run import read_arrays, read_spikes, result_path, save_network
+from sim.backends.lava.worker.watch import check_installed, run_worker
+from sim.backends.stock.segments import TRACES, LearningRecord, Segment, check_segments, commit_targets
+
+WORKER = "sim.backends.lava.stock.learning_worker"
+IDLE = "0*x0"  # a text of no effect: Lava cannot switch to or from none
+
+
+@dataclass(frozen=True, eq=False)
+class LavaLearning:
+    """What Lava did, and the seconds each segment took, rules and commits included; building the graph in the first."""
+
+    record: LearningRecord
+    segment_s: list[float]
+
+
+def learn_stock_in_lava(
+    spec: StockSpec,
+    inputs: npt.NDArray[np.integer[Any]],
+    segments: Sequence[Segment],
+    stall_s: float = STALL_S,
+    on_segment: Callable[[int], None] = lambda done: None,
+    *,
+    keep_spikes: bool = False,
+) -> LavaLearning:
+    """Run one sequence, inputs of shape [T, n], in segments (see `sim.backends.stock.segments`): one graph, built once.
+
+    on_segment is told the segments done.
+    Raises: UserError if the segments do not fit, nothing learns, or Lava is missing, fails, or finishes no segment for
+            `stall_s` seconds.
+    """
+    check_installed()
+    spec.check_inputs(inputs[None])
+    check_segments(spec, len(inputs), segments)
+    plastic = [projection for projection in spec.projections if projection.rule is not None]
+    if not plastic:
+        raise UserError("backend lava: no projection has a rule; run the network with run_stock_in_lava")
+    with tempfile.TemporaryDirectory(prefix="settle-lava-") as name:
+        folder = Path(name)
+        save_network(folder, spec, inputs, segments=_segments_to_json(plastic, segments), keep_spikes=keep_spikes)
+        run_worker(WORKER, folder, len(segments), "segment", stall_s, on_segment)
+        arrays = read_arrays(result_path(folder, 0))
+        spikes = {key: values[0] for key, values in read_spikes(spec, folder, 1).items()} if keep_spikes else {}
+    names = [projection.name for projection in plastic]
+    return LavaLearning(_record(spec, names, commit_targets(segments), arrays, spikes), arrays["segment_s"].tolist())
+
+
+def _record(
+    spec: StockSpec,
+    plastic: Sequence[str],
+    committed: Sequence[str],
+    arrays: Mapping[str, npt.NDArray[np.generic]],
+    spikes: dict[str, npt.NDArray[np.int32]],
+) -> LearningRecord:
+    def integers(key: str) -> npt.NDArray[np.int32]:
+        return arrays[key].astype(np.int32)
+
+    populations = [population.name for population in spec.populations]
+    return LearningRecord(
+        weights={name: integers(f"weights.{name}") for name in (*plastic, *committed)},
+        tags={name: integers(f"tags.{name}") for name in plastic},
+        traces={name: {trace: integers(f"{trace}.{name}") for trace in TRACES} for name in plastic},
+        u={name: integers(f"u.{name}") for name in populations},
+        v={name: integers(f"v.{name}") for name in populations},
+        spikes=spikes,
+    )
+
+
+def _segments_to_json(plastic: Sequence[StockProjection], segments: Sequence[Segment]) -> list[dict[str, Any]]:
+    """Return the segments, rules as texts; those of the first are complete: Lava takes none before its first step."""
+    rules = [{p.name: segments[0].rules.get(p.name, p.rule) for p in plastic}, *(s.rules for s in segments[1:])]
+    texts = [{name: rule.render() for name, rule in part.items() if rule is not None} for part in rules]
+    used = {p.name: {key for part in texts for key in part.get(p.name, {})} for p in plastic}
+    return [
+        {
+            "steps": segment.steps,
+            "rules": {name: {key: mine.get(key, IDLE) for key in sorted(used[name])} for name, mine in part.items()},
+            "commits": [vars(commit) for commit in segment.commits],
+        }
+        for segment, part in zip(segments, texts, strict=True)
+    ]

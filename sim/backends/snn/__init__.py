@@ -1,0 +1,1 @@
+"""Stock networks in snnTorch, and NIR graphs read by nirtorch."""

@@ -1,0 +1,1 @@
+"""The emulator of stock networks and of the chip's learning engine."""

@@ -1,0 +1,65 @@
+"""What a stock network opened on the chip's integers and one opened on Lava have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from neuro.equilibrium.graded_network import AnyStock
+from neuro.stock.network import SHADOW, StockNetwork
+from neuro.stock.processes import StockSpec
+from sim.backends.protocol import IntArray, SessionBase
+from sim.backends.stock.emulator import run_chip
+from sim.backends.stock.segments import Commit
+
+Weights = dict[str, npt.NDArray[np.int16]]
+
+
+class StockSession(SessionBase):
+    """A stock network and its weights; how it runs and learns is left to the backend."""
+
+    def __init__(self, network: AnyStock) -> None:
+        self.spec = network
+
+    def weights(self) -> Weights:
+        """Return a copy of all weights that learning changes, by projection: plastic ones and copies of them."""
+        names = learned_names(self.spec) if isinstance(self.spec, StockNetwork) else set[str]()
+        return {p.name: p.weights.copy() for p in self.spec.projections if p.name in names}
+
+    def full_weights(self) -> Weights:
+        """Return the same as `weights`: there are no bits below them."""
+        return self.weights()
+
+    def restore(self, full: Mapping[str, npt.NDArray[np.int16]]) -> None:
+        """See `sim.backends.protocol.Session.restore`."""
+        self.spec = self.spec.with_weights(full)
+
+
+def stock_inputs(
+    network: AnyStock, payloads: IntArray, targets: IntArray | None, threads: int | None = None
+) -> tuple[StockSpec, npt.NDArray[np.integer]]:
+    """Return graph and inputs of an inference, or with targets of shape [B, K] of all phases, not learning."""
+    if targets is None:
+        return network.inference, network.free_inputs(payloads)
+    outputs = None
+    if network.nudge_needs_output:
+        outputs = network.scores(run_chip(network.inference, network.free_inputs(payloads), threads).spikes)
+    return network.still, network.phase_inputs(payloads, targets, outputs)
+
+
+def commit_pairs(network: StockNetwork) -> list[Commit]:
+    """Return what a host copies for a rule that needs one; nothing for the others."""
+    names, pairs = {projection.name for projection in network.projections}, list[Commit]()
+    for projection in network.plastic:
+        if projection.name.startswith(SHADOW):
+            pairs.append(Commit(projection.name, f"{projection.source}->{projection.target}"))
+            back = f"{projection.target}->{projection.source}"
+            pairs += [Commit(projection.name, back, transposed=True)] if back in names else []
+    return pairs
+
+
+def learned_names(network: StockNetwork) -> set[str]:
+    """Return the names of the projections whose weights change."""
+    return {p.name for p in network.plastic} | {pair.target for pair in commit_pairs(network)}

@@ -1,0 +1,141 @@
+"""The LCA of `sim.oracles.coding` on one CPU core, in float32, with work for active units only. Same steps, same stop
+rule.
+
+Codes equal those of `sim.oracles.coding.encode` in float32 but for the order of sums.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from neuro.base.convolution import Convolution
+from sim.backends.coding_kernels import (
+    LANES,
+    Float32,
+    Frame,
+    Settling,
+    lay_out_residual,
+    move,
+    relative_move,
+    settle_dense,
+)
+from sim.oracles.coding import Dynamics, Solution, check_signals, judged
+from sim.oracles.operators import ConvolutionalOperator, DenseOperator
+
+IMAGES_TOGETHER = 2  # of a convolutional coder: what fits into a core's own cache; they stop together
+
+Found = tuple[Float32, npt.NDArray[np.int64], npt.NDArray[np.float64]]  # codes [B, M], steps [B], residual [B]
+
+
+def encode_fast(operator: DenseOperator | ConvolutionalOperator, signals: Tensor, dynamics: Dynamics) -> Solution:
+    """Let the codes of a batch settle, from rest; each signal (a few images, if convolutional) stops by itself.
+
+    Args:  signals of shape [B, N]. Computed in float32, whatever the types.
+    Warns: NotConverged, with the number of signals.
+    """
+    check_signals(operator, signals)
+    settling = _settling(dynamics)
+    if isinstance(operator, DenseOperator):
+        found = _settle_dense(operator.dictionary.numpy(), signals.numpy(), settling)
+    else:
+        found = ConvolutionalCoder(operator).settle(signals.numpy(), settling)
+    codes, n_steps, residual = (torch.from_numpy(part) for part in found)
+    return judged(operator, signals, codes.to(signals.dtype), n_steps, residual, dynamics)
+
+
+def _settling(dynamics: Dynamics) -> Settling:
+    return Settling(
+        np.float32(dynamics.sparsity_threshold),
+        np.float32(1 / dynamics.tau_steps),
+        bool(dynamics.signed),
+        bool(dynamics.hard),
+        int(dynamics.max_steps),
+        dynamics.window,
+        -1.0 if dynamics.tolerance is None else float(dynamics.tolerance),
+    )
+
+
+def _padded_columns(array: npt.NDArray[np.floating]) -> Float32:
+    """Zeros appended to the last axis up to a multiple of LANES."""
+    width = -array.shape[-1] % LANES
+    return np.ascontiguousarray(np.pad(array, ((0, 0), (0, width))), dtype=np.float32)
+
+
+def _settle_dense(dictionary: npt.NDArray[np.floating], signals: npt.NDArray[np.floating], settling: Settling) -> Found:
+    """Dictionary [N, K], signals [B, N]."""
+    columns = _padded_columns(dictionary)
+    gram, drive = columns.T @ columns, signals.astype(np.float32) @ columns
+    n_units = gram.shape[0]
+    codes, n_steps, residual = np.empty_like(drive), np.zeros(len(drive), np.int64), np.zeros(len(drive))
+    state, before, lateral, value = (np.zeros(n_units + extra, np.float32) for extra in (0, 0, 0, 4))
+    index = np.zeros(n_units + 4, np.int64)
+    settle_dense(gram, drive, settling, codes, n_steps, residual, state, before, lateral, index, value)
+    return np.ascontiguousarray(codes[:, : dictionary.shape[1]]), n_steps, residual
+
+
+class ConvolutionalCoder:
+    """Kernels laid out for the compiled coder, and its scratch space."""
+
+    def __init__(self, operator: ConvolutionalOperator) -> None:
+        convolution, shape = operator.convolution, operator.shape
+        self.padding = [(0, 0), *convolution.padding, *(() if len(shape) == len(convolution.kernel) else ((0, 0),))]
+        self.shape, self.channels = shape, convolution.channels(shape)
+        kernel = operator.kernel.numpy().astype(np.float32)
+        self.n_features = kernel.shape[-1]
+        self.frame = _frame(convolution, shape)
+        self.matrix = np.ascontiguousarray(kernel.reshape(-1, self.n_features))
+        runs = self.matrix.T.reshape(self.n_features, self.frame.runs, self.frame.length)
+        spare = ((0, 0), (0, 0), (0, self.frame.width - self.frame.length))
+        self.atoms = _padded_columns(np.pad(runs, spare).reshape(self.n_features, -1))
+
+    def settle(self, signals: npt.NDArray[np.floating], settling: Settling) -> Found:
+        """Return what is found of signals of shape [B, N]."""
+        images = np.pad(signals.reshape(len(signals), *self.shape).astype(np.float32), self.padding)
+        images = images.reshape(len(signals), self.frame.inside.size)
+        starts = range(0, max(len(images), 1), IMAGES_TOGETHER)
+        parts = [self._settle(images[first : first + IMAGES_TOGETHER], settling) for first in starts]
+        codes, n_steps, residual = zip(*parts, strict=True)
+        return np.concatenate(codes), np.concatenate(n_steps), np.concatenate(residual)
+
+    def _settle(self, images: Float32, settling: Settling) -> Found:
+        """A few padded flat images at once."""
+        count, positions, frame = len(images), len(self.frame.start), self.frame
+        n_taps, n_rows = len(self.matrix), count * positions
+        codes = np.zeros((count, positions, self.n_features), np.float32)
+        state, before, pull = np.zeros_like(codes), np.zeros_like(codes), np.zeros_like(codes)
+        columns = np.zeros(n_rows * n_taps + frame.width, np.float32)
+        rows, product = columns[: n_rows * n_taps].reshape(n_rows, n_taps), pull.reshape(n_rows, self.n_features)
+        canvas, patch = np.zeros(images.shape[1] + frame.width, np.float32), np.zeros(self.atoms.shape[1], np.float32)
+        index, value = np.zeros(self.n_features + 4, np.int64), np.zeros(self.n_features + 4, np.float32)
+        residual = np.full(count, np.inf)
+        flat_pull, flat_state, flat_codes = pull.reshape(-1), state.reshape(-1), codes.reshape(-1)
+        step = 0
+        for step in range(1, settling.max_steps + 1):
+            lay_out_residual(images, codes, self.atoms, frame, canvas, patch, index, value, columns)
+            np.matmul(rows, self.matrix, out=product)
+            move(flat_pull, settling, flat_state, flat_codes)
+            if step % settling.window == 0:
+                residual[:] = [relative_move(s.reshape(-1), b.reshape(-1)) for s, b in zip(state, before, strict=True)]
+                if np.all(residual <= settling.tolerance):
+                    break
+        return codes.reshape(count, positions * self.n_features), np.full(count, step), residual
+
+
+def _frame(convolution: Convolution, shape: tuple[int, ...]) -> Frame:
+    """Where the taps lie in a flat image that has its zero padding around it."""
+    axes, channels = len(convolution.kernel), convolution.channels(shape)
+    padded = [length + sum(around) for length, around in zip(shape[:axes], convolution.padding, strict=True)]
+    bare = Convolution(convolution.kernel, convolution.stride, ((0, 0),) * axes)
+    inside = np.pad(np.ones((*shape[:axes], channels), np.float32), [*convolution.padding, (0, 0)])
+    length = convolution.kernel[-1] * channels
+    return Frame(
+        start=np.ascontiguousarray(bare.taps((*padded, channels))[:, 0]),
+        run_stride=padded[-1] * channels,
+        runs=convolution.kernel[0] if axes > 1 else 1,
+        length=length,
+        width=-(-length // (LANES // 2)) * (LANES // 2),
+        inside=inside.reshape(-1),
+    )

@@ -1,0 +1,158 @@
+"""From a data set and a configuration to a sparse coder ready to learn its dictionary."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from neuro.base.convolution import Convolution, square
+from neuro.base.errors import UserError
+from neuro.coding.dictionary import patches_of
+from neuro.coding.sigma_delta import CoderDesign
+from neuro.data.sets import Dataset
+from neuro.front_ends.pixels import REACH, PixelEncoder, gain_bits_for
+from sim.coding.learner import DictionaryLearner
+from sim.training.front_end import FrontEnd
+
+DENSE_ATOMS, KERNEL_ATOMS = 256, 64
+SHARE_OF_LENGTH = 0.07  # default threshold relative to the median length of a signal: about 15 of 256 atoms on MNIST
+STEPS_PER_THRESHOLD = 4  # payload units in a threshold, at least
+IMAGES_TO_SEE, FEWEST_EPOCHS, MOST_EPOCHS = 120_000, 2, 40
+SAMPLE = 1024
+INPUT_BITS = 7
+
+
+@dataclass(frozen=True)
+class LcaConfig:
+    """What the user asks for. `None` means: choose it from the data; the choice is recorded in the manifest.
+
+    atoms:               number of atoms; default 256 for whole images, 64 for patches.
+    patch, stride, same: extent of a kernel and its stride (default half of it); None for whole images; zero padding.
+    sparsity_threshold, signed, threshold_kind, layout, activation_bits: `neuro.coding.sigma_delta.CoderDesign`.
+    epochs, shadow_bits: passes over the training set; accumulator bits below a weight.
+    normalise:           whether a host gives atoms unit norm now and then; else their decay alone keeps it near 1.
+    threads:             cores to use, None for all; never changes a result.
+    front_end:           SHA-256 of the manifest of the coder in front, "" for none.
+    whiten:              whether images are whitened (ZCA of the training images).
+    normalise_contrast:  whether images are divided by their contrast; see `neuro.front_ends.whitening`.
+    """
+
+    seed: int = 0
+    atoms: int | None = None
+    patch: int | None = None
+    stride: int | None = None
+    same: bool = False
+    sparsity_threshold: float | None = None
+    signed: bool = False
+    threshold_kind: str = "soft"
+    layout: str | None = None
+    activation_bits: int | None = None
+    epochs: int | None = None
+    shadow_bits: int = 8
+    normalise: bool = True
+    threads: int | None = None
+    front_end: str = ""
+    whiten: bool = False
+    normalise_contrast: bool = False
+
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("atoms", 1, 65_536),
+            ("patch", 1, 1024),
+            ("stride", 1, 1024),
+            ("epochs", 1, 10_000),
+            ("activation_bits", 0, 16),
+        ):
+            value = getattr(self, name)
+            if value is not None and not low <= value <= high:
+                raise UserError(f"{name} {value} outside {low}..{high}")
+        if self.sparsity_threshold is not None and not self.sparsity_threshold > 0:
+            raise UserError(f"sparsity_threshold {self.sparsity_threshold}: without a positive one nothing competes")
+        if self.threads is not None and self.threads < 1:
+            raise UserError(f"threads {self.threads}: give at least 1")
+        if self.stride is not None and self.patch is None:
+            raise UserError(f"stride {self.stride}: kernels have a stride, whole images none; give --patch too")
+        if self.front_end and (self.whiten or self.normalise_contrast):
+            raise UserError("whitening and contrast are of images; codes of a front end stay as they are: train it so")
+        if not 0 <= self.seed < 2**63:
+            raise UserError(f"seed {self.seed} outside 0..2**63 - 1")
+
+
+def coder_epochs(config: LcaConfig, n_images: int) -> int:
+    """Return the number of epochs: as configured, else enough to see IMAGES_TO_SEE images within bounds."""
+    return config.epochs or min(max(round(IMAGES_TO_SEE / n_images), FEWEST_EPOCHS), MOST_EPOCHS)
+
+
+def geometry(config: LcaConfig, image_shape: tuple[int, ...]) -> Convolution | None:
+    """Return the convolution of the kernels, None for whole images."""
+    if config.patch is None:
+        return None
+    convolution = square(image_shape, config.patch, config.stride or max(config.patch // 2, 1), config.same)
+    convolution.positions(image_shape)  # refuses what does not tile
+    return convolution
+
+
+def design_encoder(images: npt.NDArray[np.generic], config: LcaConfig) -> PixelEncoder:
+    """Return the encoder of training images [B, ...]: centred, then as configured.
+
+    Normalised and whitened values have a size of about 1 and reach REACH; they take coarser units, so that payloads,
+    and with them the sums on the chip, are no larger than those of pixels.
+    """
+    if not (config.whiten or config.normalise_contrast):
+        return PixelEncoder(INPUT_BITS, None, gain_bits_for(images)).centred_on(images)
+    bits = INPUT_BITS - math.ceil(math.log2(REACH))
+    encoder = PixelEncoder(bits, None, gain_bits_for(images)).centred_on(images)
+    if config.normalise_contrast:
+        encoder = encoder.contrast_normalised()
+    return encoder.whitened_on(images) if config.whiten else encoder
+
+
+def design_coder(
+    dataset: Dataset, config: LcaConfig, train: npt.NDArray[np.int64], front: FrontEnd | None
+) -> CoderDesign:
+    """Return the design for the images `train` of the training set: encoder, threshold and scales follow from them."""
+    images = dataset.x_train[train]
+    encoder = front.encoder if front else design_encoder(images, config)
+    convolution = geometry(config, dataset.image_shape)
+    sample = encoder.encode(images[:: max(1, len(images) // SAMPLE)]) * 2.0**-encoder.activation_bits
+    lengths = signal_lengths(sample, dataset.image_shape, convolution)
+    threshold = config.sparsity_threshold
+    if threshold is None:
+        threshold = float(f"{SHARE_OF_LENGTH * float(np.median(lengths[lengths > 0])):.1g}") if lengths.any() else 0.1
+    if threshold >= float(lengths.max(initial=0.0)):
+        raise UserError(
+            f"sparsity_threshold {threshold:g}: every code would be zero, no signal is longer than "
+            f"{float(lengths.max(initial=0.0)):.3g}; choose one below, about {SHARE_OF_LENGTH} of it"
+        )
+    bits = config.activation_bits
+    return CoderDesign(
+        dataset.image_shape,
+        threshold,
+        convolution,
+        config.layout,
+        config.signed,
+        config.threshold_kind,
+        reach=2.0 ** math.ceil(math.log2(max(float(lengths.max()), 1.0))),
+        activation_bits=min(max(math.ceil(math.log2(STEPS_PER_THRESHOLD / threshold)), 0), 10)
+        if bits is None
+        else bits,
+        encoder=encoder,
+    )
+
+
+def signal_lengths(
+    images: npt.NDArray[np.float64], shape: tuple[int, ...], convolution: Convolution | None
+) -> npt.NDArray[np.float64]:
+    """Return the lengths |x| of all signals in real images [B, N]: of whole images or of patches."""
+    if convolution is None:
+        return np.asarray(np.linalg.norm(images, axis=1))
+    return np.sqrt(patches_of(np.square(images), convolution, shape).sum(axis=2)).ravel()
+
+
+def make_learner(design: CoderDesign, config: LcaConfig) -> DictionaryLearner:
+    """Return the learner at its start."""
+    default = DENSE_ATOMS if design.convolution is None else KERNEL_ATOMS
+    return DictionaryLearner(design, config.atoms or default, config.seed, config.shadow_bits)

@@ -1,0 +1,107 @@
+"""Real signals in, sparse codes out: a coder made of stock processes, run on the chip's integers or on Lava.
+
+Both backends run the same integers: spikes, u and v are equal (tests/contract/test_stock_coder.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from neuro.base.errors import UserError
+from neuro.coding.coder import Drive, StockCoder
+from neuro.coding.problem import Reals
+from sim.backends.lava.backend import STALL_S
+from sim.backends.lava.stock.run import run_stock_in_lava
+from sim.backends.stock.emulator import ChipRecord, run_chip
+
+BACKENDS = ("chip", "lava")
+AT_ONCE = 64  # signals whose spikes are in memory at once
+TOLERANCE = 0.1
+TINY = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class CoderRecord:
+    """What a coder found for B signals.
+
+    codes:      of shape [B, K], real units.
+    n_spikes:   of shape [B], messages the neurons sent (binary spikes, or graded ones), not the inputs.
+    objective:  of shape [B], of the codes.
+    proven_gap: of shape [B], (objective - least objective) / objective is at most this, proven by duality; the true gap
+                is several times smaller (`neuro.coding.problem.SparseProblem.lower_bound`).
+    tolerance:  a code is called converged if its proven_gap is at most this.
+    """
+
+    backend: str
+    steps: int
+    codes: Reals
+    n_spikes: npt.NDArray[np.int64]
+    objective: Reals
+    proven_gap: Reals
+    tolerance: float
+
+    @property
+    def converged(self) -> npt.NDArray[np.bool_]:
+        """Of shape [B]."""
+        return np.asarray(self.proven_gap <= self.tolerance)
+
+    def describe(self) -> str:
+        """One line for people: how many codes converged, and what to do about the others."""
+        done, total = int(self.converged.sum()), len(self.converged)
+        line = f"{done} of {total} codes proven within {self.tolerance:.0%} of the least objective"
+        return line if done == total else f"{line} after {self.steps} steps; run more steps for the others"
+
+
+def run_coder(
+    coder: StockCoder,
+    drive: Drive,
+    backend: str = "chip",
+    threads: int | None = None,
+    stall_s: float = STALL_S,
+    on_signal: Callable[[int], None] = lambda done: None,
+) -> ChipRecord:
+    """Run the graph of a coder; every spike, and u and v at the end.
+
+    Raises: UserError if the backend is unknown, or Lava is missing, fails, or finishes no signal for `stall_s` seconds.
+    """
+    if backend == "chip":
+        return run_chip(coder.graph, drive.inputs, threads, drive.biases)
+    if backend == "lava":
+        return run_stock_in_lava(coder.graph, drive.inputs, stall_s, on_signal, drive.biases).record
+    raise UserError(f"backend {backend!r} runs no sparse coders; choose one of {', '.join(BACKENDS)}")
+
+
+def code(
+    coder: StockCoder,
+    signals: npt.ArrayLike,
+    steps: int,
+    backend: str = "chip",
+    *,
+    tolerance: float = TOLERANCE,
+    threads: int | None = None,
+    stall_s: float = STALL_S,
+    on_signal: Callable[[int], None] = lambda done: None,
+) -> CoderRecord:
+    """Present real signals of shape [B, N], each for `steps` steps from rest, and read their codes.
+
+    Lava runs all signals in one graph and one watched worker process, which does not outlive the call.
+    Raises: UserError if a signal cannot be presented, a code is beyond reach, or the backend fails (`run_coder`).
+    """
+    if not 0 < tolerance < 1:
+        raise UserError(f"sparse coder: tolerance {tolerance} outside (0, 1)")
+    values = coder.problem.check_signals(signals)
+    at_once = AT_ONCE if backend == "chip" else max(len(values), 1)
+    codes, n_spikes = [np.zeros((0, coder.problem.n_atoms))], [np.zeros(0, dtype=np.int64)]
+    for first in range(0, len(values), at_once):
+        drive = coder.drive(values[first : first + at_once], steps)
+        spikes = run_coder(coder, drive, backend, threads, stall_s, on_signal).spikes
+        codes.append(coder.codes(spikes))
+        n_spikes.append(coder.n_spikes(spikes))
+    found = np.concatenate(codes)
+    objective = coder.problem.objective(values, found)
+    gap = (objective - coder.problem.lower_bound(values, found)) / np.maximum(objective, TINY)
+    return CoderRecord(backend, steps, found, np.concatenate(n_spikes), objective, np.maximum(gap, 0.0), tolerance)

@@ -1,0 +1,84 @@
+"""`settle attack`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from neuro.base.errors import UserError
+from sim.commands.options import Json, Run, Seed, console, numbers, print_json
+
+
+def attack_command(
+    run: Run,
+    attacks: Annotated[str, typer.Option(help="quick, standard, or names of attacks separated by commas.")] = "quick",
+    eps: Annotated[
+        Optional[str], typer.Option(help="Sizes separated by commas; default .05,.1,.2,.3 (l2: 10 times).")
+    ] = (None),
+    norm: Annotated[str, typer.Option(help="linf: largest change of a pixel; l2: Euclidean.")] = "linf",
+    images: Annotated[Optional[int], typer.Option(help="Test images, from the first; default 200, on Lava 10.")] = (
+        None
+    ),
+    score: Annotated[str, typer.Option(help="Backend that scores: events or chip, reference, lava.")] = "",
+    shard: Annotated[Optional[str], typer.Option(help="Do only part I/N of the work; a later call collects.")] = None,
+    workers: Annotated[Optional[int], typer.Option(help="Processes that share the work; default one a core.")] = None,
+    device: Annotated[str, typer.Option(help="Where gradients are computed: cpu or cuda.")] = "cpu",
+    passes: Annotated[int, typer.Option(help="Average the scores of a stochastic twin over so many (EoT).")] = 1,
+    slurm: Annotated[
+        Optional[str], typer.Option(help="Submit the missing shards to this Slurm partition and return.")
+    ] = None,
+    against: Annotated[
+        Optional[list[Path]], typer.Option(help="Another run on the same data, for the transfer matrix; repeatable.")
+    ] = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Attack a run through its twins, score the deployed integers, and judge whether the result can be trusted."""
+    from sim.commands.attack_screen import AttackScreen, attack_table
+    from sim.reports.attack import write_attack_report
+    from sim.robustness.bridge.run import EPS, AttackConfig, AttackRun, default_images
+    from sim.robustness.bridge.workers import do_shards, submit_shards
+
+    sizes = numbers("--eps", eps) if eps else EPS.get(norm, EPS["linf"])
+    count = default_images(score) if images is None else images
+    config = AttackConfig(attacks, norm, sizes, count, score, seed, device, passes)
+    job = AttackRun(run, config, against or ())
+    part = _part(shard, job.n_shards)
+    if slurm is not None:
+        submitted, number = submit_shards(job, part, slurm)
+        if submitted:
+            console(as_json).print(
+                f"submitted shards {submitted} of {job.n_shards} as job {number}; once `squeue -j {number}` is empty, "
+                "the same command collects them, and submits again what failed", markup=False,
+            )  # fmt: skip
+            print_json(as_json, {"run": str(run), "missing": job.missing(), "shards": job.n_shards, "job": number})
+            return
+    with AttackScreen(job.n_shards) as screen:
+        do_shards(job, part, (os.cpu_count() or 1) if workers is None else workers, screen)
+    if job.missing():
+        console(as_json).print(f"shards {job.missing()} of {job.n_shards} are still missing", markup=False)
+        print_json(as_json, {"run": str(run), "missing": job.missing(), "shards": job.n_shards})
+        return
+    result = job.result()
+    page = write_attack_report(job, result)
+    console(as_json).print(attack_table(result))
+    console(as_json).print(f"report: {page}", markup=False)
+    print_json(as_json, result.to_json())
+
+
+def _part(shard: str | None, n_shards: int) -> list[int]:
+    """Return the shards of part I/N: every N-th one, from the I-th."""
+    if shard is None:
+        return list(range(1, n_shards + 1))
+    try:
+        part, parts = (int(number) for number in shard.split("/"))
+    except ValueError as error:
+        raise UserError(f"--shard {shard!r}: give I/N, e.g. 1/4") from error
+    if not 1 <= part <= parts <= n_shards:
+        raise UserError(
+            f"--shard {shard}: needs 1 <= I <= N <= {n_shards}, the shards of so many images; ask for fewer"
+        )
+    return list(range(part, n_shards + 1, parts))

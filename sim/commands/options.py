@@ -1,0 +1,54 @@
+"""Options that several commands share, and how commands answer. Light: nothing heavy is imported here."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from neuro.base.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Run = Annotated[Path, typer.Argument(help="Folder of a finished run.", metavar="RUN")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")]
+Seed = Annotated[int, typer.Option(help="Draws weights, order, rounding and splits; same seed, same result.")]
+Threads = Annotated[Optional[int], typer.Option(help="Cores to use; default all. Never changes a result.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")]
+CheckpointEveryS = Annotated[float, typer.Option(help="Seconds between checkpoints.")]
+Device = Annotated[str, typer.Option(help="Where backend torch computes: cpu, cuda, cuda:N.")]
+FrontEndRun = Annotated[Optional[Path], typer.Option(help="A finished sparse coder whose codes are the input.")]
+StallS = Annotated[float, typer.Option(help="End a Lava run that finishes no image for so many seconds.")]
+
+
+def console(as_json: bool) -> Console:
+    """Return where tables go: stdout, or stderr if stdout is for JSON."""
+    from rich.console import Console
+
+    return Console(stderr=as_json, highlight=False)
+
+
+def print_json(as_json: bool, content: dict[str, Any]) -> None:
+    """Print `content` as one line if asked to."""
+    if as_json:
+        sys.stdout.write(json.dumps(content, allow_nan=False) + "\n")
+
+
+def layer_sizes(text: str) -> tuple[int, ...]:
+    """Return "256,128" as numbers. Raises: UserError if it is none of the kind."""
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise UserError(f"--hidden {text!r}: give layer sizes separated by commas, e.g. 256 or 256,128") from error
+
+
+def numbers(option: str, text: str) -> tuple[float, ...]:
+    """Return "0.05,0.1" as numbers. Raises: UserError naming the option if it is none of the kind."""
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise UserError(f"{option} {text!r}: give numbers separated by commas, e.g. 0.05,0.1") from error

@@ -1,0 +1,1 @@
+"""Laws that every backend is held to."""

@@ -1,0 +1,60 @@
+"""How well the local integer update points along the true gradient."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from neuro.base.fixed_point import round_shift
+from neuro.base.metrics import cosine
+from neuro.spec.neurons import SigmaDelta, Source
+from neuro.spec.sigma_delta import NetworkSpec
+from sim.backends.protocol import IntArray, get_backend, one_hot_targets
+from sim.backends.reference import nudge_signs
+from sim.oracles.equilibrium import RateNetwork
+
+
+def integer_update(
+    spec: NetworkSpec, payloads: IntArray, labels: IntArray, seed: int, rule: str = "end-point"
+) -> dict[str, npt.NDArray[np.float64]]:
+    """Return the update that the integer network would make, before rounding, summed over images, by projection.
+
+    rule: "end-point" (equal to "event") or "y3" (for projections from sources). Real units: -dC/dW up to a factor.
+    """
+    with get_backend("events").open(spec) as session:
+        record = session.run(payloads, one_hot_targets(spec, labels), seed=seed, keep_states=True)
+    assert record.states is not None  # asked for
+    signs = nudge_signs(spec, seed, 0, len(payloads)).astype(np.float64)
+    first, second = (
+        {name: part[:, phase].astype(np.int64) for name, part in record.states.items()} for phase in (-2, -1)
+    )
+    updates = {}
+    for projection in spec.plastic:
+        pre, post = projection.source, projection.target
+        static = isinstance(spec.population(pre).neuron, Source)
+        if rule == "y3" and static:
+            change = (first[post] - second[post]) * signs[:, None]
+            change = _sent(spec, pre, first).T @ change
+        else:
+            ends = [(_sent(spec, pre, end) * signs[:, None]).T @ _sent(spec, post, end) for end in (first, second)]
+            change = ends[0] - ends[1]
+        updates[projection.name] = spec.shared_change(projection, change)
+    return updates
+
+
+def _sent(spec: NetworkSpec, name: str, states: dict[str, npt.NDArray[np.int64]]) -> npt.NDArray[np.float64]:
+    """Return s_hat from the states of a population."""
+    neuron = spec.population(name).neuron
+    shift = neuron.send_shift if isinstance(neuron, SigmaDelta) else 0
+    return np.asarray(round_shift(states[name], shift), dtype=np.float64)
+
+
+def gradient_cosines(
+    spec: NetworkSpec, payloads: IntArray, labels: IntArray, seed: int, rule: str = "end-point"
+) -> dict[str, float]:
+    """Return by projection the cosine between the integer update and -dC/dW by autograd through the free phase."""
+    targets = torch.nn.functional.one_hot(torch.tensor(labels, dtype=torch.int64), spec.n_classes)
+    truth = RateNetwork(spec).autograd_update(torch.tensor(np.asarray(payloads, dtype=np.int64)), targets)
+    update = integer_update(spec, payloads, labels, seed, rule)
+    return {name: cosine(update[name], truth[name].numpy()) for name in update}

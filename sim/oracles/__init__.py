@@ -1,0 +1,1 @@
+"""Float models, the truth that integers are held to."""

@@ -1,0 +1,74 @@
+"""How large a change of the image is in every layer: perturbation-to-signal ratios of the deployed integers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from neuro.equilibrium.graded_network import AnyNetwork, GradedNetwork
+from neuro.spec.sigma_delta import NetworkSpec
+from sim.backends.protocol import get_backend, native_backend
+from sim.backends.stock.emulator import run_chip
+
+Images = npt.NDArray[np.float32]
+Signals = dict[str, npt.NDArray[np.float64]]
+PAYLOADS = "input"
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """|s(x') - s(x)| / |s(x)| in the Euclidean norm: mean, 10th and 90th percentile over n images, dimensionless.
+
+    n counts the images whose signal s(x) is not zero; without any, mean, low and high are None.
+    """
+
+    mean: float | None
+    low: float | None
+    high: float | None
+    n: int
+
+
+def signals(network: AnyNetwork, images: Images) -> Signals:
+    """Return what each layer holds at the end of the free phase, of shape [B, N] by name, for images [B, *shape].
+
+    "input": payloads. The others in the integers of the backend that the family is native to: sigma-delta populations,
+    their state u; graded ones, the activation they send in the last step; LIF ones, their spikes over the free phase.
+    """
+    payloads = network.encoder.encode(images)
+    found: Signals = {PAYLOADS: payloads.astype(np.float64)}
+    if isinstance(network, NetworkSpec):
+        with get_backend(native_backend(network)).open(network) as session:
+            states = session.run(payloads, keep_states=True).states
+        assert states is not None  # asked for
+        return found | {p.name: states[p.name][:, 0].astype(np.float64) for p in network.moving}
+    sent = run_chip(network.inference, network.free_inputs(payloads)).spikes  # [B, T, N]
+    if isinstance(network, GradedNetwork):
+        return found | {p.name: sent[p.name][:, -1].astype(np.float64) for p in network.moving}
+    return found | {p.name: sent[p.name].sum(axis=1, dtype=np.float64) for p in network.moving}
+
+
+def ratio_of(clean: npt.NDArray[np.floating[Any]], changed: npt.NDArray[np.floating[Any]]) -> Ratio:
+    """Return the ratio of one layer; both signals of shape [B, N]."""
+    size = np.linalg.norm(clean, axis=1)
+    present = size > 0
+    if not present.any():
+        return Ratio(None, None, None, 0)
+    ratios = np.linalg.norm(changed - clean, axis=1)[present] / size[present]
+    low, high = np.percentile(ratios, [10, 90])
+    return Ratio(float(ratios.mean()), float(low), float(high), int(present.sum()))
+
+
+def perturbation_ratios(
+    network: AnyNetwork, clean: Images, changed: Mapping[str, Images]
+) -> dict[str, dict[str, Ratio]]:
+    """Return, by name of a change and by layer, how far the layer moves; all images of shape [B, *shape]."""
+    signal = signals(network, clean)
+    found = {}
+    for name, images in changed.items():
+        moved = signals(network, images)
+        found[name] = {layer: ratio_of(values, moved[layer]) for layer, values in signal.items()}
+    return found

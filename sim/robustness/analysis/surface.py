@@ -1,0 +1,68 @@
+"""How smooth the output is along lines from an image: the margin of the true class, step by step.
+
+A surface that falls in steps, or goes up and down, misleads an attacker who follows its gradient.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sim.robustness.attacks.losses import margin
+from sim.robustness.attacks.search import Model, Threat, generator_of
+
+POINTS = 41
+
+
+@dataclass(frozen=True)
+class Line:
+    """Score of the true class minus the largest other one, along x + t d, over n images; in units of the scores.
+
+    sizes of shape [P]: t, from 0 to eps; mean, low, high of shape [P]: mean, 10th and 90th percentile over the images.
+    roughness: way up and down over the distance between the largest and the smallest margin of a line, 1 if it only
+    falls or only rises, mean over the images whose margin moves at all (None: none does). flat: share of steps in which
+    the margin does not move.
+    """
+
+    sizes: tuple[float, ...]
+    mean: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    roughness: float | None
+    flat: float
+    n: int
+
+
+def random_images(threat: Threat, clean: Tensor, seed: int) -> Tensor:
+    """Return clean [B, *shape] moved by eps in a random direction (linf: random signs), clipped to 0..1."""
+    drawn = torch.randn(clean.shape, generator=generator_of(seed)).to(clean)
+    return threat.project(clean + threat.eps * threat.steepest(drawn), clean)
+
+
+def walk(model: Model, clean: Tensor, end: Tensor, labels: Tensor, eps: float, points: int = POINTS) -> Line:
+    """Walk from clean to end (both [B, *shape]), an image of size `eps` away; labels [B].
+
+    The lines stay in 0..1 as their ends do.
+    """
+    shares = torch.linspace(0.0, 1.0, points)
+    with torch.no_grad():
+        margins = torch.stack([-margin(model(_between(clean, end, share)), labels) for share in shares.tolist()])
+    values = margins.cpu().double().numpy()  # [P, B]
+    steps = np.abs(np.diff(values, axis=0))
+    reach = np.ptp(values, axis=0)
+    moving = reach > 0
+    low, high = np.percentile(values, [10, 90], axis=1)
+    return Line(
+        tuple((eps * shares.double()).tolist()),
+        *(tuple(row.tolist()) for row in (values.mean(axis=1), low, high)),
+        float((steps.sum(axis=0)[moving] / reach[moving]).mean()) if moving.any() else None,
+        float((steps == 0).mean()),
+        values.shape[1],
+    )
+
+
+def _between(clean: Tensor, end: Tensor, share: float) -> Tensor:
+    return (clean + share * (end - clean)).clamp(0.0, 1.0)  # rounding may leave 0..1

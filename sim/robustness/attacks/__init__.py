@@ -1,0 +1,1 @@
+"""Attacks: losses, gradients, searches, suites."""

@@ -1,0 +1,74 @@
+"""Every attack by its name, and two suites of names: quick and standard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from neuro.base.errors import UserError
+from sim.robustness.attacks.auto_gradient import TARGETED, AutoGradient
+from sim.robustness.attacks.gradient import ProjectedGradient, fast_gradient, momentum_gradient
+from sim.robustness.attacks.libraries import AutoAttack, DeepFool, FastAdaptiveBoundary
+from sim.robustness.attacks.query import Noise, Square
+from sim.robustness.attacks.search import Attack, Model
+from sim.robustness.attacks.transfer import Transfer
+
+RESTARTS = 5
+
+
+def _pgd(steps: int, restarts: int = 1, loss: str = "margin") -> Callable[[], Attack]:
+    family = "pgd" + (f" x{restarts}" if restarts > 1 else "") + ("" if loss == "margin" else f" {loss}")
+    return lambda: ProjectedGradient(steps, restarts, loss, family=family)
+
+
+ATTACKS: dict[str, Callable[[], Attack]] = {
+    "noise": Noise,
+    "fgsm": fast_gradient,
+    **{f"pgd-{steps}": _pgd(steps) for steps in (10, 20, 40, 50, 100)},
+    **{f"pgd-{steps}x{RESTARTS}": _pgd(steps, RESTARTS) for steps in (50, 100)},
+    "pgd-40-ce": _pgd(40, loss="cross-entropy"),
+    "mi-fgsm": momentum_gradient,
+    "apgd-ce": lambda: AutoGradient(100, loss="cross-entropy"),
+    "apgd-dlr": lambda: AutoGradient(100, loss="dlr"),
+    "apgd-dlr-t": lambda: AutoGradient(100, restarts=9, loss=TARGETED),
+    "square": lambda: Square(5000),
+    "square-500": lambda: Square(500),
+    "fab": FastAdaptiveBoundary,
+    "fab-t": lambda: FastAdaptiveBoundary(targeted=True),
+    "deepfool": DeepFool,
+    "autoattack": AutoAttack,
+}
+TRANSFER = "transfer"  # one for each source model
+SUITES: dict[str, tuple[str, ...]] = {
+    "quick": ("noise", "fgsm", "pgd-20", "pgd-40", "apgd-dlr", "square-500", TRANSFER),
+    "standard": (
+        "noise", "fgsm", "pgd-10", "pgd-20", "pgd-50x5", "pgd-100x5", "mi-fgsm", "apgd-ce", "apgd-dlr", "apgd-dlr-t",
+        "fab", "deepfool", "square", TRANSFER,
+    ),
+}  # fmt: skip
+
+
+def build_attacks(
+    names: str | Sequence[str],
+    sources: Mapping[str, Model] | None = None,
+) -> dict[str, Attack]:
+    """Return attacks by name.
+
+    Args:    names: a suite ("quick", "standard"), names separated by commas, or a list of both; sources: models by
+             name, for the transfer attack. A suite without sources goes without it (its report is then not trusted).
+    Raises:  UserError if a name is unknown, or transfer is asked for without a source.
+    """
+    given = [part.strip() for part in names.split(",")] if isinstance(names, str) else list(names)
+    found: dict[str, Attack] = {}
+    for name in given:
+        for member in SUITES.get(name, (name,)):
+            if member == TRANSFER:
+                if not sources and name == TRANSFER:
+                    raise UserError("attack transfer: no source model; give one, e.g. a perceptron of the same shape")
+                found |= {f"{TRANSFER} from {s}": Transfer(model, f"{TRANSFER} from {s}")
+                          for s, model in (sources or {}).items()}  # fmt: skip
+            elif member in ATTACKS:
+                found[member] = ATTACKS[member]()
+            else:
+                known = ", ".join([*SUITES, *ATTACKS, TRANSFER])
+                raise UserError(f"attack {member!r} is unknown; use one of {known}")
+    return found

@@ -1,0 +1,1 @@
+"""From attacks on a twin to scores of the deployed integers."""

@@ -1,0 +1,284 @@
+"""The attack bridge: attack the twins of a finished run, score the deployed integers, judge the trust of the result.
+
+The images are cut into shards. Every shard is a file of its own, written when it is done: an interruption loses one
+shard, and several processes or machines can share the work (`settle attack RUN --shard i/n`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from neuro.artifact.run_folder import Artifact
+from neuro.base.errors import UserError
+from neuro.base.files import array_bytes, json_bytes, parse_arrays, read_bytes, sha256, write_atomically
+from neuro.spec.layers import parse_layers
+from sim.backends.protocol import get_backend, native_backend
+from sim.evaluate import data_of, is_coder, load_run
+from sim.robustness.analysis.subject import Analysis, Subject, analyse, scorer_of
+from sim.robustness.attacks.search import Model, Threat
+from sim.robustness.bridge.stages import Stage, attack_stages, check_names
+from sim.robustness.defences.baselines import build_baseline, real_images, train_baseline
+from sim.robustness.judging.shards import load_table, merge, save_table
+from sim.robustness.judging.table import RobustnessTable, Scorer, evaluate_robustness
+from sim.robustness.judging.verdict import Verdict, judge
+from sim.twins.make import checked_device
+
+SHARD_IMAGES = 100
+ATTACKS = "attacks"  # folder within a run
+SOURCE = "perceptron"
+EPS = {"linf": (0.05, 0.1, 0.2, 0.3), "l2": (0.5, 1.0, 2.0, 3.0)}
+IMAGES, LAVA_IMAGES, MAX_PASSES = 200, 10, 1000
+RESULT = "attack.json"
+
+
+@dataclass(frozen=True)
+class AttackConfig:
+    """What the user asks for.
+
+    attacks: suites or names (`sim.robustness.attacks.suites`); norm, eps: threats; images: test images, from the first;
+    score: backend that the adversarial images are scored on, "" for that of the family; seed: of random starts; device:
+    that the twins run on; passes: over which the scores of a stochastic twin are averaged (EoT).
+    """
+
+    attacks: str = "quick"
+    norm: str = "linf"
+    eps: tuple[float, ...] = EPS["linf"]
+    images: int = IMAGES
+    score: str = ""
+    seed: int = 0
+    device: str = "cpu"
+    passes: int = 1
+
+    def __post_init__(self) -> None:
+        check_names(self.attacks)
+        if not self.eps or len(set(self.eps)) != len(self.eps):
+            raise UserError(f"eps {self.eps}: give one or more different values")
+        for eps in self.eps:
+            Threat(self.norm, eps)
+        if self.images < 1:
+            raise UserError(f"images {self.images}: attack at least one")
+        if not 1 <= self.passes <= MAX_PASSES:
+            raise UserError(f"passes {self.passes} outside 1..{MAX_PASSES}")
+        checked_device(self.device)
+
+    @property
+    def threats(self) -> tuple[Threat, ...]:
+        """The threats, in order of eps."""
+        return tuple(Threat(self.norm, eps) for eps in sorted(self.eps))
+
+
+@dataclass(frozen=True, eq=False)
+class AttackResult:
+    """What a finished attack run found."""
+
+    run: str
+    config: AttackConfig
+    table: RobustnessTable
+    verdict: Verdict
+    folder: Path
+    analysis: Analysis
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that `settle attack --json` prints."""
+        table, threats = self.table, self.config.threats
+        zero = [o.zero_gradient.clean_entries for o in table.outcomes if o.zero_gradient and o.threat in threats]
+        return {
+            "run": self.run,
+            "n": len(table.labels),
+            "clean": float(table.clean.mean()),
+            "robust": {f"{t.eps:g}": table.robust(t).value for t in threats},
+            "robust_interval": {f"{t.eps:g}": list(table.robust(t).interval) for t in threats},
+            "by_attack": {f"{t.eps:g}": {k: a.value for k, a in table.by_attack(t).items()} for t in threats},
+            "zero_gradient_share": min(zero) if zero else None,
+            "fidelity": next(iter(table.clean_agreement.values())),
+            **self.verdict.to_json(),
+        }
+
+
+class AttackRun:
+    """One attack on one run: its folder, its shards. against: runs for the transfer matrix of the report."""
+
+    def __init__(self, run: Path, config: AttackConfig, against: Sequence[Path] = ()) -> None:
+        self.run, self.config = run, config
+        self.artifact = load_classifier(run)
+        self.against = {str(other): _same_data(load_classifier(other), self.artifact, other).spec for other in against}
+        self.dataset = data_of(self.artifact)
+        if config.images > len(self.dataset.y_test):
+            raise UserError(
+                f"images {config.images}: the test set of {self.dataset.name} has {len(self.dataset.y_test)}"
+            )
+        self.folder = run / ATTACKS / self._key()
+
+    def _key(self) -> str:
+        content = {**asdict(self.config), "weights": self.artifact.manifest["files"]["weights.npz"]}
+        return f"{self.config.attacks.replace(',', '+')[:40]}-{sha256(json_bytes(content, sort_keys=True))[:10]}"
+
+    @property
+    def scorer(self) -> str:
+        """The backend that scores."""
+        return self.config.score or native_backend(self.artifact.spec)
+
+    @property
+    def n_shards(self) -> int:
+        """Shards of SHARD_IMAGES images each, the last one smaller."""
+        return -(-self.config.images // SHARD_IMAGES)
+
+    def path(self, shard: int) -> Path:
+        """File of a shard, counted from 1."""
+        return self.folder / f"shard-{shard}-of-{self.n_shards}.npz"
+
+    def missing(self) -> list[int]:
+        """Return the shards, counted from 1, that are still to do."""
+        return [shard for shard in range(1, self.n_shards + 1) if not self.path(shard).is_file()]
+
+    def do(self, shard: int, progress: Callable[[str], None] | None = None) -> None:
+        """Attack the images of one shard, counted from 1, and write its file."""
+        torch.set_num_threads(1)  # small products: threads that wait for each other cost more than they give
+        if not 1 <= shard <= self.n_shards:
+            raise UserError(
+                f"shard {shard} of {self.n_shards}: {self.config.images} images make {self.n_shards} shards"
+            )
+        first = (shard - 1) * SHARD_IMAGES
+        images = real_images(self.dataset.x_test[first : min(first + SHARD_IMAGES, self.config.images)])
+        labels = self.dataset.y_test[first : first + len(images)]
+        stages = attack_stages(
+            self.artifact.spec, self.config.attacks, self.config.threats, {SOURCE: self._source()}, self.config.device
+        )
+        examples = Examples(self._examples_path(), images) if shard == 1 else None
+        with get_backend(self.scorer).open(self.artifact.spec) as session:
+            tables = [
+                self._stage(stage, scorer_of(self.artifact.spec, session), images, labels, first, progress, examples)
+                for stage in stages
+            ]
+        if examples:
+            examples.save()
+        save_table(self.path(shard), together(tables))
+
+    def _examples_path(self) -> Path:
+        return self.folder / "examples.npz"
+
+    def examples(self) -> dict[str, npt.NDArray[np.float32]]:
+        """Return the "clean" images of the first shard and, by threat, those of the first gradient attack on them."""
+        path = self._examples_path()
+        kept = parse_arrays(read_bytes(path), path) if path.is_file() else {}
+        return {name: images.astype(np.float32) for name, images in kept.items()}
+
+    def prepare(self) -> None:
+        """Train what all shards share."""
+        self._source()
+
+    def _stage(
+        self, stage: Stage, scorer: Scorer, images: torch.Tensor, labels: npt.NDArray[np.int32], first: int,
+        progress: Callable[[str], None] | None, examples: Examples | None,
+    ) -> RobustnessTable:  # fmt: skip
+        return evaluate_robustness(
+            stage.models, scorer, stage.attacks, images, labels, stage.threats, (self.config.seed,),
+            batch_size=SHARD_IMAGES, first_index=first, device=self.config.device, progress=progress,
+            on_images=examples.keep if examples else None, n_passes=self.config.passes,
+        )  # fmt: skip
+
+    def _source(self) -> Model:
+        """Return a perceptron of the same shape: trained once for a run, kept as plain arrays."""
+        path = self.run / ATTACKS / f"{SOURCE}.npz"
+        hidden = sizes_of(self.artifact.manifest["config"])
+        model = build_baseline(SOURCE, self.dataset.image_shape, hidden, self.dataset.n_classes)
+        if path.is_file():
+            arrays = parse_arrays(read_bytes(path), path)
+            model.load_state_dict({name: torch.tensor(values) for name, values in arrays.items()})
+            return model.eval().to(self.config.device)
+        trained = train_baseline(SOURCE, self.dataset, hidden, self.artifact.manifest["seed"]).model.eval()
+        write_atomically(path, array_bytes({k: v.numpy() for k, v in trained.state_dict().items()}))
+        return trained.to(self.config.device)
+
+    def analyse(self) -> Analysis:
+        """Measure, on the images of the first shard, what the report shows beside accuracies."""
+        torch.set_num_threads(1)
+        kept = self.examples()
+        labels = self.dataset.y_test[: len(kept.get("clean", ()))]
+        models = {SOURCE: self._source()}
+        config = self.config
+        return analyse(Subject(self.artifact.spec, kept, labels, config.threats, models, self.against, config.seed,
+                               config.device))  # fmt: skip
+
+    def result(self) -> AttackResult:
+        """Return what all shards found together. Raises: UserError if some are missing."""
+        if self.missing():
+            raise UserError(f"attack {self.folder}: shards {self.missing()} are missing; run them first")
+        table = merge([load_table(self.path(shard)) for shard in range(1, self.n_shards + 1)])
+        result = AttackResult(str(self.run), self.config, table, judge(table), self.folder, self.analyse())
+        analysis = {"analysis": result.analysis.to_json()}
+        content = {"config": asdict(self.config), **result.to_json(), **analysis, "table": table.to_json()}
+        write_atomically(self.folder / RESULT, json.dumps(content, indent=1).encode() + b"\n")
+        return result
+
+
+class Examples:
+    """The adversarial images of the first attack by projected gradients under each threat."""
+
+    def __init__(self, path: Path, images: torch.Tensor) -> None:
+        self.path, self.kept = path, {"clean": images.numpy()}
+
+    def keep(self, model: str, attack: str, threat: Threat, seed: int, index: int, images: torch.Tensor) -> None:
+        """See `table.evaluate_robustness`: told the images of every attack."""
+        if attack.startswith("pgd") and str(threat) not in self.kept:
+            self.kept[str(threat)] = images.cpu().numpy()
+
+    def save(self) -> None:
+        """Write them."""
+        write_atomically(self.path, array_bytes(self.kept))
+
+
+def load_classifier(run: Path) -> Artifact:
+    """Read a run that can be attacked. Raises: UserError if it has no classes."""
+    artifact = load_run(run)
+    if is_coder(artifact):
+        raise UserError(f"run {run}: a sparse coder has no classes to defend; attack a classifier behind it")
+    return artifact
+
+
+def sizes_of(config: Mapping[str, Any]) -> tuple[int, ...]:
+    """Return the hidden sizes of the perceptron whose attacks are transferred; of maps, the number of features."""
+    if not config.get("layers"):
+        return tuple(config["hidden"])
+    return tuple(layer if isinstance(layer, int) else layer.features for layer in parse_layers(config["layers"]))
+
+
+def _same_data(other: Artifact, artifact: Artifact, run: Path) -> Artifact:
+    name = artifact.manifest["data"]["name"]
+    if other.manifest["data"]["sha256"] != artifact.manifest["data"]["sha256"]:
+        raise UserError(f"run {run}: its data or their split differ from {name}; give a run of the same data and seed")
+    return other
+
+
+def default_images(scorer: str) -> int:
+    """Return how many images to attack unless told: few where one takes seconds."""
+    return LAVA_IMAGES if scorer == "lava" else IMAGES
+
+
+def together(tables: list[RobustnessTable]) -> RobustnessTable:
+    """Return one table of all outcomes of tables over the same images."""
+    first = tables[0]
+    agreement: Mapping[str, float] = {k: v for table in reversed(tables) for k, v in table.clean_agreement.items()}
+    return RobustnessTable(
+        first.labels, first.clean, {**first.clean_agreement, **agreement}, max(t.unrepeatable for t in tables),
+        first.n_passes, first.n_classes, first.n_inputs, [o for table in tables for o in table.outcomes],
+    )  # fmt: skip
+
+
+def attack(run: Path, config: AttackConfig, progress: Callable[[int, int, str], None] | None = None) -> AttackResult:
+    """Do all missing shards of an attack on a finished run, one after the other, and return the result.
+
+    progress: told the shard, their number and what is being done.
+    """
+    job = AttackRun(run, config)
+    for shard in job.missing():
+        job.do(shard, (lambda text, at=shard: progress(at, job.n_shards, text)) if progress else None)
+    return job.result()

@@ -1,0 +1,120 @@
+"""What an attack run consists of: the models that are attacked, the attacks on each, and the threats."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from neuro.base.errors import UserError
+from neuro.equilibrium.graded_network import AnyNetwork
+from neuro.spec.neurons import Source
+from neuro.spec.sigma_delta import NetworkSpec
+from neuro.stock.feed_forward import FeedForwardNetwork
+from neuro.stock.network import StockNetwork
+from sim.robustness.attacks.gradient import ProjectedGradient, fast_gradient
+from sim.robustness.attacks.search import Attack, Model, Threat
+from sim.robustness.attacks.suites import SUITES, build_attacks
+from sim.robustness.bridge.fixed_point_twin import FixedPointTwin
+from sim.robustness.judging.verdict import with_grey
+from sim.twins.base import Twin
+from sim.twins.make import make_twin
+from sim.twins.surrogates import Surrogate, surrogate_sweep
+
+LOCAL_NUDGE = 1.0  # constant output force of the local attack (SCIENCE: 1 to 2)
+LEAKY = Surrogate(box_slope=0.2)  # lets a gradient through neurons that are saturated
+LONG = 64  # steps of an inference
+SWEPT = "pgd-20"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Attacks that are all run on all of some models under some threats."""
+
+    models: Mapping[str, Model]
+    attacks: Mapping[str, Attack]
+    threats: tuple[Threat, ...]
+
+
+def attack_stages(
+    spec: AnyNetwork, names: str, threats: tuple[Threat, ...], sources: Mapping[str, Model], device: str = "cpu"
+) -> list[Stage]:
+    """Return what `names` (see `suites.build_attacks`) mean for a network.
+
+    The suites attack two twins, the usual one and one that lets a gradient leak through saturated neurons (LIF: one
+    whose spikes have the derivative of an arctangent), and follow the implicit gradient of sigma-delta networks (of a
+    sparse coder: the derivative of the LASSO solution), and the local one of those with an energy; "standard" adds a
+    sweep of surrogate gradients, the float relaxation, and a twin unrolled for twice the steps of an inference. All end
+    with an eps at which every image can be grey: there an honest attack reaches chance.
+
+    Where an inference takes more than LONG steps (behind a sparse coder), both twins take the gradient of the fixed
+    point, at a thirtieth of the cost, and the unrolled one is attacked by SWEPT, to see that it finds nothing more.
+    """
+    attacks = build_attacks(names, sources)
+    exact = make_twin(spec, device=device)
+    usual = exact.surrogate.name
+    twins = main_twins(spec, exact, device)
+    own = {SWEPT: build_attacks(SWEPT)[SWEPT]} if usual not in twins else _own_gradients(spec, exact)
+    stages = [Stage(twins, attacks, threats), Stage({usual: exact}, own, threats)]
+    if "standard" in names:
+        stages.append(Stage(_sweep(spec, exact, device), build_attacks(SWEPT), threats))
+    grey = tuple(with_grey(threats, exact.spec.n_inputs)[len(threats) :])
+    if grey:
+        large = {"fgsm": fast_gradient(), SWEPT: build_attacks(SWEPT)[SWEPT]}
+        stages.append(Stage(twins, large, grey))
+    return [stage for stage in stages if stage.attacks]
+
+
+def main_twins(spec: AnyNetwork, exact: Twin, device: str = "cpu") -> dict[str, Model]:
+    """Return two twins by name, with different gradients; the first one is judged. exact: `make_twin(spec)`."""
+    if isinstance(spec, NetworkSpec) and exact.inference_steps > LONG:
+        return {"fixed point": FixedPointTwin(spec, device=device), "leaky": FixedPointTwin(spec, LEAKY, device)}
+    if isinstance(spec, (StockNetwork, FeedForwardNetwork)):
+        return {exact.surrogate.name: exact, "atan": make_twin(spec, Surrogate("atan"), device=device)}
+    return {exact.surrogate.name: exact, "leaky": make_twin(spec, LEAKY, device=device)}
+
+
+def _own_gradients(spec: AnyNetwork, twin: Twin) -> dict[str, Attack]:
+    """Return the attacks along gradients at the fixed point; the local one is that of an energy."""
+    if not isinstance(spec, NetworkSpec):
+        return {}
+
+    def local(images: Tensor, labels: Tensor) -> Tensor:
+        return twin.local_gradient(images, labels, LOCAL_NUDGE)
+
+    implicit = ProjectedGradient(20, gradient_fn=twin.implicit_gradient, family="implicit")
+    if not is_symmetric(spec):
+        return {"implicit-20": implicit}
+    return {"local-40": ProjectedGradient(40, gradient_fn=local, family="local"), "implicit-20": implicit}
+
+
+def is_symmetric(spec: AnyNetwork) -> bool:
+    """Return whether the network has an energy whose gradient it can follow: sigma-delta, every coupling tied."""
+    if not isinstance(spec, NetworkSpec):
+        return False
+    transposed = {p.transpose_of for p in spec.projections if p.sign == 1}
+    return all(
+        p.transpose_of is not None or p.name in transposed
+        for p in spec.projections
+        if not isinstance(spec.population(p.source).neuron, Source)
+    ) and all(spec.unit(p.name).threshold == 0 for p in spec.moving)
+
+
+def _sweep(spec: AnyNetwork, exact: Twin, device: str) -> dict[str, Model]:
+    twins: dict[str, Model] = {}
+    for surrogate in surrogate_sweep():
+        if surrogate != exact.surrogate:
+            name = surrogate.name + (f" {surrogate.width:g}" if surrogate.width != 1.0 else "")
+            twins[name] = make_twin(spec, surrogate, device=device)
+    twins["relaxed"] = make_twin(spec, forward="relaxed", device=device)
+    twins["twice the steps"] = make_twin(spec, steps=2 * exact.inference_steps, device=device)
+    return twins
+
+
+def check_names(names: str) -> None:
+    """Raise UserError if an attack a user asked for is unknown, or none was asked for."""
+    members = [member for name in names.split(",") for member in SUITES.get(name.strip(), (name.strip(),))]
+    build_attacks([name for name in members if name != "transfer"] or [SWEPT])
+    if not members:
+        raise UserError("attacks: none; give a suite or names separated by commas")

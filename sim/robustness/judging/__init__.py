@@ -1,0 +1,1 @@
+"""Tables, shards, and the verdict on an attack."""

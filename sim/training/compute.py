@@ -1,0 +1,43 @@
+"""Where a training computes: which backend, which device, shared with whom. It never changes a result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from neuro.equilibrium.graded_network import AnyNetwork, GradedNetwork
+from sim.backends.protocol import Session, get_backend, native_backend
+
+if TYPE_CHECKING:
+    from sim.training.parallel.data_parallel import TorchrunWorkers
+
+
+@dataclass(frozen=True)
+class Engine:
+    """backend: "" for the one of the network's family.  device: of backend torch.  workers: None, or who shares."""
+
+    backend: str = ""
+    device: str = "cpu"
+    workers: TorchrunWorkers | None = None
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process speaks for all workers: it alone writes the run and shows progress."""
+        return self.workers is None or self.workers.rank == 0
+
+    def open(self, spec: AnyNetwork, threads: int | None, batch_size: int = 1) -> Session:
+        """Open `spec`. Graded networks, trained as sigma-delta units, run on the backend of their own family."""
+        if not self.backend or isinstance(spec, GradedNetwork):
+            return get_backend(native_backend(spec)).open(spec, threads=threads, batch_size=batch_size)
+        options: dict[str, Any] = {"threads": threads, "batch_size": batch_size}
+        if self.backend == "torch":
+            options.update(device=self.device, workers=self.workers)
+        return get_backend(self.backend).open(spec, **options)
+
+    def describe(self) -> dict[str, Any]:
+        """Return what a manifest says of it."""
+        size = self.workers.size if self.workers else 1
+        return {"backend": self.backend or "native", "device": self.device, "workers": size}
+
+
+NATIVE = Engine()

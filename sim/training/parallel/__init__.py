@@ -1,0 +1,1 @@
+"""Training by many: sweeps, clusters, data parallel."""

@@ -1,0 +1,118 @@
+"""The same training with several seeds: one after the other here, or as Slurm jobs that a later call collects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from neuro.artifact.run_folder import MANIFEST
+from neuro.base.errors import UserError
+from neuro.data.sets import load_dataset
+from sim.training.compute import Engine
+from sim.training.equilibrium import Watcher, train_ep
+from sim.training.parallel.cluster import slurm_executor, submit
+from sim.training.recipe import TrainConfig
+from sim.training.results import TrainResult
+from sim.training.trainer import Trainer
+from sim.training.tune import Trial
+
+MAX_SEEDS = 1000
+
+
+class Unwatched:
+    """A watcher that shows nothing."""
+
+    def on_compile(self) -> None:
+        """Nothing to show."""
+
+    def on_trial(self, trial: Trial) -> None:
+        """Nothing to show."""
+
+    def on_stage(self, stage: str, trainer: Trainer) -> None:
+        """Nothing to show."""
+
+    def on_chunk(self, trainer: Trainer) -> None:
+        """Nothing to show."""
+
+    def on_epoch(self, trainer: Trainer) -> None:
+        """Nothing to show."""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """config.seed, config.seed + 1, ..: n_seeds trainings on `data`, in folders seedN of `folder`.
+
+    Each seed draws weights, order, rounding and splits; `front` is the folder of a coder, or None.
+    """
+
+    data: str
+    config: TrainConfig
+    folder: Path
+    n_seeds: int
+    backend: str = ""
+    device: str = "cpu"
+    front: Path | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.n_seeds <= MAX_SEEDS:
+            raise UserError(f"seeds {self.n_seeds} outside 1..{MAX_SEEDS}")
+
+    @property
+    def seeds(self) -> range:
+        """All seeds."""
+        return range(self.config.seed, self.config.seed + self.n_seeds)
+
+    def folder_of(self, seed: int) -> Path:
+        """Return the run folder of a seed."""
+        return self.folder / f"seed{seed}"
+
+    def missing(self) -> list[int]:
+        """Return the seeds whose training is not finished."""
+        return [seed for seed in self.seeds if not (self.folder_of(seed) / MANIFEST).is_file()]
+
+    def do(self, seed: int, watcher: Watcher) -> TrainResult:
+        """Finish the training of a seed, from wherever it stands."""
+        from sim.training.front_end import load_front_end
+
+        dataset = load_dataset(self.data, seed)
+        front = load_front_end(self.front, dataset) if self.front else None
+        engine, config = Engine(self.backend, self.device), replace(self.config, seed=seed)
+        return train_ep(dataset, config, self.folder_of(seed), watcher, front, resume=True, engine=engine)
+
+    def request(self, seed: int) -> dict[str, Any]:
+        """Return what `do_request` needs to train a seed elsewhere."""
+        data = str(Path(self.data).resolve()) if Path(self.data).is_file() else self.data
+        front = self.front and self.front.resolve()
+        return {"sweep": replace(self, data=data, folder=self.folder.resolve(), front=front), "seed": seed}
+
+
+def do_request(request: Mapping[str, Any]) -> None:
+    """Train one seed, on another machine that sees the same files."""
+    request["sweep"].do(request["seed"], Unwatched())
+
+
+def submit_seeds(sweep: Sweep, partition: str) -> tuple[list[int], str]:
+    """Submit the missing seeds to Slurm, a job each.
+
+    Returns: the seeds and the number of the job array; ([], "") if none is missing.
+    Raises:  UserError without submitit or without Slurm, or if Slurm refuses.
+    """
+    todo = sweep.missing()
+    if not todo:
+        return [], ""
+    executor = slurm_executor(sweep.folder / "slurm", partition, "settle-train", sweep.device != "cpu")
+    return todo, submit(executor, do_request, [sweep.request(seed) for seed in todo])
+
+
+def summary(results: Sequence[TrainResult]) -> dict[str, Any]:
+    """Return what `settle train ep --seeds --json` prints: every run; mean and standard deviation of accuracies."""
+    values = [result.test_accuracy.value for result in results]
+    return {
+        "runs": [result.to_json() for result in results],
+        "n_seeds": len(values),
+        "test_accuracy": mean(values),
+        "test_accuracy_sd": stdev(values) if len(values) > 1 else None,
+    }

@@ -1,0 +1,66 @@
+"""What a finished training reached, and how its manifest keeps it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from neuro.artifact.run_folder import Artifact
+from neuro.base.errors import UserError
+from neuro.base.metrics import Accuracy
+from neuro.data.sets import Dataset
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What a finished training reached. Accuracies are measured by the `events` backend on the deployed integers."""
+
+    folder: Path
+    val_accuracy: Accuracy
+    test_accuracy: Accuracy
+    train_cpu_s: float
+    images_per_s: float
+    spikes_per_inference: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that `settle train --json` prints."""
+        return {
+            "run": str(self.folder),
+            "val_accuracy": self.val_accuracy.value,
+            "test_accuracy": self.test_accuracy.value,
+            "n_test": self.test_accuracy.n,
+            "train_cpu_s": self.train_cpu_s,
+            "images_per_s": self.images_per_s,
+            "spikes_per_inference": self.spikes_per_inference,
+        }
+
+
+def describe_data(dataset: Dataset, n_validation: int) -> dict[str, Any]:
+    """Return what a manifest says of the data."""
+    return {
+        "name": dataset.name,
+        "source": dataset.source,
+        "sha256": dataset.sha256(),
+        "n_train": len(dataset.y_train),
+        "n_validation": n_validation,
+        "n_test": len(dataset.y_test),
+        "image_shape": list(dataset.image_shape),
+        "n_classes": dataset.n_classes,
+    }
+
+
+def result_of(folder: Path, artifact: Artifact) -> TrainResult:
+    """Return the result that the manifest of a finished run holds."""
+    try:
+        results = artifact.manifest["results"]
+        return TrainResult(
+            folder=folder,
+            val_accuracy=Accuracy(**results["val"]),
+            test_accuracy=Accuracy(**results["test"]),
+            train_cpu_s=results["train_cpu_s"],
+            images_per_s=results["images_per_s"],
+            spikes_per_inference=results["spikes_per_inference"],
+        )
+    except (KeyError, TypeError) as error:
+        raise UserError(f"run {folder}: its manifest holds no training results") from error

@@ -1,0 +1,166 @@
+"""From a data set and a configuration to a stock network ready to train on the chip's integers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from neuro.base.errors import UserError
+from neuro.data.sets import Dataset, Split
+from neuro.equilibrium.lif import StockDesign, build_stock_network
+from neuro.front_ends.pixels import PixelEncoder, gain_bits_for
+from neuro.stock.learning_engine import EngineRule
+from neuro.stock.network import StockNetwork
+from neuro.stock.rules import FEEDBACK, FORWARD, engine_rule, stock_rule
+from sim.training.trainer import Choices, Trainer, Weights, squared_length
+
+if TYPE_CHECKING:
+    from sim.training.recipe import TrainConfig
+
+GRADED = "graded"  # the rule that trains GradedRelu networks, by the sigma-delta engine with open boxes
+UPPER = 8.0  # of the opened boxes: never reached
+UNIT_LENGTH = 4.0  # |x| at which learning rates are meant: that of digits
+SUM, COUNT = "sum of ", "number of readings"  # in a checkpoint
+STOCK_FINAL_RATE = 0.5  # of the first; lower, what products lose by rounding down outweighs what they say
+STOCK_CHUNK = 128  # samples between two looks at the clock
+IMAGES_TO_SEE = 180_000
+FEWEST_EPOCHS, MOST_EPOCHS = 3, 20
+# Learning rate and output share by rule, chosen on validation splits (benchmarks.stock_tries). With a share of 1 the
+# output layer learns so much faster that hidden weights hardly move; deferred networks then fall silent at 0.006.
+DEFAULTS = {
+    "R1": (0.003, 0.25),
+    "R2": (0.003, 0.25),
+    "R3": (0.003, 0.25),
+    "R4": (0.003, 0.25),
+    "R5": (0.006, 0.25),
+    "deferred": (0.006, 0.25),
+}
+
+
+def stock_epochs(n_images: int) -> int:
+    """Return the default number of epochs."""
+    return min(max(round(IMAGES_TO_SEE / n_images), FEWEST_EPOCHS), MOST_EPOCHS)
+
+
+def stock_choices(config: TrainConfig) -> Choices:
+    """Return the hyper-parameters for a rule: the user's, else the defaults."""
+    rate, share = DEFAULTS[stock_rule(config.rule).name]
+    return Choices(config.learning_rate or rate, config.output_share or share, centred=False, exponent_offset=0)
+
+
+def check_stock_config(config: TrainConfig) -> None:
+    """Raise UserError unless the configuration makes sense for a stock network."""
+    stock_rule(config.rule)
+    StockDesign((1,), 2, config.hidden, config.rule)
+    if config.batch_size != 1:
+        raise UserError(f"batch_size {config.batch_size}: the learning engine takes one image at a time; give 1")
+    if config.centred:
+        raise UserError("centred: spikes have no sign, stock networks take images as they are; drop --centred")
+    if config.weight_bits != 8:
+        raise UserError(f"weight_bits {config.weight_bits}: the learning engine has 8; drop --weight-bits")
+
+
+def build_stock(dataset: Dataset, config: TrainConfig, split: Split) -> StockNetwork:
+    """Return the untrained network, its rules those of the first epoch; brightness and length of the images come from
+    split.train.
+
+    Raises: UserError if the learning engine cannot hold the rates.
+    """
+    images = dataset.x_train[split.train]
+    encoder = PixelEncoder(gain_bits=gain_bits_for(images))
+    design = StockDesign(
+        dataset.image_shape,
+        dataset.n_classes,
+        config.hidden,
+        config.rule,
+        squared_length=squared_length(encoder, encoder.encode(images[:: max(1, len(images) // 4096)])),
+        noise=config.noise,
+        lsb=config.weight_lsb,
+        encoder=encoder,
+    )
+    network = build_stock_network(design, config.seed)
+    rules = stock_rules_at(network, stock_choices(config), 1.0, math.sqrt(design.squared_length))
+    projections = tuple(replace(p, rule=rules.get(p.name)) for p in network.projections)
+    return replace(network, graph=replace(network.graph, projections=projections))
+
+
+class StockTrainer(Trainer):
+    """A training whose rates are rules of the learning engine, switched after every epoch.
+
+    A host reads the weights after every chunk; what is validated and deployed is their mean over the epoch, because
+    single weights do a random walk: their steps are the rounding of much smaller changes. The chip goes on from its
+    own. What the mean is worth: benchmarks.stock_tries.
+    """
+
+    chunk_images = STOCK_CHUNK
+    final_rate = STOCK_FINAL_RATE
+    _sums: Weights | None = None
+    _n_read = 0
+
+    def _learn(self, chosen: npt.NDArray[np.int64], rates: Mapping[str, Any]) -> None:
+        super()._learn(chosen, rates)
+        weights = {name: values.astype(np.int32) for name, values in self.session.weights().items()}
+        if self._sums is None or self.progress.position <= len(chosen):  # the first chunk of an epoch
+            self._sums, self._n_read = weights, 1
+        else:
+            self._sums = {name: values + weights[name] for name, values in self._sums.items()}
+            self._n_read += 1
+
+    def deployable(self) -> Weights:
+        """Return the mean weights of the epoch so far, to the nearest even number: as they transmit."""
+        if self._sums is None:
+            return self.session.weights()
+        means = {name: np.rint(values / (2 * self._n_read)) * 2 for name, values in self._sums.items()}
+        return {name: np.clip(values, -256, 254).astype(np.int16) for name, values in means.items()}
+
+    def validation_accuracy(self) -> tuple[float | None, float | None]:
+        """Return accuracy and spikes per inference on the validation images, if any, with the `deployable` weights."""
+        own = self.session.weights()
+        self.session.restore(self.deployable())
+        result = super().validation_accuracy()
+        self.session.restore(own)
+        return result
+
+    def full_weights(self) -> Weights:
+        """Return the weights, and the sums of the epoch so far."""
+        sums = {SUM + name: values for name, values in (self._sums or {}).items()}
+        return {**super().full_weights(), **sums, COUNT: np.array([self._n_read], dtype=np.int32)}
+
+    def restore(self, full: Weights) -> None:
+        """Set what `full_weights` returned."""
+        own = {name: values for name, values in full.items() if not name.startswith(SUM) and name != COUNT}
+        self._n_read = int(full[COUNT][0])
+        self._sums = (
+            {n[len(SUM) :]: values for n, values in full.items() if n.startswith(SUM)} if self._n_read else None
+        )
+        super().restore(own)
+
+    def rates(self, epoch: int) -> dict[str, EngineRule]:
+        """Return the rule of every plastic projection in this epoch."""
+        decay = self.final_rate ** (epoch / max(1, self.n_epochs - 1))
+        return stock_rules_at(self.session.spec, self.choices, decay, math.sqrt(self.scale))
+
+
+def stock_rules_at(network: StockNetwork, choices: Choices, decay: float, length: float) -> dict[str, EngineRule]:
+    """Return the rule of every plastic projection.
+
+    length: mean |x| of the images. The threshold of hidden neurons grows with it (`StockDesign`), so the rate of the
+    first layer falls with it. Where the decay would end below what the engine holds, its smallest step stays.
+    """
+    form, rules = stock_rule(network.rule), {}
+    order = [population.name for population in network.populations]
+    for projection in network.plastic:
+        ends = (projection.source, projection.target)
+        from_input, rate = network.input in ends, choices.learning_rate * decay
+        if from_input:
+            rate *= UNIT_LENGTH / length
+        elif network.output in ends:
+            rate *= choices.output_share
+        direction = FEEDBACK if order.index(ends[0]) > order.index(ends[1]) else FORWARD
+        rules[projection.name] = engine_rule(form, direction, rate, from_input=from_input)
+    return rules

@@ -1,0 +1,270 @@
+"""The training loop: chunks of images through a session, a validation after every epoch, the best epoch kept.
+
+The loop knows nothing of files or screens. It can stop after any chunk and go on from `Progress` and the weights alone:
+the order of images is a function of seed and epoch, all randomness of seed and counters.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from neuro.base.metrics import accuracy
+from neuro.data.sets import Split
+from neuro.equilibrium.graded_network import AnyNetwork
+from neuro.front_ends.pixels import PixelEncoder
+from neuro.spec.plasticity import Rate, rate_for
+from neuro.spec.sigma_delta import NetworkSpec
+from neuro.stock.learning_engine import EngineRule
+from sim.backends.protocol import Session, one_hot_targets
+from sim.backends.record import LearningOutcome
+from sim.training.interrupt import uninterrupted
+from sim.training.shift import Shift
+
+CHUNK = 2048  # images between two looks at the clock, the keyboard and the progress bar
+FINAL_RATE = 1 / 8  # learning rate of the last epoch relative to the first; geometric in between
+Weights = dict[str, npt.NDArray[np.integer[Any]]]
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Hyper-parameters of a training, given by the user or chosen on the validation split (`sim.training.tune`).
+
+    learning_rate:   of the first hidden layer, in units of 1 / E|x|^2, x the real input of the network, bias included.
+    output_share:    learning rate of the layers behind it, relative to that.
+    centred:         whether the encoder subtracts the mean training image.
+    exponent_offset: added to the exponent of every weight: negative, larger weights fit on a coarser grid.
+    """
+
+    learning_rate: float = 1.4
+    output_share: float = 0.25
+    centred: bool = False
+    exponent_offset: int = 0
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One point of the learning curve. Accuracies are shares; train_accuracy is taken before each update.
+
+    val_accuracy, spikes_per_inference: None in a training without validation images.
+    """
+
+    epoch: int
+    train_accuracy: float
+    val_accuracy: float | None
+    spikes_per_inference: float | None
+    spikes_per_learning_image: float
+    images_per_s: float
+
+
+@dataclass
+class Progress:
+    """Where a training stands: with the weights, all that is needed to go on."""
+
+    epoch: int = 0
+    position: int = 0  # images of this epoch already seen
+    n_correct: int = 0  # of them predicted right
+    n_spikes: int = 0  # and spikes sent during all phases
+    epoch_s: float = 0.0
+    learn_s: float = 0.0  # time inside the learning backend, all epochs
+    cpu_s: float = 0.0  # process time, all epochs
+    best_epoch: int = -1
+    history: list[Epoch] = field(default_factory=list)
+
+    @staticmethod
+    def from_json(content: Mapping[str, Any]) -> Progress:
+        """Rebuild from `dataclasses.asdict`."""
+        return Progress(**{**content, "history": [Epoch(**line) for line in content["history"]]})
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSet:
+    """Encoded images of shape [n, N], labels of shape [n], and the split into training and validation.
+
+    shift: how training images are moved when they are learned; None: not at all.
+    """
+
+    payloads: npt.NDArray[np.int16]
+    labels: npt.NDArray[np.int32]
+    split: Split
+    shift: Shift | None = None
+
+    def squared_length(self, spec: AnyNetwork) -> float:
+        """Return the `squared_length` of about 4096 training images."""
+        return squared_length(spec.encoder, self.payloads[self.split.train[:: max(1, len(self.split.train) // 4096)]])
+
+
+def squared_length(encoder: PixelEncoder, payloads: npt.NDArray[np.integer[Any]]) -> float:
+    """Return the mean over images of |x|^2 in real units, plus 1 for the bias: the scale of learning rates."""
+    real = payloads.astype(np.float64) / float(1 << encoder.activation_bits)
+    return 1.0 + float(np.mean(np.sum(np.square(real), axis=1)))
+
+
+class Listener(Protocol):
+    """Called between chunks and after epochs; raising an exception there stops the training."""
+
+    def on_chunk(self, trainer: Trainer) -> None:
+        """Some images have been learned."""
+        ...
+
+    def on_epoch(self, trainer: Trainer) -> None:
+        """An epoch has been validated and added to the history."""
+        ...
+
+
+class Trainer:
+    """One training: call `run` until the epochs are done."""
+
+    chunk_images = CHUNK
+
+    def __init__(
+        self, session: Session, data: TrainingSet, choices: Choices, n_epochs: int, seed: int, batch_size: int = 1
+    ) -> None:
+        self.session = session
+        self.data = data
+        self.choices = choices
+        self.n_epochs = n_epochs
+        self.seed = seed
+        self.chunk = batch_size * max(1, self.chunk_images // batch_size)
+        self.progress = Progress()
+        self.best_weights: Weights = session.weights()
+        self.consistent = True  # whether weights and progress belong together: False while images are learned
+        self.scale = data.squared_length(session.spec)
+
+    @property
+    def n_images(self) -> int:
+        """Training images per epoch."""
+        return len(self.data.split.train)
+
+    def rates(self, epoch: int) -> Mapping[str, Rate | EngineRule]:
+        """Return the learning rate of every plastic projection in this epoch, as the session takes it."""
+        decay = FINAL_RATE ** (epoch / max(1, self.n_epochs - 1))
+        base = self.choices.learning_rate / self.scale * decay
+        return projection_rates(self.session.spec, base, self.choices.output_share)
+
+    def run(self, listener: Listener) -> None:
+        """Train until `n_epochs` epochs are done, from wherever `progress` stands."""
+        while self.progress.epoch < self.n_epochs:
+            self._epoch(listener)
+            listener.on_epoch(self)
+
+    def upcoming(self) -> npt.NDArray[np.int64]:
+        """Return the next images of this epoch, in the order in which they will be learned; none at its end."""
+        return self._order()[self.progress.position : self.progress.position + self.chunk]
+
+    def _order(self) -> npt.NDArray[np.int64]:
+        return np.random.default_rng([self.seed, self.progress.epoch, 0xE90C]).permutation(self.data.split.train)
+
+    def _epoch(self, listener: Listener) -> None:
+        progress = self.progress
+        order, rates = self._order(), self.rates(progress.epoch)
+        while progress.position < len(order):
+            with uninterrupted():
+                self._learn(order[progress.position : progress.position + self.chunk], rates)
+            listener.on_chunk(self)
+        with uninterrupted():
+            self._validate()
+
+    def _learn(self, chosen: npt.NDArray[np.int64], rates: Mapping[str, Rate]) -> None:
+        """Learn and count the `chosen` images: both or neither, else the trainer is no longer `consistent`."""
+        labels = self.data.labels[chosen]
+        self.consistent = False
+        start, cpu_start = time.perf_counter(), time.process_time()
+        outcome = self.session.learn(
+            self._presented(chosen),
+            one_hot_targets(self.session.spec, labels),
+            rates,
+            seed=self.seed,
+            first_image=self.progress.epoch * self.n_images + self.progress.position,
+        )
+        self._count(outcome, labels, time.perf_counter() - start, time.process_time() - cpu_start)
+        self.consistent = True
+
+    def _presented(self, chosen: npt.NDArray[np.int64]) -> npt.NDArray[np.int16]:
+        """Return the payloads of the `chosen` next images of this epoch, shifted if they are to be."""
+        shift, progress = self.data.shift, self.progress
+        if shift is None:
+            return self.data.payloads[chosen]
+        by = shift.drawn(self.seed, progress.epoch, self.n_images)[progress.position : progress.position + len(chosen)]
+        return shift.moved(self.data.payloads[chosen], by)
+
+    def _count(self, outcome: LearningOutcome, labels: npt.NDArray[np.int32], wall_s: float, cpu_s: float) -> None:
+        progress = self.progress
+        progress.position += len(labels)
+        progress.n_correct += int(np.count_nonzero(outcome.predictions == labels))
+        progress.n_spikes += int(sum(counts[1:].sum() for counts in outcome.spike_counts.values()))
+        progress.epoch_s += wall_s
+        progress.learn_s += wall_s
+        progress.cpu_s += cpu_s
+
+    def _validate(self) -> None:
+        """Measure the epoch, remember its weights if none was better, and move on to the next."""
+        progress, start = self.progress, time.process_time()
+        value, spikes = self.validation_accuracy()
+        progress.history.append(
+            Epoch(
+                epoch=progress.epoch + 1,
+                train_accuracy=progress.n_correct / self.n_images,
+                val_accuracy=value,
+                spikes_per_inference=spikes,
+                spikes_per_learning_image=progress.n_spikes / self.n_images,
+                images_per_s=self.n_images / max(progress.epoch_s, 1e-9),
+            )
+        )
+        best = progress.history[progress.best_epoch].val_accuracy if progress.best_epoch >= 0 else None
+        if value is None or best is None or value >= best:
+            progress.best_epoch = progress.epoch
+            self.best_weights = self.deployable()
+        progress.epoch += 1
+        progress.position = progress.n_correct = progress.n_spikes = 0
+        progress.epoch_s = 0.0
+        progress.cpu_s += time.process_time() - start
+
+    def deployable(self) -> Weights:
+        """Return the weights that would be deployed if the training ended now."""
+        return self.session.weights()
+
+    def full_weights(self) -> Weights:
+        """Return all arrays that a checkpoint keeps."""
+        return dict(self.session.full_weights())
+
+    def restore(self, full: Weights) -> None:
+        """Set what `full_weights` returned."""
+        self.session.restore(full)
+
+    def validation_accuracy(self) -> tuple[float | None, float | None]:
+        """Return accuracy and spikes per inference on the validation images, if any, with the present weights."""
+        chosen = self.data.split.validation
+        if not len(chosen):
+            return None, None
+        record = self.session.run(self.data.payloads[chosen])
+        value = accuracy(record.predictions, self.data.labels[chosen]).value
+        return value, record.spikes_per_inference(self.session.spec)
+
+
+def projection_rates(spec: NetworkSpec, learning_rate: float, output_share: float) -> dict[str, Rate]:
+    """Return integer rates for all plastic projections from a real learning rate of the first hidden layer.
+
+    output_share: of the layers behind it, which settle together: the output and, in deep networks, hidden ones.
+    A pooled kernel learns as the kernel of an average would.
+    """
+    moving = {population.name for population in spec.moving}
+    behind = {p.target for p in spec.plastic if p.source in moving}
+    rates = {}
+    for projection in spec.plastic:
+        pre, post = spec.population(projection.source).neuron, spec.unit(projection.target)
+        assert projection.rule is not None  # plastic
+        post_bits = post.state_bits if projection.rule.uses_state_difference else post.activation_bits
+        share = output_share if projection.target in behind or projection.target == spec.output else 1.0
+        if projection.convolution is not None:  # a weight of a sum is that of an average, divided by the window
+            share /= math.prod(projection.convolution.pool) ** 2
+        rates[projection.name] = rate_for(
+            learning_rate * share, spec.schedule.nudge, projection.exponent, pre.activation_bits, post_bits
+        )
+    return rates

@@ -1,0 +1,1 @@
+"""Differentiable twins of networks, whose forward pass is their integers."""

@@ -1,0 +1,75 @@
+"""The adjoint of a fixed point: how the inputs of a sigma-delta network at rest should change, for a given cost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from sim.twins.units import State
+
+if TYPE_CHECKING:
+    from sim.twins.sigma_delta import SigmaDeltaGraph
+
+WIDEST = 4096  # neurons of a network whose adjoint is solved for; beyond it is iterated
+ENTRIES = 1 << 24  # of all matrices solved at once: 128 MiB
+RIDGE = 1e-6  # added to the diagonal of a matrix that has no inverse
+SWEEPS = 1000  # of the iteration
+
+
+def adjoint(graph: SigmaDeltaGraph, slopes: State, cost: State) -> State:
+    """Return l, which solves l = c + D W l; by population, of shape [B, N].
+
+    At a fixed point u = clip(a), a = drive + W s: if c is the derivative of a cost with respect to a where it reads
+    them, l is that with respect to the drive. A neuron of slope 0 passes nothing on: only the others are solved for.
+
+    Args:   graph; slopes D: ds/da, payload units per state unit; cost c; both by population, of shape [B, N].
+    Source: Almeida 1987, Pineda 1987 (recurrent backpropagation); Bai et al. 2019 (deep equilibrium models).
+    """
+    sizes = [part.shape[1] for part in cost.values()]
+    if sum(sizes) > WIDEST:
+        return _iterated(graph, slopes, cost)
+    d, c = (torch.cat([parts[name] for name in cost], dim=1).double() for parts in (slopes, cost))
+    coupling = _coupling(graph, list(cost), sizes).to(c)
+    chosen = max(int((d != 0).sum(dim=1).amax()) if len(d) else 0, 1)
+    at_once = max(ENTRIES // chosen**2, 1)
+    parts = [_solved(coupling, *part, chosen) for part in zip(d.split(at_once), c.split(at_once), strict=True)]
+    return dict(zip(cost, torch.cat(parts).to(graph.dtype).split(sizes, dim=1), strict=True))
+
+
+def _coupling(graph: SigmaDeltaGraph, names: list[str], sizes: list[int]) -> Tensor:
+    """Return the weights between all moving neurons, rows: sources, of shape [N, N]."""
+    starts = dict(zip(names, torch.tensor([0, *sizes]).cumsum(0).tolist(), strict=False))
+    coupling = torch.zeros(sum(sizes), sum(sizes), dtype=torch.float64)
+    for index, source, target in graph.recurrent:
+        weights = graph.weights(index)
+        row, column = starts[source], starts[target]
+        coupling[row : row + weights.shape[0], column : column + weights.shape[1]] += weights.cpu()
+    return coupling
+
+
+def _solved(coupling: Tensor, slopes: Tensor, cost: Tensor, chosen: int) -> Tensor:
+    """Return l of shape [B, N]; chosen: neurons to solve for, at least as many as have a slope in any image."""
+    index = (slopes != 0).double().topk(chosen, dim=1).indices
+    rest = cost.scatter(1, index, 0.0)  # the other neurons have no slope, so that their l is c
+    right = (cost + slopes * (rest @ coupling.T)).gather(1, index)
+    matrix = -slopes.gather(1, index)[:, :, None] * coupling[index[:, :, None], index[:, None, :]]
+    diagonal = torch.diagonal(matrix, dim1=1, dim2=2)
+    diagonal += 1.0
+    found, info = torch.linalg.solve_ex(matrix, right)
+    if bool(info.any()):
+        diagonal += RIDGE * (info != 0)[:, None]
+        found, _ = torch.linalg.solve_ex(matrix, right)
+    return cost.scatter(1, index, found)
+
+
+def _iterated(graph: SigmaDeltaGraph, slopes: State, cost: State) -> State:
+    """Return l by the damped iteration that the network itself follows."""
+    found = cost
+    for _ in range(SWEEPS):
+        total = dict(cost)
+        for index, source, target in graph.recurrent:
+            total[source] = total[source] + slopes[source] * (found[target] @ graph.weights(index).T)
+        found = {name: torch.lerp(found[name], total[name], graph.relaxations[name].step) for name in found}
+    return found

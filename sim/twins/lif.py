@@ -1,0 +1,153 @@
+"""Twins of stock networks: spiking ones (LIF) and graded ones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from neuro.equilibrium.graded_network import GradedNetwork
+from neuro.equilibrium.graded_relu import FORCE
+from neuro.stock.network import INPUT, StockNetwork
+from neuro.stock.processes import DECAY_UNITY, LIF, SpikeInput, StockSpec
+from sim.twins.base import Twin, TwinOutputs, carry
+from sim.twins.stock_graph import StockGraph, Train
+from sim.twins.surrogates import Surrogate
+from sim.twins.units import State, clip, straight, unroll
+
+RATE_SWEEPS = 8  # steps of the rate model; a loop through two populations takes two
+
+
+class LifTwin(Twin):
+    """The twin of a network of LIF neurons.
+
+    Scores: mean input current of an output neuron per step, thresholds per step, reset left out. States: its spikes.
+    Pixels reach the network as regular spike trains; the slope of a spike is that of the pixel's rate.
+    "rate": RATE_SWEEPS steps of rates r = clip(current / threshold, 0, 1), the slope taken at the measured rates.
+    """
+
+    spec: StockNetwork
+    unit = 1.0
+
+    def __init__(self, spec: StockNetwork, surrogate: Surrogate, mode: str, steps: int | None, every: int) -> None:
+        super().__init__(spec, surrogate, mode, spec.free_steps, steps, every)
+        self.graph = StockGraph(_never_reset(spec.inference), self.firing, self.rounds)
+        by_rates = surrogate.name == "rate"
+        self.graph.tallied = frozenset(p.name for p in spec.moving) if by_rates else frozenset({spec.output})
+        self.lif = {p.name: p.neuron for p in spec.moving if isinstance(p.neuron, LIF)}
+
+    def run(self, payloads: Tensor, steps: int) -> TwinOutputs:
+        """See `Twin.run`."""
+        return self._outputs_of(self._settle(payloads, steps), steps)
+
+    def rate_outputs(self, payloads: Tensor, steps: int) -> TwinOutputs:
+        """See `Twin.rate_outputs`."""
+        with torch.no_grad():
+            state = self._settle(payloads, steps)
+            exact = self._outputs_of(state, steps)
+        measured = {name: state[f"count {name}"] / steps for name in self.lif}
+        rates: State = {INPUT: self._input_rates(payloads), **measured}
+        given = self._currents(rates, {INPUT})
+        for _ in range(RATE_SWEEPS):
+            for name, current in self._currents(rates, set(self.lif)).items():
+                smooth = clip(given[name] + current, 0.0, 1.0, self.surrogate.box_slope)
+                rates[name] = straight(smooth, measured[name])
+        output = self.spec.output
+        scores = given[output] + self._currents(rates, set(self.lif))[output]
+        return carry(TwinOutputs(scores, rates[output] * steps), exact)
+
+    def _currents(self, rates: State, sources: set[str]) -> State:
+        """Return the mean input of every moving population from `sources`, in thresholds per step."""
+        total = {name: torch.zeros_like(rates[name]) for name in self.lif}
+        for synapse in self.graph.synapses:
+            if synapse.source in sources:
+                total[synapse.target] = total[synapse.target] + self.graph.bring(synapse, rates[synapse.source])
+        return {name: part * _per_threshold(self.lif[name]) for name, part in total.items()}
+
+    def _outputs_of(self, state: State, steps: int) -> TwinOutputs:
+        output = self.spec.output
+        scores = state[f"sum {output}"] * (_per_threshold(self.lif[output]) / steps)
+        return TwinOutputs(scores, state[f"count {output}"])
+
+    def _settle(self, payloads: Tensor, steps: int) -> State:
+        train = Train(self._train(payloads.detach(), steps), self._input_rates(payloads))
+        arrivals = self.graph.arrivals({INPUT: train})
+        rest = self.graph.rest(len(payloads), payloads.device)
+        return unroll(partial(_step, self.graph, arrivals), rest, steps, self.every)
+
+    def _input_rates(self, payloads: Tensor) -> Tensor:
+        """Return spikes per step of pixels and bias unit, of shape [B, N + 1]."""
+        one = 1 << self.spec.encoder.activation_bits
+        always = payloads.new_full((len(payloads), 1), float(one))
+        return torch.cat([payloads, always], dim=1) / (self.spec.spacing * one)
+
+    def _train(self, payloads: Tensor, steps: int) -> Tensor:
+        """Return the spike trains of `StockNetwork.trains`, of shape [B, steps, N + 1], float32."""
+        if self.rounds:
+            trains = self.spec.trains(payloads.cpu().numpy().astype(np.int64), steps)
+            return torch.from_numpy(trains).to(device=payloads.device, dtype=torch.float32)
+        one = 1 << self.spec.encoder.activation_bits
+        values = torch.cat([payloads, payloads.new_full((len(payloads), 1), float(one))], dim=1)[:, None]
+        period = self.spec.spacing * one
+        start = np.arange(values.shape[2]) * 0x9E3779B1 % 2**32 * period >> 32  # as in StockNetwork.trains
+        ramp = torch.arange(1, steps + 1, dtype=values.dtype, device=values.device)[:, None]
+        rest = torch.remainder(torch.as_tensor(start, device=values.device) + values * ramp, period)
+        return (rest < values).to(torch.float32)
+
+
+class GradedTwin(Twin):
+    """The twin of a graded network. Scores: the input of the output population before its ReLU, in real units.
+
+    Its messages are fine, so that rounding is always passed straight, whatever the surrogate; "rate" is the same
+    network without rounding. A state beyond the chip's 32-bit sums, which `readout` refuses, is not refused here.
+    """
+
+    spec: GradedNetwork
+
+    def __init__(self, spec: GradedNetwork, surrogate: Surrogate, mode: str, steps: int | None, every: int) -> None:
+        super().__init__(spec, surrogate, mode, spec.free_steps, steps, every)
+        self.graph = StockGraph(spec.graph, self.firing, self.rounds)
+        self.unit = float(spec.design.one)
+
+    def run(self, payloads: Tensor, steps: int) -> TwinOutputs:
+        """See `Twin.run`."""
+        return self._run(self.graph, payloads, steps)
+
+    def rate_outputs(self, payloads: Tensor, steps: int) -> TwinOutputs:
+        """See `Twin.rate_outputs`."""
+        with torch.no_grad():
+            exact = self.run(payloads, steps)
+        return carry(self._run(self.graph.unrounded(), payloads, steps), exact)
+
+    def _run(self, graph: StockGraph, payloads: Tensor, steps: int) -> TwinOutputs:
+        trains = {self.spec.input: Train(payloads.detach()[:, None], payloads)}
+        for population in graph.graph.populations:
+            if isinstance(population.neuron, SpikeInput) and population.name != self.spec.input:
+                sent = 0 if population.name == FORCE else population.neuron.payload_limit
+                trains[population.name] = Train(payloads.new_full((len(payloads), 1, population.size), float(sent)))
+        rest = graph.rest(len(payloads), payloads.device)
+        state = unroll(partial(_step, graph, graph.arrivals(trains)), rest, steps, self.every)
+        output = self.spec.output
+        return TwinOutputs(state[f"a {output}"] / self.unit, state[f"sent {output}"] / self.unit)
+
+
+def _step(graph: StockGraph, arrivals: dict[str, tuple[Tensor, ...]], state: State, time: int) -> State:
+    return graph.step(state, arrivals, time)
+
+
+def _never_reset(graph: StockSpec) -> StockSpec:
+    """Return the graph without resets in time: a twin starts from rest, and may run longer than an inference."""
+    populations = tuple(
+        replace(p, neuron=replace(p.neuron, reset_interval=0)) if isinstance(p.neuron, LIF) else p
+        for p in graph.populations
+    )
+    return replace(graph, populations=populations)
+
+
+def _per_threshold(neuron: LIF) -> float:
+    """Return 1 / threshold for an input a that lasts: what the decay of the current makes of it, in thresholds."""
+    kept = (DECAY_UNITY - 1 - neuron.current_decay) / DECAY_UNITY
+    return 1.0 / ((1.0 - kept) * max(neuron.threshold, 1))

@@ -1,0 +1,54 @@
+"""The microcode in words computes what the neuron does, bit for bit."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hardware.chip.microcode import execute, program, tally
+from neuro.spec.neurons import SigmaDelta
+from sim.backends.reference import Network, nudge_signs
+from sim.contract.sigma_delta import random_images, random_spec
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**31))
+def test_microcode_and_reference_agree_in_every_register(seed):
+    spec = random_spec(seed)
+    payloads, targets = random_images(spec, seed, 3)
+    network = Network(spec, {p.name: p.weights for p in spec.projections if p.weights is not None}, payloads)
+    signs, schedule = nudge_signs(spec, seed, 0, 3), spec.schedule
+    programs = {
+        p.name: program(p.neuron, (schedule.nudge_multiplier, schedule.nudge_shift) if p.name == spec.output else None)
+        for p in spec.moving
+    }
+    held = {p.name: {key: np.zeros((3, p.size), dtype=np.int64) for key in ("a", "u", "s_hat")} for p in spec.moving}
+    for phase in schedule.phase_of_step()[1:]:
+        force = schedule.phases[phase].nudge * signs[:, None]
+        before = {name: values.copy() for name, values in network.accumulated.items()}
+        network.step(force, targets)
+        for population in spec.moving:
+            name = population.name
+            inputs = {"arriving": network.accumulated[name] - before[name], "target": targets, "force": force}
+            found = execute(programs[name], {**held[name], **inputs})
+            held[name] = {key: found[key] for key in ("a", "u", "s_hat")}
+            np.testing.assert_array_equal(found["u"], network.state[name])
+            np.testing.assert_array_equal(found["s_hat"], network.sent[name])
+            np.testing.assert_array_equal(found["q"], network.spike[name])
+
+
+@pytest.mark.parametrize(
+    ("neuron", "nudge", "n_operations"),
+    [
+        (SigmaDelta(), None, 12),
+        (SigmaDelta(), (1, 1), 16),
+        (SigmaDelta(threshold=100), None, 15),
+        (SigmaDelta(threshold=100, threshold_kind="hard"), None, 18),
+        (SigmaDelta(step_multiplier=1, step_shift=0), None, 10),
+    ],
+)
+def test_operations_are_tallied(neuron, nudge, n_operations):
+    steps = program(neuron, nudge)
+    assert sum(tally(steps).values()) == len(steps) == n_operations
+    assert tally(steps)["send_if_not_zero"] == 1
+    assert all(str(step).count("<-") == 1 for step in steps)
