@@ -10,7 +10,7 @@ import errno
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import typer
 
@@ -37,18 +37,14 @@ app.command("bench")(command_bench.bench_command)
 def evaluate_command(
     run: Run,
     backend: Annotated[
-        Optional[str],
+        str | None,
         typer.Option(
             help="events (default), torch, reference, snntorch, lava; stock: chip (default), snntorch, lava, loihi2."
         ),
     ] = None,
-    images: Annotated[
-        Optional[int], typer.Option(help="Test images, from the first; default all, 100 on lava.")
-    ] = None,
-    check: Annotated[
-        Optional[str], typer.Option(help="Compare every spike, state and prediction with a backend.")
-    ] = None,
-    data: Annotated[Optional[str], typer.Option(help="Other data than the run was trained on.")] = None,
+    images: Annotated[int | None, typer.Option(help="Test images, from the first; default all, 100 on lava.")] = None,
+    check: Annotated[str | None, typer.Option(help="Compare every spike, state and prediction with a backend.")] = None,
+    data: Annotated[str | None, typer.Option(help="Other data than the run was trained on.")] = None,
     device: Device = "cpu",
     threads: Threads = None,
     stall_s: StallS = 120.0,
@@ -89,7 +85,7 @@ SLOW_BACKENDS = {"lava": 100, "reference": 1000, "loihi2": 100}  # images they e
 def compile_command(
     run: Run,
     target: Annotated[str, typer.Option(help="The chip: loihi2.")] = "loihi2",
-    chips: Annotated[Optional[int], typer.Option(help="Chips there are; default as many as it takes.")] = None,
+    chips: Annotated[int | None, typer.Option(help="Chips there are; default as many as it takes.")] = None,
     constants: Annotated[str, typer.Option(help="Limits of a core: loihi2-lava or loihi2-brief.")] = "loihi2-lava",
     inference_only: Annotated[bool, typer.Option("--inference-only", help="Without what learning needs.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Leave Lava's chip compiler alone, even if there.")] = (
@@ -123,9 +119,7 @@ def compile_command(
 @app.command("report")
 def report_command(
     runs: Annotated[list[Path], typer.Argument(help="Folders of finished runs.", metavar="RUN...")],
-    out: Annotated[
-        Optional[Path], typer.Option(help="File to write; default RUN/report.html of the first run.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="File to write; default RUN/report.html of the first run.")] = None,
     as_json: Json = False,
 ) -> None:
     """Write one self-contained HTML page about one or more runs."""

@@ -24,8 +24,8 @@ from benchmarks.tools.results_file import of_data, parser, save
 from neuro.artifact.run_folder import load_artifact
 from neuro.data.sets import load_dataset
 from sim.commands.screen import TrainScreen
+from sim.training.config import TrainConfig
 from sim.training.equilibrium import train_ep
-from sim.training.recipe import TrainConfig
 
 SHADOW_BITS = (0, 8)
 

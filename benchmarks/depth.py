@@ -34,8 +34,8 @@ from neuro.data.sets import Dataset, Split, load_dataset, split_validation
 from neuro.equilibrium.sigma_delta import design_for
 from neuro.front_ends.pixels import PixelEncoder, gain_bits_for
 from sim.commands.screen import TrainScreen
+from sim.training.config import TrainConfig
 from sim.training.equilibrium import train_ep
-from sim.training.recipe import TrainConfig
 
 FLOAT_RATES, FLOAT_BATCH = (1.0, 0.5, 0.25, 0.125), 20
 FINAL_RATE = 1 / 8  # as `sim.training.trainer`

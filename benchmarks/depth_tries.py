@@ -15,7 +15,8 @@ from neuro.data.sets import Dataset, Split, split_validation
 from neuro.equilibrium.sigma_delta import build_equilibrium, design_for
 from neuro.front_ends.pixels import PixelEncoder, gain_bits_for
 from neuro.spec.layers import Layer, parse_layers
-from sim.training.recipe import TrainConfig, make_trainer
+from sim.training.config import TrainConfig
+from sim.training.recipe import make_trainer
 from sim.training.trainer import Choices
 
 TRIED_IMAGES, TRIED_VALIDATION = 10_000, 4_000

@@ -13,13 +13,15 @@ import numpy as np
 import torch
 
 from benchmarks.tools.results_file import parser, save
+from neuro.base.arrays import Integers
 from neuro.base.metrics import Accuracy, accuracy, cosine
 from neuro.data.sets import load_dataset, split_validation
 from neuro.spec.sigma_delta import NetworkSpec
-from sim.backends.protocol import IntArray, get_backend, one_hot_targets
+from sim.backends.protocol import get_backend, one_hot_targets
 from sim.contract.alignment import gradient_cosines
 from sim.oracles.equilibrium import RateNetwork
-from sim.training.recipe import TrainConfig, build_network
+from sim.training.config import TrainConfig
+from sim.training.recipe import build_network
 from sim.training.trainer import Choices, projection_rates, squared_length
 
 NUDGES = (1.0, 0.5, 0.1, 0.01, 0.001)
@@ -27,7 +29,7 @@ LEARNED = 200  # images learned before the comparison
 COMPARED = 512
 
 
-def half_trained(seed: int) -> tuple[NetworkSpec, IntArray, IntArray, Accuracy]:
+def half_trained(seed: int) -> tuple[NetworkSpec, Integers, Integers, Accuracy]:
     """Return a spec after a few updates, payloads and labels to compare on, and its training accuracy."""
     data = load_dataset("digits", seed)
     split = split_validation(data.y_train, seed)

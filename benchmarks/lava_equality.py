@@ -37,8 +37,9 @@ from sim.backends.stock.segments import count_learning_differences
 from sim.coding.stock import run_coder
 from sim.contract.engine import count_differences, random_engine_case
 from sim.contract.stock import count_stock_differences, random_learning_spec, random_stock_inputs, random_stock_spec
+from sim.training.config import TrainConfig
 from sim.training.in_lava import image_segments
-from sim.training.recipe import TrainConfig, build_network
+from sim.training.recipe import build_network
 from sim.training.stock_recipe import stock_choices
 
 STEPS = 300

@@ -15,9 +15,9 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 
 from benchmarks.tools.results_file import parser, save
+from neuro.base.arrays import Int32
 from neuro.stock.learning_engine import EngineRule, product
 from neuro.stock.processes import LIF, SpikeInput, StockPopulation, StockProjection, StockSpec
 from sim.backends.lava.stock.run import run_stock_in_lava
@@ -49,7 +49,7 @@ def network(n_hidden: int, rule: EngineRule | None) -> StockSpec:
     return StockSpec(populations, projections)
 
 
-def trains(batch: int, steps: int) -> npt.NDArray[np.int32]:
+def trains(batch: int, steps: int) -> Int32:
     """Return random input spikes of shape [batch, steps, 784]."""
     return (np.random.default_rng(1).random((batch, steps, 784)) < SPIKE_PROBABILITY).astype(np.int32)
 

@@ -32,9 +32,9 @@ from sim.coding.recipe import LcaConfig, design_coder, make_learner
 from sim.coding.trainer import LcaTrainer
 from sim.coding.training import train_lca
 from sim.commands.screen import CoderScreen, TrainScreen
+from sim.training.config import TrainConfig
 from sim.training.equilibrium import train_ep
 from sim.training.front_end import load_front_end
-from sim.training.recipe import TrainConfig
 
 TASKS: dict[str, dict[str, Any]] = {"digits": {}, "patches": {"patch": 8, "stride": 4}}
 SINGLE, BLANK = 200, 765  # patches compared; darker ones are blank

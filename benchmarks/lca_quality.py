@@ -19,13 +19,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Lasso, LogisticRegression
 from torch import Tensor
 
 from benchmarks.tools.results_file import parser, save
+from neuro.base.arrays import Array, Float32, Int32
 from neuro.base.convolution import Convolution, square
 from neuro.base.metrics import Accuracy, accuracy
 from neuro.coding.dictionary import Preparation, check_dictionary, patches_of
@@ -36,7 +36,6 @@ from sim.coding.float_learner import LearningDesign, learn_dictionary
 from sim.oracles.coding import Dynamics, Solution, encode, objective
 from sim.oracles.operators import DenseOperator
 
-Floats = npt.NDArray[np.float32]
 SHAPE = (28, 28)
 COMPARED = 200  # signals compared with the Lasso
 INVERSE_PENALTIES = (0.01, 0.03, 0.1, 0.3)  # of the readout, judged on validation
@@ -52,7 +51,7 @@ class Task:
     patches: Convolution | None = None
     n_learned: int = 60_000
 
-    def prepare(self, images: Floats, mean: Floats) -> Floats:
+    def prepare(self, images: Float32, mean: Float32) -> Float32:
         """Return signals of shape [n, positions, N] of flat images of shape [n, 784]."""
         if self.patches is None:
             return Preparation(offset=mean).apply(images)[:, None]
@@ -68,17 +67,17 @@ TASKS = {  # thresholds and rates were chosen on validation images
 }
 
 
-def flat(images: npt.NDArray[np.generic]) -> Floats:
+def flat(images: Array) -> Float32:
     """Return pixels in 0..1, of shape [n, 784]."""
     return np.asarray(images.reshape(len(images), -1) / np.float32(255), dtype=np.float32)
 
 
-def not_blank(signals: Floats, task: Task) -> Floats:
+def not_blank(signals: Float32, task: Task) -> Float32:
     """Return those of signals [n, N] that are larger than the threshold: others have no code."""
     return signals[np.linalg.norm(signals, axis=1) > task.design.dynamics.sparsity_threshold]
 
 
-def learn(task: Task, images: Floats, mean: Floats, seed: int) -> tuple[DenseOperator, dict[str, Any]]:
+def learn(task: Task, images: Float32, mean: Float32, seed: int) -> tuple[DenseOperator, dict[str, Any]]:
     """Return the dictionary learned on `images`, and figures."""
     order = np.random.default_rng([seed, 1]).permutation(len(images))[: task.n_learned]
     signals = not_blank(task.prepare(images[order], mean).reshape(-1, task.prepare(images[:1], mean).shape[-1]), task)
@@ -121,7 +120,7 @@ def gap(operator: DenseOperator, signals: Tensor, found: Solution, best: Tensor,
     }
 
 
-def against_lasso(operator: DenseOperator, signals: Floats, dynamics: Dynamics) -> dict[str, Any]:
+def against_lasso(operator: DenseOperator, signals: Float32, dynamics: Dynamics) -> dict[str, Any]:
     """Return gaps for codes that have converged, and after the steps that all images get, plain and fast."""
     chosen = torch.from_numpy(signals)
     best = lasso_codes(operator, chosen, dynamics.sparsity_threshold)
@@ -134,7 +133,7 @@ def against_lasso(operator: DenseOperator, signals: Floats, dynamics: Dynamics) 
     }
 
 
-def codes_of(task: Task, operator: DenseOperator, images: Floats, mean: Floats) -> tuple[Floats, float]:
+def codes_of(task: Task, operator: DenseOperator, images: Float32, mean: Float32) -> tuple[Float32, float]:
     """Return the codes of all positions, of shape [n, positions * K], and the coder's CPU seconds."""
     parts, start = [], time.process_time()
     for first in range(0, len(images), 1000):
@@ -144,7 +143,7 @@ def codes_of(task: Task, operator: DenseOperator, images: Floats, mean: Floats) 
     return np.concatenate(parts), time.process_time() - start
 
 
-def fitted(codes: Floats, labels: npt.NDArray[np.int32], inverse_penalty: float) -> LogisticRegression:
+def fitted(codes: Float32, labels: Int32, inverse_penalty: float) -> LogisticRegression:
     """Return the readout after at most READOUT_STEPS steps (an early end is one more form of regularisation)."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -152,7 +151,7 @@ def fitted(codes: Floats, labels: npt.NDArray[np.int32], inverse_penalty: float)
 
 
 def readout(
-    codes: Floats, test_codes: Floats, dataset: Dataset, split: Split
+    codes: Float32, test_codes: Float32, dataset: Dataset, split: Split
 ) -> tuple[Accuracy, dict[float, float], float]:
     """Return the test accuracy with the best validated penalty, all validation accuracies, and that penalty."""
     labels, validation, readouts = dataset.y_train, {}, {}

@@ -20,12 +20,12 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
 
 from benchmarks.tools.results_file import parser, save
+from neuro.base.arrays import Array, Float32
 from neuro.base.convolution import square
 from neuro.coding.dictionary import random_dictionary, with_padding_observed
 from neuro.data.sets import load_dataset
@@ -41,10 +41,8 @@ LIMIT = 1e-4  # largest difference of any code
 BATCH = 16  # images at once in the explicit form; of 1, 4, 16 and 64 none is much faster
 CHANNEL_MIX = ((1.0, 0.6, 0.2), (1.0, 0.0, 0.0), (1.0, -0.6, 0.2))  # of synthetic colours: mostly brightness
 
-Images = npt.NDArray[np.float32]
 
-
-def synthetic_images(count: int, seed: int) -> Images:
+def synthetic_images(count: int, seed: int) -> Float32:
     """Return images of shape [n, 32, 32, 3] with random phases and amplitudes 1 / f, colours correlated."""
     generator = np.random.default_rng(seed)
     frequency = np.hypot(np.fft.fftfreq(SHAPE[0])[:, None], np.fft.fftfreq(SHAPE[1])[None, :])
@@ -54,7 +52,7 @@ def synthetic_images(count: int, seed: int) -> Images:
     return np.einsum("nshw,cs->nhwc", sources, np.array(CHANNEL_MIX)).astype(np.float32)
 
 
-def standardised(images: npt.NDArray[np.generic]) -> Images:
+def standardised(images: Array) -> Float32:
     """Return images of zero mean and unit variance each."""
     real = images.astype(np.float32)
     centred = real - real.mean(axis=(1, 2, 3), keepdims=True)
@@ -101,7 +99,7 @@ def timed(work: Callable[[], Any]) -> tuple[Any, float]:
     return found, time.process_time() - start
 
 
-def compare(images: Images, dynamics: Dynamics, seed: int, repeats: int) -> dict[str, Any]:
+def compare(images: Float32, dynamics: Dynamics, seed: int, repeats: int) -> dict[str, Any]:
     """Code all images both ways, and return figures."""
     convolution = square(SHAPE, EXTENT, STRIDE, same=True)
     kernel = random_dictionary(convolution.kernel_shape(SHAPE, FEATURES), seed, np.float32)

@@ -34,8 +34,8 @@ from neuro.data.sets import load_dataset
 from neuro.equilibrium.graded_network import AnyNetwork
 from neuro.equilibrium.sigma_delta import build_equilibrium, design_for
 from sim.commands.screen import TrainScreen
+from sim.training.config import TrainConfig
 from sim.training.equilibrium import train_ep
-from sim.training.recipe import TrainConfig
 
 SOURCE = "lava-dl, tutorials/lava/lib/dl/netx/pilotnet_snn/benchmark.ipynb"
 DENSE_TABLE = ((10, 1, 10), (50, 10, 150), (100, 50, 1300), (2560, 17, 12800), (2560, 100, 61440))

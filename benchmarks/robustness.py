@@ -27,13 +27,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from matplotlib.figure import Figure
 
 from benchmarks.tools.results_file import earlier, of_data, parser, save, save_figure
 from benchmarks.without_competition import train_without_competition
 from neuro.artifact.run_folder import load_artifact
+from neuro.base.arrays import Bools, Float32, Int64, Integers
 from neuro.base.metrics import Accuracy
 from neuro.data.sets import Dataset, load_dataset
 from sim.backends.protocol import get_backend
@@ -48,10 +48,11 @@ from sim.robustness.bridge.fixed_point_twin import FixedPointTwin
 from sim.robustness.bridge.stages import is_symmetric, main_twins
 from sim.robustness.defences.adversarial import AdversarialTraining
 from sim.robustness.defences.baselines import adversarial_recipe, real_images, train_baseline
+from sim.training.config import TrainConfig
 from sim.training.equilibrium import train_ep
 from sim.training.front_end import load_front_end
-from sim.training.recipe import TrainConfig
 from sim.twins.base import Twin
+from sim.twins.gradients import local_gradient
 from sim.twins.make import make_twin
 
 ATTACKS = "fgsm,pgd-40,apgd-dlr,apgd-ce,apgd-dlr-t,square-500"
@@ -67,7 +68,7 @@ class Subject:
     """A network to attack: what gradients are taken on, what is scored, and attacks of its own."""
 
     model: Model
-    score: Callable[[npt.NDArray[np.float32]], npt.NDArray[np.integer[Any]]]
+    score: Callable[[Float32], Integers]
     own: Mapping[str, Attack]
 
 
@@ -89,13 +90,13 @@ def deployed(folder: Path) -> Subject:
 
 
 def _local(twin: Twin) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
-    return lambda images, labels: twin.local_gradient(images, labels, 1.0)
+    return lambda images, labels: local_gradient(twin, images, labels, 1.0)
 
 
 def plain(model: torch.nn.Module) -> Subject:
     """Return a network of torch, attacked and scored as it is."""
 
-    def score(images: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+    def score(images: Float32) -> Int64:
         with torch.no_grad():
             return model(torch.from_numpy(images)).argmax(1).numpy()
 
@@ -198,8 +199,8 @@ def withstood(
     labels: torch.Tensor,
     threat: Threat,
     seed: int,
-    alive: npt.NDArray[np.bool_],
-) -> npt.NDArray[np.bool_]:
+    alive: Bools,
+) -> Bools:
     """Return which of the images `alive`, of shape [n], keep their label under all attacks; each takes on what is left.
 
     images of shape [n, *shape]; labels of shape [n].

@@ -5,7 +5,7 @@ Lava: tests/hardware). Energy and latency of an inference are modelled (`hardwar
 
 Learning cost is counted, per image that is learned. EP: additions of synapses that spikes reach, in all phases, and
 updates of single weights, all of 8-bit integers, on the chip's own cores. SLAYER: multiply-adds of 32-bit floats in
-dense products, unrolled over all steps (`benchmarks.learning_cost`), on a conventional processor, which keeps the
+dense products, unrolled over all steps (`benchmarks.tools.learning_cost`), on a conventional processor, which keeps the
 states of all steps until the backward pass. Surrogate slopes are nowhere zero, so that no zeros can be skipped
 backwards. What its forward pass would cost with spikes is stated, too.
 
@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.learning_cost import FLOATS, INTEGERS, LearningCost, dense_backprop
+from benchmarks.tools.learning_cost import FLOATS, INTEGERS, LearningCost, dense_backprop
 from benchmarks.tools.results_file import merge, parser
 from hardware.compile.compiler import compile_run
 from hardware.energy.profile import Profile, profile
@@ -37,8 +37,8 @@ from neuro.base.quantities import Modelled
 from neuro.data.sets import load_dataset
 from neuro.stock.feed_forward import FeedForwardNetwork
 from sim.commands.screen import TrainScreen
+from sim.training.config import TrainConfig
 from sim.training.equilibrium import train_ep
-from sim.training.recipe import TrainConfig
 from sim.training.results import TrainResult
 
 IMAGES = 100

@@ -12,27 +12,25 @@ gradient (tests/sim/oracles/test_lif.py). Cosine by projection.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 from benchmarks.tools.results_file import parser, save
+from neuro.base.arrays import Int16, Int32, Labels, Payloads, Reals
 from neuro.data.sets import load_dataset, split_validation
 from neuro.stock.network import SHADOW, StockNetwork
 from neuro.stock.rules import RULES
 from sim.backends.stock.learning import LearningChip
 from sim.oracles.lif import RateModel, input_rates
-from sim.training.recipe import TrainConfig, build_network, make_trainer
+from sim.training.config import TrainConfig
+from sim.training.recipe import build_network, make_trainer
 from sim.training.stock_recipe import stock_choices
 
 SAMPLES, REPEATS, SEEDS = 300, 4, (0, 1, 2)
 HIDDEN = (64,)
 NAMES = ("input->hidden", "hidden->output", "output->hidden")
-Array = npt.NDArray[np.float64]
-Payloads = npt.NDArray[np.int16]
-Labels = npt.NDArray[np.int32]
 
 
 class _Quiet:
@@ -43,7 +41,7 @@ class _Quiet:
         """Nothing to show."""
 
 
-def half_trained(seed: int) -> tuple[StockNetwork, npt.NDArray[np.int16], npt.NDArray[np.int32]]:
+def half_trained(seed: int) -> tuple[StockNetwork, Int16, Int32]:
     """Return a network after one epoch on digits, payloads and labels of the samples."""
     dataset, config = load_dataset("digits", seed), TrainConfig(seed, HIDDEN, "R5", family="stock")
     split = split_validation(dataset.y_train, seed)
@@ -66,9 +64,7 @@ def with_rule(trained: StockNetwork, rule: str, seed: int) -> StockNetwork:
     return network.with_weights({name: still[name.removeprefix(SHADOW)] for name in names})
 
 
-def summed_change(
-    network: StockNetwork, payloads: npt.NDArray[np.int16], labels: npt.NDArray[np.int32]
-) -> dict[str, Array]:
+def summed_change(network: StockNetwork, payloads: Int16, labels: Int32) -> dict[str, Reals]:
     """Return the mean over noise of the summed weight changes, each sample from the same weights."""
     total = {projection.name: np.zeros(projection.weights.shape) for projection in network.plastic}
     steps = network.schedule.steps

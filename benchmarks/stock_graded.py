@@ -17,31 +17,24 @@ from statistics import mean, stdev
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from benchmarks.tools.results_file import parser, save
+from neuro.base.arrays import Int32, Int64, Integers
 from neuro.base.fixed_point import quantize
 from neuro.base.metrics import accuracy, cosine
 from neuro.data.sets import Dataset, Split, load_dataset, split_validation
-from neuro.equilibrium.graded_relu import (
-    GradedDesign,
-    contrastive_update,
-    graded_from,
-    open_boxes,
-    output_forces,
-    present,
-    readout,
-    state_limit,
-)
+from neuro.equilibrium.graded_relu import GradedDesign, contrastive_update, graded_from, open_boxes, output_forces
 from neuro.spec.sigma_delta import NetworkSpec
+from neuro.stock.graded import present, readout, state_limit
 from neuro.stock.processes import StockSpec
 from sim.backends.lava.stock.run import run_stock_in_lava
-from sim.backends.protocol import IntArray, get_backend
+from sim.backends.protocol import get_backend
 from sim.backends.stock.emulator import run_chip
 from sim.contract.stock import count_stock_differences
 from sim.oracles.equilibrium import RateNetwork
-from sim.training.recipe import TrainConfig, build_network
+from sim.training.config import TrainConfig
+from sim.training.recipe import build_network
 from sim.training.trainer import FINAL_RATE, Choices, Trainer, TrainingSet, squared_length
 
 UPPER = 8.0  # states of trained networks stay below 6
@@ -103,7 +96,7 @@ def train(task: Task, dataset: Dataset, split: Split, seed: int, epochs: int) ->
     return spec.with_weights(trainer.best_weights)
 
 
-def outputs(stock: StockSpec, name: str, payloads: IntArray, steps: int) -> npt.NDArray[np.int32]:
+def outputs(stock: StockSpec, name: str, payloads: Integers, steps: int) -> Int32:
     """Return what the output sends at every step of the free phase, of shape [B, steps, K]."""
     parts = []
     for first in range(0, len(payloads), CHUNK):
@@ -113,14 +106,14 @@ def outputs(stock: StockSpec, name: str, payloads: IntArray, steps: int) -> npt.
     return np.concatenate(parts)
 
 
-def settling_steps(stock: StockSpec, name: str, payloads: IntArray) -> int:
+def settling_steps(stock: StockSpec, name: str, payloads: Integers) -> int:
     """Return the fewest steps, a multiple of 5, after which predictions of `SETTLED` of the images are final."""
     predictions = outputs(stock, name, payloads, LONGEST).argmax(axis=2)
     same = (predictions == predictions[:, -1:]).mean(axis=0)
     return next(steps for steps in range(5, LONGEST + 1, 5) if same[steps - 1] >= SETTLED)
 
 
-def float_predictions(spec: NetworkSpec, payloads: IntArray) -> npt.NDArray[np.int64]:
+def float_predictions(spec: NetworkSpec, payloads: Integers) -> Int64:
     """Return the classes of the settled float relaxation with the same weights."""
     network, parts = RateNetwork(spec, torch.float32), []
     for first in range(0, len(payloads), CHUNK):
@@ -129,14 +122,14 @@ def float_predictions(spec: NetworkSpec, payloads: IntArray) -> npt.NDArray[np.i
     return np.concatenate(parts)
 
 
-def sigma_delta_predictions(spec: NetworkSpec, payloads: IntArray) -> npt.NDArray[np.int32]:
+def sigma_delta_predictions(spec: NetworkSpec, payloads: Integers) -> Int32:
     """Return the classes of the network it was trained as."""
     with get_backend("events").open(spec) as session:
         return session.run(payloads).predictions
 
 
 def nudged_inputs(
-    stock: StockSpec, spec: NetworkSpec, design: GradedDesign, payloads: IntArray, labels: IntArray
+    stock: StockSpec, spec: NetworkSpec, design: GradedDesign, payloads: Integers, labels: Integers
 ) -> Any:
     """Return inputs of all three phases, the force taken from a free run."""
     free = run_chip(stock, present(stock, payloads, design.free_steps)).spikes
@@ -145,7 +138,7 @@ def nudged_inputs(
     return present(stock, payloads, design.all_steps, forces)
 
 
-def chip_update(spec: NetworkSpec, design: GradedDesign, payloads: IntArray, labels: IntArray) -> dict[str, Any]:
+def chip_update(spec: NetworkSpec, design: GradedDesign, payloads: Integers, labels: Integers) -> dict[str, Any]:
     """Return the contrastive update of the graded network, summed over the images, by plastic projection."""
     stock = graded_from(spec, design)
     inputs = nudged_inputs(stock, spec, design, payloads, labels)
@@ -182,7 +175,7 @@ def learn_on_chip(task: Task, dataset: Dataset, split: Split, seed: int, epochs:
     return spec
 
 
-def in_lava(stock: StockSpec, spec: NetworkSpec, payloads: IntArray, labels: IntArray, steps: int) -> dict[str, Any]:
+def in_lava(stock: StockSpec, spec: NetworkSpec, payloads: Integers, labels: Integers, steps: int) -> dict[str, Any]:
     """Return how many messages differ between Lava and the chip, free and nudged phases, and how many were compared."""
     design = GradedDesign(free_steps=steps)
     inputs = nudged_inputs(stock, spec, design, payloads, labels)

@@ -22,11 +22,12 @@ from rich.progress import track
 from sklearn.linear_model import Lasso
 
 from benchmarks.tools.results_file import parser, save
+from neuro.base.arrays import Reals
 from neuro.coding.coder import StockCoder
 from neuro.coding.dictionary import unit_norm
 from neuro.coding.graded_relu import graded_coder
 from neuro.coding.lif import LcaDesign, spiking_coder
-from neuro.coding.problem import Reals, SparseProblem, support_overlap
+from neuro.coding.problem import SparseProblem, support_overlap
 from neuro.data.sets import load_dataset
 from sim.coding.stock import code
 

@@ -22,7 +22,8 @@ from benchmarks.tools.results_file import RESULTS, earlier, parser, save
 from neuro.data.sets import Dataset, Split, load_dataset, split_validation
 from neuro.equilibrium.lif import StockDesign, build_stock_network
 from sim.backends.stock.backend import ChipSession
-from sim.training.recipe import TrainConfig, build_network
+from sim.training.config import TrainConfig
+from sim.training.recipe import build_network
 from sim.training.stock_recipe import StockTrainer, stock_choices
 from sim.training.trainer import Choices, Trainer, TrainingSet, squared_length
 

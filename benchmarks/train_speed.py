@@ -16,20 +16,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch.nn.functional import one_hot
 
 from benchmarks.tools.autograd_ep import AutogradEnergyNetwork
 from benchmarks.tools.fast_rate import FastRateNetwork
 from benchmarks.tools.results_file import parser, save
+from neuro.base.arrays import Int64, UInt8
 from neuro.base.metrics import Accuracy, accuracy
 from neuro.data.sets import Dataset, cache_folder, checked_dataset, load_dataset
 from neuro.equilibrium.sigma_delta import build_equilibrium, design_for
 from sim.backends.protocol import get_backend, one_hot_targets
 from sim.training.trainer import CHUNK, Choices, projection_rates, squared_length
 
-Indices = npt.NDArray[np.int64]
 SIZES = (784, 512, 10)
 BATCH = 20
 NUDGE = 0.5
@@ -42,7 +41,7 @@ def synthetic_images(seed: int = 0) -> Dataset:
     generator = np.random.default_rng(seed)
     prototypes = generator.random((10, 784)) * (generator.random((10, 784)) < 0.19)
 
-    def draw(count: int) -> tuple[npt.NDArray[np.uint8], Indices]:
+    def draw(count: int) -> tuple[UInt8, Int64]:
         labels = generator.integers(10, size=count)
         clean = prototypes[labels] * generator.uniform(0.4, 1.0, (count, 1))
         noise = generator.random((count, 784)) * (generator.random((count, 784)) < 0.08)
@@ -59,7 +58,7 @@ def mnist_or_synthetic() -> Dataset:
     return synthetic_images()
 
 
-def train_events(data: Dataset, order: list[Indices], seed: int) -> tuple[float, Accuracy]:
+def train_events(data: Dataset, order: list[Int64], seed: int) -> tuple[float, Accuracy]:
     """(a) Spiking integers. Returns seconds of training and test accuracy."""
     design = design_for(data.image_shape, SIZES[2], SIZES[1:2], shadow_bits=0)
     spec = build_equilibrium(design, seed)
@@ -84,7 +83,7 @@ def _torch_data(data: Dataset) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor
     return x, one_hot(torch.tensor(data.y_train, dtype=torch.int64), SIZES[2]).float(), x_test
 
 
-def train_autograd(data: Dataset, order: list[Indices], seed: int) -> tuple[float, Accuracy]:
+def train_autograd(data: Dataset, order: list[Int64], seed: int) -> tuple[float, Accuracy]:
     """(b) Rates, autograd of the energy."""
     x, goal, x_test = _torch_data(data)
     network = AutogradEnergyNetwork(SIZES, seed)
@@ -97,7 +96,7 @@ def train_autograd(data: Dataset, order: list[Indices], seed: int) -> tuple[floa
     )
 
 
-def train_fast(data: Dataset, order: list[Indices], seed: int) -> tuple[float, Accuracy]:
+def train_fast(data: Dataset, order: list[Int64], seed: int) -> tuple[float, Accuracy]:
     """(c) Rates, derived by hand."""
     x, goal, x_test = _torch_data(data)
     network = FastRateNetwork(SIZES, seed)
@@ -110,7 +109,7 @@ def train_fast(data: Dataset, order: list[Indices], seed: int) -> tuple[float, A
 
 
 def _time_batches(
-    order: list[Indices],
+    order: list[Int64],
     train: Callable[[torch.Tensor], None],
     predict: Callable[[], torch.Tensor],
     data: Dataset,

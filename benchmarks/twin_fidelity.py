@@ -29,8 +29,8 @@ from neuro.data.sets import Dataset, load_dataset
 from neuro.equilibrium.graded_network import AnyNetwork
 from sim.backends.protocol import get_backend, native_backend
 from sim.robustness.bridge.fidelity import deployed_record, fidelity, inference_states
+from sim.training.config import TrainConfig
 from sim.training.equilibrium import train_ep
-from sim.training.recipe import TrainConfig
 from sim.twins.base import Twin, margin_direction
 from sim.twins.make import make_twin
 from sim.twins.surrogates import Surrogate

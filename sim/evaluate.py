@@ -161,3 +161,15 @@ def _evaluation(row: Mapping[str, Any]) -> Evaluation:
         row["check"],
         None if row["differences"] is None else Differences(**row["differences"]),
     )
+
+
+def equality_sentence(evaluation: Evaluation) -> str:
+    """Return in words what a check compared and found."""
+    found = evaluation.differences
+    if found is None:
+        return "not checked"
+    verdict = "equal" if found.total == 0 else "DIFFERENT"
+    return (
+        f"{verdict}: {found.n_images} images, {found.n_spikes:,} spikes, all phases: {found.spikes} spikes, "
+        f"{found.states} states, {found.predictions} predictions differ"
+    )

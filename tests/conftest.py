@@ -18,9 +18,9 @@ import settle
 from neuro.artifact.run_folder import load_artifact, save_artifact
 from neuro.data.sets import Dataset, load_dataset
 from sim.coding.training import train_lca
+from sim.training.config import TrainConfig
 from sim.training.equilibrium import TrainResult, train_ep
 from sim.training.front_end import load_front_end
-from sim.training.recipe import TrainConfig
 
 torch.set_num_threads(1)  # products are small here: threads would only wait for each other
 ROOT = Path(__file__).parents[1]

@@ -8,7 +8,7 @@ from benchmarks.bench.contestants import LOIHI
 from benchmarks.bench.job import Job
 from benchmarks.bench.rows import INFERENCE, TRAINING, Row, empty_row, energy_delay
 from hardware.board.backend import DOOR, BoardBackend
-from hardware.chip.limits import detect
+from hardware.board.detect import detect
 from hardware.compile.deployment import Deployment
 from hardware.energy.estimate import Estimate
 from hardware.energy.profile import Profile

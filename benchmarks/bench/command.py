@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,19 +20,19 @@ def bench_command(
     devices: Annotated[
         str, typer.Option("--devices", "--device", help="Among cpu, cuda, loihi2, separated by commas.")
     ] = "cpu,cuda,loihi2",
-    images: Annotated[Optional[int], typer.Option(help="Test images, from the first; default 1000 at most.")] = None,
+    images: Annotated[int | None, typer.Option(help="Test images, from the first; default 1000 at most.")] = None,
     seconds: Annotated[float, typer.Option(help="Length of a measurement; energy needs several.")] = 3.0,
     no_train: Annotated[bool, typer.Option("--no-train", help="Inference only.")] = False,
     constants: Annotated[str, typer.Option(help="Energy constants of the chip: loihi2.")] = "loihi2",
     thresholds: Annotated[
-        Optional[str], typer.Option(help="Of a sparse coder, separated by commas; default 1/2 to 8 times its own.")
+        str | None, typer.Option(help="Of a sparse coder, separated by commas; default 1/2 to 8 times its own.")
     ] = None,
     slayer: Annotated[
         str,
         typer.Option(help="Compare with a finished run of train slayer; auto: trains one on small data; or none."),
     ] = "auto",
     threads: Threads = None,
-    out: Annotated[Optional[Path], typer.Option(help="JSON file; default RUN/bench.json. The page lies beside it.")] = (
+    out: Annotated[Path | None, typer.Option(help="JSON file; default RUN/bench.json. The page lies beside it.")] = (
         None
     ),
     as_json: Json = False,

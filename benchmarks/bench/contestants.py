@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -20,9 +19,10 @@ from benchmarks.bench.effort import Effort, in_products, of_products
 from benchmarks.bench.job import SLAYER, Job
 from benchmarks.bench.perceptron import FloatPerceptron, Int8Perceptron
 from benchmarks.bench.slayer import learner_of, learning_note
+from neuro.base.arrays import Images, Integers
 from neuro.base.errors import UserError
 from neuro.base.quantities import NotMeasurable
-from neuro.data.sets import Images, Split
+from neuro.data.sets import Split
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.protocol import REGISTRY, Session, get_backend, native_backend, one_hot_targets
 from sim.robustness.defences.baselines import real_images
@@ -33,8 +33,8 @@ from sim.twins.make import make_twin
 CPU, CUDA, LOIHI = "cpu", "cuda", "loihi2"
 DEVICES = (CPU, CUDA, LOIHI)
 LEARNED = 512  # training images whose learning is timed
-Infer = Callable[[Images], npt.NDArray[np.integer[Any]]]
-Learn = Callable[[Images, npt.NDArray[np.integer[Any]]], object]
+Infer = Callable[[Images], Integers]
+Learn = Callable[[Images, Integers], object]
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +104,7 @@ def learn_with(job: Job, rates: Any, session_of: Callable[[int], Session]) -> Le
     """Return how images are learned; session_of: the session that takes so many at a time. Or why it cannot."""
     seen = {"images": 0}
 
-    def learn(images: Images, labels: npt.NDArray[np.integer[Any]]) -> None:
+    def learn(images: Images, labels: Integers) -> None:
         targets, payloads = one_hot_targets(job.spec, labels), job.spec.encoder.encode(images)
         session_of(len(images)).learn(payloads, targets, rates, seed=job.seed, first_image=seen["images"])
         seen["images"] += len(images)
@@ -166,7 +166,7 @@ def twin(job: Job, device: str) -> Contestant:
     """The differentiable twin, for families that the torch backend does not run; it only infers."""
     made = make_twin(job.spec, device=device)
 
-    def infer(images: Images) -> npt.NDArray[np.integer[Any]]:
+    def infer(images: Images) -> Integers:
         return np.asarray(made.predict(real_images(images)).cpu().numpy())
 
     note = "the same integers in torch operations, batched; eager, no CUDA graphs"

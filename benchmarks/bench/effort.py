@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.learning_cost import dense_backprop
+from benchmarks.tools.learning_cost import dense_backprop
 from hardware.energy.profile import Profile
 from neuro.base.quantities import Cell, Counted, NotMeasurable
 

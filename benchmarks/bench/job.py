@@ -20,7 +20,7 @@ from neuro.artifact.run_folder import Artifact
 from neuro.base.errors import UserError
 from neuro.base.quantities import NotMeasurable
 from neuro.data.sets import Dataset
-from sim.training.recipe import TrainConfig
+from sim.training.config import TrainConfig
 
 PRICED = 100  # test images whose operations are counted
 SLAYER = "slayer"

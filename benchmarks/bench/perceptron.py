@@ -14,13 +14,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from neuro.base.arrays import Images, Int64, Integers
 from neuro.base.errors import UserError
 from neuro.base.metrics import Accuracy
-from neuro.data.sets import Dataset, Images
+from neuro.data.sets import Dataset
 from sim.robustness.defences.baselines import SMALL, Recipe, Trained, real_images, train_baseline
 
 CALIBRATION = 1024  # training images that activations are scaled by
@@ -36,12 +36,12 @@ class FloatPerceptron:
         self.device, self.model, self._wait = device, model.to(device).eval(), waiting(device)
         self._optimizer = torch.optim.SGD(self.model.parameters(), lr=STEP)
 
-    def infer(self, images: Images) -> npt.NDArray[np.int64]:
+    def infer(self, images: Images) -> Int64:
         """Return the class of each image; back on the host when it returns."""
         with torch.inference_mode():
             return np.asarray(self.model(real_images(images).to(self.device)).argmax(1).cpu().numpy())
 
-    def learn(self, images: Images, labels: npt.NDArray[np.integer]) -> None:
+    def learn(self, images: Images, labels: Integers) -> None:
         """Make one step of stochastic gradient descent on these images; done when it returns."""
         wanted = torch.as_tensor(labels, dtype=torch.int64).to(self.device)
         self._optimizer.zero_grad()
@@ -75,7 +75,7 @@ class Int8Perceptron:
         self._packed = [_packed(layer) for layer in layers]
         self._scales = _scales(layers, real_images(images[:CALIBRATION]).flatten(1))
 
-    def infer(self, images: Images) -> npt.NDArray[np.int64]:
+    def infer(self, images: Images) -> Int64:
         """Return the class of each image."""
         return np.asarray(self.outputs(images).int_repr().argmax(1).numpy())
 

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from benchmarks.bench.chip import modelled_row
@@ -29,11 +28,11 @@ from hardware.compile.compiler import compile_network
 from hardware.energy.counts import count
 from hardware.energy.estimate import estimate
 from neuro.artifact.run_folder import SELF
+from neuro.base.arrays import Floats, Images
 from neuro.base.errors import UserError
 from neuro.base.files import json_bytes, sha256
 from neuro.base.quantities import Modelled, NotMeasurable
 from neuro.coding.sigma_delta import CODE, codes_of
-from neuro.data.sets import Images
 from neuro.spec.neurons import SigmaDelta
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.protocol import get_backend
@@ -172,7 +171,7 @@ def point_at(
     )  # fmt: skip
 
 
-Coder = Callable[[Images], npt.NDArray[np.floating[Any]]]
+Coder = Callable[[Images], Floats]
 
 
 def coders(spec: NetworkSpec, threads: int | None) -> Iterator[tuple[str, str, str, Coder | None]]:

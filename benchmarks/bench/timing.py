@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from benchmarks.bench.meters import Counter, Reading, Tally
+from neuro.base.arrays import Array, Reals
 from neuro.base.quantities import Cell, Measured, NotMeasurable
 
 WARM_UP_S = 0.2
@@ -24,7 +24,7 @@ WORSE = 0.7  # of the highest throughput so far: larger batches are not tried
 BATCHES = {"cpu": (1, 4, 16, 64, 256, 1024), "cuda": (1, 16, 64, 256, 1024, 4096, 16384)}  # by device
 FEWEST_FOR_P99 = 100
 DISTINCT = 2048  # images that batches are made of
-Arrays = tuple[npt.NDArray[np.generic], ...]
+Arrays = tuple[Array, ...]
 Work = Callable[..., object]
 UNASKED = NotMeasurable("no energy counter was asked")
 
@@ -34,7 +34,7 @@ class Window:
     """Calls of the same batch size: durations_s of shape [calls]; energy: gross, of the whole window."""
 
     batch: int
-    durations_s: npt.NDArray[np.float64]
+    durations_s: Reals
     energy: Reading | NotMeasurable
 
     @property

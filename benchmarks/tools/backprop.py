@@ -9,10 +9,10 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from neuro.base.arrays import Array, Int64
 from neuro.base.metrics import Accuracy, accuracy
 from neuro.data.sets import Dataset, split_validation
 
@@ -20,7 +20,7 @@ LEARNING_RATES = (3e-4, 1e-3, 3e-3, 1e-2)
 BATCH, SMALL_BATCH, SMALL = 100, 20, 10_000  # images a step; on training sets smaller than SMALL
 
 
-def _real(images: npt.NDArray[np.generic]) -> Tensor:
+def _real(images: Array) -> Tensor:
     scale = 255.0 if images.dtype == np.uint8 else 1.0
     return torch.tensor(images.reshape(len(images), -1), dtype=torch.float32) / scale
 
@@ -32,7 +32,7 @@ def _perceptron(sizes: tuple[int, ...]) -> nn.Sequential:
     return nn.Sequential(*layers[:-1])
 
 
-def _predictions(model: nn.Module, images: Tensor) -> npt.NDArray[np.int64]:
+def _predictions(model: nn.Module, images: Tensor) -> Int64:
     with torch.no_grad():
         return np.asarray(model(images).argmax(1).numpy())
 

@@ -15,12 +15,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from hardware.board.detect import require_extension
 from hardware.chip.blocks import SPARSE, blocks_of
-from hardware.chip.limits import DEFAULT_LIMITS, limits_of, require_extension
+from hardware.chip.limits import DEFAULT_LIMITS, limits_of
 from hardware.chip.microcode import program
 from hardware.placement.partition import partition
+from neuro.base.arrays import Array, Int32, Integers
 from neuro.base.errors import UserError
 from neuro.base.quantities import Measured
 from neuro.equilibrium.graded_network import AnyNetwork, AnyStock
@@ -31,7 +32,7 @@ from neuro.stock.network import StockNetwork
 from neuro.stock.processes import LIF, SpikeInput, StockSpec
 from sim.backends.lava.stock.run import read_arrays, result_path, save_graph, spikes_path
 from sim.backends.lava.worker.watch import run_worker
-from sim.backends.protocol import Capabilities, IntArray, check_options
+from sim.backends.protocol import Capabilities, check_options
 from sim.backends.record import LearningOutcome, Record
 from sim.backends.stock.emulator import ChipRecord
 from sim.backends.stock.record import check_images, make_record
@@ -40,7 +41,6 @@ from sim.backends.stock.session import StockSession, commit_pairs, stock_inputs
 STALL_S = 300.0  # booting a board takes tens of seconds
 WORKER = "hardware.board.worker"
 DOOR = "hardware.board.door"
-Integers = npt.NDArray[np.integer]
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ class BoardSession(StockSession):
 
     def run(
         self,
-        payloads: IntArray,
-        targets: IntArray | None = None,
+        payloads: Integers,
+        targets: Integers | None = None,
         *,
         seed: int = 0,
         first_image: int = 0,
@@ -80,7 +80,7 @@ class BoardSession(StockSession):
             spikes = _spikes(graph, inputs, Path(name), 1 if together else len(inputs))
         return make_record(self.spec, "loihi2", seed, _without_states(spikes), False, keep_spikes)
 
-    def measure(self, payloads: IntArray) -> BoardMeasurement:
+    def measure(self, payloads: Integers) -> BoardMeasurement:
         """Measure time and energy of inferences, one after the other, with Lava's profiler."""
         check_images(self.spec, payloads, None)
         if not len(payloads):
@@ -92,7 +92,7 @@ class BoardSession(StockSession):
         return measurement(found, len(payloads), inputs.shape[1])
 
     def learn(
-        self, payloads: IntArray, targets: IntArray, rates: Mapping[str, EngineRule], *, seed: int, first_image: int
+        self, payloads: Integers, targets: Integers, rates: Mapping[str, EngineRule], *, seed: int, first_image: int
     ) -> LearningOutcome:
         """Learn the samples on the chip, in the order given; `rates` holds the engine rules."""
         network = self.spec
@@ -159,7 +159,7 @@ def unreset(graph: StockSpec, steps: int) -> tuple[StockSpec, bool]:
     return replace(graph, populations=populations), True
 
 
-def _spikes(graph: StockSpec, inputs: Integers, folder: Path, n_groups: int) -> dict[str, npt.NDArray[np.int32]]:
+def _spikes(graph: StockSpec, inputs: Integers, folder: Path, n_groups: int) -> dict[str, Int32]:
     """Return the spikes of all populations, of shape [B, T, N]: of inputs as they were sent, of others as recorded."""
     spikes, column, steps = {}, 0, inputs.shape[1]
     for index, population in enumerate(graph.populations):
@@ -172,12 +172,12 @@ def _spikes(graph: StockSpec, inputs: Integers, folder: Path, n_groups: int) -> 
     return spikes
 
 
-def _without_states(spikes: dict[str, npt.NDArray[np.int32]]) -> ChipRecord:
+def _without_states(spikes: dict[str, Int32]) -> ChipRecord:
     unread = {name: np.zeros_like(trains[:, 0]) for name, trains in spikes.items()}
     return ChipRecord(spikes, unread, unread)
 
 
-def measurement(found: Mapping[str, npt.NDArray[np.generic]], n_images: int, steps: int) -> BoardMeasurement:
+def measurement(found: Mapping[str, Array], n_images: int, steps: int) -> BoardMeasurement:
     """Return the readings of the profiler as quantities per image."""
     probe = "Lava profiler on Loihi 2, {} probe, {} steps an image"
 

@@ -11,16 +11,15 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from lava.magma.core.process.process import AbstractProcess
 from lava.proc.sparse.process import Sparse
 from lava.utils.weightutils import SignMode
 from scipy.sparse import csr_matrix
 
+from neuro.base.arrays import Array, Arrays
 from sim.backends.lava.stock.graph import make_neurons, make_synapses
 from sim.backends.lava.units.processes import Recorder
 
-Arrays = dict[str, npt.NDArray[np.generic]]
 BINARY, GRADED = 0, 24  # message bits
 
 
@@ -44,9 +43,7 @@ class BoardGraph:
         return {f"weights.{name}": self.synapses[name].weights.get().T for name in plastic}
 
 
-def build_board_graph(
-    content: dict[str, Any], arrays: Arrays, inputs: npt.NDArray[np.generic], door: ModuleType | None
-) -> BoardGraph:
+def build_board_graph(content: dict[str, Any], arrays: Arrays, inputs: Array, door: ModuleType | None) -> BoardGraph:
     """Return the graph; inputs of shape [T, n], sent one by one from the first step on.
 
     content: of `sim.backends.lava.stock.run.graph_content`, with the names of projections to store sparsely as
@@ -80,7 +77,7 @@ def message_bits(population: dict[str, Any]) -> int:
     return BINARY if binary else GRADED
 
 
-def _sparse(projection: dict[str, Any], weights: npt.NDArray[np.generic]) -> Sparse:
+def _sparse(projection: dict[str, Any], weights: Array) -> Sparse:
     return Sparse(
         weights=csr_matrix(weights.T.astype(np.int32)),
         weight_exp=projection["exponent"],

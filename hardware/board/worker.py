@@ -14,13 +14,11 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from neuro.base.arrays import Arrays, Int32
 from neuro.base.files import array_bytes, parse_arrays, parse_json, read_bytes, write_atomically
 from sim.backends.lava.stock.run import ARRAYS, GRAPH, result_path, spikes_path
 from sim.backends.lava.worker.main import count_done, run_worker_main
-
-Arrays = dict[str, npt.NDArray[np.generic]]
 
 
 def run_board_job(folder: Path) -> None:
@@ -40,9 +38,7 @@ def run_board_job(folder: Path) -> None:
         _run_apart(folder, first, content, arrays, inputs[first : first + size], door)
 
 
-def _compile(
-    folder: Path, content: dict[str, Any], arrays: Arrays, inputs: npt.NDArray[np.int32], door: ModuleType
-) -> None:
+def _compile(folder: Path, content: dict[str, Any], arrays: Arrays, inputs: Int32, door: ModuleType) -> None:
     """Compile the graph as it would run."""
     from hardware.board.graph import build_board_graph
 
@@ -53,7 +49,7 @@ def _compile(
 
 
 def _run_apart(
-    folder: Path, group: int, content: dict[str, Any], arrays: Arrays, inputs: npt.NDArray[np.int32], door: ModuleType
+    folder: Path, group: int, content: dict[str, Any], arrays: Arrays, inputs: Int32, door: ModuleType
 ) -> None:
     """Run images one after the other in one graph, silence and a cleared state between them."""
     from hardware.board.graph import build_board_graph
@@ -75,9 +71,7 @@ def _run_apart(
         graph.first.stop()
 
 
-def _run_at_once(
-    folder: Path, content: dict[str, Any], arrays: Arrays, inputs: npt.NDArray[np.int32], door: ModuleType
-) -> None:
+def _run_at_once(folder: Path, content: dict[str, Any], arrays: Arrays, inputs: Int32, door: ModuleType) -> None:
     """Run all images in a single run; leave what the profiler read, or the spikes and what was learned."""
     from hardware.board.graph import build_board_graph
 

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
 from hardware.chip.limits import Limits
-from hardware.chip.pattern import Int64, Pattern, full, of_kernel, of_kernel_weights, of_matrix, transposed
+from hardware.chip.pattern import Pattern, full, of_kernel, of_kernel_weights, of_matrix, transposed
+from neuro.base.arrays import Bools, Int64
 from neuro.base.errors import UserError
 from neuro.equilibrium.graded_network import AnyNetwork, GradedNetwork
 from neuro.spec.neurons import Source
-from neuro.spec.sigma_delta import NetworkSpec, Projection
+from neuro.spec.projection import Projection
+from neuro.spec.sigma_delta import NetworkSpec
 from neuro.stock.network import StockNetwork
 from neuro.stock.processes import SpikeInput, StockProjection, StockSpec
 
@@ -147,7 +148,7 @@ def _of_stock(projection: StockProjection, learns: bool, limits: Limits) -> Syna
     )
 
 
-def _stored(present: npt.NDArray[np.bool_], plastic: bool) -> tuple[str, Pattern]:
+def _stored(present: Bools, plastic: bool) -> tuple[str, Pattern]:
     """Return how a matrix of synapses is stored: one by one if most of them are zero and stay so."""
     if not plastic and present.any() and present.mean() <= SPARSE_SHARE:
         return SPARSE, of_matrix(present)

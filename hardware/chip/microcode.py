@@ -12,11 +12,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from neuro.base.arrays import Int64
 from neuro.spec.neurons import SigmaDelta
 
-Int64 = npt.NDArray[np.int64]
 Operand = str | int
 STATE = ("a", "u", "s_hat")  # kept from step to step; all zero at the presentation of an image
 

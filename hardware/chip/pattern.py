@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
+from neuro.base.arrays import Bools, Int64
 from neuro.base.convolution import OUTSIDE, Convolution
-
-Int64 = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +73,7 @@ def full(n_source: int, n_target: int) -> Pattern:
     )
 
 
-def of_matrix(present: npt.NDArray[np.bool_]) -> Pattern:
+def of_matrix(present: Bools) -> Pattern:
     """Return the connectivity of a matrix [n_source, n_target] that is true where there is a synapse."""
     targets, sources = np.nonzero(present.T)
     starts = np.searchsorted(targets, np.arange(present.shape[1] + 1)).astype(np.int64)
@@ -91,7 +89,7 @@ def of_kernel(convolution: Convolution, shape: tuple[int, ...], features: int) -
     return Pattern(int(np.prod(shape)), len(taps) * features, 1, features, starts, taps[inside].astype(np.int64))
 
 
-def of_kernel_weights(convolution: Convolution, shape: tuple[int, ...], present: npt.NDArray[np.bool_]) -> Pattern:
+def of_kernel_weights(convolution: Convolution, shape: tuple[int, ...], present: Bools) -> Pattern:
     """Return the connectivity of a kernel synapse by synapse; present of shape (extent..., channels, features)."""
     taps, features = convolution.taps(shape), present.shape[-1]
     tap, feature = np.nonzero(present.reshape(-1, features))

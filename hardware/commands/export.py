@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def export_command(
     run: Run,
     form: Annotated[str, typer.Option("--format", help="netx (lava-dl, HDF5) or nir.")],
-    out: Annotated[Optional[Path], typer.Option(help="File to write; default RUN/network.net or .nir.")] = None,
-    images: Annotated[Optional[int], typer.Option(help="Test images to prove the file on; default 200.")] = None,
+    out: Annotated[Path | None, typer.Option(help="File to write; default RUN/network.net or .nir.")] = None,
+    images: Annotated[int | None, typer.Option(help="Test images to prove the file on; default 200.")] = None,
     forward_only: Annotated[
         bool, typer.Option("--forward-only", help="Leave feedback out: another network, for formats without it.")
     ] = False,
@@ -57,12 +57,12 @@ def export_table(export: Export) -> Table:
 
 def train_slayer_command(
     data: Annotated[str, typer.Option(help="digits, mnist, fashion-mnist, cifar10, or a FILE.npz.")] = "digits",
-    out: Annotated[Optional[Path], typer.Option(help="Folder of the run; default runs/slayer-DATA-...-seedN.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run; default runs/slayer-DATA-...-seedN.")] = None,
     hidden: Annotated[str, typer.Option(help="Hidden layers from input to output, e.g. 256,128.")] = "64",
-    epochs: Annotated[Optional[int], typer.Option(help="Passes over the training set; default from its size.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training set; default from its size.")] = None,
     steps: Annotated[int, typer.Option(help="Steps of an inference.")] = 32,
     learning_rate: Annotated[
-        Optional[float], typer.Option(help="Of Adam, with cosine decay; default by short trials, on validation images.")
+        float | None, typer.Option(help="Of Adam, with cosine decay; default by short trials, on validation images.")
     ] = None,
     seed: Seed = 0,
     as_json: Json = False,

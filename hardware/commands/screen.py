@@ -8,21 +8,13 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from hardware.compile.deployment import Deployment
+from hardware.compile.deployment import Deployment, resource_rows
 
 if TYPE_CHECKING:
     from hardware.energy.profile import Profile
 
 RESULTS = {True: "passed", False: "FAILED", None: "not checked"}
 MOST_CONSTANTS = 5
-
-
-def resource_rows(deployment: Deployment) -> list[tuple[str, ...]]:
-    """Return rows (resource, used, max, share) of the resource table."""
-    return [
-        (name.replace("_", " "), f"{used:,}", f"{most:,}", f"{100 * used / most:.1f} %")
-        for name, (used, most) in deployment.placement.table().items()
-    ]
 
 
 def deployment_tables(deployment: Deployment) -> Group:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from hardware.board.detect import INSTALL, detect
 from hardware.chip.blocks import Deployable, blocks_of, graph_of
-from hardware.chip.limits import DEFAULT_LIMITS, INSTALL, check_target, detect, limits_of
+from hardware.chip.limits import DEFAULT_LIMITS, check_target, limits_of
 from hardware.compile.deployment import Check, Deployment, host_processes, notes_of, plan_populations
 from hardware.compile.dry_checks import dry_checks
 from hardware.placement.partition import partition

@@ -9,8 +9,9 @@ from hardware.chip.blocks import KERNEL, SPARSE, Blocks, Deployable, SynapseBloc
 from hardware.chip.microcode import program, tally
 from hardware.placement.placement import Placement
 from neuro.equilibrium.graded_network import GradedNetwork
+from neuro.spec.graph import Population
 from neuro.spec.neurons import SigmaDelta, Source
-from neuro.spec.sigma_delta import NetworkSpec, Population
+from neuro.spec.sigma_delta import NetworkSpec
 from neuro.stock.network import SlotSchedule, StockNetwork
 from neuro.stock.processes import LIF, GradedRelu, StockPopulation, StockSpec
 
@@ -188,3 +189,11 @@ def _stock_notes(network: StockNetwork, schedule: SlotSchedule, learns: bool) ->
             "signs in steps of 2: train with --weight-lsb 2"
         )
     return notes
+
+
+def resource_rows(deployment: Deployment) -> list[tuple[str, ...]]:
+    """Return rows (resource, used, max, share) of the resource table."""
+    return [
+        (name.replace("_", " "), f"{used:,}", f"{most:,}", f"{100 * used / most:.1f} %")
+        for name, (used, most) in deployment.placement.table().items()
+    ]

@@ -10,17 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from hardware.chip.blocks import Deployable, SynapseBlock
-from hardware.chip.pattern import Int64
 from hardware.placement.placement import Core, Placement
+from neuro.base.arrays import Int64, Reals
 from neuro.base.errors import UserError
 from neuro.spec.sigma_delta import NetworkSpec
 from neuro.stock.processes import StockSpec
 from sim.backends.record import Record
 
-Reals = npt.NDArray[np.float64]
 IMAGES_AT_ONCE = 8
 FIELDS = ("synaptic", "spikes", "messages_out", "messages_in", "hops_row", "hops_column")
 

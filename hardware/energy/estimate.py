@@ -17,7 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from hardware.energy.constants import DEFAULT_SET, Band, constants_of
-from hardware.energy.counts import Counts, Reals
+from hardware.energy.counts import Counts
+from neuro.base.arrays import Reals
 from neuro.base.quantities import Modelled
 
 PARTS = ("synapses", "neurons", "spikes and messages", "learning", "static")

@@ -13,9 +13,9 @@ from dataclasses import replace
 import numpy as np
 
 from hardware.chip.blocks import Deployable
-from hardware.chip.pattern import Int64
-from hardware.energy.counts import Counts, Reals, Trains, count
+from hardware.energy.counts import Counts, Trains, count
 from hardware.placement.placement import Placement
+from neuro.base.arrays import Int64, Reals
 from neuro.base.errors import UserError
 from neuro.equilibrium.graded_network import GradedNetwork
 from neuro.spec.sigma_delta import NetworkSpec

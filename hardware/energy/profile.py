@@ -9,10 +9,11 @@ import numpy as np
 from hardware.compile.compiler import compile_network
 from hardware.compile.deployment import Deployment
 from hardware.energy.constants import DEFAULT_SET, constants_of
-from hardware.energy.counts import Counts, Reals, count, phases_of_steps
+from hardware.energy.counts import Counts, count, phases_of_steps
 from hardware.energy.estimate import Estimate, Sensitivity, estimate, sensitivity
 from hardware.energy.learning_counts import count_learning
 from neuro.artifact.run_folder import Artifact
+from neuro.base.arrays import Reals
 from neuro.base.errors import UserError
 from neuro.equilibrium.graded_network import AnyNetwork
 from neuro.spec.sigma_delta import NetworkSpec

@@ -13,12 +13,11 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from hardware.slayer.network import check_lava_dl, quiet, slayer_block
+from neuro.base.arrays import Int32, Integers
 from neuro.base.errors import UserError
 from neuro.base.files import array_bytes, parse_arrays, read_bytes, write_atomically
 from neuro.stock.processes import LIF, SpikeInput, StockPopulation, StockProjection, StockSpec
@@ -29,8 +28,6 @@ FILE, JOB, SPIKES = "network.net", "job.npz", "spikes"
 WEIGHTS = (-256, 254)
 STALL_S = 120.0
 ELSEWHERE = "export it with --format nir, or train a network without feedback (settle train slayer)"
-Integers = npt.NDArray[np.integer[Any]]
-Int32 = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True, eq=False)

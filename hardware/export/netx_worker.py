@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from hardware.export.netx import FILE, JOB, SPIKES
 from hardware.slayer.network import quiet
+from neuro.base.arrays import Array
 from neuro.base.files import parse_arrays, read_bytes
 from sim.backends.lava.worker.main import count_done, run_worker_main
 from sim.backends.lava.worker.watch import PROGRESS
@@ -26,7 +26,7 @@ def run_job(folder: Path) -> None:
         count_done(folder, index + 1)
 
 
-def run_sequences(folder: Path, group: int, inputs: npt.NDArray[np.generic], *, counted: bool) -> None:
+def run_sequences(folder: Path, group: int, inputs: Array, *, counted: bool) -> None:
     """Load the file, run sequences of shape [B, T, n] one after the other, leave the output spikes in a file."""
     with quiet():
         from lava.lib.dl.netx.hdf5 import Network

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from hardware.export.netx import STALL_S, forward_part, netx_bytes, netx_layers, run_netx
 from neuro.artifact.nir_graph import DT, levels_of, nir_bytes, read_nir, to_nir
 from neuro.artifact.run_folder import Artifact, installed_versions
+from neuro.base.arrays import Array, Int32, Int64, Integers
 from neuro.base.errors import UserError
 from neuro.base.files import json_bytes, sha256, write_atomically
 from neuro.base.metrics import accuracy
@@ -140,7 +140,7 @@ def _exportable(artifact: Artifact, form: str) -> Spiking:
     return network
 
 
-def _images(artifact: Artifact, n_images: int | None) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.int32]]:
+def _images(artifact: Artifact, n_images: int | None) -> tuple[Array, Int32]:
     dataset = data_of(artifact)
     count = min(IMAGES, len(dataset.y_test)) if n_images is None else n_images
     if not 1 <= count <= len(dataset.y_test):
@@ -149,9 +149,9 @@ def _images(artifact: Artifact, n_images: int | None) -> tuple[npt.NDArray[np.ge
 
 
 def prove(
-    network: Spiking, graph: StockSpec, path: Path, form: str, payloads: npt.NDArray[np.integer[Any]],
-    labels: npt.NDArray[np.int32], stall_s: float = STALL_S, on_image: OnImage = lambda done: None,
-) -> tuple[Agreement, npt.NDArray[np.int64]]:  # fmt: skip
+    network: Spiking, graph: StockSpec, path: Path, form: str, payloads: Integers,
+    labels: Int32, stall_s: float = STALL_S, on_image: OnImage = lambda done: None,
+) -> tuple[Agreement, Int64]:  # fmt: skip
     """Read the file at `path`, run it, and compare it with `graph` on the chip's integers; also return its predictions.
 
     graph: what was exported, with the inputs and the readout of `network`.

@@ -18,8 +18,8 @@ import numpy as np
 
 from hardware.chip.blocks import Blocks, NeuronBlock
 from hardware.chip.limits import RESOURCES, Limits
-from hardware.chip.pattern import Int64
 from hardware.placement.placement import Core, Placement
+from neuro.base.arrays import Int64
 from neuro.base.errors import UserError
 
 HALVINGS = 12  # of the load: to 1 part in 4096

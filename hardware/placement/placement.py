@@ -10,7 +10,7 @@ import numpy as np
 
 from hardware.chip.blocks import Blocks
 from hardware.chip.limits import RESOURCES, Limits
-from hardware.chip.pattern import Int64
+from neuro.base.arrays import Int64
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from hardware.energy.counts import Reals
 from hardware.energy.estimate import PARTS, Estimate, Sensitivity
 from hardware.placement.placement import Core, Placement
+from neuro.base.arrays import Reals
 from neuro.base.quantities import Modelled
 from sim.reports.figures.network import BARS, BLUE, GREY, ORANGE, STYLE, svg_of
 

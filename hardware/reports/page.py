@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, select_autoescape
 
-from hardware.commands.screen import resource_rows
+from hardware.compile.deployment import resource_rows
 from hardware.energy.constants import CONSTANTS
 from hardware.energy.profile import Profile
 from hardware.reports import figures

@@ -11,13 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from hardware.slayer.network import CHUNK, SlayerConfig, SlayerModel, network_of, slayer_loss, spike_trains
+from neuro.base.arrays import Images, Int16, Int32, Integers
 from neuro.base.errors import UserError
 from neuro.base.metrics import Accuracy, accuracy, clearly_better
-from neuro.data.sets import Dataset, Images, Split
+from neuro.data.sets import Dataset, Split
 from neuro.front_ends.pixels import PixelEncoder, gain_bits_for
 from neuro.stock.feed_forward import FeedForwardNetwork
 
@@ -26,7 +26,6 @@ IMAGES_TO_SEE, FEWEST_EPOCHS, MOST_EPOCHS = 40_000, 5, 30
 LEARNING_RATES = (0.003, 0.001, 0.01)  # first guess first
 TRIAL_PRESENTATIONS = 4_000  # of a trial, of at most so many different images
 TRIAL_VALIDATION = 2_000
-Labels = npt.NDArray[np.integer]
 
 
 @dataclass(frozen=True)
@@ -73,11 +72,11 @@ class SlayerLearner:
         """Return the integer network as it is now."""
         return network_of(self.model, self.config, self.encoder, self.pixels)
 
-    def learn(self, images: Images, labels: Labels) -> int:
+    def learn(self, images: Images, labels: Integers) -> int:
         """Make one gradient step on a batch; return how many of its images were right."""
         return self.learn_payloads(self.encoder.encode(images), labels)
 
-    def learn_payloads(self, payloads: npt.NDArray[np.int16], labels: Labels) -> int:
+    def learn_payloads(self, payloads: Int16, labels: Integers) -> int:
         """The same, of images that are encoded already, of shape [B, N]. Raises: UserError if the loss is infinite."""
         self.optimizer.zero_grad()
         wanted = torch.as_tensor(labels, dtype=torch.int64)
@@ -90,7 +89,7 @@ class SlayerLearner:
         self.optimizer.step()
         return int((spikes.sum(dim=2).argmax(dim=1) == wanted).sum())
 
-    def measure(self, payloads: npt.NDArray[np.int16], labels: npt.NDArray[np.int32]) -> Accuracy:
+    def measure(self, payloads: Int16, labels: Int32) -> Accuracy:
         """Return the accuracy as the network is now."""
         parts = []
         with torch.no_grad():

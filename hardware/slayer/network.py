@@ -21,10 +21,10 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from neuro.base.arrays import Int16, Int32, Integers
 from neuro.base.errors import UserError, require_integers
 from neuro.front_ends.pixels import PixelEncoder
 from neuro.stock.feed_forward import FeedForwardNetwork, feed_forward_graph
@@ -126,9 +126,7 @@ def neuron_settings(neuron: LIF, slope_width: float = 1.0, slope_height: float =
     }
 
 
-def slayer_block(
-    projection: StockProjection, target: StockPopulation, recurrent: npt.NDArray[np.integer[Any]] | None = None
-) -> nn.Module:
+def slayer_block(projection: StockProjection, target: StockPopulation, recurrent: Integers | None = None) -> nn.Module:
     """Return the SLAYER block of a layer: its synapses, of shape [N, M] of even weights, and its neurons.
 
     recurrent: of shape [M, M], weights within the layer; None for none.
@@ -177,14 +175,14 @@ class SlayerModel(nn.Module):
             trains = block(trains)
         return trains
 
-    def weights(self) -> list[npt.NDArray[np.int16]]:
+    def weights(self) -> list[Int16]:
         """Return the integer weights, of shape [N_l, N_l+1] each."""
         with torch.no_grad():
             matrices = [block.synapse.pre_hook_fx(block.synapse.weight, descale=True) for block in self.blocks]
         return [np.rint(m.reshape(m.shape[:2]).numpy()).astype(np.int16).T for m in matrices]
 
 
-def slayer_spikes(network: FeedForwardNetwork, payloads: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.int32]:
+def slayer_spikes(network: FeedForwardNetwork, payloads: Integers) -> Int32:
     """Return the output spikes of SLAYER's own quantised forward pass, of shape [B, T, K], for payloads [B, N]."""
     blocks = [
         slayer_block(projection, population)
@@ -200,7 +198,7 @@ def slayer_spikes(network: FeedForwardNetwork, payloads: npt.NDArray[np.integer[
     return np.concatenate(parts).astype(np.int32)
 
 
-def spike_trains(network: FeedForwardNetwork, payloads: npt.NDArray[np.integer[Any]]) -> Tensor:
+def spike_trains(network: FeedForwardNetwork, payloads: Integers) -> Tensor:
     """Return the spike trains of payloads [B, N] as SLAYER takes them: [B, N + 1, T], a presynaptic step early."""
     return torch.tensor(network.free_inputs(payloads).astype(np.float32)).permute(0, 2, 1).contiguous()
 

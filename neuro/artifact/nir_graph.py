@@ -24,8 +24,8 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from neuro.base.arrays import Reals
 from neuro.base.errors import UserError
 from neuro.stock.processes import DECAY_UNITY, LIF, SpikeInput, StockPopulation, StockProjection, StockSpec
 
@@ -179,7 +179,7 @@ def _node(population: StockPopulation) -> nir.NIRNode:
     if not isinstance(neuron, LIF):
         return nir.Input({"input": np.array(shape)})
 
-    def all_of(value: float) -> npt.NDArray[np.float64]:
+    def all_of(value: float) -> Reals:
         return np.full(shape, value)
 
     memory = DECAY_UNITY / neuron.voltage_decay if neuron.voltage_decay else NO_LEAK

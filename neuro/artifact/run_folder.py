@@ -22,17 +22,9 @@ from neuro.artifact.stock import (
     network_from_json,
     network_to_json,
 )
+from neuro.base.arrays import Arrays
 from neuro.base.errors import UserError
-from neuro.base.files import (
-    Arrays,
-    array_bytes,
-    json_bytes,
-    parse_arrays,
-    parse_json,
-    read_bytes,
-    sha256,
-    write_atomically,
-)
+from neuro.base.files import array_bytes, json_bytes, parse_arrays, parse_json, read_bytes, sha256, write_atomically
 from neuro.equilibrium.graded_network import AnyNetwork, GradedNetwork
 from neuro.equilibrium.graded_relu import GradedDesign
 from neuro.stock.feed_forward import FeedForwardNetwork

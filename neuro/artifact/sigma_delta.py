@@ -7,21 +7,22 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from neuro.base.arrays import Array, NamedArrays
 from neuro.base.convolution import Convolution
 from neuro.base.errors import UserError
 from neuro.front_ends.pixels import PixelEncoder
 from neuro.front_ends.whitening import Transform
+from neuro.spec.graph import Population
 from neuro.spec.neurons import NeuronModel, SigmaDelta, Source
 from neuro.spec.plasticity import LearningRule, learning_rule
-from neuro.spec.sigma_delta import NetworkSpec, Phase, Population, Projection, Schedule
+from neuro.spec.projection import Projection
+from neuro.spec.schedule import Phase, Schedule
+from neuro.spec.sigma_delta import NetworkSpec
 
 NEURONS: dict[str, type[Source] | type[SigmaDelta]] = {"Source": Source, "SigmaDelta": SigmaDelta}
 OFFSET_KEY, WHITENING_KEY = "encoder.offset", "encoder.whitening"
 WEIGHTS_PREFIX = "weights."
-
-Arrays = Mapping[str, npt.NDArray[np.generic]]
 
 
 def spec_to_json(spec: NetworkSpec) -> dict[str, Any]:
@@ -39,11 +40,9 @@ def spec_to_json(spec: NetworkSpec) -> dict[str, Any]:
     }
 
 
-def spec_arrays(spec: NetworkSpec) -> dict[str, npt.NDArray[np.generic]]:
+def spec_arrays(spec: NetworkSpec) -> dict[str, Array]:
     """Return the arrays of a spec: weights by projection, the encoder's offset and whitening."""
-    arrays: dict[str, npt.NDArray[np.generic]] = {
-        WEIGHTS_PREFIX + p.name: p.weights for p in spec.projections if p.weights is not None
-    }
+    arrays: dict[str, Array] = {WEIGHTS_PREFIX + p.name: p.weights for p in spec.projections if p.weights is not None}
     if spec.encoder.offset is not None:
         arrays[OFFSET_KEY] = spec.encoder.offset
     if spec.encoder.transform is not None and spec.encoder.transform.whitening is not None:
@@ -51,7 +50,7 @@ def spec_arrays(spec: NetworkSpec) -> dict[str, npt.NDArray[np.generic]]:
     return arrays
 
 
-def spec_from_json(content: Mapping[str, Any], arrays: Arrays) -> NetworkSpec:
+def spec_from_json(content: Mapping[str, Any], arrays: NamedArrays) -> NetworkSpec:
     """Rebuild a spec from `spec_to_json` and `spec_arrays`.
 
     Raises: UserError if something is missing, of the wrong type, or does not fit together.
@@ -93,7 +92,7 @@ def _encoder_to_json(encoder: PixelEncoder) -> dict[str, Any]:
     return content
 
 
-def _encoder_from_json(content: Mapping[str, Any], arrays: Arrays) -> PixelEncoder:
+def _encoder_from_json(content: Mapping[str, Any], arrays: NamedArrays) -> PixelEncoder:
     offset = arrays[OFFSET_KEY].astype(np.int16) if content["centred"] else None
     transform = None
     if content.get("transform") is not None:
@@ -133,7 +132,7 @@ def _projection_to_json(projection: Projection) -> dict[str, Any]:
     }
 
 
-def _projection_from_json(content: Mapping[str, Any], arrays: Arrays) -> Projection:
+def _projection_from_json(content: Mapping[str, Any], arrays: NamedArrays) -> Projection:
     fields = dict(content)
     rule, convolution = fields.pop("rule"), fields.pop("convolution", None)
     is_transpose = fields["transpose_of"] is not None

@@ -7,8 +7,8 @@ from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
+from neuro.base.arrays import Array, NamedArrays
 from neuro.base.errors import UserError
 from neuro.front_ends.pixels import PixelEncoder
 from neuro.stock.feed_forward import FeedForwardNetwork
@@ -27,8 +27,6 @@ NEURONS: dict[str, type[SpikeInput] | type[LIF] | type[GradedRelu]] = {
 FEED_FORWARD = "stock-feed-forward"  # in place of the family, in files
 TRACES = ("x1", "x2", "y1", "y2")
 WEIGHTS_PREFIX = "weights."
-
-Arrays = Mapping[str, npt.NDArray[np.generic]]
 
 
 def network_to_json(network: StockNetwork) -> dict[str, Any]:
@@ -69,17 +67,17 @@ def feed_forward_to_json(network: FeedForwardNetwork) -> dict[str, Any]:
     }
 
 
-def network_arrays(network: StockNetwork | FeedForwardNetwork) -> dict[str, npt.NDArray[np.generic]]:
+def network_arrays(network: StockNetwork | FeedForwardNetwork) -> dict[str, Array]:
     """Return the weights by projection."""
     return graph_arrays(network.graph)
 
 
-def graph_arrays(graph: StockSpec) -> dict[str, npt.NDArray[np.generic]]:
+def graph_arrays(graph: StockSpec) -> dict[str, Array]:
     """Return the weights by projection."""
     return {WEIGHTS_PREFIX + projection.name: projection.weights for projection in graph.projections}
 
 
-def graph_from_json(content: Mapping[str, Any], arrays: Arrays, biased: tuple[str, ...] = ()) -> StockSpec:
+def graph_from_json(content: Mapping[str, Any], arrays: NamedArrays, biased: tuple[str, ...] = ()) -> StockSpec:
     """Rebuild a graph from `graph_to_json` and `graph_arrays`.
 
     Raises: UserError, KeyError, TypeError, AttributeError or ValueError if something is missing or does not fit.
@@ -91,7 +89,7 @@ def graph_from_json(content: Mapping[str, Any], arrays: Arrays, biased: tuple[st
     return StockSpec(populations, tuple(_projection_from_json(p, arrays) for p in content["projections"]), biased)
 
 
-def network_from_json(content: Mapping[str, Any], arrays: Arrays) -> StockNetwork:
+def network_from_json(content: Mapping[str, Any], arrays: NamedArrays) -> StockNetwork:
     """Rebuild a network from `network_to_json` and `network_arrays`.
 
     Raises: UserError if something is missing, of the wrong type, or does not fit together.
@@ -113,7 +111,7 @@ def network_from_json(content: Mapping[str, Any], arrays: Arrays) -> StockNetwor
         ) from error
 
 
-def feed_forward_from_json(content: Mapping[str, Any], arrays: Arrays) -> FeedForwardNetwork:
+def feed_forward_from_json(content: Mapping[str, Any], arrays: NamedArrays) -> FeedForwardNetwork:
     """Rebuild a network from `feed_forward_to_json` and `network_arrays`; raises as `network_from_json` does."""
     try:
         encoder = content["encoder"]
@@ -157,7 +155,7 @@ def _projection_to_json(projection: StockProjection) -> dict[str, Any]:
     return {**settings, "rule": None if projection.rule is None else asdict(projection.rule)}
 
 
-def _projection_from_json(content: Mapping[str, Any], arrays: Arrays) -> StockProjection:
+def _projection_from_json(content: Mapping[str, Any], arrays: NamedArrays) -> StockProjection:
     weights, rule = np.asarray(arrays[WEIGHTS_PREFIX + content["name"]]), content["rule"]
     made = None if rule is None else _rule_from_json(rule)
     return _whole(StockProjection, {**content, "weights": weights, "rule": made})

@@ -17,11 +17,10 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from neuro.base.arrays import AnyArray, Int64
 from neuro.base.errors import UserError, require_integers
 
 OUTSIDE = -1  # the index of a tap that falls on the padding
@@ -83,7 +82,7 @@ class Convolution:
             each = zip(window, self.stride, self.kernel, strict=True)
             yield tuple(slice(at * stride, at * stride + extent) for at, stride, extent in each)
 
-    def widened(self, kernel: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def widened(self, kernel: AnyArray) -> AnyArray:
         """Return the kernel (extent..., channels, features) of `plain` that does what `kernel` and pooling do.
 
         Without pooling the kernel itself; else integers of 16 bits or more: they exceed 8 bits.
@@ -93,14 +92,14 @@ class Convolution:
         kind = np.int16 if kernel.dtype == np.int8 else kernel.dtype
         return np.asarray(sum(self.copies(kernel.astype(kind))))
 
-    def copies(self, kernel: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:
+    def copies(self, kernel: AnyArray) -> Iterator[AnyArray]:
         """Yield kernels of `plain` that add up to the widened one: `kernel` at one place each, zero elsewhere."""
         for window in self._windows():
             wide = np.zeros((*self.plain.kernel, *kernel.shape[-2:]), dtype=kernel.dtype)
             wide[window] = kernel
             yield wide
 
-    def narrowed(self, wide: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def narrowed(self, wide: AnyArray) -> AnyArray:
         """Return the transpose of `widened`: sums over the window, of shape (extent..., channels, features)."""
         if not self.pooled:
             return wide
@@ -149,7 +148,7 @@ class Convolution:
         """Return the shape of the feature maps of images of `shape`."""
         return (*self.positions(shape), features)
 
-    def taps(self, shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
+    def taps(self, shape: tuple[int, ...]) -> Int64:
         """Return, of shape [positions, taps], the index of the value in a flat image that each tap reads, or OUTSIDE.
 
         Positions are in row-major order; taps in the order of a kernel of shape (extent..., channels), of the widened
@@ -165,7 +164,7 @@ class Convolution:
             index[position] = wide._window(shape, tuple(int(s[i]) for s, i in zip(starts, position, strict=True)))
         return index.reshape(int(np.prod(index.shape[:axes])), -1)
 
-    def _window(self, shape: tuple[int, ...], corner: tuple[int, ...]) -> npt.NDArray[np.int64]:
+    def _window(self, shape: tuple[int, ...], corner: tuple[int, ...]) -> Int64:
         """Indices read by a kernel whose first tap lies at `corner`, of shape (extent..., channels)."""
         axes, channels = len(self.kernel), self.channels(shape)
         flat = np.zeros(self.kernel, dtype=np.int64)
@@ -177,7 +176,7 @@ class Convolution:
         window = flat[..., None] * channels + np.arange(channels)
         return np.where(inside[..., None], window, OUTSIDE)
 
-    def matrix(self, kernel: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    def matrix(self, kernel: AnyArray, shape: tuple[int, ...]) -> AnyArray:
         """Return the convolution as a dense matrix of shape [N_in, N_out], for images of `shape`.
 
         Args:    kernel of shape (extent..., channels, features).
@@ -190,7 +189,7 @@ class Convolution:
         dense[taps, np.arange(len(taps))[:, None]] = kernel.reshape(-1, features)
         return dense[:size].reshape(size, -1)
 
-    def kernel_change(self, change: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    def kernel_change(self, change: AnyArray, shape: tuple[int, ...]) -> AnyArray:
         """Return the transpose of `matrix`: sums over the synapses that share a weight.
 
         Args:    change of shape [N_in, N_out], one number for each pair of neurons, for images of `shape`.

@@ -17,11 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from neuro.base.arrays import Array, Arrays
 from neuro.base.errors import UserError
 
-Arrays = dict[str, npt.NDArray[np.generic]]
 # What numpy and zipfile raise on archives that were cut, altered, encrypted or made up.
 DAMAGE = (
     OSError, ValueError, TypeError, zipfile.BadZipFile, zlib.error, EOFError, KeyError, RuntimeError, MemoryError,
@@ -70,7 +69,7 @@ def json_bytes(content: Any, *, sort_keys: bool = False) -> bytes:
     return (json.dumps(content, indent=1, sort_keys=sort_keys, allow_nan=False) + "\n").encode()
 
 
-def array_bytes(arrays: Mapping[str, npt.NDArray[np.generic]]) -> bytes:
+def array_bytes(arrays: Mapping[str, Array]) -> bytes:
     """Return an uncompressed .npz archive of `arrays`; equal arrays give equal bytes."""
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)

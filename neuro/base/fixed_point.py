@@ -14,11 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from neuro.base.arrays import Int64, UInt32
+
 INT32_MAX = 2**31 - 1
 WEIGHT_BITS = 8
-
-IntArray = npt.NDArray[np.integer[Any]]
-UIntArray = npt.NDArray[np.uint32]
 
 
 def weight_limit(bits: int) -> int:
@@ -76,14 +75,14 @@ def image_key(seed: int, presentation: int) -> int:
     return int(image_keys(seed, presentation, 1)[0])
 
 
-def image_keys(seed: int, first: int, count: int) -> UIntArray:
+def image_keys(seed: int, first: int, count: int) -> UInt32:
     """Return `image_key(seed, first + i)` for i in 0..count-1 as an array of shape [count]."""
     index = np.uint64(first) + np.arange(count, dtype=np.uint64)
     low = (index & np.uint64(0xFFFFFFFF)).astype(np.uint32)
     high = (index >> np.uint64(32)).astype(np.uint32)
     seeds = np.array([seed & 0xFFFFFFFF, (seed >> 32) & 0xFFFFFFFF], dtype=np.uint32)
     salt = mix32(mix32(seeds[:1]) + seeds[1:])
-    keys: UIntArray = mix32(mix32(low ^ salt) ^ (high + np.uint32(0x9E3779B9)))
+    keys: UInt32 = mix32(mix32(low ^ salt) ^ (high + np.uint32(0x9E3779B9)))
     return keys
 
 
@@ -105,7 +104,7 @@ def nudge_sign(key: Any) -> Any:
     return np.int32(1) - np.int32(2) * np.int32(stream_key(key, NUDGE_STREAM) & np.uint32(1))
 
 
-def quantize(values: npt.ArrayLike, exponent: int, lower: int, upper: int) -> npt.NDArray[np.int64]:
+def quantize(values: npt.ArrayLike, exponent: int, lower: int, upper: int) -> Int64:
     """Return round-to-nearest integers of `values * 2**exponent`, saturated to `lower..upper`.
 
     Raises: ValueError if a value is NaN or infinite.
@@ -113,5 +112,5 @@ def quantize(values: npt.ArrayLike, exponent: int, lower: int, upper: int) -> np
     scaled = np.asarray(values, dtype=np.float64) * 2.0**exponent
     if not np.all(np.isfinite(scaled)):
         raise ValueError("quantize: values hold NaN or infinity; remove them before making integers")
-    integers: npt.NDArray[np.int64] = np.clip(np.floor(scaled + 0.5), lower, upper).astype(np.int64)
+    integers: Int64 = np.clip(np.floor(scaled + 0.5), lower, upper).astype(np.int64)
     return integers

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from neuro.base.arrays import Int64, Integers
 
 Z_95 = 1.959963984540054  # normal quantile of a two-sided 95 % interval
 
@@ -42,7 +43,7 @@ class Accuracy:
         return f"{self.value:.4f} [{low:.4f}, {high:.4f}] (n = {self.n})"
 
 
-def accuracy(predictions: npt.NDArray[np.integer[Any]], labels: npt.NDArray[np.integer[Any]]) -> Accuracy:
+def accuracy(predictions: Integers, labels: Integers) -> Accuracy:
     """Return the accuracy of `predictions` against `labels`, both of shape [B]."""
     return Accuracy(int(np.count_nonzero(predictions == labels)), len(labels))
 
@@ -53,9 +54,7 @@ def clearly_better(share: float, other: float, n: int) -> bool:
     return share - other > 2 * math.sqrt(kept * (1 - kept) / n)
 
 
-def confusion_matrix(
-    predictions: npt.NDArray[np.integer[Any]], labels: npt.NDArray[np.integer[Any]], n_classes: int
-) -> npt.NDArray[np.int64]:
+def confusion_matrix(predictions: Integers, labels: Integers, n_classes: int) -> Int64:
     """Return counts of shape [K, K]: row = true class, column = predicted class."""
     index = labels.astype(np.int64) * n_classes + predictions
     return np.bincount(index, minlength=n_classes * n_classes).reshape(n_classes, n_classes)

@@ -12,15 +12,13 @@ import math
 import warnings
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from neuro.base.arrays import AnyArray, Floats
 from neuro.base.convolution import OUTSIDE, Convolution
 from neuro.base.errors import UserError
-
-Array = npt.NDArray[Any]
 
 NORM_TOLERANCE = 1e-3  # atoms whose norm is this near to 1 count as normalised
 MAX_COHERENCE = 0.99  # two atoms more alike than this are one atom twice: codes are then not unique
@@ -32,18 +30,18 @@ class DictionaryWarning(UserWarning):
     """A dictionary or a threshold with which coding is possible, but slow, ambiguous or void."""
 
 
-def unit_norm(dictionary: Array) -> Array:
+def unit_norm(dictionary: AnyArray) -> AnyArray:
     """Return the dictionary with every atom (last axis) of Euclidean norm 1. Raises: UserError on zero atoms."""
     norms = _checked_norms(dictionary)
     return np.asarray(dictionary / norms, dtype=dictionary.dtype)
 
 
-def random_dictionary(shape: tuple[int, ...], seed: int, dtype: npt.DTypeLike = np.float64) -> Array:
+def random_dictionary(shape: tuple[int, ...], seed: int, dtype: npt.DTypeLike = np.float64) -> AnyArray:
     """Return normal random atoms of unit norm, one along the last axis of `shape`."""
     return unit_norm(np.random.default_rng(seed).standard_normal(shape)).astype(dtype)
 
 
-def _checked_norms(dictionary: Array) -> Array:
+def _checked_norms(dictionary: AnyArray) -> AnyArray:
     """Norms of the atoms, of shape [K]."""
     if dictionary.ndim < 2 or 0 in dictionary.shape:
         raise UserError(f"dictionary: shape {dictionary.shape}; needs [N, K] or (extent..., channels, K), none 0")
@@ -71,7 +69,7 @@ class Coherence:
 
 
 def check_dictionary(
-    dictionary: Array,
+    dictionary: AnyArray,
     tau_steps: float | None = None,
     convolution: Convolution | None = None,
     image_shape: tuple[int, ...] | None = None,
@@ -106,7 +104,7 @@ def check_dictionary(
     return found
 
 
-def _warn(found: Coherence, norms: Array, deficient: bool, tau_steps: float | None) -> None:
+def _warn(found: Coherence, norms: AnyArray, deficient: bool, tau_steps: float | None) -> None:
     """One warning that names all that makes the dictionary difficult."""
     faults = []
     if float(np.abs(norms - 1.0).max()) > NORM_TOLERANCE:
@@ -125,11 +123,11 @@ def _warn(found: Coherence, norms: Array, deficient: bool, tau_steps: float | No
         warnings.warn(f"dictionary: {figures}; {'; '.join(faults)}", DictionaryWarning, stacklevel=3)
 
 
-def _largest_off_diagonal(matrix: Array) -> float:
+def _largest_off_diagonal(matrix: AnyArray) -> float:
     return float(np.abs(matrix - np.diag(np.diag(matrix))).max())
 
 
-def _shifted_coherence(kernel: Array, stride: tuple[int, ...]) -> float:
+def _shifted_coherence(kernel: AnyArray, stride: tuple[int, ...]) -> float:
     """Largest |<d_i, d_j shifted>| over all shifts by strides at which two kernels overlap."""
     extents, features = kernel.shape[: len(stride)], kernel.shape[-1]
     reach = [range(1 - extent, extent) for extent in extents]
@@ -145,7 +143,7 @@ def _shifted_coherence(kernel: Array, stride: tuple[int, ...]) -> float:
 
 
 def gram_norm(
-    dictionary: Array, convolution: Convolution | None = None, image_shape: tuple[int, ...] | None = None
+    dictionary: AnyArray, convolution: Convolution | None = None, image_shape: tuple[int, ...] | None = None
 ) -> float:
     """Return |D^T D|, the largest eigenvalue; of kernels by the power method over a whole image, atoms cropped by it.
 
@@ -168,7 +166,7 @@ def gram_norm(
     return largest
 
 
-def check_threshold(sparsity_threshold: float, dictionary: Array, signals: Array, signed: bool = False) -> float:
+def check_threshold(sparsity_threshold: float, dictionary: AnyArray, signals: AnyArray, signed: bool = False) -> float:
     """Refuse a threshold that is not positive; warn of one at which every code is zero. Returns the largest useful one.
 
     A code is all zero if no atom's drive D^T x exceeds the threshold.
@@ -192,7 +190,7 @@ def check_threshold(sparsity_threshold: float, dictionary: Array, signals: Array
     return largest
 
 
-def patches_of(images: Array, convolution: Convolution, image_shape: tuple[int, ...]) -> Array:
+def patches_of(images: AnyArray, convolution: Convolution, image_shape: tuple[int, ...]) -> AnyArray:
     """Return what every position of a convolution reads, of shape [B, positions, taps]; zero outside of the image.
 
     Args: images of shape [B, N] or [B, ...] with the N values of `image_shape` each.
@@ -205,8 +203,8 @@ def patches_of(images: Array, convolution: Convolution, image_shape: tuple[int, 
 
 
 def with_padding_observed(
-    images: Array, convolution: Convolution, image_shape: tuple[int, ...]
-) -> tuple[Array, Convolution, tuple[int, ...]]:
+    images: AnyArray, convolution: Convolution, image_shape: tuple[int, ...]
+) -> tuple[AnyArray, Convolution, tuple[int, ...]]:
     """Return flat zero-padded images, [B, N'], with the unpadded convolution and image shape that read them alike.
 
     Atoms that reach over a border must then explain the zeros there, so all positions compete in the same way (the
@@ -228,7 +226,7 @@ class Preparation:
     contrast_epsilon: divides a signal by sqrt(epsilon^2 + |x|^2), so that dark and bright ones weigh alike; None: not.
     """
 
-    offset: npt.NDArray[np.floating[Any]] | None = None
+    offset: Floats | None = None
     subtract_mean: bool = False
     contrast_epsilon: float | None = None
 
@@ -236,7 +234,7 @@ class Preparation:
         if self.contrast_epsilon is not None and not self.contrast_epsilon > 0:
             raise UserError(f"preparation: contrast_epsilon {self.contrast_epsilon!r} must be positive")
 
-    def apply(self, signals: Array) -> Array:
+    def apply(self, signals: AnyArray) -> AnyArray:
         """Return prepared signals: float, of the given shape [..., N] (a signal per image, or per patch)."""
         real = signals.astype(np.result_type(signals.dtype, np.float32), copy=False)
         if self.offset is not None:

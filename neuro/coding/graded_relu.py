@@ -17,12 +17,13 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from neuro.base.arrays import Integers, Reals
 from neuro.base.errors import UserError, require_integers
 from neuro.base.fixed_point import WEIGHT_BITS, quantize, weight_limit
 from neuro.base.scales import exponent_for
-from neuro.coding.coder import CODE, INPUT, Drive, Integers, StockCoder, check_steps
-from neuro.coding.problem import Reals, SparseProblem
-from neuro.equilibrium.graded_relu import MESSAGE_BITS, ROUNDING, check_reach, compensation, present, readout
+from neuro.coding.coder import CODE, INPUT, Drive, StockCoder, check_steps
+from neuro.coding.problem import SparseProblem
+from neuro.stock.graded import MESSAGE_BITS, ROUNDING, check_reach, compensation, present, readout
 from neuro.stock.processes import GradedRelu, SpikeInput, StockPopulation, StockProjection, StockSpec
 
 THRESHOLD, PREVIOUS = "threshold", "previous"
@@ -41,7 +42,7 @@ def sparse_coder(
     momentum: float = 0.0,
     step_scale: float = 1.0,
 ) -> StockSpec:
-    """Return the network of the module docstring; what it takes is made by `neuro.equilibrium.graded_relu.present`.
+    """Return the network of the module docstring; what it takes is made by `neuro.stock.graded.present`.
 
     Args:    dictionary D of shape [N, M], one atom a column; sparsity_threshold (lambda), real, > 0; the input x is
              payloads / 2**input_bits, |x| <= 1; reach, the largest code to expect, real; momentum m, a multiple of

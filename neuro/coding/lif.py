@@ -26,11 +26,13 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from neuro.base.arrays import Integers, Reals
 from neuro.base.errors import UserError, require_integers
 from neuro.base.fixed_point import quantize
 from neuro.base.scales import exponent_for
-from neuro.coding.coder import CODE, INPUT, Drive, Integers, StockCoder, check_steps, present_spikes
-from neuro.coding.problem import Reals, SparseProblem
+from neuro.coding.coder import CODE, INPUT, Drive, StockCoder, check_steps
+from neuro.coding.problem import SparseProblem
+from neuro.front_ends.trains import present_spikes
 from neuro.stock.processes import (
     BIAS_MANTISSAS,
     DECAY_UNITY,

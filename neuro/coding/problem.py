@@ -13,12 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from neuro.base.arrays import Reals
 from neuro.base.errors import UserError
 from neuro.coding.dictionary import NORM_TOLERANCE
 
 TINY = 1e-12
-
-Reals = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,19 +16,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from neuro.base.arrays import AnyArray, Int8, Integers, Reals
 from neuro.base.convolution import Convolution
 from neuro.base.errors import UserError
 from neuro.base.fixed_point import WEIGHT_BITS, quantize, weight_limit
 from neuro.base.scales import exponent_for
 from neuro.coding.dictionary import check_dictionary, gram_norm
 from neuro.front_ends.pixels import PixelEncoder
+from neuro.spec.graph import Population
 from neuro.spec.neurons import SigmaDelta, Source
-from neuro.spec.sigma_delta import NetworkSpec, Phase, Population, Projection, Schedule
+from neuro.spec.projection import Projection
+from neuro.spec.schedule import Phase, Schedule
+from neuro.spec.sigma_delta import NetworkSpec
 
 INPUT, RESIDUAL, CODE = "input", "residual", "code"
 LAYOUTS = ("inhibition", "residual")
@@ -37,8 +39,6 @@ RESIDUAL_REACH = 2  # of the largest signal (1 for pixels): an overshoot of 100 
 TIME_CONSTANTS = 5  # steps of the free phase, in time constants
 SLOWEST_TAU = 20.0
 STABLE = {"inhibition": 0.75, "residual": 0.5}  # largest leak * |D^T D| that the delay of the layout leaves damped
-
-Reals = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -106,9 +106,7 @@ def build_coder(design: CoderDesign, dictionary: Reals) -> NetworkSpec:
     return coder_of_atoms(design, atoms, exponent, (multiplier, shift))
 
 
-def coder_of_atoms(
-    design: CoderDesign, atoms: npt.NDArray[np.int8], exponent: int, leak: tuple[int, int]
-) -> NetworkSpec:
+def coder_of_atoms(design: CoderDesign, atoms: Int8, exponent: int, leak: tuple[int, int]) -> NetworkSpec:
     """Return the coder of integer atoms, real values atoms * 2**-exponent; leak from `leak_of`."""
     n_atoms, (multiplier, shift) = atoms.shape[-1], leak
     unit = _code_unit(design, multiplier, shift)
@@ -128,7 +126,7 @@ def coder_of_atoms(
     )
 
 
-def checked_dictionary(design: CoderDesign, dictionary: npt.NDArray[Any]) -> Reals:
+def checked_dictionary(design: CoderDesign, dictionary: AnyArray) -> Reals:
     """Return `dictionary` in float64. Raises: UserError if it does not fit the design or is not finite."""
     dictionary = np.asarray(dictionary, dtype=np.float64)
     size, n_atoms = math.prod(design.input_shape), dictionary.shape[-1] if dictionary.ndim else 0
@@ -166,7 +164,7 @@ def _residual_unit(design: CoderDesign) -> SigmaDelta:
     return SigmaDelta(design.state_bits, design.residual_bits, -reach, reach, 1, 0)
 
 
-def _inhibition(design: CoderDesign, atoms: npt.NDArray[np.int8], exponent: int) -> list[Projection]:
+def _inhibition(design: CoderDesign, atoms: Int8, exponent: int) -> list[Projection]:
     real = atoms * 2.0**-exponent
     lateral = np.eye(real.shape[1]) - real.T @ real
     largest = design.state_bits - design.activation_bits
@@ -192,7 +190,7 @@ def _identity(name: str, source: str, target: str, n_axes: int, channels: int) -
     return Projection(name, source, target, 0, kernel, convolution=point)
 
 
-def _residual(design: CoderDesign, atoms: npt.NDArray[np.int8], exponent: int, n_atoms: int) -> list[Projection]:
+def _residual(design: CoderDesign, atoms: Int8, exponent: int, n_atoms: int) -> list[Projection]:
     forward = Projection("residual->code", RESIDUAL, CODE, exponent, atoms, convolution=design.convolution)
     back = Projection("code->residual", CODE, RESIDUAL, exponent, transpose_of="residual->code", sign=-1)
     if design.convolution is None:
@@ -216,7 +214,7 @@ def leak_of(design: CoderDesign, dictionary: Reals) -> tuple[int, int]:
     return max(1, math.floor(2**shift / tau)), shift
 
 
-def codes_of(spec: NetworkSpec, states: npt.NDArray[np.integer[Any]]) -> Reals:
+def codes_of(spec: NetworkSpec, states: Integers) -> Reals:
     """Return the real codes a, of shape [B, K], that units in `states` of population "code" last told their receivers.
 
     states: u of shape [B, K] in state units, as `Record.states["code"][:, 0]` holds them.

@@ -8,11 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from neuro.base.arrays import Array, Int64
 from neuro.base.errors import UserError
-
-Array = npt.NDArray[np.generic]
 
 
 def decode_jpeg_arrays(arrays: Mapping[str, Array], path: Path) -> dict[str, Array]:
@@ -36,7 +34,7 @@ def decode_jpeg_arrays(arrays: Mapping[str, Array], path: Path) -> dict[str, Arr
     return decoded
 
 
-def _decode(buffer: bytes, offsets: npt.NDArray[np.int64], path: Path) -> Array:
+def _decode(buffer: bytes, offsets: Int64, path: Path) -> Array:
     from PIL import Image
 
     pictures = []

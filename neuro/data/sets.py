@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from neuro.base.arrays import Images, Int64, Labels
 from neuro.base.errors import UserError
 from neuro.base.files import parse_arrays, read_bytes
 
@@ -22,9 +22,6 @@ KEYS = ("x_train", "y_train", "x_test", "y_test")
 MAX_CLASSES = 4096
 MIN_TRAINING_IMAGES = 10
 DIGITS_TEST_SHARE = 0.2
-
-Images = npt.NDArray[np.generic]
-Labels = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,8 +61,8 @@ class Dataset:
 class Split:
     """Training images divided into a part to learn from and a part to choose hyper-parameters on (validation)."""
 
-    train: npt.NDArray[np.int64]
-    validation: npt.NDArray[np.int64]
+    train: Int64
+    validation: Int64
 
 
 def load_dataset(name: str, seed: int = 0) -> Dataset:
@@ -91,7 +88,7 @@ def split_validation(labels: Labels, seed: int, share: float = 0.1, limit: int =
     return Split(np.setdiff1d(np.arange(len(labels)), validation), validation)
 
 
-def stratified_sample(labels: Labels, share: float, generator: np.random.Generator) -> npt.NDArray[np.int64]:
+def stratified_sample(labels: Labels, share: float, generator: np.random.Generator) -> Int64:
     """Return sorted indices of a random sample that holds `share` of the images of every class, at least one image."""
     chosen = []
     for label in np.unique(labels):

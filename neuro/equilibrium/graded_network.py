@@ -9,20 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
-from neuro.equilibrium.graded_relu import GradedDesign, graded_from, output_forces, present, readout
+from neuro.base.arrays import Array, Bools, Int32, Int64, Integers, Spikes
+from neuro.equilibrium.graded_relu import GradedDesign, graded_from, output_forces
 from neuro.front_ends.pixels import PixelEncoder
 from neuro.spec.sigma_delta import NetworkSpec
 from neuro.stock.feed_forward import FeedForwardNetwork
-from neuro.stock.network import OfStockGraph, Spikes, StockNetwork
+from neuro.stock.graded import present, readout
+from neuro.stock.network import OfStockGraph, StockNetwork
 from neuro.stock.processes import GradedRelu, StockPopulation, StockSpec
-
-Integers = npt.NDArray[np.integer[Any]]
-Int32 = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,11 +81,11 @@ class GradedNetwork(OfStockGraph):
         """Hidden and output populations: what an inference computes."""
         return tuple(p for p in self.populations if isinstance(p.neuron, GradedRelu))
 
-    def with_weights(self, weights: Mapping[str, npt.NDArray[np.generic]]) -> GradedNetwork:
+    def with_weights(self, weights: Mapping[str, Array]) -> GradedNetwork:
         """Return the network with new int8 weights in the named projections of its spec."""
         return replace(self, spec=self.spec.with_weights(weights))
 
-    def phases(self, steps: int) -> npt.NDArray[np.int64]:
+    def phases(self, steps: int) -> Int64:
         """Return, of shape [steps], the phase of each step: 0 free, 1 and 2 nudged."""
         lengths = (self.design.free_steps, self.design.nudged_steps, self.design.nudged_steps)
         return np.repeat(np.arange(3), lengths)[:steps].astype(np.int64)
@@ -99,7 +97,7 @@ class GradedNetwork(OfStockGraph):
         """
         return readout(self.graph, spikes, self.output, self.free_steps)
 
-    def settled(self, spikes: Spikes) -> npt.NDArray[np.bool_]:
+    def settled(self, spikes: Spikes) -> Bools:
         """Return, of shape [B], whether no state moved in the last step of the free phase by more than a unit."""
         last, end = (slice(None), self.free_steps - 1), self.free_steps - 2
         moved = [np.abs(spikes[p.name][last] - spikes[p.name][:, end]).max(axis=1) for p in self.moving]

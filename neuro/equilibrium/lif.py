@@ -16,15 +16,14 @@ import zlib
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import numpy.typing as npt
 
+from neuro.base.arrays import Int16
 from neuro.base.errors import UserError
 from neuro.front_ends.pixels import PixelEncoder
 from neuro.stock.network import GATE, INPUT, LABEL, OUTPUT, RELAY, SHADOW, SlotSchedule, StockNetwork
 from neuro.stock.processes import LIF, SpikeInput, StockPopulation, StockProjection, StockSpec
 from neuro.stock.rules import FEEDBACK, FORWARD, engine_rule, stock_rule
 
-Weights = npt.NDArray[np.int16]
 WEIGHT_STD = 60.0  # initial weights: far from the ends (+-256), far above the step (2)
 THRESHOLD_PER_DRIVE = 6.5  # threshold / (WEIGHT_STD * |x|): how much of its typical input a hidden neuron needs
 RELAY_WEIGHT = 100  # of output and gate each; the relay's threshold lies between one and both
@@ -131,7 +130,7 @@ def _synapses(design: StockDesign, layers: list[tuple[str, int]], seed: int) -> 
 
 
 def _pair(
-    design: StockDesign, ends: tuple[str, str], weights: Weights, rate: float, shift: int, seed: int, *, feedback: bool
+    design: StockDesign, ends: tuple[str, str], weights: Int16, rate: float, shift: int, seed: int, *, feedback: bool
 ) -> list[StockProjection]:
     """Return the synapses of one layer: forward, then feedback if there is any."""
     form = stock_rule(design.rule)
@@ -152,10 +151,10 @@ def _pair(
     return [learning(forward, FORWARD), *([learning(back, FEEDBACK)] if feedback else [])]
 
 
-def _draw(generator: np.random.Generator, std: float, n_pre: int, n_post: int) -> Weights:
+def _draw(generator: np.random.Generator, std: float, n_pre: int, n_post: int) -> Int16:
     """Return normal weights of the standard deviation, even as they transmit."""
     weights = np.rint(generator.normal(0.0, std / 2, (n_pre, n_post))) * 2
-    drawn: Weights = np.clip(weights, -LARGEST_WEIGHT, LARGEST_WEIGHT).astype(np.int16)
+    drawn: Int16 = np.clip(weights, -LARGEST_WEIGHT, LARGEST_WEIGHT).astype(np.int16)
     return drawn
 
 

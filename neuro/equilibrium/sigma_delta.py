@@ -14,17 +14,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from neuro.base.arrays import Array, Reals
 from neuro.base.convolution import square
 from neuro.base.errors import UserError
 from neuro.base.fixed_point import WEIGHT_BITS, quantize, weight_limit
 from neuro.base.scales import exponent_for, glorot_bound
 from neuro.front_ends.pixels import PixelEncoder
+from neuro.spec.graph import Population
 from neuro.spec.layers import ConvolutionalLayer, Layer, check_layers, shapes_of
 from neuro.spec.neurons import SigmaDelta, Source
 from neuro.spec.plasticity import learning_rule
-from neuro.spec.sigma_delta import NetworkSpec, Phase, Population, Projection, Schedule
+from neuro.spec.projection import Projection
+from neuro.spec.schedule import Phase, Schedule
+from neuro.spec.sigma_delta import NetworkSpec
 
 HEADROOM = 1.5  # how many times its initial bound a weight may grow before it saturates
 BIAS_REACH = 0.49  # largest bias
@@ -248,7 +251,7 @@ def _schedule(design: EquilibriumDesign) -> Schedule:
     return Schedule(phases, design.nudge_multiplier, design.nudge_shift)
 
 
-def energy(spec: NetworkSpec, states: Mapping[str, npt.NDArray[np.generic]]) -> npt.NDArray[np.float64]:
+def energy(spec: NetworkSpec, states: Mapping[str, Array]) -> Reals:
     """Hopfield energy E of real states (see the module docstring), one number per row.
 
     Args:    states, by population name, of shape [B, N]: sources in payload units, other populations in state units.

@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from neuro.base.arrays import Array, Int16, Integers, Payloads, Reals
 from neuro.base.errors import UserError, require_integers
 from neuro.front_ends.whitening import FINE_BITS, Transform, floor_units, limit_of, whitening_of
 
-Payloads = npt.NDArray[np.int16]
 MAX_ACTIVATION_BITS, MAX_GAIN_BITS = 12, 8
 CONTRAST_FLOOR, REGULARISER, REACH = 0.05, 0.1, 4.0
 CHUNK = 1024  # images converted to floats at a time
@@ -32,7 +31,7 @@ class PixelEncoder:
     """
 
     activation_bits: int = 5
-    offset: npt.NDArray[np.int16] | None = None
+    offset: Int16 | None = None
     gain_bits: int = 0
     transform: Transform | None = None
 
@@ -65,7 +64,7 @@ class PixelEncoder:
         low, high = int(self.offset.min()), int(self.offset.max())
         return max(one - low, high, 1)
 
-    def encode(self, images: npt.NDArray[np.generic]) -> Payloads:
+    def encode(self, images: Array) -> Payloads:
         """Return payloads of shape [B, N].
 
         Args:   images of shape [B, ...] with N values each: uint8 (0..255 means 0..1) or float in [0, 1].
@@ -77,18 +76,18 @@ class PixelEncoder:
         parts = [self.transform.apply(pixels, self.activation_bits) for pixels in self._fine(images)]
         return np.concatenate([np.zeros((0, math.prod(images.shape[1:])), dtype=np.int16), *parts])
 
-    def _fine(self, images: npt.NDArray[np.generic]) -> Iterator[npt.NDArray[np.integer[Any]]]:
+    def _fine(self, images: Array) -> Iterator[Integers]:
         """Yield what `transform` takes: centred pixels in units of 2**-FINE_BITS, of shape [<= CHUNK, N]."""
         for first in range(0, len(images), CHUNK):
             yield self._centred(images[first : first + CHUNK], FINE_BITS)
 
-    def _centred(self, images: npt.NDArray[np.generic], bits: int) -> npt.NDArray[np.integer[Any]]:
+    def _centred(self, images: Array, bits: int) -> Integers:
         """Return pixels - offset in units of 2**-bits, of shape [B, N]."""
         flat = images.reshape(len(images), math.prod(images.shape[1:]))
         kind: npt.DTypeLike = np.int16 if bits <= MAX_ACTIVATION_BITS else np.int32
         if flat.dtype == np.uint8:
             table = np.floor(self._brightened(np.arange(256) / 255.0) * 2.0**bits + 0.5).astype(kind)
-            pixels: npt.NDArray[np.integer[Any]] = table[flat]
+            pixels: Integers = table[flat]
         else:
             pixels = np.floor(self._brightened(flat.astype(np.float64)) * 2.0**bits + 0.5).astype(kind)
         if self.offset is None:
@@ -98,14 +97,14 @@ class PixelEncoder:
                 f"encoder: images hold {flat.shape[1]} values, the network takes {self.offset.size}; "
                 "use the data set it was trained on or resize the images"
             )
-        centre: npt.NDArray[np.integer[Any]] = self.offset.astype(kind)
-        difference: npt.NDArray[np.integer[Any]] = pixels - np.left_shift(centre, bits - self.activation_bits)
+        centre: Integers = self.offset.astype(kind)
+        difference: Integers = pixels - np.left_shift(centre, bits - self.activation_bits)
         return difference
 
-    def _brightened(self, pixels: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    def _brightened(self, pixels: Reals) -> Reals:
         return np.minimum(pixels * 2.0**self.gain_bits, 1.0)
 
-    def centred_on(self, images: npt.NDArray[np.generic]) -> PixelEncoder:
+    def centred_on(self, images: Array) -> PixelEncoder:
         """Return this encoder with the rounded mean of `images`, of shape [B, ...], as its offset."""
         flat = images.reshape(len(images), -1)
         one = 255.0 if images.dtype == np.uint8 else 1.0
@@ -127,9 +126,7 @@ class PixelEncoder:
             raise UserError("encoder: whitens already; normalise the contrast first, then whiten what it gives")
         return replace(self, transform=Transform(limit_of(reach, self.activation_bits), floor_units(contrast_floor)))
 
-    def whitened_on(
-        self, images: npt.NDArray[np.generic], regulariser: float = REGULARISER, reach: float = REACH
-    ) -> PixelEncoder:
+    def whitened_on(self, images: Array, regulariser: float = REGULARISER, reach: float = REACH) -> PixelEncoder:
         """Return this encoder with whitening learned from `images`, of shape [B, ...]; 1.0 is one standard deviation.
 
         What it whitens are the values it gives so far: centred if it has an offset, of normalised contrast if it
@@ -140,7 +137,7 @@ class PixelEncoder:
         matrix, exponent = whitening_of(lambda: self._fine(images), floor, regulariser)
         return replace(self, transform=Transform(limit, floor, matrix, exponent))
 
-    def pixels_of(self, signals: npt.NDArray[np.float64], images: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
+    def pixels_of(self, signals: Reals, images: Array) -> Reals:
         """Return pixels in [0, 1], of shape [B, N], of real signals [B, N], payloads * 2**-activation_bits.
 
         images: of shape [B, ...], whose contrast the pixels get where normalisation took it away.
@@ -151,7 +148,7 @@ class PixelEncoder:
         return np.clip((signals + offset) * 2.0**-self.gain_bits, 0.0, 1.0)
 
 
-def gain_bits_for(images: npt.NDArray[np.generic]) -> int:
+def gain_bits_for(images: Array) -> int:
     """Return the largest gain_bits at which at most 1 in 100 of `images`, of shape [B, ...], has a clipped pixel."""
     brightest = images.reshape(len(images), -1).max(axis=1).astype(np.float64)
     reach = float(np.quantile(brightest, 0.99)) / (255.0 if images.dtype == np.uint8 else 1.0)

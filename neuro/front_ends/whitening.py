@@ -16,17 +16,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from neuro.base.arrays import Int16, Integers, Reals
 from neuro.base.errors import UserError, require_integers
 from neuro.base.fixed_point import quantize
 from neuro.base.scales import exponent_for
 
-Reals = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.integer[Any]]
 FINE_BITS = 16  # pixels, and normalised values before whitening, are integers in units of 2**-FINE_BITS
 WHITENING_BITS = 16
 LARGEST_LIMIT = 2**15 - 1
@@ -47,7 +44,7 @@ class Transform:
 
     limit: int
     contrast_floor: int = 0
-    whitening: npt.NDArray[np.int16] | None = None
+    whitening: Int16 | None = None
     exponent: int = 0
 
     def __post_init__(self) -> None:
@@ -81,7 +78,7 @@ class Transform:
         if n_values > MOST_VALUES:
             raise UserError(f"encoder: images of {n_values} values, normalisation takes {MOST_VALUES}; resize them")
 
-    def apply(self, pixels: Integers, activation_bits: int) -> npt.NDArray[np.int16]:
+    def apply(self, pixels: Integers, activation_bits: int) -> Int16:
         """Return payloads of shape [B, N], units 2**-activation_bits, of centred pixels [B, N], units 2**-FINE_BITS."""
         self.check_size(pixels.shape[1])
         values = pixels.astype(np.float64)
@@ -143,7 +140,7 @@ def limit_of(reach: float, activation_bits: int) -> int:
 
 def whitening_of(
     chunks: Callable[[], Iterable[Integers]], contrast_floor: int, regulariser: float
-) -> tuple[npt.NDArray[np.int16], int]:
+) -> tuple[Int16, int]:
     """Return the whitening [N, N] of centred images and its exponent.
 
     chunks:      returns centred pixels of shape [B, N] in units of 2**-FINE_BITS, chunk by chunk.

@@ -5,9 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
+from neuro.base.arrays import AnyArray, Int8
 from neuro.base.errors import UserError, require_integers
+from neuro.spec.neurons import NeuronModel, SigmaDelta
+from neuro.spec.projection import Projection
 
 
 @dataclass(frozen=True)
@@ -66,3 +70,86 @@ def check_connected(names: Iterable[str], edges: Sequence[Edge], start: str) -> 
                 f"population {name}: no projection joins it, directly or through others, to {start!r}; "
                 "add a projection, or drop the population"
             )
+
+
+@dataclass(frozen=True)
+class Population(NeuronGroup):
+    """A group of identical neurons of the sigma-delta family."""
+
+    neuron: NeuronModel
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """Populations joined by projections of integer weights, and what one looks up in them."""
+
+    populations: tuple[Population, ...]
+    projections: tuple[Projection, ...]
+
+    @cached_property
+    def population_index(self) -> dict[str, int]:
+        """Position of each population by name."""
+        return {population.name: index for index, population in enumerate(self.populations)}
+
+    @cached_property
+    def projection_index(self) -> dict[str, int]:
+        """Position of each projection by name."""
+        return {projection.name: index for index, projection in enumerate(self.projections)}
+
+    def population(self, name: str) -> Population:
+        """Return the population called `name`."""
+        return self.populations[self.population_index[name]]
+
+    def projection(self, name: str) -> Projection:
+        """Return the projection called `name`."""
+        return self.projections[self.projection_index[name]]
+
+    def original_of(self, projection: Projection) -> Projection:
+        """Return the projection whose weights this one uses: itself, unless it is a transpose."""
+        return projection if projection.transpose_of is None else self.projection(projection.transpose_of)
+
+    def weights_of(self, projection: Projection) -> Int8:
+        """Return the weights as a matrix [N_source, N_target]: transposes followed, convolutions unrolled.
+
+        int8, but for pooled convolutions, whose entries are sums of kernel weights: int16.
+        """
+        original = self.original_of(projection)
+        assert original.weights is not None  # check_spec: a transpose points at a projection with weights
+        return self.matrix_of(projection, original.weights)
+
+    def matrix_of(self, projection: Projection, weights: AnyArray) -> AnyArray:
+        """Return the matrix [N_source, N_target] of `projection` if its original had these `weights`."""
+        original = self.original_of(projection)
+        if original.convolution is not None:
+            weights = original.convolution.matrix(weights, self.population(original.source).shape)
+        return weights if original is projection else projection.sign * weights.T
+
+    def unit(self, name: str) -> SigmaDelta:
+        """Return the model of a moving population: the output, any target of a projection, any of `moving`."""
+        neuron = self.population(name).neuron
+        assert isinstance(neuron, SigmaDelta)  # check_spec: the output moves, and sources receive nothing
+        return neuron
+
+    def shared_change(self, projection: Projection, change: AnyArray) -> AnyArray:
+        """Return the change of the weights of `projection` from that of all its synapses, [N_source, N_target].
+
+        The transpose of `matrix_of`: the sum over the synapses that share a weight; for all-to-all the change itself.
+        """
+        if projection.convolution is None:
+            return change
+        return projection.convolution.kernel_change(change, self.population(projection.source).shape)
+
+    def shift_of(self, projection: Projection) -> int:
+        """Return the left shift from payload x weight to the target's state unit."""
+        source_bits = self.population(projection.source).neuron.activation_bits
+        return self.unit(projection.target).state_bits - source_bits - projection.exponent
+
+    @property
+    def moving(self) -> tuple[Population, ...]:
+        """Hidden and output populations: what an inference computes."""
+        return tuple(p for p in self.populations if isinstance(p.neuron, SigmaDelta))
+
+    @property
+    def plastic(self) -> tuple[Projection, ...]:
+        """Projections that learn by a rule of their own."""
+        return tuple(projection for projection in self.projections if projection.rule is not None)

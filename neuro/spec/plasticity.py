@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from neuro.base.arrays import Int64
 from neuro.base.errors import UserError, require_integers
 
 Moment = Literal["first_nudge_end", "second_nudge_end", "second_nudge_spike"]
@@ -158,14 +158,14 @@ class NeuronTrace:
     state_first, state_second of shape [N]: u at the same two moments.
     """
 
-    spikes: npt.NDArray[np.int64]
-    trace_first: npt.NDArray[np.int64]
-    trace_second: npt.NDArray[np.int64]
-    state_first: npt.NDArray[np.int64]
-    state_second: npt.NDArray[np.int64]
+    spikes: Int64
+    trace_first: Int64
+    trace_second: Int64
+    state_first: Int64
+    state_second: Int64
 
 
-def evaluate(rule: LearningRule, pre: NeuronTrace, post: NeuronTrace, sign: int) -> npt.NDArray[np.int64]:
+def evaluate(rule: LearningRule, pre: NeuronTrace, post: NeuronTrace, sign: int) -> Int64:
     """Return dW of shape [N_pre, N_post] by interpreting the rule term by term: slow, and the oracle of the kernels."""
     change = np.zeros((pre.trace_first.size, post.trace_first.size), dtype=np.int64)
     for product in rule.products:

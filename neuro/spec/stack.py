@@ -12,7 +12,9 @@ from dataclasses import replace
 from neuro.base.errors import UserError
 from neuro.front_ends.pixels import PixelEncoder
 from neuro.spec.neurons import SigmaDelta, Source
-from neuro.spec.sigma_delta import NetworkSpec, Phase, Projection, Schedule
+from neuro.spec.projection import Projection
+from neuro.spec.schedule import Phase, Schedule
+from neuro.spec.sigma_delta import NetworkSpec
 
 
 def stack(front: NetworkSpec, back: NetworkSpec) -> NetworkSpec:

@@ -3,101 +3,100 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from neuro.base.arrays import Int64
 from neuro.base.convolution import OUTSIDE
 from neuro.base.errors import UserError
 from neuro.base.fixed_point import INT32_MAX
-from neuro.spec.graph import check_connected, check_unique
+from neuro.front_ends.pixels import PixelEncoder
+from neuro.spec.graph import Graph, Population, check_connected, check_unique
 from neuro.spec.neurons import SigmaDelta, Source
-
-if TYPE_CHECKING:
-    from neuro.spec.sigma_delta import NetworkSpec, Population, Projection
+from neuro.spec.projection import Projection
+from neuro.spec.schedule import Schedule
 
 FAMILIES = ("sigma-delta", "stock")
 
 
-def check_spec(spec: NetworkSpec) -> None:
-    """Raise UserError unless the parts of `spec` fit together."""
-    if spec.family not in FAMILIES:
-        raise UserError(f"spec: family {spec.family!r} is unknown; choose one of {', '.join(FAMILIES)}")
-    names = [population.name for population in spec.populations]
+def check_spec(graph: Graph, schedule: Schedule, input: str, output: str, encoder: PixelEncoder, family: str) -> None:
+    """Raise UserError unless the parts of a `NetworkSpec` fit together."""
+    if family not in FAMILIES:
+        raise UserError(f"spec: family {family!r} is unknown; choose one of {', '.join(FAMILIES)}")
+    names = [population.name for population in graph.populations]
     check_unique("spec", "population", names)
-    check_unique("spec", "projection", [projection.name for projection in spec.projections])
-    check_unique("spec", "phase", [phase.name for phase in spec.schedule.phases])
-    _check_ends(spec)
-    for projection in spec.projections:
-        _check_projection(spec, projection)
-    check_connected(names, spec.projections, spec.input)
-    _check_range(spec)
+    check_unique("spec", "projection", [projection.name for projection in graph.projections])
+    check_unique("spec", "phase", [phase.name for phase in schedule.phases])
+    _check_ends(graph, input, output, encoder)
+    for projection in graph.projections:
+        _check_projection(graph, projection)
+    check_connected(names, graph.projections, input)
+    _check_range(graph, schedule, output)
 
 
-def _check_ends(spec: NetworkSpec) -> None:
-    for role, name in (("input", spec.input), ("output", spec.output)):
-        if name not in spec.population_index:
-            raise UserError(f"spec: {role} {name!r} is not a population; choose one of {list(spec.population_index)}")
-    source = spec.population(spec.input).neuron
+def _check_ends(graph: Graph, input: str, output: str, encoder: PixelEncoder) -> None:
+    for role, name in (("input", input), ("output", output)):
+        if name not in graph.population_index:
+            raise UserError(f"spec: {role} {name!r} is not a population; choose one of {list(graph.population_index)}")
+    source = graph.population(input).neuron
     if not isinstance(source, Source) or source.constant is not None:
-        raise UserError(f"spec: input {spec.input!r} must be a Source without a constant")
-    if not isinstance(spec.population(spec.output).neuron, SigmaDelta):
-        raise UserError(f"spec: output {spec.output!r} must be a SigmaDelta population")
+        raise UserError(f"spec: input {input!r} must be a Source without a constant")
+    if not isinstance(graph.population(output).neuron, SigmaDelta):
+        raise UserError(f"spec: output {output!r} must be a SigmaDelta population")
     others = [
         p.name
-        for p in spec.populations
-        if isinstance(p.neuron, Source) and p.neuron.constant is None and p.name != spec.input
+        for p in graph.populations
+        if isinstance(p.neuron, Source) and p.neuron.constant is None and p.name != input
     ]
     if others:
         raise UserError(f"spec: source {others[0]!r} is neither the input nor constant; give it a constant")
-    if spec.encoder.activation_bits != source.activation_bits:
+    if encoder.activation_bits != source.activation_bits:
         raise UserError(
-            f"spec: encoder has {spec.encoder.activation_bits} activation bits, "
-            f"input {spec.input!r} has {source.activation_bits}; make them equal"
+            f"spec: encoder has {encoder.activation_bits} activation bits, "
+            f"input {input!r} has {source.activation_bits}; make them equal"
         )
-    offset, n_inputs = spec.encoder.offset, spec.population(spec.input).size
+    offset, n_inputs = encoder.offset, graph.population(input).size
     if offset is not None and offset.size != n_inputs:
         raise UserError(
-            f"spec: the encoder's offset holds {offset.size} values, input {spec.input!r} has {n_inputs} neurons; "
+            f"spec: the encoder's offset holds {offset.size} values, input {input!r} has {n_inputs} neurons; "
             "make them equal"
         )
-    if spec.encoder.transform is not None:
-        spec.encoder.transform.check_size(n_inputs)
-    if spec.encoder.payload_limit > source.payload_limit:
+    if encoder.transform is not None:
+        encoder.transform.check_size(n_inputs)
+    if encoder.payload_limit > source.payload_limit:
         raise UserError(
-            f"spec: encoder sends payloads up to {spec.encoder.payload_limit}, "
-            f"input {spec.input!r} allows {source.payload_limit}; raise payload_limit"
+            f"spec: encoder sends payloads up to {encoder.payload_limit}, "
+            f"input {input!r} allows {source.payload_limit}; raise payload_limit"
         )
 
 
-def _check_projection(spec: NetworkSpec, projection: Projection) -> None:
+def _check_projection(graph: Graph, projection: Projection) -> None:
     name = f"projection {projection.name}"
     for end in (projection.source, projection.target):
-        if end not in spec.population_index:
+        if end not in graph.population_index:
             raise UserError(f"{name}: {end!r} is not a population of the spec")
-    if isinstance(spec.population(projection.target).neuron, Source):
+    if isinstance(graph.population(projection.target).neuron, Source):
         raise UserError(f"{name}: target {projection.target!r} is a source; sources receive nothing")
     if projection.transpose_of is not None:
-        _check_transpose(spec, projection)
-    elif projection.weights is not None and projection.weights.shape != _shape(spec, projection):
+        _check_transpose(graph, projection)
+    elif projection.weights is not None and projection.weights.shape != _shape(graph, projection):
         raise UserError(
             f"{name}: weights have shape {projection.weights.shape}, "
-            f"{projection.source} -> {projection.target} needs {_shape(spec, projection)}"
+            f"{projection.source} -> {projection.target} needs {_shape(graph, projection)}"
         )
-    if spec.shift_of(projection) < 0:
+    if graph.shift_of(projection) < 0:
         raise UserError(
             f"{name}: exponent {projection.exponent} needs more than the target's state_bits; lower it by "
-            f"{-spec.shift_of(projection)}"
+            f"{-graph.shift_of(projection)}"
         )
     rule = projection.rule
     if rule is not None and rule.uses_state_difference:
-        if not isinstance(spec.population(projection.source).neuron, Source):
+        if not isinstance(graph.population(projection.source).neuron, Source):
             raise UserError(f"{name}: rule {rule.name} needs a source as pre population; use 'event' or 'end-point'")
 
 
-def _shape(spec: NetworkSpec, projection: Projection) -> tuple[int, ...]:
-    source, target = spec.population(projection.source), spec.population(projection.target)
+def _shape(graph: Graph, projection: Projection) -> tuple[int, ...]:
+    source, target = graph.population(projection.source), graph.population(projection.target)
     if projection.convolution is None:
         return source.size, target.size
     features = target.shape[-1]
@@ -107,8 +106,8 @@ def _shape(spec: NetworkSpec, projection: Projection) -> tuple[int, ...]:
     return projection.convolution.kernel_shape(source.shape, features)
 
 
-def _check_transpose(spec: NetworkSpec, projection: Projection) -> None:
-    original = next((p for p in spec.projections if p.name == projection.transpose_of), None)
+def _check_transpose(graph: Graph, projection: Projection) -> None:
+    original = next((p for p in graph.projections if p.name == projection.transpose_of), None)
     if original is None or original.weights is None:
         raise UserError(f"projection {projection.name}: transpose_of {projection.transpose_of!r} has no weights")
     if (projection.source, projection.target) != (original.target, original.source):
@@ -124,16 +123,15 @@ def _check_transpose(spec: NetworkSpec, projection: Projection) -> None:
             )
 
 
-def _check_range(spec: NetworkSpec) -> None:
+def _check_range(graph: Graph, schedule: Schedule, output: str) -> None:
     """No sum may leave 32 bits, whatever the weights become: backends never wrap."""
-    schedule = spec.schedule
-    for population in spec.populations:
+    for population in graph.populations:
         neuron = population.neuron
         if not isinstance(neuron, SigmaDelta):
             continue
         span = neuron.one + max(neuron.upper, -neuron.lower)
-        nudge = span * schedule.nudge_multiplier if population.name == spec.output else 0
-        reach = (worst_case_input(spec, population) + nudge + span) * neuron.step_multiplier
+        nudge = span * schedule.nudge_multiplier if population.name == output else 0
+        reach = (worst_case_input(graph, population) + nudge + span) * neuron.step_multiplier
         if reach > INT32_MAX:
             raise UserError(
                 f"population {population.name}: its input can reach {reach}, beyond 32 bits ({INT32_MAX}); "
@@ -141,55 +139,55 @@ def _check_range(spec: NetworkSpec) -> None:
             )
 
 
-def worst_case_input(spec: NetworkSpec, population: Population) -> int:
+def worst_case_input(graph: Graph, population: Population) -> int:
     """Return the largest |a| any weights within their limits can give `population`, in its state units."""
     total = 0
-    for projection in spec.projections:
+    for projection in graph.projections:
         if projection.target == population.name:
-            payload_limit = spec.population(projection.source).neuron.payload_limit
-            total += (payload_limit * largest_sum(spec, projection)) << spec.shift_of(projection)
+            payload_limit = graph.population(projection.source).neuron.payload_limit
+            total += (payload_limit * largest_sum(graph, projection)) << graph.shift_of(projection)
     return total
 
 
-def largest_sum(spec: NetworkSpec, projection: Projection) -> int:
+def largest_sum(graph: Graph, projection: Projection) -> int:
     """Return a bound of the sum of |weights| onto one neuron: fixed ones as they are, others at their limit."""
-    original = spec.original_of(projection)
+    original = graph.original_of(projection)
     assert original.weights is not None  # check_spec
     if original.rule is not None:
-        return shared_fan_in(spec, projection) * projection.limit
+        return shared_fan_in(graph, projection) * projection.limit
     size = np.abs(original.weights.astype(np.int64))
     if original.convolution is not None and original.convolution.pooled:
-        return shared_fan_in(spec, projection) * int(size.max(initial=0))
+        return shared_fan_in(graph, projection) * int(size.max(initial=0))
     if original is projection:
         return int(size.reshape(-1, size.shape[-1]).sum(axis=0).max(initial=0))
     if original.convolution is None:
         return int(size.sum(axis=1).max(initial=0))
-    return fan_in(spec, projection) * int(size.max(initial=0))
+    return fan_in(graph, projection) * int(size.max(initial=0))
 
 
-def fan_out(spec: NetworkSpec, projection: Projection) -> npt.NDArray[np.int64]:
+def fan_out(graph: Graph, projection: Projection) -> Int64:
     """Return, of shape [N_source], the synapses of `projection` that a spike of each neuron reaches.
 
     Taps of a kernel that fall on the padding are no synapses; weights that are zero are.
     """
-    original, target = spec.original_of(projection), spec.population(projection.target)
-    size = spec.population(projection.source).size
+    original, target = graph.original_of(projection), graph.population(projection.target)
+    size = graph.population(projection.source).size
     if original.convolution is None:
         return np.full(size, target.size, dtype=np.int64)
-    taps = original.convolution.taps(spec.population(original.source).shape)
-    features = spec.population(original.target).shape[-1]
+    taps = original.convolution.taps(graph.population(original.source).shape)
+    features = graph.population(original.target).shape[-1]
     if original is projection:
         return np.bincount(taps[taps != OUTSIDE], minlength=size) * features
     return np.repeat(np.count_nonzero(taps != OUTSIDE, axis=1), features)
 
 
-def shared_fan_in(spec: NetworkSpec, projection: Projection) -> int:
+def shared_fan_in(graph: Graph, projection: Projection) -> int:
     """Return the largest number of weights that add up at one neuron; a pooled synapse is the sum of several."""
-    original = spec.original_of(projection)
+    original = graph.original_of(projection)
     convolution = original.convolution
     if convolution is None or not convolution.pooled:
-        return fan_in(spec, projection)
-    shape, features = spec.population(original.source).shape, spec.population(original.target).shape[-1]
+        return fan_in(graph, projection)
+    shape, features = graph.population(original.source).shape, graph.population(original.target).shape[-1]
     if original is projection:
         return math.prod(convolution.kernel) * convolution.channels(shape) * math.prod(convolution.pool)
     taps = convolution.taps(shape)
@@ -198,13 +196,13 @@ def shared_fan_in(spec: NetworkSpec, projection: Projection) -> int:
     return int(np.bincount(taps[taps != OUTSIDE], counts).max()) * features
 
 
-def fan_in(spec: NetworkSpec, projection: Projection) -> int:
+def fan_in(graph: Graph, projection: Projection) -> int:
     """Return the largest number of synapses of `projection` onto one neuron."""
-    original = spec.original_of(projection)
+    original = graph.original_of(projection)
     if original.convolution is None:
-        return spec.population(projection.source).size
-    taps = original.convolution.taps(spec.population(original.source).shape)
+        return graph.population(projection.source).size
+    taps = original.convolution.taps(graph.population(original.source).shape)
     if original is projection:
         return int(taps.shape[1])
     overlaps = np.bincount(taps[taps != OUTSIDE])
-    return int(overlaps.max()) * spec.population(original.target).shape[-1]
+    return int(overlaps.max()) * graph.population(original.target).shape[-1]

@@ -14,18 +14,16 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
+from neuro.base.arrays import Array, Bools, Int32, Int64, Integers, Spikes, Trains
 from neuro.base.errors import UserError, require_integers
 from neuro.front_ends.pixels import PixelEncoder
-from neuro.stock.network import INPUT, OUTPUT, OfStockGraph, Spikes, Trains, pixel_trains
+from neuro.front_ends.trains import pixel_trains
+from neuro.stock.network import INPUT, OUTPUT, OfStockGraph
 from neuro.stock.processes import LIF, SpikeInput, StockPopulation, StockProjection, StockSpec
-
-Integers = npt.NDArray[np.integer[Any]]
-Int32 = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +96,7 @@ class FeedForwardNetwork(OfStockGraph):
         """Number of classes."""
         return self.population(OUTPUT).size
 
-    def with_weights(self, weights: Mapping[str, npt.NDArray[np.generic]]) -> FeedForwardNetwork:
+    def with_weights(self, weights: Mapping[str, Array]) -> FeedForwardNetwork:
         """Return the network with new weights in the named projections."""
         unknown = set(weights) - {projection.name for projection in self.projections}
         if unknown:
@@ -138,7 +136,7 @@ class FeedForwardNetwork(OfStockGraph):
         """Return the input of all phases, which is that of the free one; targets and free_outputs are not used."""
         return self.free_inputs(payloads)
 
-    def phases(self, steps: int) -> npt.NDArray[np.int64]:
+    def phases(self, steps: int) -> Int64:
         """Return, of shape [steps], the phase of each step: 0, free."""
         return np.zeros(min(steps, self.steps), dtype=np.int64)
 
@@ -147,7 +145,7 @@ class FeedForwardNetwork(OfStockGraph):
         counts: Int32 = spikes[OUTPUT][:, : self.steps].sum(axis=1, dtype=np.int32)
         return counts
 
-    def settled(self, spikes: Spikes) -> npt.NDArray[np.bool_]:
+    def settled(self, spikes: Spikes) -> Bools:
         """Return, of shape [B], True: without feedback there is nothing to settle."""
         return np.ones(len(spikes[OUTPUT]), dtype=np.bool_)
 

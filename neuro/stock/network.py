@@ -6,22 +6,19 @@ What `neuro.spec.sigma_delta.NetworkSpec` is for the sigma-delta family; the wir
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
+from neuro.base.arrays import Bools, Int32, Int64, Integers, NamedArrays, Spikes, Trains
 from neuro.base.errors import UserError, require_integers
 from neuro.front_ends.pixels import PixelEncoder
+from neuro.front_ends.trains import pixel_trains
 from neuro.stock.processes import LIF, StockPopulation, StockProjection, StockSpec, committed
 from neuro.stock.rules import BLANK, FREE, NUDGED, stock_rule
 
-Trains = npt.NDArray[np.int8]
-Weights = Mapping[str, npt.NDArray[np.generic]]
-Spikes = Mapping[str, npt.NDArray[np.int32]]
 INPUT, LABEL, GATE, RELAY, OUTPUT = "input", "label", "gate", "relay", "output"
 SHADOW = "learn "  # prefix of a projection that only learns, for the host to copy ("deferred")
 
@@ -52,7 +49,7 @@ class SlotSchedule:
         """Steps before the first nudge: an inference."""
         return self.slots.count(FREE) * self.slot_steps
 
-    def mask(self, *kinds: str) -> npt.NDArray[np.bool_]:
+    def mask(self, *kinds: str) -> Bools:
         """Return, of shape [steps], whether a step belongs to a slot of these kinds."""
         return np.repeat([slot in kinds for slot in self.slots], self.slot_steps)
 
@@ -149,7 +146,7 @@ class StockNetwork(OfStockGraph):
         """Number of classes."""
         return self.population(OUTPUT).size
 
-    def with_weights(self, weights: Weights) -> StockNetwork:
+    def with_weights(self, weights: NamedArrays) -> StockNetwork:
         """Return the network with new weights in the named projections."""
         unknown = set(weights) - {projection.name for projection in self.projections}
         if unknown:
@@ -178,22 +175,22 @@ class StockNetwork(OfStockGraph):
         kept = tuple(p for p in self.still.projections if p.source in names and p.target in names)
         return StockSpec(populations, kept)
 
-    def trains(self, payloads: npt.NDArray[np.integer[Any]], steps: int) -> Trains:
+    def trains(self, payloads: Integers, steps: int) -> Trains:
         """Return regular spike trains of shape [B, steps, N + 1] for payloads of shape [B, N], the bias unit last."""
         return pixel_trains(payloads, steps, self.spacing, 1 << self.encoder.activation_bits)
 
-    def phases(self, steps: int) -> npt.NDArray[np.int64]:
+    def phases(self, steps: int) -> Int64:
         """Return, of shape [steps], the phase of each step of a sample: 0 free, 1 nudged, 2 blank."""
         order = {FREE: 0, NUDGED: 1, BLANK: 2}
         phases = np.repeat([order[slot] for slot in self.schedule.slots], self.schedule.slot_steps)
         return phases[:steps].astype(np.int64)
 
-    def scores(self, spikes: Spikes) -> npt.NDArray[np.int32]:
+    def scores(self, spikes: Spikes) -> Int32:
         """Return, of shape [B, K], the output spikes counted over the free phase; spikes of shape [B, T, N] by name."""
-        counts: npt.NDArray[np.int32] = spikes[OUTPUT][:, : self.free_steps].sum(axis=1, dtype=np.int32)
+        counts: Int32 = spikes[OUTPUT][:, : self.free_steps].sum(axis=1, dtype=np.int32)
         return counts
 
-    def settled(self, spikes: Spikes) -> npt.NDArray[np.bool_]:
+    def settled(self, spikes: Spikes) -> Bools:
         """Return, of shape [B], whether all rates are steady: the last two quarters of the free phase hold as many
         spikes of every hidden and output neuron, +-1.
         """
@@ -207,20 +204,20 @@ class StockNetwork(OfStockGraph):
             steady.append((np.abs(last - before) <= 1).all(axis=1))
         return np.asarray(np.logical_and.reduce(steady))
 
-    def free_inputs(self, payloads: npt.NDArray[np.integer[Any]]) -> Trains:
+    def free_inputs(self, payloads: Integers) -> Trains:
         """Return the input of `inference` for payloads of shape [B, N]."""
         return self.trains(payloads, self.free_steps)
 
     def phase_inputs(
         self,
-        payloads: npt.NDArray[np.integer[Any]],
-        targets: npt.NDArray[np.integer[Any]],
-        free_outputs: npt.NDArray[np.integer[Any]] | None,
+        payloads: Integers,
+        targets: Integers,
+        free_outputs: Integers | None,
     ) -> Trains:
         """Return the input of `still` through all slots; targets of shape [B, K], 0 or 1; free_outputs is not used."""
         return self.learning_inputs(payloads, targets.argmax(axis=1))
 
-    def learning_inputs(self, payloads: npt.NDArray[np.integer[Any]], labels: npt.NDArray[np.integer[Any]]) -> Trains:
+    def learning_inputs(self, payloads: Integers, labels: Integers) -> Trains:
         """Return the input of the graph through all slots, of shape [B, steps, n_inputs of the graph]."""
         count, steps, nudged = len(payloads), self.schedule.steps, self.schedule.mask(NUDGED)
         trains = self.trains(payloads, steps)
@@ -230,23 +227,6 @@ class StockNetwork(OfStockGraph):
         label[np.arange(count), :, labels] = teaching
         gate = np.broadcast_to(nudged[None, :, None], (count, steps, 1))
         return np.concatenate([trains, label, gate.astype(np.int8)], axis=2)
-
-
-def pixel_trains(payloads: npt.NDArray[np.integer[Any]], steps: int, spacing: int, one: int) -> Trains:
-    """Return regular spike trains of shape [B, steps, N + 1] for payloads of shape [B, N], 0..one; the bias unit last.
-
-    A pixel of payload p spikes whenever its running sum of p passes a multiple of spacing * one; the sums start spread
-    over the pixels, so that they do not all spike at once.
-    """
-    values = np.concatenate([payloads, np.full((len(payloads), 1), one)], axis=1)
-    period = spacing * one
-    start = np.arange(values.shape[1]) * 0x9E3779B1 % 2**32 * period >> 32  # golden ratio: well spread
-    # It passed a multiple in step t if what is left of start + p t is below p. Sums of 8 bits wrap at 256, a
-    # multiple of most periods, and are many times faster.
-    kind = np.uint8 if period < 256 and 256 % period == 0 else np.int64
-    ramp = np.arange(1, steps + 1).astype(kind)[:, None]
-    rest = start.astype(kind) + values.astype(kind)[:, None, :] * ramp
-    return np.asarray((rest % kind(period)) < values.astype(kind)[:, None, :]).astype(np.int8)
 
 
 def _frozen(projection: StockProjection) -> StockProjection:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
+from neuro.base.arrays import Int16, Integers
 from neuro.base.errors import UserError, require_integers
 from neuro.spec.graph import NeuronGroup, check_connected, check_unique
 from neuro.stock.learning_engine import NOISES, SIGN_MODES, WEIGHT_RANGES, EngineRule
@@ -22,10 +22,8 @@ STATE_LIMIT = 2**23  # states are 24 bits wide
 DECAY_UNITY = 4096
 BIAS_MANTISSAS = (-(2**12), 2**12 - 1)  # 13 bits
 
-Weights = npt.NDArray[np.int16]
 
-
-def transmitted(weights: npt.NDArray[np.integer[Any]], sign_mode: str = "mixed", weight_bits: int = 8) -> Weights:
+def transmitted(weights: Integers, sign_mode: str = "mixed", weight_bits: int = 8) -> Int16:
     """Return the weights that a projection of this sign mode and width transmits, of any shape.
 
     The lowest 8 - weight_bits bits are zero, with mixed signs one more; towards minus infinity, for inhibitory ones
@@ -36,7 +34,7 @@ def transmitted(weights: npt.NDArray[np.integer[Any]], sign_mode: str = "mixed",
     return -((-kept >> dropped) << dropped) if sign_mode == "inhibitory" else (kept >> dropped) << dropped
 
 
-def committed(weights: npt.NDArray[np.integer[Any]], sign_mode: str = "mixed", weight_bits: int = 8) -> Weights:
+def committed(weights: Integers, sign_mode: str = "mixed", weight_bits: int = 8) -> Int16:
     """Return learned weights, of shape [N, M], as a projection that does not learn is given them: see `transmitted`.
 
     Odd weights of mixed sign go to the even one above or below, alternating, so that sums do not drift.
@@ -163,7 +161,7 @@ class StockProjection:
     name: str
     source: str
     target: str
-    weights: Weights
+    weights: Int16
     exponent: int = 0
     weight_bits: int = 8
     sign_mode: str = "mixed"
@@ -213,7 +211,7 @@ class StockProjection:
         object.__setattr__(self, "weights", frozen)
 
     @property
-    def effective(self) -> Weights:
+    def effective(self) -> Int16:
         """The weights that transmit, see `transmitted`."""
         return transmitted(self.weights, self.sign_mode, self.weight_bits)
 
@@ -271,7 +269,7 @@ class StockSpec:
         """Input neurons, over all SpikeInputs."""
         return sum(population.size for population in self.populations if isinstance(population.neuron, SpikeInput))
 
-    def check_inputs(self, inputs: npt.NDArray[np.integer[Any]]) -> None:
+    def check_inputs(self, inputs: Integers) -> None:
         """Raise UserError unless inputs of shape [B, T, n_inputs] hold what the SpikeInputs may send."""
         if inputs.ndim != 3 or inputs.shape[2] != self.n_inputs or not np.issubdtype(inputs.dtype, np.integer):
             raise UserError(f"inputs {inputs.dtype} of shape {inputs.shape}: needs integers [B, T, {self.n_inputs}]")
@@ -285,7 +283,7 @@ class StockSpec:
                 if mine.size and not lowest <= int(mine.min()) <= int(mine.max()) <= limit:
                     raise UserError(f"inputs of {population.name}: outside {lowest}..{limit}; raise payload_limit")
 
-    def check_biases(self, biases: Mapping[str, npt.NDArray[np.integer[Any]]], batch: int) -> None:
+    def check_biases(self, biases: Mapping[str, Integers], batch: int) -> None:
         """Raise UserError unless `biases` holds mantissas of shape [batch, N] for every biased population, no other."""
         if set(biases) != set(self.biased):
             raise UserError(f"biases for {sorted(biases)}: this network needs them for {sorted(self.biased)}")

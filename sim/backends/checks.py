@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from neuro.base.errors import UserError
 from neuro.base.fixed_point import INT32_MAX
 from neuro.spec.plasticity import Rate
-from neuro.spec.sigma_delta import NetworkSpec, Projection
+from neuro.spec.projection import Projection
+from neuro.spec.sigma_delta import NetworkSpec
 
 
 def check_learning(spec: NetworkSpec, rates: Mapping[str, Rate]) -> None:

@@ -11,13 +11,11 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from neuro.base.arrays import Float32, Int64
 from sim.backends.jit import float_inlined, float_jit
 from sim.backends.primitives import copy
 
-Float32 = npt.NDArray[np.float32]
-Int64 = npt.NDArray[np.int64]
 LANES = 16  # values that one vector instruction holds; rows are padded to a multiple of it
 
 

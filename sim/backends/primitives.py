@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.backends.events.layout import LANES
 from sim.backends.jit import inlined, jit
+
+LANES = 16  # 32-bit numbers in a vector register
 
 NARROW_PAYLOAD = 31  # 8 * 31 * 128 < 2**15
 NARROW_ROW = 64  # shorter rows gain nothing

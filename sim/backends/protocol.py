@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import numpy as np
-import numpy.typing as npt
+from torch import Tensor
 
+from neuro.base.arrays import Int8, Int16, Int32, Integers
 from neuro.base.errors import UserError
 from neuro.equilibrium.graded_network import AnyNetwork
 from neuro.spec.neurons import SigmaDelta
@@ -21,7 +22,6 @@ from neuro.spec.plasticity import Rate
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.record import LearningOutcome, Record
 
-IntArray = npt.NDArray[np.integer]
 MAX_BATCH = 4096  # images that learn from the same weights
 
 
@@ -40,8 +40,8 @@ class Session(Protocol):
 
     def run(
         self,
-        payloads: IntArray,
-        targets: IntArray | None = None,
+        payloads: Integers,
+        targets: Integers | None = None,
         *,
         seed: int = 0,
         first_image: int = 0,
@@ -57,20 +57,20 @@ class Session(Protocol):
         ...
 
     def learn(
-        self, payloads: IntArray, targets: IntArray, rates: Mapping[str, Rate], *, seed: int, first_image: int
+        self, payloads: Integers, targets: Integers, rates: Mapping[str, Rate], *, seed: int, first_image: int
     ) -> LearningOutcome:
         """Train on images in the order given; `rates` by projection; `first_image` counts presentations so far."""
         ...
 
-    def weights(self) -> dict[str, npt.NDArray[np.int8]]:
+    def weights(self) -> dict[str, Int8]:
         """Return a copy of the int8 weights by projection (those that are no transposes)."""
         ...
 
-    def full_weights(self) -> dict[str, npt.NDArray[np.int16]]:
+    def full_weights(self) -> dict[str, Int16]:
         """Return a copy of the plastic weights with their shadow bits, by projection: what a checkpoint keeps."""
         ...
 
-    def restore(self, full: Mapping[str, npt.NDArray[np.int16]]) -> None:
+    def restore(self, full: Mapping[str, Int16]) -> None:
         """Set the plastic weights to what `full_weights` returned."""
         ...
 
@@ -138,7 +138,7 @@ def native_backend(spec: AnyNetwork) -> str:
     return "events" if isinstance(spec, NetworkSpec) else "chip"
 
 
-def one_hot_targets(spec: AnyNetwork, labels: IntArray) -> npt.NDArray[np.int32]:
+def one_hot_targets(spec: AnyNetwork, labels: Integers) -> Int32:
     """Return targets of shape [B, K]: the real value 1 for the label, 0 elsewhere, in state units (stock: spikes).
 
     Raises: UserError if a label is no output neuron.
@@ -159,7 +159,7 @@ def check_options(name: str, threads: int | None, batch_size: int) -> None:
         raise UserError(f"backend {name}: batch_size {batch_size} outside 1..{MAX_BATCH}")
 
 
-def check_payloads(spec: NetworkSpec, payloads: IntArray, targets: IntArray | None) -> None:
+def check_payloads(spec: NetworkSpec, payloads: Integers, targets: Integers | None) -> None:
     """Raise UserError unless payloads and targets have the shapes and ranges the spec declares."""
     source = spec.population(spec.input)
     if payloads.ndim != 2 or payloads.shape[1] != source.size:
@@ -171,3 +171,18 @@ def check_payloads(spec: NetworkSpec, payloads: IntArray, targets: IntArray | No
     one = spec.unit(spec.output).one
     if targets is not None and targets.size and max(-int(targets.min()), int(targets.max())) > one:
         raise UserError(f"targets exceed the real value 1 ({one}); scale them into [-1, 1]")
+
+
+class Workers(Protocol):
+    """Processes that share every batch of a training: see `sim.training.parallel.data_parallel`."""
+
+    rank: int
+    size: int
+
+    def gather(self, mine: Tensor) -> Tensor:
+        """Return, of shape [size, ...], what every worker gave, by rank; all give the same shape."""
+        ...
+
+    def told(self, content: bytes) -> bytes:
+        """Return what the first worker says."""
+        ...

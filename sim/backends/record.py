@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from neuro.base.arrays import Bools, Int32, Int64, Integers
+from neuro.base.fixed_point import image_keys, nudge_sign
 from neuro.equilibrium.graded_network import AnyNetwork
 from neuro.spec.sigma_delta import NetworkSpec
 from neuro.spec.validate import fan_out
@@ -19,21 +21,21 @@ class SpikeTable:
     image, step, population (index in the spec), neuron, payload: int32 arrays of shape [S].
     """
 
-    image: npt.NDArray[np.int32]
-    step: npt.NDArray[np.int32]
-    population: npt.NDArray[np.int32]
-    neuron: npt.NDArray[np.int32]
-    payload: npt.NDArray[np.int32]
+    image: Int32
+    step: Int32
+    population: Int32
+    neuron: Int32
+    payload: Int32
 
     def __len__(self) -> int:
         return len(self.image)
 
-    def rows(self) -> npt.NDArray[np.int32]:
+    def rows(self) -> Int32:
         """Return the table as an array of shape [S, 5]."""
         return np.stack([self.image, self.step, self.population, self.neuron, self.payload], axis=1)
 
     @staticmethod
-    def from_rows(rows: npt.NDArray[np.integer]) -> SpikeTable:
+    def from_rows(rows: Integers) -> SpikeTable:
         """Build a table from rows of shape [S, 5] in any order."""
         rows = rows.astype(np.int32).reshape(-1, 5)
         order = np.lexsort((rows[:, 3], rows[:, 2], rows[:, 1], rows[:, 0]))
@@ -54,11 +56,11 @@ class Record:
 
     backend: str
     seed: int
-    predictions: npt.NDArray[np.int32]
-    output_states: npt.NDArray[np.int32]
-    spike_counts: dict[str, npt.NDArray[np.int64]]
-    settled: npt.NDArray[np.bool_]
-    states: dict[str, npt.NDArray[np.int32]] | None = None
+    predictions: Int32
+    output_states: Int32
+    spike_counts: dict[str, Int64]
+    settled: Bools
+    states: dict[str, Int32] | None = None
     spikes: SpikeTable | None = None
 
     @property
@@ -70,7 +72,7 @@ class Record:
         """Mean spikes of all non-source populations in the free phase, per image."""
         return float(sum(self.spike_counts[p.name][:, 1].sum() for p in spec.moving)) / max(self.n_images, 1)
 
-    def synaptic_operations(self, spec: AnyNetwork) -> dict[str, npt.NDArray[np.int64]]:
+    def synaptic_operations(self, spec: AnyNetwork) -> dict[str, Int64]:
         """Return, by projection that took part, of shape [B, 1 + phases]: synapses that spikes reached (one add each).
 
         Raises: ValueError if neurons of a source differ in their number of synapses, as at the border of a kernel, and
@@ -86,7 +88,7 @@ class Record:
             if p.source in self.spike_counts and p.target in self.spike_counts
         }
 
-    def _operations(self, spec: AnyNetwork, source: str, reached: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def _operations(self, spec: AnyNetwork, source: str, reached: Int64) -> Int64:
         """reached: synapses of each neuron of `source`, of shape [N]."""
         counts = self.spike_counts[source]
         if (reached == reached[0]).all():
@@ -104,8 +106,8 @@ class Record:
 class LearningOutcome:
     """What a stretch of training did: predictions of shape [B] before each update, and spikes sent in total."""
 
-    predictions: npt.NDArray[np.int32]
-    spike_counts: dict[str, npt.NDArray[np.int64]]
+    predictions: Int32
+    spike_counts: dict[str, Int64]
 
 
 @dataclass(frozen=True)
@@ -138,4 +140,48 @@ def compare(first: Record, second: Record) -> Differences:
         predictions=int(np.count_nonzero(first.predictions != second.predictions)),
         n_images=first.n_images,
         n_spikes=len(first.spikes),
+    )
+
+
+def nudge_signs(spec: NetworkSpec, seed: int, first_image: int, count: int) -> Int64:
+    """Return the sign of the first nudge of each image, +1 or -1, of shape [count]."""
+    if not spec.schedule.random_sign:
+        return np.ones(count, dtype=np.int64)
+    return nudge_sign(image_keys(seed, first_image, count)).astype(np.int64)
+
+
+def record_from_history(
+    spec: NetworkSpec,
+    backend: str,
+    seed: int,
+    history: Mapping[str, Mapping[str, Int64]],
+    keep_states: bool,
+    keep_spikes: bool,
+) -> Record:
+    """Summarise spikes and states of shape [B, 1 + steps, N] by population into a Record."""
+    n_steps = history[spec.output]["states"].shape[1]
+    ends = [end for end in spec.schedule.ends if end < n_steps]
+    free_end = ends[0]
+    output = history[spec.output]["states"][:, free_end]
+    counts, rows = {}, []
+    settled = np.ones(len(output), dtype=np.bool_)
+    for index, population in enumerate(spec.populations):
+        spikes = history[population.name]["spikes"]
+        per_step = np.count_nonzero(spikes, axis=2)
+        starts = [0, 1, *[end + 1 for end in ends[:-1]]]
+        counts[population.name] = np.add.reduceat(per_step, starts, axis=1).astype(np.int64)
+        settled &= per_step[:, free_end] == 0
+        image, step, neuron = np.nonzero(spikes)
+        payload = spikes[image, step, neuron]
+        rows.append(np.stack([image, step, np.full_like(image, index), neuron, payload], axis=1))
+    states = {name: part["states"][:, ends].astype(np.int32) for name, part in history.items()}
+    return Record(
+        backend=backend,
+        seed=seed,
+        predictions=np.argmax(output, axis=1).astype(np.int32),
+        output_states=output.astype(np.int32),
+        spike_counts=counts,
+        settled=settled,
+        states=states if keep_states else None,
+        spikes=SpikeTable.from_rows(np.concatenate(rows)) if keep_spikes else None,
     )

@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
 
+from neuro.base.arrays import Int8, Int16, Int64, Integers
 from neuro.base.errors import UserError
 from neuro.base.fixed_point import (
     image_keys,
-    nudge_sign,
     round_shift,
     saturate,
     stochastic_shift,
@@ -24,16 +23,14 @@ from neuro.spec.neurons import Source
 from neuro.spec.plasticity import NeuronTrace, Rate, evaluate
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.checks import check_learning
-from sim.backends.protocol import Capabilities, IntArray, SessionBase, check_options, check_payloads
-from sim.backends.record import LearningOutcome, Record, SpikeTable
-
-Int64 = npt.NDArray[np.int64]
+from sim.backends.protocol import Capabilities, SessionBase, check_options, check_payloads
+from sim.backends.record import LearningOutcome, Record, nudge_signs, record_from_history
 
 
 class Network:
     """State of all populations for B images at once, advanced step by step."""
 
-    def __init__(self, spec: NetworkSpec, weights: Mapping[str, Int64], payloads: IntArray) -> None:
+    def __init__(self, spec: NetworkSpec, weights: Mapping[str, Int64], payloads: Integers) -> None:
         self.spec = spec
         self.weights = {p.name: spec.matrix_of(p, weights[spec.original_of(p).name]) for p in spec.projections}
         shape = {p.name: (len(payloads), p.size) for p in spec.populations}
@@ -87,8 +84,8 @@ class ReferenceSession(SessionBase):
 
     def run(
         self,
-        payloads: IntArray,
-        targets: IntArray | None = None,
+        payloads: Integers,
+        targets: Integers | None = None,
         *,
         seed: int = 0,
         first_image: int = 0,
@@ -101,7 +98,7 @@ class ReferenceSession(SessionBase):
         history = self._history(payloads, targets, signs)
         return record_from_history(self.spec, "reference", seed, history, keep_states, keep_spikes)
 
-    def _history(self, payloads: IntArray, targets: IntArray | None, signs: Int64) -> dict[str, dict[str, Int64]]:
+    def _history(self, payloads: Integers, targets: Integers | None, signs: Int64) -> dict[str, dict[str, Int64]]:
         """Return by population: spikes and states of shape [B, 1 + steps, N]."""
         spec, schedule = self.spec, self.spec.schedule
         network = Network(spec, self._effective(), payloads)
@@ -119,7 +116,7 @@ class ReferenceSession(SessionBase):
                 for p in spec.populations}  # fmt: skip
 
     def learn(
-        self, payloads: IntArray, targets: IntArray, rates: Mapping[str, Rate], *, seed: int, first_image: int
+        self, payloads: Integers, targets: Integers, rates: Mapping[str, Rate], *, seed: int, first_image: int
     ) -> LearningOutcome:
         """See `sim.backends.protocol.Session.learn`. `batch_size` images see the same weights, then update in order."""
         check_payloads(self.spec, payloads, targets)
@@ -156,24 +153,17 @@ class ReferenceSession(SessionBase):
             limit = projection.limit << shadow
             self._full[projection.name] = saturate(self._full[projection.name] + step, -limit, limit)
 
-    def weights(self) -> dict[str, npt.NDArray[np.int8]]:
+    def weights(self) -> dict[str, Int8]:
         """See `sim.backends.protocol.Session.weights`."""
         return {name: values.astype(np.int8) for name, values in self._effective().items()}
 
-    def full_weights(self) -> dict[str, npt.NDArray[np.int16]]:
+    def full_weights(self) -> dict[str, Int16]:
         """See `sim.backends.protocol.Session.full_weights`."""
         return {p.name: self._full[p.name].astype(np.int16) for p in self.spec.plastic}
 
-    def restore(self, full: Mapping[str, npt.NDArray[np.int16]]) -> None:
+    def restore(self, full: Mapping[str, Int16]) -> None:
         """See `sim.backends.protocol.Session.restore`."""
         self._full.update({name: values.astype(np.int64) for name, values in full.items()})
-
-
-def nudge_signs(spec: NetworkSpec, seed: int, first_image: int, count: int) -> Int64:
-    """Return the sign of the first nudge of each image, +1 or -1, of shape [count]."""
-    if not spec.schedule.random_sign:
-        return np.ones(count, dtype=np.int64)
-    return nudge_sign(image_keys(seed, first_image, count)).astype(np.int64)
 
 
 def trace_of(spec: NetworkSpec, name: str, history: Mapping[str, Mapping[str, Int64]]) -> NeuronTrace:
@@ -182,43 +172,6 @@ def trace_of(spec: NetworkSpec, name: str, history: Mapping[str, Mapping[str, In
     first, second = spec.schedule.ends[-2], spec.schedule.ends[-1]
     trace = np.cumsum(spikes, axis=0)
     return NeuronTrace(spikes[first + 1 : second + 1], trace[first], trace[second], states[first], states[second])
-
-
-def record_from_history(
-    spec: NetworkSpec,
-    backend: str,
-    seed: int,
-    history: Mapping[str, Mapping[str, Int64]],
-    keep_states: bool,
-    keep_spikes: bool,
-) -> Record:
-    """Summarise spikes and states of shape [B, 1 + steps, N] by population into a Record."""
-    n_steps = history[spec.output]["states"].shape[1]
-    ends = [end for end in spec.schedule.ends if end < n_steps]
-    free_end = ends[0]
-    output = history[spec.output]["states"][:, free_end]
-    counts, rows = {}, []
-    settled = np.ones(len(output), dtype=np.bool_)
-    for index, population in enumerate(spec.populations):
-        spikes = history[population.name]["spikes"]
-        per_step = np.count_nonzero(spikes, axis=2)
-        starts = [0, 1, *[end + 1 for end in ends[:-1]]]
-        counts[population.name] = np.add.reduceat(per_step, starts, axis=1).astype(np.int64)
-        settled &= per_step[:, free_end] == 0
-        image, step, neuron = np.nonzero(spikes)
-        payload = spikes[image, step, neuron]
-        rows.append(np.stack([image, step, np.full_like(image, index), neuron, payload], axis=1))
-    states = {name: part["states"][:, ends].astype(np.int32) for name, part in history.items()}
-    return Record(
-        backend=backend,
-        seed=seed,
-        predictions=np.argmax(output, axis=1).astype(np.int32),
-        output_states=output.astype(np.int32),
-        spike_counts=counts,
-        settled=settled,
-        states=states if keep_states else None,
-        spikes=SpikeTable.from_rows(np.concatenate(rows)) if keep_spikes else None,
-    )
 
 
 class ReferenceBackend:

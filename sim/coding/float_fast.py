@@ -7,27 +7,18 @@ Codes equal those of `sim.oracles.coding.encode` in float32 but for the order of
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from neuro.base.arrays import Float32, Floats, Int64, Reals
 from neuro.base.convolution import Convolution
-from sim.backends.coding_kernels import (
-    LANES,
-    Float32,
-    Frame,
-    Settling,
-    lay_out_residual,
-    move,
-    relative_move,
-    settle_dense,
-)
+from sim.backends.coding_kernels import LANES, Frame, Settling, lay_out_residual, move, relative_move, settle_dense
 from sim.oracles.coding import Dynamics, Solution, check_signals, judged
 from sim.oracles.operators import ConvolutionalOperator, DenseOperator
 
 IMAGES_TOGETHER = 2  # of a convolutional coder: what fits into a core's own cache; they stop together
 
-Found = tuple[Float32, npt.NDArray[np.int64], npt.NDArray[np.float64]]  # codes [B, M], steps [B], residual [B]
+Found = tuple[Float32, Int64, Reals]  # codes [B, M], steps [B], residual [B]
 
 
 def encode_fast(operator: DenseOperator | ConvolutionalOperator, signals: Tensor, dynamics: Dynamics) -> Solution:
@@ -58,13 +49,13 @@ def _settling(dynamics: Dynamics) -> Settling:
     )
 
 
-def _padded_columns(array: npt.NDArray[np.floating]) -> Float32:
+def _padded_columns(array: Floats) -> Float32:
     """Zeros appended to the last axis up to a multiple of LANES."""
     width = -array.shape[-1] % LANES
     return np.ascontiguousarray(np.pad(array, ((0, 0), (0, width))), dtype=np.float32)
 
 
-def _settle_dense(dictionary: npt.NDArray[np.floating], signals: npt.NDArray[np.floating], settling: Settling) -> Found:
+def _settle_dense(dictionary: Floats, signals: Floats, settling: Settling) -> Found:
     """Dictionary [N, K], signals [B, N]."""
     columns = _padded_columns(dictionary)
     gram, drive = columns.T @ columns, signals.astype(np.float32) @ columns
@@ -91,7 +82,7 @@ class ConvolutionalCoder:
         spare = ((0, 0), (0, 0), (0, self.frame.width - self.frame.length))
         self.atoms = _padded_columns(np.pad(runs, spare).reshape(self.n_features, -1))
 
-    def settle(self, signals: npt.NDArray[np.floating], settling: Settling) -> Found:
+    def settle(self, signals: Floats, settling: Settling) -> Found:
         """Return what is found of signals of shape [B, N]."""
         images = np.pad(signals.reshape(len(signals), *self.shape).astype(np.float32), self.padding)
         images = images.reshape(len(signals), self.frame.inside.size)

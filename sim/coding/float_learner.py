@@ -15,9 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from neuro.base.arrays import AnyArray
 from neuro.base.convolution import Convolution
 from neuro.base.errors import UserError
-from neuro.coding.dictionary import Array, patches_of, random_dictionary, unit_norm
+from neuro.coding.dictionary import patches_of, random_dictionary, unit_norm
 from sim.coding.float_fast import encode_fast
 from sim.oracles.coding import Dynamics, Solution
 from sim.oracles.operators import ConvolutionalOperator, DenseOperator
@@ -85,16 +86,16 @@ class LearningStep:
 class Learned:
     """A learned dictionary, float32, with its history and how often atoms were revived."""
 
-    dictionary: Array
+    dictionary: AnyArray
     history: tuple[LearningStep, ...]
     n_revived: int
 
 
 def learn_dictionary(
-    signals: Array,
+    signals: AnyArray,
     design: LearningDesign,
     seed: int,
-    start: Array | None = None,
+    start: AnyArray | None = None,
     on_batch: Callable[[LearningStep], None] | None = None,
 ) -> Learned:
     """Learn a dictionary of `signals`, prepared as they will be when they are coded. Same seed, same dictionary.

@@ -17,8 +17,8 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
+from neuro.base.arrays import Bools, Int8, Int64, Integers, Reals
 from neuro.base.errors import UserError
 from neuro.base.fixed_point import (
     image_keys,
@@ -45,7 +45,6 @@ from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.protocol import get_backend
 from sim.backends.record import Record
 
-Reals = npt.NDArray[np.float64]
 REACH = 8.0  # largest entry of an atom, in units of that of a flat one
 DEPLOYED_TIME_CONSTANTS = 12  # to settle in; while it learns, five will do
 RANDOM_BITS = 32  # of one random number
@@ -61,8 +60,8 @@ class BatchOutcome:
 
     codes: Reals
     objective: Reals
-    active: npt.NDArray[np.int64]
-    spikes: npt.NDArray[np.int64]
+    active: Int64
+    spikes: Int64
     settled: float
 
 
@@ -88,7 +87,7 @@ class DictionaryLearner:
         self.full = quantize(start, self.exponent + shadow_bits, -limit, limit).astype(np.int32)
         self.leak = leak_of(design, self.dictionary())
 
-    def atoms(self) -> npt.NDArray[np.int8]:
+    def atoms(self) -> Int8:
         """Return the int8 atoms, of the shape of the dictionary."""
         return saturate(round_shift(self.full, self.shadow_bits), -LIMIT, LIMIT).astype(np.int8).reshape(self.shape)
 
@@ -108,9 +107,7 @@ class DictionaryLearner:
             self.full = quantize(self.full / np.where(norms > 0, norms, 1.0), 0, -limit, limit).astype(np.int32)
         self.leak = leak_of(self.design, self.dictionary())
 
-    def learn(
-        self, payloads: npt.NDArray[np.integer], rate: float, presentation: int, threads: int | None = 1
-    ) -> BatchOutcome:
+    def learn(self, payloads: Integers, rate: float, presentation: int, threads: int | None = 1) -> BatchOutcome:
         """Code signals of shape [B, N], then move the atoms. rate: real, of the sum over the batch.
 
         presentation: signals learned before; with the seed it decides the rounding.
@@ -123,7 +120,7 @@ class DictionaryLearner:
         """Move the atoms by what `observe` returned; see `learn`."""
         self._move(self._change(outcome.codes, residual), rate, presentation)
 
-    def observe(self, payloads: npt.NDArray[np.integer], threads: int | None = 1) -> tuple[BatchOutcome, Reals]:
+    def observe(self, payloads: Integers, threads: int | None = 1) -> tuple[BatchOutcome, Reals]:
         """Return what the present coder makes of signals of shape [B, N], and the residuals [B, N] it leaves."""
         spec = self.spec()
         with get_backend("events").open(spec, threads=threads) as session:
@@ -141,7 +138,7 @@ class DictionaryLearner:
         )
         return outcome, residual
 
-    def _residual(self, spec: NetworkSpec, record: Record, payloads: npt.NDArray[np.integer], codes: Reals) -> Reals:
+    def _residual(self, spec: NetworkSpec, record: Record, payloads: Integers, codes: Reals) -> Reals:
         """Return x - D a: as its population last sent it, or, where the layout has none, computed."""
         if RESIDUAL in spec.population_index:
             neuron = spec.unit(RESIDUAL)
@@ -187,7 +184,7 @@ class DictionaryLearner:
         """Return a real learning rate as mantissa and exponent, in weight steps per unit of a product of payloads."""
         return rate_near(rate * 2.0 ** (self.exponent - self.payload_bits))
 
-    def revive(self, dead: npt.NDArray[np.bool_], payloads: npt.NDArray[np.integer]) -> int:
+    def revive(self, dead: Bools, payloads: Integers) -> int:
         """Replace `dead` atoms, of shape [K], by what the coder leaves of its worst signals; return how many."""
         if not dead.any():
             return 0

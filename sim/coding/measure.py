@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
+from neuro.base.arrays import Floats, Integers, Reals
 from neuro.coding.problem import support_overlap
 from neuro.coding.sigma_delta import CODE, codes_of
-from neuro.spec.sigma_delta import NetworkSpec, Phase, Schedule
+from neuro.spec.schedule import Phase, Schedule
+from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.protocol import get_backend
 
-Reals = npt.NDArray[np.float64]
-Features = npt.NDArray[np.floating]
 TOLERANCE = 0.01  # a code has converged if the objective falls by less in twice the steps, relative to its value
 RIDGES = (1e-2, 1e-1, 1.0, 10.0, 100.0)  # relative to the mean square of a feature times the number of signals, / 1000
 VALIDATION, CHOOSE_ON = 0.2, 5000
@@ -46,20 +45,20 @@ def threshold_of(spec: NetworkSpec) -> float:
     return neuron.threshold * 2.0**-neuron.state_bits
 
 
-def codes(spec: NetworkSpec, payloads: npt.NDArray[np.integer], threads: int | None = None) -> Reals:
+def codes(spec: NetworkSpec, payloads: Integers, threads: int | None = None) -> Reals:
     """Return real codes of shape [B, K] at the end of the free phase."""
     with get_backend("events").open(spec, threads=threads) as session:
         return codes_of(spec, session.run(payloads).output_states)
 
 
-def objective(spec: NetworkSpec, payloads: npt.NDArray[np.integer], found: Reals) -> Reals:
+def objective(spec: NetworkSpec, payloads: Integers, found: Reals) -> Reals:
     """Return 1/2 |x - D a|^2 + threshold sum |a| of shape [B] on the deployed dictionary."""
     signals = payloads * 2.0**-spec.encoder.activation_bits
     residual = signals - found @ integer_dictionary(spec).T
     return np.asarray(0.5 * np.square(residual).sum(axis=1) + threshold_of(spec) * np.abs(found).sum(axis=1))
 
 
-def lasso_codes(spec: NetworkSpec, payloads: npt.NDArray[np.integer]) -> Reals:
+def lasso_codes(spec: NetworkSpec, payloads: Integers) -> Reals:
     """Return the solutions of scikit-learn's Lasso on the deployed dictionary: the oracle, slow."""
     from sklearn.linear_model import Lasso
 
@@ -72,7 +71,7 @@ def lasso_codes(spec: NetworkSpec, payloads: npt.NDArray[np.integer]) -> Reals:
     return np.stack([model.fit(dictionary, signal).coef_ for signal in signals])
 
 
-def measure_quality(spec: NetworkSpec, payloads: npt.NDArray[np.integer]) -> CoderQuality:
+def measure_quality(spec: NetworkSpec, payloads: Integers) -> CoderQuality:
     """Compare codes with the LASSO solutions on signals of shape [B, N]; soft thresholds only."""
     found, wanted = codes(spec, payloads), lasso_codes(spec, payloads)
     gaps = objective(spec, payloads, found) / np.maximum(objective(spec, payloads, wanted), 1e-12) - 1
@@ -85,7 +84,7 @@ def measure_quality(spec: NetworkSpec, payloads: npt.NDArray[np.integer]) -> Cod
     )
 
 
-def converged_share(spec: NetworkSpec, payloads: npt.NDArray[np.integer]) -> float:
+def converged_share(spec: NetworkSpec, payloads: Integers) -> float:
     """Return the share of signals whose objective falls by less than TOLERANCE of itself in twice the steps."""
     steps = spec.schedule.phases[0].steps
     longer = replace(spec, schedule=Schedule((Phase(spec.schedule.phases[0].name, 2 * steps),)))
@@ -94,10 +93,10 @@ def converged_share(spec: NetworkSpec, payloads: npt.NDArray[np.integer]) -> flo
 
 
 def readout_accuracy(
-    train: Features,
-    train_labels: npt.NDArray[np.integer],
-    test: Features,
-    test_labels: npt.NDArray[np.integer],
+    train: Floats,
+    train_labels: Integers,
+    test: Floats,
+    test_labels: Integers,
     seed: int,
 ) -> float:
     """Return the test accuracy of a ridge regression onto the classes; its penalty is chosen on a fifth of `train`."""
@@ -109,9 +108,7 @@ def readout_accuracy(
     return _ridge(train, train_labels, test, test_labels, RIDGES[int(np.argmax(scores))] * scale)
 
 
-def _ridge(
-    x: Features, y: npt.NDArray[np.integer], x_new: Features, y_new: npt.NDArray[np.integer], penalty: float
-) -> float:
+def _ridge(x: Floats, y: Integers, x_new: Floats, y_new: Integers, penalty: float) -> float:
     from sklearn.linear_model import RidgeClassifier
 
     return float(RidgeClassifier(alpha=max(penalty, 1e-9)).fit(x, y).score(x_new, y_new))

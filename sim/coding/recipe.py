@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from neuro.base.arrays import Array, Int64, Reals
 from neuro.base.convolution import Convolution, square
 from neuro.base.errors import UserError
 from neuro.coding.dictionary import patches_of
@@ -95,7 +95,7 @@ def geometry(config: LcaConfig, image_shape: tuple[int, ...]) -> Convolution | N
     return convolution
 
 
-def design_encoder(images: npt.NDArray[np.generic], config: LcaConfig) -> PixelEncoder:
+def design_encoder(images: Array, config: LcaConfig) -> PixelEncoder:
     """Return the encoder of training images [B, ...]: centred, then as configured.
 
     Normalised and whitened values have a size of about 1 and reach REACH; they take coarser units, so that payloads,
@@ -110,9 +110,7 @@ def design_encoder(images: npt.NDArray[np.generic], config: LcaConfig) -> PixelE
     return encoder.whitened_on(images) if config.whiten else encoder
 
 
-def design_coder(
-    dataset: Dataset, config: LcaConfig, train: npt.NDArray[np.int64], front: FrontEnd | None
-) -> CoderDesign:
+def design_coder(dataset: Dataset, config: LcaConfig, train: Int64, front: FrontEnd | None) -> CoderDesign:
     """Return the design for the images `train` of the training set: encoder, threshold and scales follow from them."""
     images = dataset.x_train[train]
     encoder = front.encoder if front else design_encoder(images, config)
@@ -143,9 +141,7 @@ def design_coder(
     )
 
 
-def signal_lengths(
-    images: npt.NDArray[np.float64], shape: tuple[int, ...], convolution: Convolution | None
-) -> npt.NDArray[np.float64]:
+def signal_lengths(images: Reals, shape: tuple[int, ...], convolution: Convolution | None) -> Reals:
     """Return the lengths |x| of all signals in real images [B, N]: of whole images or of patches."""
     if convolution is None:
         return np.asarray(np.linalg.norm(images, axis=1))

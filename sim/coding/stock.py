@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from neuro.base.arrays import Bools, Int64, Reals
 from neuro.base.errors import UserError
 from neuro.coding.coder import Drive, StockCoder
-from neuro.coding.problem import Reals
-from sim.backends.lava.backend import STALL_S
 from sim.backends.lava.stock.run import run_stock_in_lava
+from sim.backends.lava.worker.watch import STALL_S
 from sim.backends.stock.emulator import ChipRecord, run_chip
 
 BACKENDS = ("chip", "lava")
@@ -39,13 +39,13 @@ class CoderRecord:
     backend: str
     steps: int
     codes: Reals
-    n_spikes: npt.NDArray[np.int64]
+    n_spikes: Int64
     objective: Reals
     proven_gap: Reals
     tolerance: float
 
     @property
-    def converged(self) -> npt.NDArray[np.bool_]:
+    def converged(self) -> Bools:
         """Of shape [B]."""
         return np.asarray(self.proven_gap <= self.tolerance)
 

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from neuro.base.arrays import Int16, Int64, Reals
 from sim.coding.learner import BatchOutcome, DictionaryLearner
 from sim.training.interrupt import uninterrupted
 
@@ -87,7 +87,7 @@ class LcaTrainer:
     def __init__(
         self,
         learner: DictionaryLearner,
-        payloads: npt.NDArray[np.int16],
+        payloads: Int16,
         n_epochs: int,
         normalise: bool,
         threads: int | None,
@@ -121,7 +121,7 @@ class LcaTrainer:
                 self._end_epoch(order)
             listener.on_epoch(self)
 
-    def _step(self, chosen: npt.NDArray[np.int64]) -> None:
+    def _step(self, chosen: Int64) -> None:
         self.consistent = False
         start, cpu_start, progress = time.perf_counter(), time.process_time(), self.progress
         payloads = self.payloads[chosen]
@@ -140,7 +140,7 @@ class LcaTrainer:
         progress.cpu_s += time.process_time() - cpu_start
         self.consistent = True
 
-    def _adapt(self, payloads: npt.NDArray[np.int16]) -> None:
+    def _adapt(self, payloads: Int16) -> None:
         """Measure how large codes are, and let the host do what it does at times."""
         if self.progress.epoch or self.progress.position:
             self.learner.adapt(self.normalise)
@@ -163,7 +163,7 @@ class LcaTrainer:
         before = progress.used or [False] * len(used)
         progress.used = [bool(a or b) for a, b in zip(before, used, strict=True)]
 
-    def _end_epoch(self, order: npt.NDArray[np.int64]) -> None:
+    def _end_epoch(self, order: Int64) -> None:
         progress, learner = self.progress, self.learner
         revived = 0
         if self.done <= REVIVE_UNTIL:
@@ -181,7 +181,7 @@ class LcaTrainer:
         progress.sums, progress.used = [0.0] * 4, []
 
 
-def norms_and_coherence(dictionary: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], float]:
+def norms_and_coherence(dictionary: Reals) -> tuple[Reals, float]:
     """Return the norms of the atoms, of shape [K], and the largest |cosine| of two different ones."""
     atoms = dictionary.reshape(-1, dictionary.shape[-1])
     norms = np.linalg.norm(atoms, axis=0)

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from neuro.artifact.run_folder import MANIFEST, Artifact, installed_versions, load_artifact, save_artifact
+from neuro.base.arrays import Int16
 from neuro.base.errors import UserError
 from neuro.base.files import array_bytes, parse_arrays, parse_json, read_bytes, sha256, write_atomically
 from neuro.coding.sigma_delta import codes_of
@@ -215,9 +215,7 @@ class _LcaRun:
         remove_checkpoint(self.folder)
         return coder_result(self.folder, artifact)
 
-    def _measure(
-        self, spec: NetworkSpec, deployed: NetworkSpec, held: npt.NDArray[np.int16], trainer: LcaTrainer
-    ) -> dict[str, Any]:
+    def _measure(self, spec: NetworkSpec, deployed: NetworkSpec, held: Int16, trainer: LcaTrainer) -> dict[str, Any]:
         """Measure the coder; on test images as it is deployed, behind its front end while that still settles."""
         encoder, threads, seed = spec.encoder, self.config.threads, self.config.seed
         gap = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -15,23 +15,21 @@ from sim.commands.options import Json, Run, Seed, console, numbers, print_json
 def attack_command(
     run: Run,
     attacks: Annotated[str, typer.Option(help="quick, standard, or names of attacks separated by commas.")] = "quick",
-    eps: Annotated[
-        Optional[str], typer.Option(help="Sizes separated by commas; default .05,.1,.2,.3 (l2: 10 times).")
-    ] = (None),
-    norm: Annotated[str, typer.Option(help="linf: largest change of a pixel; l2: Euclidean.")] = "linf",
-    images: Annotated[Optional[int], typer.Option(help="Test images, from the first; default 200, on Lava 10.")] = (
+    eps: Annotated[str | None, typer.Option(help="Sizes separated by commas; default .05,.1,.2,.3 (l2: 10 times).")] = (
         None
     ),
+    norm: Annotated[str, typer.Option(help="linf: largest change of a pixel; l2: Euclidean.")] = "linf",
+    images: Annotated[int | None, typer.Option(help="Test images, from the first; default 200, on Lava 10.")] = (None),
     score: Annotated[str, typer.Option(help="Backend that scores: events or chip, reference, lava.")] = "",
-    shard: Annotated[Optional[str], typer.Option(help="Do only part I/N of the work; a later call collects.")] = None,
-    workers: Annotated[Optional[int], typer.Option(help="Processes that share the work; default one a core.")] = None,
+    shard: Annotated[str | None, typer.Option(help="Do only part I/N of the work; a later call collects.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that share the work; default one a core.")] = None,
     device: Annotated[str, typer.Option(help="Where gradients are computed: cpu or cuda.")] = "cpu",
     passes: Annotated[int, typer.Option(help="Average the scores of a stochastic twin over so many (EoT).")] = 1,
     slurm: Annotated[
-        Optional[str], typer.Option(help="Submit the missing shards to this Slurm partition and return.")
+        str | None, typer.Option(help="Submit the missing shards to this Slurm partition and return.")
     ] = None,
     against: Annotated[
-        Optional[list[Path]], typer.Option(help="Another run on the same data, for the transfer matrix; repeatable.")
+        list[Path] | None, typer.Option(help="Another run on the same data, for the transfer matrix; repeatable.")
     ] = None,
     seed: Seed = 0,
     as_json: Json = False,

@@ -24,8 +24,8 @@ from sim.reports.page import write_report
 from sim.robustness.bridge.run import ATTACKS, AttackConfig, AttackRun
 from sim.robustness.bridge.workers import do_shards
 from sim.training.checkpoint import CHECKPOINT
+from sim.training.config import TrainConfig
 from sim.training.equilibrium import LOG, train_ep
-from sim.training.recipe import TrainConfig
 
 HIDDEN = (64,)
 ATTACK = AttackConfig(eps=(0.1,), images=100)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 Run = Annotated[Path, typer.Argument(help="Folder of a finished run.", metavar="RUN")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")]
 Seed = Annotated[int, typer.Option(help="Draws weights, order, rounding and splits; same seed, same result.")]
-Threads = Annotated[Optional[int], typer.Option(help="Cores to use; default all. Never changes a result.")]
+Threads = Annotated[int | None, typer.Option(help="Cores to use; default all. Never changes a result.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")]
 CheckpointEveryS = Annotated[float, typer.Option(help="Seconds between checkpoints.")]
 Device = Annotated[str, typer.Option(help="Where backend torch computes: cpu, cuda, cuda:N.")]
-FrontEndRun = Annotated[Optional[Path], typer.Option(help="A finished sparse coder whose codes are the input.")]
+FrontEndRun = Annotated[Path | None, typer.Option(help="A finished sparse coder whose codes are the input.")]
 StallS = Annotated[float, typer.Option(help="End a Lava run that finishes no image for so many seconds.")]
 
 

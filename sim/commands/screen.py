@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from neuro.base.metrics import Accuracy
-from sim.evaluate import Evaluation
+from sim.evaluate import Evaluation, equality_sentence
 from sim.training.results import TrainResult
 from sim.training.trainer import Trainer
 from sim.training.tune import Trial
@@ -254,16 +254,4 @@ def lava_training_table(result: LavaTraining) -> Table:
             ("validation accuracy after", accuracy_text(result.val_accuracy)),
             ("time, measured", speed),
         ]
-    )
-
-
-def equality_sentence(evaluation: Evaluation) -> str:
-    """Return in words what a check compared and found."""
-    found = evaluation.differences
-    if found is None:
-        return "not checked"
-    verdict = "equal" if found.total == 0 else "DIFFERENT"
-    return (
-        f"{verdict}: {found.n_images} images, {found.n_spikes:,} spikes, all phases: {found.spikes} spikes, "
-        f"{found.states} states, {found.predictions} predictions differ"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -26,9 +26,9 @@ from sim.commands.options import (
 
 if TYPE_CHECKING:
     from neuro.data.sets import Dataset
+    from sim.training.config import TrainConfig
     from sim.training.front_end import FrontEnd
     from sim.training.parallel.sweep import Sweep
-    from sim.training.recipe import TrainConfig
 
 app = typer.Typer(help="Train a network by its local rule.", no_args_is_help=True)
 
@@ -36,16 +36,16 @@ app = typer.Typer(help="Train a network by its local rule.", no_args_is_help=Tru
 @app.command("ep")
 def train_ep_command(
     data: Annotated[str, typer.Option(help="digits, mnist, fashion-mnist, cifar10, or a FILE.npz.")] = "digits",
-    out: Annotated[Optional[Path], typer.Option(help="Folder of the run; default runs/ep-DATA-HIDDEN-seedN.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run; default runs/ep-DATA-HIDDEN-seedN.")] = None,
     hidden: Annotated[
-        Optional[str], typer.Option(help="Hidden layers from input to output, e.g. 256,128. Default 256.")
+        str | None, typer.Option(help="Hidden layers from input to output, e.g. 256,128. Default 256.")
     ] = None,
     layers: Annotated[
         str, typer.Option(help="In place of --hidden, with kernels (features x extent): conv:32x5,pool:2,dense:128.")
     ] = "",
-    epochs: Annotated[Optional[int], typer.Option(help="Passes over the training set; default from its size.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training set; default from its size.")] = None,
     rule: Annotated[
-        Optional[str],
+        str | None,
         typer.Option(
             help="Local rule: event (STDP, default), end-point, y3; stock: R5 (default), R1..R4, deferred, graded."
         ),
@@ -53,13 +53,13 @@ def train_ep_command(
     shadow_bits: Annotated[int, typer.Option(help="Accumulator bits below the weight while learning, 0..8.")] = 8,
     weight_bits: Annotated[int, typer.Option(help="Bits of a weight, 2..8.")] = 8,
     batch_size: Annotated[int, typer.Option(help="Images that learn from the same weights; > 1 uses all cores.")] = 1,
-    learning_rate: Annotated[Optional[float], typer.Option(help="Default: chosen on a validation split.")] = None,
-    output_share: Annotated[Optional[float], typer.Option(help="Output layer's share of the learning rate.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Default: chosen on a validation split.")] = None,
+    output_share: Annotated[float | None, typer.Option(help="Output layer's share of the learning rate.")] = None,
     centred: Annotated[
-        Optional[bool], typer.Option("--centred/--not-centred", help="Subtract the mean image; default from the data.")
+        bool | None, typer.Option("--centred/--not-centred", help="Subtract the mean image; default from the data.")
     ] = None,
     refit: Annotated[
-        Optional[bool], typer.Option("--refit/--no-refit", help="Train again on all training images; default if few.")
+        bool | None, typer.Option("--refit/--no-refit", help="Train again on all training images; default if few.")
     ] = None,
     family: Annotated[
         str, typer.Option(help="sigma-delta, or stock: processes that Lava ships, rules of the chip's learning engine.")
@@ -69,11 +69,11 @@ def train_ep_command(
     ),
     weight_lsb: Annotated[int, typer.Option(help="Stock: step of a learned weight, 1 (Lava) or 2.")] = 1,
     backend: Annotated[
-        Optional[str],
+        str | None,
         typer.Option(help="events (default) or torch: equal weights. Stock: lava learns --images inside Lava itself."),
     ] = None,
     device: Device = "cpu",
-    images: Annotated[Optional[int], typer.Option(help="Training images to learn inside Lava.")] = None,
+    images: Annotated[int | None, typer.Option(help="Training images to learn inside Lava.")] = None,
     stall_s: StallS = 120.0,
     shift: Annotated[
         int, typer.Option(help="Shift training images at random by up to so many pixels each time they are learned.")
@@ -81,10 +81,10 @@ def train_ep_command(
     front_end: FrontEndRun = None,
     seed: Seed = 0,
     seeds: Annotated[
-        Optional[int], typer.Option(help="Train so many seeds from --seed on, each in a folder of its own.")
+        int | None, typer.Option(help="Train so many seeds from --seed on, each in a folder of its own.")
     ] = None,
     slurm: Annotated[
-        Optional[str], typer.Option(help="Submit the missing --seeds to this Slurm partition and return.")
+        str | None, typer.Option(help="Submit the missing --seeds to this Slurm partition and return.")
     ] = None,
     threads: Threads = None,
     resume: Resume = False,
@@ -95,7 +95,7 @@ def train_ep_command(
 
     Started by torchrun, with --backend torch, all its processes share every batch; their number changes no weight.
     """
-    from sim.training.recipe import TrainConfig
+    from sim.training.config import TrainConfig
 
     _check_backend(backend, images, device)
     if family == "stock" and rule != "graded" and backend in ("events", "torch"):
@@ -189,23 +189,23 @@ def _front_end(run: Path | None, dataset: Dataset) -> FrontEnd | None:
 @app.command("lca")
 def train_lca_command(
     data: Annotated[str, typer.Option(help="digits, mnist, fashion-mnist, cifar10, or a FILE.npz.")] = "digits",
-    out: Annotated[Optional[Path], typer.Option(help="Folder of the run; default runs/lca-DATA-ATOMS-seedN.")] = None,
-    atoms: Annotated[Optional[int], typer.Option(help="Atoms; default 256, of patches 64.")] = None,
-    patch: Annotated[Optional[int], typer.Option(help="Extent of convolutional atoms; default: whole images.")] = None,
-    stride: Annotated[Optional[int], typer.Option(help="Stride of convolutional atoms; default half their extent.")] = (
+    out: Annotated[Path | None, typer.Option(help="Folder of the run; default runs/lca-DATA-ATOMS-seedN.")] = None,
+    atoms: Annotated[int | None, typer.Option(help="Atoms; default 256, of patches 64.")] = None,
+    patch: Annotated[int | None, typer.Option(help="Extent of convolutional atoms; default: whole images.")] = None,
+    stride: Annotated[int | None, typer.Option(help="Stride of convolutional atoms; default half their extent.")] = (
         None
     ),
     same: Annotated[bool, typer.Option("--same", help="Pad images so that any stride tiles them.")] = False,
-    threshold: Annotated[Optional[float], typer.Option(help="Sparsity threshold (lambda); default from the data.")] = (
+    threshold: Annotated[float | None, typer.Option(help="Sparsity threshold (lambda); default from the data.")] = (
         None
     ),
     hard: Annotated[bool, typer.Option("--hard", help="Hard threshold in place of the soft one.")] = False,
     signed: Annotated[bool, typer.Option("--signed", help="Codes of both signs.")] = False,
     layout: Annotated[
-        Optional[str], typer.Option(help="inhibition (default for whole images) or residual (for patches).")
+        str | None, typer.Option(help="inhibition (default for whole images) or residual (for patches).")
     ] = None,
-    activation_bits: Annotated[Optional[int], typer.Option(help="Payload unit of codes 2**-bits.")] = None,
-    epochs: Annotated[Optional[int], typer.Option(help="Passes over the training set; default from its size.")] = None,
+    activation_bits: Annotated[int | None, typer.Option(help="Payload unit of codes 2**-bits.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training set; default from its size.")] = None,
     shadow_bits: Annotated[int, typer.Option(help="Accumulator bits below the weight while learning, 0..8.")] = 8,
     normalise: Annotated[
         bool, typer.Option("--normalise/--chip-alone", help="Whether a host gives atoms unit norm now and then.")

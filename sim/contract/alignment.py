@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from neuro.base.arrays import Int64, Integers, Reals
 from neuro.base.fixed_point import round_shift
 from neuro.base.metrics import cosine
 from neuro.spec.neurons import SigmaDelta, Source
 from neuro.spec.sigma_delta import NetworkSpec
-from sim.backends.protocol import IntArray, get_backend, one_hot_targets
-from sim.backends.reference import nudge_signs
+from sim.backends.protocol import get_backend, one_hot_targets
+from sim.backends.record import nudge_signs
 from sim.oracles.equilibrium import RateNetwork
 
 
 def integer_update(
-    spec: NetworkSpec, payloads: IntArray, labels: IntArray, seed: int, rule: str = "end-point"
-) -> dict[str, npt.NDArray[np.float64]]:
+    spec: NetworkSpec, payloads: Integers, labels: Integers, seed: int, rule: str = "end-point"
+) -> dict[str, Reals]:
     """Return the update that the integer network would make, before rounding, summed over images, by projection.
 
     rule: "end-point" (equal to "event") or "y3" (for projections from sources). Real units: -dC/dW up to a factor.
@@ -43,7 +43,7 @@ def integer_update(
     return updates
 
 
-def _sent(spec: NetworkSpec, name: str, states: dict[str, npt.NDArray[np.int64]]) -> npt.NDArray[np.float64]:
+def _sent(spec: NetworkSpec, name: str, states: dict[str, Int64]) -> Reals:
     """Return s_hat from the states of a population."""
     neuron = spec.population(name).neuron
     shift = neuron.send_shift if isinstance(neuron, SigmaDelta) else 0
@@ -51,7 +51,7 @@ def _sent(spec: NetworkSpec, name: str, states: dict[str, npt.NDArray[np.int64]]
 
 
 def gradient_cosines(
-    spec: NetworkSpec, payloads: IntArray, labels: IntArray, seed: int, rule: str = "end-point"
+    spec: NetworkSpec, payloads: Integers, labels: Integers, seed: int, rule: str = "end-point"
 ) -> dict[str, float]:
     """Return by projection the cosine between the integer update and -dC/dW by autograd through the free phase."""
     targets = torch.nn.functional.one_hot(torch.tensor(labels, dtype=torch.int64), spec.n_classes)

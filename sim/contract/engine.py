@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
 
+from neuro.base.arrays import Int64
 from neuro.base.errors import UserError
 from neuro.stock.learning_engine import (
     DEPENDENCIES,
@@ -74,7 +74,7 @@ def _draw_factor(generator: np.random.Generator) -> EngineFactor:
     return EngineFactor(variable, int(generator.choice(CONSTANTS)), sign)
 
 
-def count_differences(case: EngineCase, lava: Mapping[str, npt.NDArray[np.int64]]) -> dict[str, int]:
+def count_differences(case: EngineCase, lava: Mapping[str, Int64]) -> dict[str, int]:
     """Run `case` on our engine and return how many weights, tags and traces differ from what Lava found."""
     engine = ChipEngine(case.rule, case.weights, case.tags, sign_mode=case.sign_mode, seed=case.seed)
     state = engine.run(case.pre, case.post)

@@ -16,9 +16,12 @@ from neuro.base.convolution import Convolution, same_padding
 from neuro.base.errors import UserError
 from neuro.base.fixed_point import weight_limit
 from neuro.front_ends.pixels import PixelEncoder
+from neuro.spec.graph import Population
 from neuro.spec.neurons import SigmaDelta, Source
 from neuro.spec.plasticity import Rate, learning_rule
-from neuro.spec.sigma_delta import NetworkSpec, Phase, Population, Projection, Schedule
+from neuro.spec.projection import Projection
+from neuro.spec.schedule import Phase, Schedule
+from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.protocol import Backend, get_backend
 from sim.backends.record import Differences, Record, compare
 

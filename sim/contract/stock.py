@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from neuro.base.arrays import Int32
 from neuro.stock.learning_engine import SIGN_MODES, WEIGHT_RANGES, EngineRule
 from neuro.stock.processes import LIF, GradedRelu, SpikeInput, StockPopulation, StockProjection, StockSpec
 from sim.backends.stock.emulator import ChipRecord
@@ -106,7 +106,7 @@ def _draw_projection(
     )  # fmt: skip
 
 
-def random_stock_inputs(spec: StockSpec, seed: int, batch: int, steps: int) -> npt.NDArray[np.int32]:
+def random_stock_inputs(spec: StockSpec, seed: int, batch: int, steps: int) -> Int32:
     """Return trains of shape [batch, steps, n], sparse to dense."""
     generator = np.random.default_rng([seed, 0x1327])
     shape = (batch, steps, spec.n_inputs)
@@ -125,7 +125,7 @@ def count_stock_differences(first: ChipRecord, second: ChipRecord) -> dict[str, 
     return counts
 
 
-def random_lesson(seed: int, steps: int = 240) -> tuple[StockSpec, npt.NDArray[np.int32], tuple[Segment, ...]]:
+def random_lesson(seed: int, steps: int = 240) -> tuple[StockSpec, Int32, tuple[Segment, ...]]:
     """Return a random learning network with projections to commit into, inputs [T, n], and four segments.
 
     At each segment about half of the rules are switched; after it, about half of the possible commits are made.

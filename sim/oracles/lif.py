@@ -14,9 +14,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from neuro.base.arrays import Integers, Reals
 from neuro.stock.network import INPUT, LABEL, RELAY, StockNetwork
 from neuro.stock.processes import DECAY_UNITY, LIF, StockProjection
 
@@ -61,7 +61,7 @@ class RateModel:
                 rates[population.name] = rates[population.name] + DAMPING * (wanted - rates[population.name])
         return rates
 
-    def update(self, inputs: Tensor, labels: Tensor, nudge: float = 0.05) -> dict[str, npt.NDArray[np.float64]]:
+    def update(self, inputs: Tensor, labels: Tensor, nudge: float = 0.05) -> dict[str, Reals]:
         """Return, by plastic projection, the summed EP update (r+ r+ - r- r-) / (2 nudge), of shape [N, M]."""
         up, down = self.relax(inputs, labels, nudge), self.relax(inputs, labels, -nudge)
 
@@ -91,7 +91,7 @@ def teacher(network: StockNetwork) -> tuple[float, float]:
     return given / weight, weight
 
 
-def input_rates(network: StockNetwork, payloads: npt.NDArray[np.integer]) -> Tensor:
+def input_rates(network: StockNetwork, payloads: Integers) -> Tensor:
     """Return spikes per step of pixels and bias unit for payloads of shape [B, N], of shape [B, N + 1]."""
     one = 1 << network.encoder.activation_bits
     values = np.concatenate([payloads, np.full((len(payloads), 1), one)], axis=1)

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, conv_transpose2d, pad
 
+from neuro.base.arrays import AnyArray
 from neuro.base.convolution import Convolution
 from neuro.base.errors import UserError
-from neuro.coding.dictionary import Array
 
 
 class Operator(Protocol):
@@ -41,7 +41,7 @@ class Operator(Protocol):
 class DenseOperator:
     """A dictionary of shape [N, K]. D^T D is stored if that costs fewer operations: K < 2 N."""
 
-    def __init__(self, dictionary: Array | Tensor, dtype: torch.dtype = torch.float64) -> None:
+    def __init__(self, dictionary: AnyArray | Tensor, dtype: torch.dtype = torch.float64) -> None:
         self.dictionary = torch.as_tensor(dictionary, dtype=dtype)
         if self.dictionary.ndim != 2:
             raise UserError(f"dense dictionary: shape {tuple(self.dictionary.shape)}; needs [N, K]")
@@ -95,7 +95,7 @@ class ConvolutionalOperator:
     """
 
     def __init__(
-        self, kernel: Array | Tensor, convolution: Convolution, shape: tuple[int, ...],
+        self, kernel: AnyArray | Tensor, convolution: Convolution, shape: tuple[int, ...],
         dtype: torch.dtype = torch.float64,
     ) -> None:  # fmt: skip
         wanted = convolution.kernel_shape(shape, kernel.shape[-1])

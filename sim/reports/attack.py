@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from neuro.base.arrays import Bools
 from neuro.base.files import write_atomically
 from neuro.base.metrics import Accuracy
-from sim.commands.screen import equality_sentence
-from sim.evaluate import read_results
+from sim.evaluate import equality_sentence, read_results
 from sim.reports.figures import attack as figures_attack
 from sim.reports.page import render
 from sim.reports.section import Panel, Section, Table, latest, provenance
 from sim.robustness.analysis.subject import ADVERSARIAL, Analysis
 from sim.robustness.bridge.run import AttackResult, AttackRun
-from sim.robustness.judging.table import Flags
 from sim.robustness.judging.verdict import Check
 
 PAGE = "attack.html"
@@ -83,7 +82,7 @@ def write_attack_report(job: AttackRun, result: AttackResult) -> Path:
     return path
 
 
-def _accuracy(flags: Flags) -> Accuracy:
+def _accuracy(flags: Bools) -> Accuracy:
     return Accuracy(int(flags.sum()), len(flags))
 
 

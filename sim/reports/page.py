@@ -12,8 +12,7 @@ from neuro.base.files import write_atomically
 from neuro.equilibrium.graded_network import GradedNetwork
 from neuro.stock.feed_forward import FeedForwardNetwork
 from neuro.stock.network import StockNetwork
-from sim.commands.screen import equality_sentence
-from sim.evaluate import data_of, is_coder, load_run, read_results
+from sim.evaluate import data_of, equality_sentence, is_coder, load_run, read_results
 from sim.reports.coder import coder_section
 from sim.reports.section import Section, latest
 from sim.reports.sigma_delta import graded_section, sigma_delta_section

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
 from neuro.artifact.run_folder import Artifact
+from neuro.base.arrays import Reals
 from neuro.data.sets import Dataset
 from neuro.equilibrium.graded_network import GradedNetwork
 from neuro.spec.neurons import Source
-from neuro.spec.sigma_delta import NetworkSpec, Projection
+from neuro.spec.projection import Projection
+from neuro.spec.sigma_delta import NetworkSpec
 from neuro.spec.stack import unstack
 from sim.evaluate import Evaluation
 from sim.reports.figures import network as figures
@@ -83,7 +84,7 @@ def graded_section(
     return replace(section, intro=GRADED, facts=facts, check="chip")
 
 
-def fields(spec: NetworkSpec) -> npt.NDArray[np.float64]:
+def fields(spec: NetworkSpec) -> Reals:
     """Return the weights of the first layer, [pixels, hidden]; behind a front end through its atoms, into pixels."""
     front, back = unstack(spec)
     weights = back.weights_of(next(p for p in back.projections if p.source == back.input)).astype(np.float64)

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import numpy.typing as npt
 
+from neuro.base.arrays import Array, Arrays, Integers
 from neuro.base.errors import UserError
-from neuro.base.files import Arrays, array_bytes, parse_arrays, parse_json, read_bytes, sha256, write_atomically
+from neuro.base.files import array_bytes, parse_arrays, parse_json, read_bytes, sha256, write_atomically
 from sim.training.trainer import Choices, Progress, Trainer, Weights
 
 CHECKPOINT = "checkpoint.npz"
@@ -45,7 +45,7 @@ def save_checkpoint(
     kept: Weights,
 ) -> None:
     """Write the state of `trainer` to `folder`."""
-    arrays: dict[str, npt.NDArray[np.generic]] = {}
+    arrays: dict[str, Array] = {}
     arrays.update({FULL + name: values for name, values in trainer.full_weights().items()})
     arrays.update({BEST + name: values for name, values in trainer.best_weights.items()})
     arrays.update({KEPT + name: values for name, values in kept.items()})
@@ -61,10 +61,10 @@ def save_checkpoint(
     write_atomically(folder / CHECKPOINT, array_bytes(arrays))
 
 
-def _integers(values: npt.NDArray[np.generic]) -> npt.NDArray[np.integer[Any]]:
+def _integers(values: Array) -> Integers:
     if not np.issubdtype(values.dtype, np.integer):
         raise TypeError(f"weights of type {values.dtype}")
-    return cast("npt.NDArray[np.integer[Any]]", values)
+    return cast("Integers", values)
 
 
 def _hashes(arrays: Arrays) -> dict[str, str]:

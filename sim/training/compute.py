@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from neuro.equilibrium.graded_network import AnyNetwork, GradedNetwork
-from sim.backends.protocol import Session, get_backend, native_backend
-
-if TYPE_CHECKING:
-    from sim.training.parallel.data_parallel import TorchrunWorkers
+from sim.backends.protocol import Session, Workers, get_backend, native_backend
 
 
 @dataclass(frozen=True)
@@ -18,7 +15,7 @@ class Engine:
 
     backend: str = ""
     device: str = "cpu"
-    workers: TorchrunWorkers | None = None
+    workers: Workers | None = None
 
     @property
     def leads(self) -> bool:

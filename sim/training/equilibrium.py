@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from neuro.artifact.run_folder import MANIFEST, Artifact, installed_versions, load_artifact, save_artifact
+from neuro.base.arrays import Array
 from neuro.base.errors import UserError
 from neuro.base.files import write_atomically
 from neuro.base.metrics import accuracy
@@ -29,19 +29,10 @@ from neuro.spec.stack import stack
 from sim.backends.record import Record
 from sim.training.checkpoint import Checkpoint, load_checkpoint, remove_checkpoint, resume_trainer, save_checkpoint
 from sim.training.compute import NATIVE, Engine
+from sim.training.config import TrainConfig, learns_on_chip
 from sim.training.front_end import FrontEnd
 from sim.training.identity import check_identity, identity, identity_of
-from sim.training.recipe import (
-    TrainConfig,
-    behind,
-    check_rates,
-    compile_kernels,
-    deployed,
-    learns_on_chip,
-    make_trainer,
-    n_epochs,
-    wants_refit,
-)
+from sim.training.recipe import behind, check_rates, compile_kernels, deployed, make_trainer, n_epochs, wants_refit
 from sim.training.results import TrainResult, describe_data, result_of
 from sim.training.stock_recipe import stock_choices
 from sim.training.trainer import Choices, Epoch, Trainer, Weights
@@ -269,9 +260,7 @@ class _Run:
         }
 
 
-def infer(
-    spec: AnyNetwork, images: npt.NDArray[np.generic], threads: int | None = None, engine: Engine = NATIVE
-) -> Record:
+def infer(spec: AnyNetwork, images: Array, threads: int | None = None, engine: Engine = NATIVE) -> Record:
     """Run the free phase on `images` (as in a Dataset) with the backend that trained it."""
     with engine.open(spec, threads, engine.workers.size if engine.workers else 1) as session:
         return session.run(spec.encoder.encode(images))

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from neuro.artifact.run_folder import SELF, load_artifact
+from neuro.base.arrays import Array, Int16
 from neuro.base.errors import UserError
 from neuro.data.sets import Dataset
 from neuro.front_ends.pixels import MAX_ACTIVATION_BITS, PixelEncoder
@@ -42,7 +42,7 @@ class FrontEnd:
             )
         return PixelEncoder(activation_bits=bits)
 
-    def payloads(self, images: npt.NDArray[np.generic], threads: int | None = None) -> npt.NDArray[np.int16]:
+    def payloads(self, images: Array, threads: int | None = None) -> Int16:
         """Return what the coder has told its receivers once settled, integers of shape [B, K], for images [B, ...]."""
         neuron = self.spec.unit(self.spec.output)
         parts = [np.zeros((0, self.spec.population(self.spec.output).size), dtype=np.int16)]

@@ -10,7 +10,7 @@ from typing import Any
 from neuro.artifact.run_folder import Artifact
 from neuro.base.errors import UserError
 from neuro.data.sets import Dataset
-from sim.training.recipe import TrainConfig
+from sim.training.config import TrainConfig
 
 UNSTATED = {"layers": "", "shift": 0}  # left out where they have these values, as in runs of versions without them
 

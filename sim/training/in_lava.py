@@ -22,8 +22,9 @@ from sim.backends.lava.stock.learning import learn_stock_in_lava
 from sim.backends.stock.learning import learn_stock_on_chip
 from sim.backends.stock.segments import Segment, count_learning_differences
 from sim.backends.stock.session import commit_pairs
+from sim.training.config import TrainConfig, learns_on_chip
 from sim.training.equilibrium import infer
-from sim.training.recipe import TrainConfig, build_network, learns_on_chip
+from sim.training.recipe import build_network
 from sim.training.results import describe_data
 from sim.training.stock_recipe import stock_choices
 

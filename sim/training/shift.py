@@ -10,12 +10,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from neuro.base.arrays import Int64, Payloads
 from neuro.base.errors import UserError
 from neuro.front_ends.pixels import PixelEncoder
-
-Payloads = npt.NDArray[np.int16]
 
 
 def check_shift(reach: int, shape: tuple[int, ...]) -> None:
@@ -38,12 +36,12 @@ class Shift:
     shape: tuple[int, ...]
     black: Payloads
 
-    def drawn(self, seed: int, epoch: int, n_images: int) -> npt.NDArray[np.int64]:
+    def drawn(self, seed: int, epoch: int, n_images: int) -> Int64:
         """Return by how much each presentation of an epoch moves down and right, of shape [n_images, 2]."""
         generator = np.random.default_rng([seed, epoch, 0x5817])
         return generator.integers(-self.reach, self.reach, (n_images, 2), endpoint=True)
 
-    def moved(self, payloads: Payloads, by: npt.NDArray[np.int64]) -> Payloads:
+    def moved(self, payloads: Payloads, by: Int64) -> Payloads:
         """Return images of shape [B, N], moved by whole pixels, [B, 2].
 
         payload = light - offset, so that what moves is payload - black: for centred images too.

@@ -8,9 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
-from neuro.base.errors import UserError
+from neuro.base.arrays import Int64
 from neuro.data.sets import Dataset, Split
 from neuro.equilibrium.lif import StockDesign, build_stock_network
 from neuro.front_ends.pixels import PixelEncoder, gain_bits_for
@@ -20,9 +19,8 @@ from neuro.stock.rules import FEEDBACK, FORWARD, engine_rule, stock_rule
 from sim.training.trainer import Choices, Trainer, Weights, squared_length
 
 if TYPE_CHECKING:
-    from sim.training.recipe import TrainConfig
+    from sim.training.config import TrainConfig
 
-GRADED = "graded"  # the rule that trains GradedRelu networks, by the sigma-delta engine with open boxes
 UPPER = 8.0  # of the opened boxes: never reached
 UNIT_LENGTH = 4.0  # |x| at which learning rates are meant: that of digits
 SUM, COUNT = "sum of ", "number of readings"  # in a checkpoint
@@ -51,18 +49,6 @@ def stock_choices(config: TrainConfig) -> Choices:
     """Return the hyper-parameters for a rule: the user's, else the defaults."""
     rate, share = DEFAULTS[stock_rule(config.rule).name]
     return Choices(config.learning_rate or rate, config.output_share or share, centred=False, exponent_offset=0)
-
-
-def check_stock_config(config: TrainConfig) -> None:
-    """Raise UserError unless the configuration makes sense for a stock network."""
-    stock_rule(config.rule)
-    StockDesign((1,), 2, config.hidden, config.rule)
-    if config.batch_size != 1:
-        raise UserError(f"batch_size {config.batch_size}: the learning engine takes one image at a time; give 1")
-    if config.centred:
-        raise UserError("centred: spikes have no sign, stock networks take images as they are; drop --centred")
-    if config.weight_bits != 8:
-        raise UserError(f"weight_bits {config.weight_bits}: the learning engine has 8; drop --weight-bits")
 
 
 def build_stock(dataset: Dataset, config: TrainConfig, split: Split) -> StockNetwork:
@@ -102,7 +88,7 @@ class StockTrainer(Trainer):
     _sums: Weights | None = None
     _n_read = 0
 
-    def _learn(self, chosen: npt.NDArray[np.int64], rates: Mapping[str, Any]) -> None:
+    def _learn(self, chosen: Int64, rates: Mapping[str, Any]) -> None:
         super()._learn(chosen, rates)
         weights = {name: values.astype(np.int32) for name, values in self.session.weights().items()}
         if self._sums is None or self.progress.position <= len(chosen):  # the first chunk of an epoch

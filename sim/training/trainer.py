@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from neuro.base.arrays import Int16, Int32, Int64, Integers
 from neuro.base.metrics import accuracy
 from neuro.data.sets import Split
 from neuro.equilibrium.graded_network import AnyNetwork
@@ -29,7 +29,7 @@ from sim.training.shift import Shift
 
 CHUNK = 2048  # images between two looks at the clock, the keyboard and the progress bar
 FINAL_RATE = 1 / 8  # learning rate of the last epoch relative to the first; geometric in between
-Weights = dict[str, npt.NDArray[np.integer[Any]]]
+Weights = dict[str, Integers]
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,8 @@ class TrainingSet:
     shift: how training images are moved when they are learned; None: not at all.
     """
 
-    payloads: npt.NDArray[np.int16]
-    labels: npt.NDArray[np.int32]
+    payloads: Int16
+    labels: Int32
     split: Split
     shift: Shift | None = None
 
@@ -100,7 +100,7 @@ class TrainingSet:
         return squared_length(spec.encoder, self.payloads[self.split.train[:: max(1, len(self.split.train) // 4096)]])
 
 
-def squared_length(encoder: PixelEncoder, payloads: npt.NDArray[np.integer[Any]]) -> float:
+def squared_length(encoder: PixelEncoder, payloads: Integers) -> float:
     """Return the mean over images of |x|^2 in real units, plus 1 for the bias: the scale of learning rates."""
     real = payloads.astype(np.float64) / float(1 << encoder.activation_bits)
     return 1.0 + float(np.mean(np.sum(np.square(real), axis=1)))
@@ -154,11 +154,11 @@ class Trainer:
             self._epoch(listener)
             listener.on_epoch(self)
 
-    def upcoming(self) -> npt.NDArray[np.int64]:
+    def upcoming(self) -> Int64:
         """Return the next images of this epoch, in the order in which they will be learned; none at its end."""
         return self._order()[self.progress.position : self.progress.position + self.chunk]
 
-    def _order(self) -> npt.NDArray[np.int64]:
+    def _order(self) -> Int64:
         return np.random.default_rng([self.seed, self.progress.epoch, 0xE90C]).permutation(self.data.split.train)
 
     def _epoch(self, listener: Listener) -> None:
@@ -171,7 +171,7 @@ class Trainer:
         with uninterrupted():
             self._validate()
 
-    def _learn(self, chosen: npt.NDArray[np.int64], rates: Mapping[str, Rate]) -> None:
+    def _learn(self, chosen: Int64, rates: Mapping[str, Rate]) -> None:
         """Learn and count the `chosen` images: both or neither, else the trainer is no longer `consistent`."""
         labels = self.data.labels[chosen]
         self.consistent = False
@@ -186,7 +186,7 @@ class Trainer:
         self._count(outcome, labels, time.perf_counter() - start, time.process_time() - cpu_start)
         self.consistent = True
 
-    def _presented(self, chosen: npt.NDArray[np.int64]) -> npt.NDArray[np.int16]:
+    def _presented(self, chosen: Int64) -> Int16:
         """Return the payloads of the `chosen` next images of this epoch, shifted if they are to be."""
         shift, progress = self.data.shift, self.progress
         if shift is None:
@@ -194,7 +194,7 @@ class Trainer:
         by = shift.drawn(self.seed, progress.epoch, self.n_images)[progress.position : progress.position + len(chosen)]
         return shift.moved(self.data.payloads[chosen], by)
 
-    def _count(self, outcome: LearningOutcome, labels: npt.NDArray[np.int32], wall_s: float, cpu_s: float) -> None:
+    def _count(self, outcome: LearningOutcome, labels: Int32, wall_s: float, cpu_s: float) -> None:
         progress = self.progress
         progress.position += len(labels)
         progress.n_correct += int(np.count_nonzero(outcome.predictions == labels))

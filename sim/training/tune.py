@@ -24,7 +24,8 @@ import numpy as np
 from neuro.base.metrics import clearly_better
 from neuro.data.sets import Dataset, Split
 from sim.training.compute import NATIVE, Engine
-from sim.training.recipe import TrainConfig, is_small, make_trainer
+from sim.training.config import TrainConfig
+from sim.training.recipe import is_small, make_trainer
 from sim.training.trainer import Choices, Trainer
 
 TRIAL_PRESENTATIONS = 16_384

@@ -10,7 +10,7 @@ from torch import Tensor
 from sim.twins.units import State
 
 if TYPE_CHECKING:
-    from sim.twins.sigma_delta import SigmaDeltaGraph
+    from sim.twins.sigma_delta_graph import SigmaDeltaGraph
 
 WIDEST = 4096  # neurons of a network whose adjoint is solved for; beyond it is iterated
 ENTRIES = 1 << 24  # of all matrices solved at once: 128 MiB

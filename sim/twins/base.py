@@ -71,7 +71,7 @@ class Twin(nn.Module, ABC):
 
     def outputs(self, images: Tensor) -> TwinOutputs:
         """Return scores and states for images of shape [B, *image_shape], float in [0, 1]; both differentiable."""
-        return self._compute(self._checked(images), self.steps)
+        return self._compute(self.checked(images), self.steps)
 
     def predict(self, images: Tensor) -> Tensor:
         """Return the class of each image, of shape [B], as the network predicts: lowest index on a tie."""
@@ -80,7 +80,7 @@ class Twin(nn.Module, ABC):
     def infer(self, images: Tensor) -> TwinOutputs:
         """Return scores and states after the steps of an inference, without gradients."""
         with torch.no_grad():
-            return self._compute(self._checked(images), self.inference_steps)
+            return self._compute(self.checked(images), self.inference_steps)
 
     def payloads(self, images: Tensor) -> Tensor:
         """Return the input payloads of shape [B, N], float64, differentiable: the network's own encoder."""
@@ -90,14 +90,6 @@ class Twin(nn.Module, ABC):
     def forget(self) -> None:
         """Drop what adaptive surrogates learned from the images so far; call it when an attack turns to others."""
         self.firing.forget()
-
-    def local_gradient(self, images: Tensor, labels: Tensor, nudge: float, steps: int | None = None) -> Tensor:
-        """Return the local equilibrium-propagation gradient; see `SigmaDeltaTwin`. Raises: UserError by default."""
-        raise UserError("local gradient: needs a symmetric sigma-delta network; use the gradient by autograd")
-
-    def implicit_gradient(self, images: Tensor, labels: Tensor, steps: int | None = None) -> Tensor:
-        """Return the gradient through the fixed point; see `SigmaDeltaTwin`. Raises: UserError by default."""
-        raise UserError("implicit gradient: needs a sigma-delta network; use the gradient by autograd")
 
     @abstractmethod
     def run(self, payloads: Tensor, steps: int) -> TwinOutputs:
@@ -112,7 +104,8 @@ class Twin(nn.Module, ABC):
         by_rates = self.surrogate.name == "rate" and torch.is_grad_enabled()
         return (self.rate_outputs if by_rates else self.run)(self.payloads(images), steps)
 
-    def _checked(self, images: Tensor) -> Tensor:
+    def checked(self, images: Tensor) -> Tensor:
+        """Return the images where the twin computes. Raises: UserError if shape, type or range are others."""
         shape = tuple(self.spec.image_shape)
         if tuple(images.shape[1:]) != shape or not images.is_floating_point():
             raise UserError(

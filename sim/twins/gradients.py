@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
 from neuro.base.errors import UserError
 from sim.oracles.equilibrium import RateNetwork
 from sim.twins.adjoint import adjoint
-from sim.twins.base import margin_direction
+from sim.twins.base import Twin, margin_direction
+from sim.twins.sigma_delta import SigmaDeltaTwin
 from sim.twins.units import State
 
-if TYPE_CHECKING:
-    from sim.twins.sigma_delta import SigmaDeltaTwin
 
-
-def local_gradient(
-    twin: SigmaDeltaTwin, images: Tensor, labels: Tensor, nudge: float, steps: int | None = None
-) -> Tensor:
+def local_gradient(twin: Twin, images: Tensor, labels: Tensor, nudge: float, steps: int | None = None) -> Tensor:
     """Return the equilibrium-propagation gradient of s_rival - s_label, of the shape of the images.
 
     From the free state, two phases with the constant output force +-nudge (e_rival - e_label); then
@@ -31,6 +25,7 @@ def local_gradient(
     Raises: UserError if the network is not symmetric, or nudge is not above 0.
     Source: Scellier & Bengio 2017; the force is that of a cost linear in the output.
     """
+    twin, images = _settling(twin, "local"), twin.checked(images)
     if not nudge > 0:
         raise UserError(f"local gradient: nudge {nudge} must be above 0")
     RateNetwork(twin.spec)  # raises unless it is symmetric
@@ -52,11 +47,13 @@ def local_gradient(
     return _to_images(twin, images, moved)
 
 
-def implicit_gradient(twin: SigmaDeltaTwin, images: Tensor, labels: Tensor, steps: int | None = None) -> Tensor:
+def implicit_gradient(twin: Twin, images: Tensor, labels: Tensor, steps: int | None = None) -> Tensor:
     """Return the gradient of a_rival - a_label through the fixed point (`adjoint.adjoint`), of the shape of the images.
 
-    Args: images of shape [B, ...]; labels of shape [B]; steps of the free phase, by default the twin's.
+    Args:   images of shape [B, ...]; labels of shape [B]; steps of the free phase, by default the twin's.
+    Raises: UserError if the twin is not one of sigma-delta units.
     """
+    twin, images = _settling(twin, "implicit"), twin.checked(images)
     graph, output = twin.graph, twin.spec.output
     steps = twin.steps if steps is None else steps
     with torch.no_grad():
@@ -76,6 +73,12 @@ def slopes_of(twin: SigmaDeltaTwin, state: State) -> State:
         sends = twin.graph.send_slope(state[f"u {name}"], neuron)
         slopes[name] = torch.where(inside, sends, twin.surrogate.box_slope * sends)
     return slopes
+
+
+def _settling(twin: Twin, kind: str) -> SigmaDeltaTwin:
+    if not isinstance(twin, SigmaDeltaTwin):
+        raise UserError(f"{kind} gradient: needs a sigma-delta network; use the gradient by autograd")
+    return twin
 
 
 def _to_images(twin: SigmaDeltaTwin, images: Tensor, to_input: State) -> Tensor:

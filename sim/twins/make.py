@@ -15,7 +15,8 @@ from neuro.spec.sigma_delta import NetworkSpec
 from neuro.stock.feed_forward import FeedForwardNetwork
 from neuro.stock.network import StockNetwork
 from sim.twins.base import Twin
-from sim.twins.lif import GradedTwin, LifTwin
+from sim.twins.graded_relu import GradedTwin
+from sim.twins.lif import LifTwin
 from sim.twins.sigma_delta import SigmaDeltaTwin, exact_dtype
 from sim.twins.surrogates import Surrogate
 

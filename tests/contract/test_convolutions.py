@@ -13,10 +13,13 @@ from neuro.base.convolution import square
 from neuro.base.errors import UserError
 from neuro.equilibrium.sigma_delta import build_equilibrium, design_for
 from neuro.front_ends.pixels import PixelEncoder
+from neuro.spec.graph import Population
 from neuro.spec.layers import parse_layers
 from neuro.spec.neurons import SigmaDelta, Source
 from neuro.spec.plasticity import Rate, learning_rule
-from neuro.spec.sigma_delta import NetworkSpec, Phase, Population, Projection, Schedule
+from neuro.spec.projection import Projection
+from neuro.spec.schedule import Phase, Schedule
+from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.protocol import get_backend, one_hot_targets
 from sim.backends.record import compare
 from sim.contract.sigma_delta import check_learning, check_run, run_fully

@@ -13,22 +13,16 @@ from sklearn.linear_model import Lasso
 from neuro.base.metrics import accuracy, cosine
 from neuro.coding.graded_relu import sparse_coder
 from neuro.data.sets import load_dataset, split_validation
-from neuro.equilibrium.graded_relu import (
-    GradedDesign,
-    contrastive_update,
-    graded_from,
-    open_boxes,
-    output_forces,
-    present,
-    readout,
-)
+from neuro.equilibrium.graded_relu import GradedDesign, contrastive_update, graded_from, open_boxes, output_forces
 from neuro.equilibrium.sigma_delta import EquilibriumDesign, build_equilibrium
+from neuro.stock.graded import present, readout
 from sim.backends.lava.stock.run import run_stock_in_lava
 from sim.backends.protocol import get_backend, one_hot_targets
 from sim.backends.stock.emulator import run_chip
 from sim.contract.stock import count_stock_differences
 from sim.oracles.equilibrium import RateNetwork
-from sim.training.recipe import TrainConfig, build_network
+from sim.training.config import TrainConfig
+from sim.training.recipe import build_network
 from sim.training.trainer import Choices, projection_rates, squared_length
 
 EQUAL = {"spikes": 0, "u": 0, "v": 0}

@@ -17,8 +17,8 @@ from neuro.data.sets import Dataset
 from sim.backends.protocol import get_backend, one_hot_targets
 from sim.backends.record import Record, SpikeTable, compare
 from sim.evaluate import Evaluation, add_result, data_of, evaluate, read_results
+from sim.training.config import TrainConfig
 from sim.training.equilibrium import infer
-from sim.training.recipe import TrainConfig
 
 Command = Callable[..., Any]
 EVENTS, REFERENCE = get_backend("events"), get_backend("reference")

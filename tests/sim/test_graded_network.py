@@ -20,7 +20,7 @@ from neuro.equilibrium.graded_network import GradedNetwork
 from sim.backends.protocol import get_backend, one_hot_targets
 from sim.evaluate import evaluate
 from sim.reports.page import write_report
-from sim.training.recipe import TrainConfig
+from sim.training.config import TrainConfig
 
 CONFIG = TrainConfig(seed=1, hidden=(16,), rule="graded", family="stock", epochs=4, refit=False, threads=1)
 

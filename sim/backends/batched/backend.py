@@ -12,23 +12,22 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from neuro.base.arrays import Int8, Int16, Int64, Integers, UInt32
 from neuro.base.errors import UserError
 from neuro.base.fixed_point import image_keys
 from neuro.spec.plasticity import Rate
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.batched.cuda_graphs import Graphs, wanted
 from sim.backends.batched.network import Batch, TorchNetwork
-from sim.backends.batched.plasticity import Learner, Move, Workers
+from sim.backends.batched.plasticity import Learner, Move
 from sim.backends.batched.record import Equilibria, Outcome, bytes_per_image, history, infer, settle
 from sim.backends.batched.synapses import exact_products
 from sim.backends.checks import check_learning
-from sim.backends.protocol import Capabilities, IntArray, SessionBase, check_options, check_payloads
-from sim.backends.record import LearningOutcome, Record
-from sim.backends.reference import nudge_signs, record_from_history
+from sim.backends.protocol import Capabilities, SessionBase, Workers, check_options, check_payloads
+from sim.backends.record import LearningOutcome, Record, nudge_signs, record_from_history
 from sim.backends.stock.record import join_records
 
 MEMORY = {"cpu": 64 << 20, "cuda": 4 << 30}  # bytes that images in flight may take, about
@@ -69,8 +68,8 @@ class TorchSession(SessionBase):
             if self.threads is not None:
                 torch.set_num_threads(before)
 
-    def _batch(self, payloads: IntArray, targets: IntArray | None, signs: npt.NDArray[np.int64]) -> Batch:
-        def whole(values: IntArray) -> Tensor:
+    def _batch(self, payloads: Integers, targets: Integers | None, signs: Int64) -> Batch:
+        def whole(values: Integers) -> Tensor:
             return torch.from_numpy(np.ascontiguousarray(values, dtype=np.int32)).to(self.device)
 
         return Batch(whole(payloads), None if targets is None else whole(targets), whole(signs))
@@ -82,17 +81,17 @@ class TorchSession(SessionBase):
         rank, size = self.workers.rank, self.workers.size
         return range(count * rank // size, count * (rank + 1) // size)
 
-    def _sum(self, values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def _sum(self, values: Int64) -> Int64:
         """Return the sum over all workers of arrays in which each filled in its own images."""
         if self.workers is None:
             return values
-        gathered: npt.NDArray[np.int64] = self.workers.gather(torch.from_numpy(values)).sum(dim=0).numpy()
+        gathered: Int64 = self.workers.gather(torch.from_numpy(values)).sum(dim=0).numpy()
         return gathered
 
     def run(
         self,
-        payloads: IntArray,
-        targets: IntArray | None = None,
+        payloads: Integers,
+        targets: Integers | None = None,
         *,
         seed: int = 0,
         first_image: int = 0,
@@ -113,7 +112,7 @@ class TorchSession(SessionBase):
         for first in range(images.start, max(images.stop, images.start + 1), at_once):
             yield slice(first, min(first + at_once, images.stop))
 
-    def _run(self, payloads: IntArray, targets: IntArray | None, signs: npt.NDArray[np.int64], seed: int) -> Record:
+    def _run(self, payloads: Integers, targets: Integers | None, signs: Int64, seed: int) -> Record:
         n_phases = 1 if targets is None else len(self.spec.schedule.phases)
         found = _Found(self.spec, len(payloads))
         for part in self._chunks(self._share(len(payloads))):
@@ -129,9 +128,7 @@ class TorchSession(SessionBase):
             settled=settled.astype(np.bool_),
         )
 
-    def _run_kept(
-        self, payloads: IntArray, targets: IntArray | None, signs: npt.NDArray[np.int64], seed: int, *kept: bool
-    ) -> Record:
+    def _run_kept(self, payloads: Integers, targets: Integers | None, signs: Int64, seed: int, *kept: bool) -> Record:
         """Run and keep everything; every worker for itself."""
         n_phases = 1 if targets is None else len(self.spec.schedule.phases)
         steps = 1 + self.spec.schedule.ends[n_phases - 1]
@@ -143,7 +140,7 @@ class TorchSession(SessionBase):
         return join_records(records)
 
     def learn(
-        self, payloads: IntArray, targets: IntArray, rates: Mapping[str, Rate], *, seed: int, first_image: int
+        self, payloads: Integers, targets: Integers, rates: Mapping[str, Rate], *, seed: int, first_image: int
     ) -> LearningOutcome:
         """See `sim.backends.protocol.Session.learn`."""
         check_payloads(self.spec, payloads, targets)
@@ -168,7 +165,7 @@ class TorchSession(SessionBase):
         )
 
     def _update(
-        self, seen: Equilibria, signs: Tensor, keys: npt.NDArray[np.uint32], rates: Mapping[str, Rate],
+        self, seen: Equilibria, signs: Tensor, keys: UInt32, rates: Mapping[str, Rate],
         moves: list[Move] | None,
     ) -> None:  # fmt: skip
         """Let every rule learn from a few images: move the weights, or, with workers, only note the moves."""
@@ -187,20 +184,20 @@ class TorchSession(SessionBase):
                 learner.merge(moves[index], self.workers)
             learner.synapses.load(learner.effective())
 
-    def weights(self) -> dict[str, npt.NDArray[np.int8]]:
+    def weights(self) -> dict[str, Int8]:
         """See `sim.backends.protocol.Session.weights`."""
         found = {p.name: p.weights.copy() for p in self.spec.projections if p.weights is not None}
         learned = {part.projection.name: part.effective().to(torch.int8).cpu().numpy() for part in self._learners}
         return {**found, **learned}
 
-    def full_weights(self) -> dict[str, npt.NDArray[np.int16]]:
+    def full_weights(self) -> dict[str, Int16]:
         """See `sim.backends.protocol.Session.full_weights`."""
         return {
             part.projection.name: part.full.view(part.synapses.shape).to(torch.int16).cpu().numpy()
             for part in self._learners
         }
 
-    def restore(self, full: Mapping[str, npt.NDArray[np.int16]]) -> None:
+    def restore(self, full: Mapping[str, Int16]) -> None:
         """See `sim.backends.protocol.Session.restore`."""
         for learner in self._learners:
             learner.restore(full[learner.projection.name])

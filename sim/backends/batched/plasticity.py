@@ -12,30 +12,21 @@ share of a batch does to any weight. Workers exchange them, and end with the wei
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from neuro.base.arrays import Int32, Integers, UInt32
 from neuro.base.fixed_point import stream_key
 from neuro.spec.neurons import Source
 from neuro.spec.plasticity import Rate
-from neuro.spec.sigma_delta import NetworkSpec, Projection
+from neuro.spec.projection import Projection
+from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.batched.record import Equilibria
 from sim.backends.batched.synapses import DenseSynapses, Synapses
-
-
-class Workers(Protocol):
-    """Processes that share every batch of a training: see `sim.training.parallel.data_parallel`."""
-
-    rank: int
-    size: int
-
-    def gather(self, mine: Tensor) -> Tensor:
-        """Return, of shape [size, ...], what every worker gave, by rank; all give the same shape."""
-        ...
+from sim.backends.protocol import Workers
 
 
 def mix32(x: Tensor) -> Tensor:
@@ -48,7 +39,7 @@ def mix32(x: Tensor) -> Tensor:
     return x
 
 
-def signed32(values: npt.NDArray[np.uint32]) -> npt.NDArray[np.int32]:
+def signed32(values: UInt32) -> Int32:
     """Return the int32 with the same bits."""
     return np.ascontiguousarray(values).view(np.int32)
 
@@ -108,7 +99,7 @@ class Learner:
         self.full = torch.zeros(projection.weights.size, dtype=torch.int32, device=device)
         self.restore(projection.weights.astype(np.int32) << rule.shadow_bits)
 
-    def restore(self, full: npt.NDArray[np.integer[Any]]) -> None:
+    def restore(self, full: Integers) -> None:
         """Set the full-resolution weights."""
         self.full.copy_(torch.from_numpy(np.ascontiguousarray(full, dtype=np.int32).ravel()))
 
@@ -120,9 +111,7 @@ class Learner:
         """Return what adds the steps: the weights themselves, or with workers a move."""
         return (Register(self.full, self.limit),) if move is None else move.registers(self.limit)
 
-    def learn(
-        self, seen: Equilibria, signs: Tensor, keys: npt.NDArray[np.uint32], rate: Rate, registers: tuple[Register, ...]
-    ) -> None:
+    def learn(self, seen: Equilibria, signs: Tensor, keys: UInt32, rate: Rate, registers: tuple[Register, ...]) -> None:
         """Add the steps of some images, one after the other."""
         streams = torch.from_numpy(signed32(stream_key(keys, self.index))).to(signs.device)
         if self.sparse:

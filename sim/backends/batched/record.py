@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from neuro.base.arrays import Int64
 from sim.backends.batched.network import Batch, Moment, Populations, TorchNetwork
 
 
@@ -78,7 +78,7 @@ def settle(network: TorchNetwork, batch: Batch) -> tuple[Outcome, Equilibria]:
     return outcome, Equilibria(first.sent, second.sent, first.state, second.state)
 
 
-def history(network: TorchNetwork, batch: Batch, n_phases: int) -> dict[str, dict[str, npt.NDArray[np.int64]]]:
+def history(network: TorchNetwork, batch: Batch, n_phases: int) -> dict[str, dict[str, Int64]]:
     """Run and return, by population, spikes and states of shape [B, 1 + steps, N], as the reference does."""
     spec, shape = network.spec, (len(batch.payloads), -1)
     spikes: dict[str, list[Tensor]] = {p.name: [] for p in spec.populations}
@@ -93,8 +93,8 @@ def history(network: TorchNetwork, batch: Batch, n_phases: int) -> dict[str, dic
     return {name: {"spikes": _stacked(spikes[name]), "states": _stacked(states[name])} for name in spikes}
 
 
-def _stacked(steps: list[Tensor]) -> npt.NDArray[np.int64]:
-    stacked: npt.NDArray[np.int64] = torch.stack(steps, dim=1).cpu().numpy().astype(np.int64)
+def _stacked(steps: list[Tensor]) -> Int64:
+    stacked: Int64 = torch.stack(steps, dim=1).cpu().numpy().astype(np.int64)
     return stacked
 
 

@@ -15,13 +15,14 @@ from collections.abc import Iterator
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from neuro.base.arrays import Float32, Int64
 from neuro.base.convolution import OUTSIDE, Convolution
 from neuro.base.fixed_point import INT32_MAX
-from neuro.spec.sigma_delta import NetworkSpec, Projection
+from neuro.spec.projection import Projection
+from neuro.spec.sigma_delta import NetworkSpec
 from neuro.spec.validate import largest_sum
 from sim.backends.checks import n_sharing
 
@@ -145,14 +146,14 @@ class SharedSynapses:
         return products.flatten(1).to(torch.int32)
 
 
-def pooling(convolution: Convolution) -> npt.NDArray[np.float32]:
+def pooling(convolution: Convolution) -> Float32:
     """Return `Convolution.widened` of one channel as a matrix of zeros and ones, [extent widened, extent]."""
     extent = math.prod(convolution.kernel)
     each = np.eye(extent, dtype=np.float32).reshape(*convolution.kernel, 1, extent)
     return convolution.widened(each).reshape(-1, extent)
 
 
-def readers(taps: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.int64]:
+def readers(taps: Int64, size: int) -> Int64:
     """Return, of shape [size, O], which entries of the flat `taps` read each neuron; taps.size fills up."""
     flat = taps.ravel()
     entries = np.flatnonzero(flat != OUTSIDE)

@@ -11,12 +11,12 @@ import itertools
 import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numba
 import numpy as np
-import numpy.typing as npt
 
+from neuro.base.arrays import AnyArray, Array, Int8, Int16, Int32, Integers
 from neuro.base.errors import UserError
 from neuro.base.fixed_point import image_keys, round_shift
 from neuro.spec.plasticity import Rate
@@ -26,9 +26,8 @@ from sim.backends.events.kernels import Outputs, Scratch, make_scratch, make_tra
 from sim.backends.events.layout import flatten_full, full_weights, make_plan, make_weights, unpad
 from sim.backends.events.learning_kernels import learn_in_batches, learn_online
 from sim.backends.events.synapse_kernels import Synapses, Workspace, make_workspace
-from sim.backends.protocol import Capabilities, IntArray, SessionBase, check_options, check_payloads
-from sim.backends.record import LearningOutcome, Record, SpikeTable
-from sim.backends.reference import nudge_signs
+from sim.backends.protocol import Capabilities, SessionBase, check_options, check_payloads
+from sim.backends.record import LearningOutcome, Record, SpikeTable, nudge_signs
 
 SMALLEST_TASK, LARGEST_TASK = 16, 1024  # images that a thread takes at a time
 SPIKE_TABLE_START = 1 << 16
@@ -37,9 +36,9 @@ SPIKE_TABLE_START = 1 << 16
 class _Images(NamedTuple):
     """What to run, as `simulate_range` takes it."""
 
-    payloads: npt.NDArray[np.int16]  # [B, N]
-    targets: npt.NDArray[np.int32]  # [B, K]
-    signs: npt.NDArray[np.int32]  # [B]
+    payloads: Int16  # [B, N]
+    targets: Int32  # [B, K]
+    signs: Int32  # [B]
     last_step: int
 
 
@@ -81,8 +80,8 @@ class EventsSession(SessionBase):
 
     def run(
         self,
-        payloads: IntArray,
-        targets: IntArray | None = None,
+        payloads: Integers,
+        targets: Integers | None = None,
         *,
         seed: int = 0,
         first_image: int = 0,
@@ -111,14 +110,14 @@ class EventsSession(SessionBase):
 
     def _simulate(
         self,
-        payloads: IntArray,
-        targets: IntArray | None,
+        payloads: Integers,
+        targets: Integers | None,
         seed: int,
         first_image: int,
         n_phases: int,
         out: Outputs,
         keep_spikes: bool,
-    ) -> list[npt.NDArray[np.int32]]:
+    ) -> list[Int32]:
         """Fill `out`, sharing the images among the threads; returns spike rows."""
         goal = np.zeros((len(payloads), self.spec.n_classes), np.int32) if targets is None else targets
         images = _Images(
@@ -129,7 +128,7 @@ class EventsSession(SessionBase):
         )
         task = max(SMALLEST_TASK, min(LARGEST_TASK, -(-len(payloads) // self.threads)))
 
-        def work(part: int) -> list[npt.NDArray[np.int32]]:
+        def work(part: int) -> list[Int32]:
             rows = []
             for first in range(part * task, len(payloads), self.threads * task):
                 last = min(first + task, len(payloads))
@@ -145,7 +144,7 @@ class EventsSession(SessionBase):
 
     def _run_range(
         self, images: _Images, first: int, last: int, scratch: Scratch, out: Outputs, keep_spikes: bool
-    ) -> npt.NDArray[np.int32]:
+    ) -> Int32:
         """Run images first..last-1, with a spike table that grows until it holds every spike."""
         capacity = SPIKE_TABLE_START if keep_spikes else 0
         while True:
@@ -157,7 +156,7 @@ class EventsSession(SessionBase):
             capacity = needed
 
     def learn(
-        self, payloads: IntArray, targets: IntArray, rates: Mapping[str, Rate], *, seed: int, first_image: int
+        self, payloads: Integers, targets: Integers, rates: Mapping[str, Rate], *, seed: int, first_image: int
     ) -> LearningOutcome:
         """See `sim.backends.protocol.Session.learn`."""
         check_payloads(self.spec, payloads, targets)
@@ -182,7 +181,7 @@ class EventsSession(SessionBase):
         counts = {p.name: out.counts[:, i].sum(axis=0) for i, p in enumerate(self.spec.populations)}
         return LearningOutcome(out.predictions, counts)
 
-    def _learn(self, synapses: Synapses, images: tuple[npt.NDArray[np.generic], ...], out: Outputs) -> None:
+    def _learn(self, synapses: Synapses, images: tuple[Array, ...], out: Outputs) -> None:
         second_nudge = self.spec.schedule.phases[-1].steps
         trace = make_trace(self.batch_size, self._n_neurons, len(self.spec.populations), second_nudge)
         if self.batch_size == 1:
@@ -197,7 +196,7 @@ class EventsSession(SessionBase):
                     self._plan, synapses, *images, self.batch_size, self.threads, scratch, out, trace, work
                 )
 
-    def weights(self) -> dict[str, npt.NDArray[np.int8]]:
+    def weights(self) -> dict[str, Int8]:
         """See `sim.backends.protocol.Session.weights`."""
         result = {}
         for index, projection in enumerate(self.spec.projections):
@@ -206,7 +205,7 @@ class EventsSession(SessionBase):
                 result[projection.name] = _shaped(block, projection.weights.shape)
         return result
 
-    def full_weights(self) -> dict[str, npt.NDArray[np.int16]]:
+    def full_weights(self) -> dict[str, Int16]:
         """See `sim.backends.protocol.Session.full_weights`."""
         ranges = itertools.pairwise(self._plan.full_start)
         parts = [self._full[start:end] for start, end in ranges]
@@ -218,14 +217,14 @@ class EventsSession(SessionBase):
             full[p.name] = _shaped(part, shape) if kept else weights[p.name].astype(np.int16)
         return full
 
-    def restore(self, full: Mapping[str, npt.NDArray[np.int16]]) -> None:
+    def restore(self, full: Mapping[str, Int16]) -> None:
         """See `sim.backends.protocol.Session.restore`."""
         rounded = {p.name: round_shift(full[p.name], p.rule.shadow_bits) for p in self.spec.plastic if p.rule}
         self._weights = make_weights(self.spec.with_weights(rounded), self._plan)
         self._full = flatten_full(full[p.name] for p in self.spec.plastic)
 
 
-def _shaped(block: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
+def _shaped(block: AnyArray, shape: tuple[int, ...]) -> AnyArray:
     """Return a copy of one block of the plan: a matrix without its padding, or a kernel."""
     return unpad(block, (shape[0], shape[1])) if len(shape) == 2 else block.reshape(shape).copy()
 

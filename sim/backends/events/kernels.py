@@ -10,16 +10,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from neuro.base.arrays import Bools, Int16, Int32, Int64
 from sim.backends.events.layout import Plan
 from sim.backends.events.map_kernels import convolve
 from sim.backends.events.maps import DENSE
 from sim.backends.jit import inlined, jit
 from sim.backends.primitives import NARROW_ROW, accumulate, copy, fits_narrow, gather, shifted
-
-Int32 = npt.NDArray[np.int32]
-Int64 = npt.NDArray[np.int64]
 
 
 class Scratch(NamedTuple):
@@ -29,7 +26,7 @@ class Scratch(NamedTuple):
     u: Int32  # [N] state
     s: Int32  # [N] s_hat, what the receivers know
     total: Int32  # [N] input plus the nudge
-    narrow: npt.NDArray[np.int16]  # [N] a sum of few products
+    narrow: Int16  # [N] a sum of few products
     neuron: Int32  # [N] who sent in the last step: local indices, per population from plan.start on
     payload: Int32  # [N] and what
     n_events: Int64  # [P]
@@ -54,7 +51,7 @@ class Outputs(NamedTuple):
 
     predictions: Int32  # [B]
     output_states: Int32  # [B, K]
-    settled: npt.NDArray[np.bool_]  # [B]
+    settled: Bools  # [B]
     counts: Int64  # [B, P, 1 + phases]
     states: Int32  # [B or 0, phases, N]
     spikes: Int32  # [capacity, 5] rows of a SpikeTable

@@ -6,16 +6,14 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from neuro.base.arrays import Array, Bools, Int8, Int16, Int32, Int64
 from neuro.spec.neurons import SigmaDelta, Source
-from neuro.spec.sigma_delta import NetworkSpec, Projection
+from neuro.spec.projection import Projection
+from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.events.maps import DENSE, TRANSPOSED, kind_of, map_fields, wide_weights
+from sim.backends.primitives import LANES
 
-Int32 = npt.NDArray[np.int32]
-Int64 = npt.NDArray[np.int64]
-
-LANES = 16  # 32-bit numbers in a vector register
 END_POINT, EVENT, STATE_DIFFERENCE = 0, 1, 2
 RULE_CODES = {"end-point": END_POINT, "event": EVENT, "y3": STATE_DIFFERENCE}
 
@@ -23,8 +21,8 @@ RULE_CODES = {"end-point": END_POINT, "event": EVENT, "y3": STATE_DIFFERENCE}
 class Weights(NamedTuple):
     """What spikes are multiplied by."""
 
-    dense: npt.NDArray[np.int8]  # every block of the plan: matrices, and kernels as they are learned
-    wide: npt.NDArray[np.int16]  # widened kernels, see `sim.backends.events.maps`
+    dense: Int8  # every block of the plan: matrices, and kernels as they are learned
+    wide: Int16  # widened kernels, see `sim.backends.events.maps`
 
 
 class Plan(NamedTuple):
@@ -37,7 +35,7 @@ class Plan(NamedTuple):
 
     start: Int64  # [P + 1] first neuron of each population
     size: Int64  # [P] neurons without padding
-    static: npt.NDArray[np.bool_]  # [P] sends at the presentation only
+    static: Bools  # [P] sends at the presentation only
     constant: Int32  # [N] payload of constant sources, 0 elsewhere
     multiplier: Int32  # [P] step size
     shift: Int32  # [P]
@@ -45,7 +43,7 @@ class Plan(NamedTuple):
     upper: Int32  # [P]
     send_shift: Int32  # [P]
     threshold: Int32  # [P] sparsity threshold, 0 for none
-    hard: npt.NDArray[np.bool_]  # [P] whether it is a hard one
+    hard: Bools  # [P] whether it is a hard one
     source: Int64  # [R] population index
     target: Int64  # [R]
     block: Int64  # [R + 1] first weight of each projection
@@ -86,7 +84,7 @@ class Plan(NamedTuple):
     shadow: Int64  # [L] shadow bits
     limit: Int64  # [L] largest |weight|
     full_start: Int64  # [L + 1] first entry in the full-resolution buffer
-    keeps_state: npt.NDArray[np.bool_]  # [P] a rule reads its unquantised state
+    keeps_state: Bools  # [P] a rule reads its unquantised state
     mirror: Int64  # transposes to keep equal, as projection indices, ordered by plastic projection
     mirror_start: Int64  # [L + 1] range of `mirror` per plastic projection
 
@@ -215,12 +213,12 @@ def make_weights(spec: NetworkSpec, plan: Plan) -> Weights:
     return Weights(flat_weights(spec), wide_weights(spec, plan._asdict()))
 
 
-def flat_weights(spec: NetworkSpec) -> npt.NDArray[np.int8]:
+def flat_weights(spec: NetworkSpec) -> Int8:
     """Return all weight blocks one after the other, row by row, rows padded with zeros."""
     return np.concatenate([_block(spec, projection) for projection in spec.projections]).astype(np.int8)
 
 
-def _block(spec: NetworkSpec, projection: Projection) -> npt.NDArray[np.generic]:
+def _block(spec: NetworkSpec, projection: Projection) -> Array:
     """Weights as the plan lays them out: matrices row by row, rows padded; kernels [taps, features]."""
     kind = kind_of(spec, projection)
     if kind == DENSE:
@@ -230,23 +228,23 @@ def _block(spec: NetworkSpec, projection: Projection) -> npt.NDArray[np.generic]
     return projection.weights.ravel()
 
 
-def full_weights(spec: NetworkSpec) -> npt.NDArray[np.int16]:
+def full_weights(spec: NetworkSpec) -> Int16:
     """Return the weights of plastic projections with their shadow bits, flat, rows of matrices padded with zeros."""
     parts = [_block(spec, p).astype(np.int16) << p.rule.shadow_bits for p in spec.plastic if p.rule]
     return np.concatenate([np.zeros(0), *parts]).astype(np.int16)
 
 
-def flatten_full(full: Iterable[npt.NDArray[np.int16]]) -> npt.NDArray[np.int16]:
+def flatten_full(full: Iterable[Int16]) -> Int16:
     """Return full-resolution weights as one flat buffer: matrices [N_source, N_target] with padded rows, kernels."""
     return np.concatenate([np.zeros(0), *(_padded(w) if w.ndim == 2 else w.ravel() for w in full)]).astype(np.int16)
 
 
-def unpad(flat: npt.NDArray[np.generic], shape: tuple[int, int]) -> npt.NDArray[np.generic]:
+def unpad(flat: Array, shape: tuple[int, int]) -> Array:
     """Return a copy of one block as an array of shape [N_source, N_target]."""
     return flat.reshape(shape[0], -1)[:, : shape[1]].copy()
 
 
-def _padded(weights: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+def _padded(weights: Array) -> Array:
     return np.pad(weights, ((0, 0), (0, -weights.shape[1] % LANES))).ravel()
 
 

@@ -17,12 +17,12 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from neuro.base.arrays import Int16, Int64
 from neuro.base.convolution import Convolution
-from neuro.spec.sigma_delta import NetworkSpec, Projection
+from neuro.spec.projection import Projection
+from neuro.spec.sigma_delta import NetworkSpec
 
-Int64 = npt.NDArray[np.int64]
 DENSE, CONVOLVED, TRANSPOSED = 0, 1, 2  # kinds of projections
 
 
@@ -196,7 +196,7 @@ def _backward_runs(frame: _Frame) -> list[list[tuple[int, int, int, int]]]:
     return lists
 
 
-def wide_weights(spec: NetworkSpec, fields: dict[str, Any]) -> npt.NDArray[np.int16]:
+def wide_weights(spec: NetworkSpec, fields: dict[str, Any]) -> Int16:
     """Return all widened kernels as the module docstring lays them out, one projection after the other.
 
     fields: those of `map_fields`.

@@ -6,18 +6,16 @@ seed, presentation, projection and synapse.
 
 from __future__ import annotations
 
-import types
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from neuro.base import fixed_point
+from neuro.base.arrays import Bools, Int8, Int16, Int32, Int64, UInt32
 from sim.backends.events.layout import Plan
 from sim.backends.events.maps import DENSE
 from sim.backends.jit import inlined
 from sim.backends.primitives import shifted
+from sim.backends.random_bits import round_shift, synapse_bits
 
 DELTA_GAP = 16  # keeps the rows of delta from falling onto the same cache sets
 
@@ -25,29 +23,29 @@ DELTA_GAP = 16  # keeps the rows of delta from falling onto the same cache sets
 class Workspace(NamedTuple):
     """Space for the commit of one image; every thread needs its own."""
 
-    x: npt.NDArray[np.int32]  # [N] running trace of the pre population
-    y: npt.NDArray[np.int32]  # [N] sums over the spikes of the post population, zero between images
-    y_trace: npt.NDArray[np.int32]  # [N] running trace of the post population
-    moved: npt.NDArray[np.uint32]  # [N] post neurons that moved
-    value: npt.NDArray[np.int32]  # [N] and by how much
-    sent: npt.NDArray[np.uint32]  # [N] pre neurons that sent
-    seen: npt.NDArray[np.bool_]  # [N] whether they are listed
-    noted: npt.NDArray[np.bool_]  # [N] whether a post neuron is listed, False between images
-    listed: npt.NDArray[np.int32]  # [N] neurons of a population, or synapses of a column, that change
-    step: npt.NDArray[np.int32]  # [N] rounded changes of one row or column
-    delta: npt.NDArray[np.int32]  # [largest share of a block] sums of the event rule, zero between projections
-    wide: npt.NDArray[np.int32]  # [largest widened kernel] sums of a shared kernel, backward order, zero in between
-    wide_forward: npt.NDArray[np.int32]  # the same, forward order
+    x: Int32  # [N] running trace of the pre population
+    y: Int32  # [N] sums over the spikes of the post population, zero between images
+    y_trace: Int32  # [N] running trace of the post population
+    moved: UInt32  # [N] post neurons that moved
+    value: Int32  # [N] and by how much
+    sent: UInt32  # [N] pre neurons that sent
+    seen: Bools  # [N] whether they are listed
+    noted: Bools  # [N] whether a post neuron is listed, False between images
+    listed: Int32  # [N] neurons of a population, or synapses of a column, that change
+    step: Int32  # [N] rounded changes of one row or column
+    delta: Int32  # [largest share of a block] sums of the event rule, zero between projections
+    wide: Int32  # [largest widened kernel] sums of a shared kernel, backward order, zero in between
+    wide_forward: Int32  # the same, forward order
 
 
 class Synapses(NamedTuple):
     """The weights that learn and the rates they learn with."""
 
-    dense: npt.NDArray[np.int8]  # see `sim.backends.events.layout.Weights`
-    wide: npt.NDArray[np.int16]
-    full: npt.NDArray[np.int16]  # plastic blocks with shadow bits; those without any are not kept up to date
-    mantissa: npt.NDArray[np.int64]  # [L]
-    exponent: npt.NDArray[np.int64]  # [L]
+    dense: Int8  # see `sim.backends.events.layout.Weights`
+    wide: Int16
+    full: Int16  # plastic blocks with shadow bits; those without any are not kept up to date
+    mantissa: Int64  # [L]
+    exponent: Int64  # [L]
 
 
 def make_workspace(plan: Plan, threads: int) -> Workspace:
@@ -62,17 +60,6 @@ def make_workspace(plan: Plan, threads: int) -> Workspace:
     moved, sent = np.zeros(n_neurons, dtype=np.uint32), np.zeros(n_neurons, dtype=np.uint32)
     seen, noted = np.zeros(n_neurons, dtype=np.bool_), np.zeros(n_neurons, dtype=np.bool_)
     return Workspace(x, y, y_trace, moved, value, sent, seen, noted, listed, step, delta, wide, wide_forward)
-
-
-def _compile(function: Callable[..., Any], **needs: Any) -> Any:
-    """Compile a rule of `neuro.base.fixed_point` as it stands; `needs` are its helpers, compiled before."""
-    return inlined(types.FunctionType(function.__code__, {**function.__globals__, **needs}, function.__name__))
-
-
-mix32 = _compile(fixed_point.mix32)
-stream_key = _compile(fixed_point.stream_key, mix32=mix32)
-synapse_bits = _compile(fixed_point.synapse_bits, mix32=mix32)
-round_shift = _compile(fixed_point.round_shift)
 
 
 class Target(NamedTuple):

@@ -7,19 +7,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.backends.events.layout import EVENT, LANES, RULE_CODES, STATE_DIFFERENCE
+from sim.backends.events.layout import EVENT, RULE_CODES, STATE_DIFFERENCE
 from sim.backends.events.map_update_kernels import add_end_points, add_events, add_moved, commit_kernel
 from sim.backends.events.maps import DENSE
-from sim.backends.events.synapse_kernels import (
-    DELTA_GAP,
-    make_target,
-    move_and_mirror,
-    move_weight,
-    rounded_step,
-    stream_key,
-)
+from sim.backends.events.synapse_kernels import DELTA_GAP, make_target, move_and_mirror, move_weight, rounded_step
 from sim.backends.jit import inlined
-from sim.backends.primitives import copy, gather
+from sim.backends.primitives import LANES, copy, gather
+from sim.backends.random_bits import stream_key
 
 N_RULES = len(RULE_CODES)
 

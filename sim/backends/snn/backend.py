@@ -11,27 +11,25 @@ from collections.abc import Mapping
 from typing import NoReturn
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from neuro.base.arrays import Int8, Int16, Int32, Int64, Integers
 from neuro.base.errors import UserError
 from neuro.equilibrium.graded_network import AnyNetwork, AnyStock
 from neuro.spec.neurons import SigmaDelta, Source
 from neuro.spec.sigma_delta import NetworkSpec
 from neuro.stock.processes import LIF, SpikeInput, StockSpec
-from sim.backends.protocol import Capabilities, IntArray, SessionBase, check_options, check_payloads
-from sim.backends.record import LearningOutcome, Record
-from sim.backends.reference import nudge_signs, record_from_history
+from sim.backends.protocol import Capabilities, SessionBase, check_options, check_payloads
+from sim.backends.record import LearningOutcome, Record, nudge_signs, record_from_history
 from sim.backends.stock.emulator import ChipRecord
 from sim.backends.stock.record import check_images, join_records, make_record
 from sim.backends.stock.session import StockSession, stock_inputs
-from sim.twins.sigma_delta import SigmaDeltaGraph
+from sim.twins.sigma_delta_graph import SigmaDeltaGraph
 from sim.twins.stock_graph import StockGraph, Train
 from sim.twins.surrogates import Firing, Surrogate
 from sim.twins.units import State
 
 AT_ONCE = 128  # images whose spikes are in memory at once
-Int64 = npt.NDArray[np.int64]
 History = dict[str, dict[str, Int64]]
 
 
@@ -48,8 +46,8 @@ class SigmaDeltaTorchSession(SessionBase):
 
     def run(
         self,
-        payloads: IntArray,
-        targets: IntArray | None = None,
+        payloads: Integers,
+        targets: Integers | None = None,
         *,
         seed: int = 0,
         first_image: int = 0,
@@ -68,7 +66,7 @@ class SigmaDeltaTorchSession(SessionBase):
             records.append(record_from_history(self.spec, "snntorch", seed, history, keep_states, keep_spikes))
         return join_records(records)
 
-    def _history(self, payloads: IntArray, goal: torch.Tensor | None, signs: Int64) -> History:
+    def _history(self, payloads: Integers, goal: torch.Tensor | None, signs: Int64) -> History:
         """Return, by population, spikes and states of shape [B, 1 + steps, N]."""
         schedule, graph = self.spec.schedule, self._graph
         drive = graph.drive(torch.tensor(np.asarray(payloads, dtype=np.float64)))
@@ -85,7 +83,7 @@ class SigmaDeltaTorchSession(SessionBase):
         strength = self.spec.schedule.nudge_multiplier / 2**self.spec.schedule.nudge_shift
         return signs[:, None] * torch.floor((goal - state[f"u {self.spec.output}"]) * strength)
 
-    def _of_population(self, name: str, payloads: IntArray, states: list[State]) -> dict[str, Int64]:
+    def _of_population(self, name: str, payloads: Integers, states: list[State]) -> dict[str, Int64]:
         population, length = self.spec.population(name), len(states)
         if isinstance(population.neuron, SigmaDelta):
             u, sent = (np.stack([s[f"{kind} {name}"].numpy() for s in states], axis=1) for kind in "us")
@@ -98,20 +96,20 @@ class SigmaDeltaTorchSession(SessionBase):
         return {"spikes": spikes, "states": spikes.cumsum(axis=1)}
 
     def learn(
-        self, payloads: IntArray, targets: IntArray, rates: Mapping[str, object], *, seed: int, first_image: int
+        self, payloads: Integers, targets: Integers, rates: Mapping[str, object], *, seed: int, first_image: int
     ) -> LearningOutcome:
         """Refused."""
         _refuse()
 
-    def weights(self) -> dict[str, npt.NDArray[np.int8]]:
+    def weights(self) -> dict[str, Int8]:
         """See `sim.backends.protocol.Session.weights`."""
         return {p.name: p.weights.copy() for p in self.spec.projections if p.weights is not None}
 
-    def full_weights(self) -> dict[str, npt.NDArray[np.int16]]:
+    def full_weights(self) -> dict[str, Int16]:
         """Refused, like `learn`."""
         _refuse()
 
-    def restore(self, full: Mapping[str, npt.NDArray[np.int16]]) -> None:
+    def restore(self, full: Mapping[str, Int16]) -> None:
         """Refused, like `learn`."""
         _refuse()
 
@@ -125,8 +123,8 @@ class StockTorchSession(StockSession):
 
     def run(
         self,
-        payloads: IntArray,
-        targets: IntArray | None = None,
+        payloads: Integers,
+        targets: Integers | None = None,
         *,
         seed: int = 0,
         first_image: int = 0,
@@ -153,7 +151,7 @@ class StockTorchSession(StockSession):
         return self._built[id(spec)][1]
 
     def learn(
-        self, payloads: IntArray, targets: IntArray, rates: Mapping[str, object], *, seed: int, first_image: int
+        self, payloads: Integers, targets: Integers, rates: Mapping[str, object], *, seed: int, first_image: int
     ) -> LearningOutcome:
         """Refused."""
         _refuse()
@@ -164,7 +162,7 @@ def build_graph(spec: StockSpec) -> StockGraph:
     return StockGraph(spec, Firing(Surrogate()), rounds=True)
 
 
-def run_stock(graph: StockGraph, inputs: npt.NDArray[np.integer]) -> ChipRecord:
+def run_stock(graph: StockGraph, inputs: Integers) -> ChipRecord:
     """Run B sequences as `sim.backends.stock.emulator.run_chip` does; inputs of shape [B, T, n] of all SpikeInputs.
 
     Raises: UserError if the inputs have another width or exceed the payload limit.
@@ -179,7 +177,7 @@ def run_stock(graph: StockGraph, inputs: npt.NDArray[np.integer]) -> ChipRecord:
     with torch.no_grad():
         arrivals = graph.arrivals({name: Train(torch.tensor(values)) for name, values in sent.items()})
         state = graph.rest(batch, torch.device("cpu"))
-        history: dict[str, list[npt.NDArray[np.int32]]] = {name: [] for name in graph.moving}
+        history: dict[str, list[Int32]] = {name: [] for name in graph.moving}
         for time in range(steps):
             state = graph.step(state, arrivals, time)
             for name, spikes in history.items():

@@ -14,11 +14,11 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from neuro.artifact.nir_graph import DT, INSTALL, check_nir
+from neuro.base.arrays import Array, Int32
 from neuro.base.errors import UserError
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class NirNetwork:
         with _quiet():
             self.module = _opened(graph)
 
-    def run(self, inputs: npt.NDArray[np.generic]) -> npt.NDArray[np.int32]:
+    def run(self, inputs: Array) -> Int32:
         """Return the spikes at the output, of shape [B, T, K], for inputs of shape [B, T, N], from zero state."""
         self._clear()
         state: Any = None

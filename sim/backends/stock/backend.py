@@ -10,11 +10,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from neuro.base.arrays import Integers
 from neuro.base.errors import UserError
 from neuro.equilibrium.graded_network import AnyStock
 from neuro.stock.learning_engine import EngineRule
 from neuro.stock.network import StockNetwork
-from sim.backends.protocol import Capabilities, IntArray, check_options
+from sim.backends.protocol import Capabilities, check_options
 from sim.backends.record import LearningOutcome, Record
 from sim.backends.stock.emulator import run_chip
 from sim.backends.stock.learning import LearningChip
@@ -34,8 +35,8 @@ class ChipSession(StockSession):
 
     def run(
         self,
-        payloads: IntArray,
-        targets: IntArray | None = None,
+        payloads: Integers,
+        targets: Integers | None = None,
         *,
         seed: int = 0,
         first_image: int = 0,
@@ -57,7 +58,7 @@ class ChipSession(StockSession):
         return join_records(records)
 
     def learn(
-        self, payloads: IntArray, targets: IntArray, rates: Mapping[str, EngineRule], *, seed: int, first_image: int
+        self, payloads: Integers, targets: Integers, rates: Mapping[str, EngineRule], *, seed: int, first_image: int
     ) -> LearningOutcome:
         """Learn the samples in the order given; neurons and traces start empty, `rates` holds the engine rules.
 

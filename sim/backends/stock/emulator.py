@@ -14,15 +14,13 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from neuro.base.arrays import Bools, Int16, Int32, Int64, Integers
 from neuro.stock.processes import DECAY_UNITY, LIF, STATE_LIMIT, GradedRelu, SpikeInput, StockSpec
 from sim.backends.jit import inlined, jit
 
-Int32 = npt.NDArray[np.int32]
-Int64 = npt.NDArray[np.int64]
 INPUT, LEAKY, GRADED = 0, 1, 2
-NONE: Mapping[str, npt.NDArray[np.integer]] = MappingProxyType({})
+NONE: Mapping[str, Integers] = MappingProxyType({})
 
 
 class ChipPlan(NamedTuple):
@@ -41,9 +39,9 @@ class ChipPlan(NamedTuple):
     target: Int64  # [R]
     block: Int64  # [R]
     shift: Int64  # [R] left if positive
-    graded: npt.NDArray[np.bool_]  # [R] whether payloads count, or spikes only
-    transmits: npt.NDArray[np.bool_]  # [R]
-    weights: npt.NDArray[np.int16]
+    graded: Bools  # [R] whether payloads count, or spikes only
+    transmits: Bools  # [R]
+    weights: Int16
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,9 +188,9 @@ def chip_steps(plan, inputs, bias, u, v, accumulated, sums, spikes):
 
 def run_chip(
     spec: StockSpec,
-    inputs: npt.NDArray[np.integer],
+    inputs: Integers,
     threads: int | None = None,
-    biases: Mapping[str, npt.NDArray[np.integer]] = NONE,
+    biases: Mapping[str, Integers] = NONE,
 ) -> ChipRecord:
     """Run B independent sequences.
 
@@ -230,7 +228,7 @@ def run_chip(
     )
 
 
-def _biases(spec: StockSpec, plan: ChipPlan, biases: Mapping[str, npt.NDArray[np.integer]], batch: int) -> Int32:
+def _biases(spec: StockSpec, plan: ChipPlan, biases: Mapping[str, Integers], batch: int) -> Int32:
     """Return what is added to v of every neuron at every step of every sequence, of shape [B, N]."""
     values = np.repeat(plan.bias[None], batch, axis=0)
     for index, population in enumerate(spec.populations):

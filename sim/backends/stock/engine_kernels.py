@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from sim.backends.events.synapse_kernels import stream_key, synapse_bits
+from neuro.base.arrays import Bools, Int16, Int32, Int64, Reals, UInt32
 from sim.backends.jit import inlined, jit
 from sim.backends.primitives import copy
+from sim.backends.random_bits import stream_key, synapse_bits
 
-Int32 = npt.NDArray[np.int32]
 X0, Y0, U = 0, 1, 2
 X_STREAM, Y_STREAM, WEIGHT_STREAM, TAG_STREAM = 0, 1, 2, 3
 ACCUMULATOR_MIN, ACCUMULATOR_MAX = -(2**15) - 1, 2**15 - 1
@@ -22,21 +21,21 @@ UNIT = 1.0 / 2**32
 class Terms(NamedTuple):
     """The products of one synaptic variable, flattened; F factors in all."""
 
-    dependency: npt.NDArray[np.int64]  # [P]
-    mantissa: npt.NDArray[np.int64]  # [P]
-    down: npt.NDArray[np.int64]  # [P] right shift after the multiplications
-    up: npt.NDArray[np.int64]  # [P] left shift after that
-    first: npt.NDArray[np.int64]  # [P + 1] range of factors
-    variable: npt.NDArray[np.int64]  # [F] index in VARIABLES
-    constant: npt.NDArray[np.int64]  # [F]
-    reach: npt.NDArray[np.int64]  # [F] 2**width, where the factor saturates
-    sign: npt.NDArray[np.bool_]  # [F] whether the factor is the sign
+    dependency: Int64  # [P]
+    mantissa: Int64  # [P]
+    down: Int64  # [P] right shift after the multiplications
+    up: Int64  # [P] left shift after that
+    first: Int64  # [P + 1] range of factors
+    variable: Int64  # [F] index in VARIABLES
+    constant: Int64  # [F]
+    reach: Int64  # [F] 2**width, where the factor saturates
+    sign: Bools  # [F] whether the factor is the sign
 
 
 class EngineState(NamedTuple):
     """All that changes; shapes [N, M], [2, N] and [2, M]."""
 
-    weights: npt.NDArray[np.int16]
+    weights: Int16
     tags: Int32
     x: Int32  # traces x1, x2
     y: Int32  # traces y1, y2
@@ -50,8 +49,8 @@ class Constants(NamedTuple):
 
     for_weights: Terms
     for_tags: Terms
-    decay: npt.NDArray[np.float64]  # [2, 2] side, trace
-    impulse: npt.NDArray[np.int64]  # [2, 2]
+    decay: Reals  # [2, 2] side, trace
+    impulse: Int64  # [2, 2]
     t_epoch: int
     period: int  # 2**k, 0 if no product depends on u
     lowest: int  # weight
@@ -65,10 +64,10 @@ class Constants(NamedTuple):
 class Noise(NamedTuple):
     """Random numbers of T steps: uniform in [0, 1) for Lava's shared noise, and a key for that per synapse."""
 
-    rho_x: npt.NDArray[np.float64]
-    rho_y: npt.NDArray[np.float64]
-    rounding: npt.NDArray[np.float64]
-    keys: npt.NDArray[np.uint32]
+    rho_x: Reals
+    rho_y: Reals
+    rounding: Reals
+    keys: UInt32
 
 
 @inlined

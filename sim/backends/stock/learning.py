@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from neuro.base.arrays import Int16, Int32, Integers
 from neuro.base.errors import UserError
 from neuro.stock.learning_engine import EngineRule
 from neuro.stock.processes import StockProjection, StockSpec, committed
@@ -50,7 +50,7 @@ class _Engine(NamedTuple):
     constants: Constants
     state: EngineState
     noise: NoiseSource
-    histories: tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]  # of the traces x and y over an epoch
+    histories: tuple[Int32, Int32]  # of the traces x and y over an epoch
 
 
 class LearningChip:
@@ -98,12 +98,12 @@ class LearningChip:
             constants = make_constants(rule, projection.sign_mode, projection.noise, projection.lsb)
             self._engines[by_name[name]] = engine._replace(constants=constants)
 
-    def _block(self, projection: StockProjection) -> npt.NDArray[np.int16]:
+    def _block(self, projection: StockProjection) -> Int16:
         """Return the weights of a projection in the plan, not a copy."""
         block = self._plan.block[self.spec.projections.index(projection)]
         return self._plan.weights[block : block + projection.weights.size].reshape(projection.weights.shape)
 
-    def run(self, inputs: npt.NDArray[np.integer]) -> ChipRecord:
+    def run(self, inputs: Integers) -> ChipRecord:
         """Run T more steps, inputs of shape [T, n]; returns a record of one sequence, shapes [1, T, N] and [1, N]."""
         self.spec.check_inputs(inputs[None])
         spikes = np.zeros((len(inputs), len(self._u)), dtype=np.int32)
@@ -132,19 +132,19 @@ class LearningChip:
         oriented = weights.T if commit.transposed else weights
         self._block(target)[...] = committed(oriented, target.sign_mode, target.weight_bits)
 
-    def weights(self) -> dict[str, npt.NDArray[np.int16]]:
+    def weights(self) -> dict[str, Int16]:
         """Return a copy of the plastic weights by projection, of shape [N_source, N_target]."""
         return {p.name: engine.state.weights.copy() for p, engine in zip(self._plastic, self._engines, strict=True)}
 
-    def still_weights(self) -> dict[str, npt.NDArray[np.int16]]:
+    def still_weights(self) -> dict[str, Int16]:
         """Return a copy of the weights of projections that do not learn."""
         return {p.name: self._block(p).copy() for p in self.spec.projections if p.rule is None}
 
-    def tags(self) -> dict[str, npt.NDArray[np.int32]]:
+    def tags(self) -> dict[str, Int32]:
         """Return a copy of the tags of plastic projections."""
         return {p.name: engine.state.tags.copy() for p, engine in zip(self._plastic, self._engines, strict=True)}
 
-    def traces(self) -> dict[str, dict[str, npt.NDArray[np.int32]]]:
+    def traces(self) -> dict[str, dict[str, Int32]]:
         """Return a copy of the traces x1, x2 of shape [N_source] and y1, y2 of shape [N_target] by projection."""
         states = {p.name: engine.state for p, engine in zip(self._plastic, self._engines, strict=True)}
         return {
@@ -154,7 +154,7 @@ class LearningChip:
 
 
 def learn_stock_on_chip(
-    spec: StockSpec, inputs: npt.NDArray[np.integer], segments: Sequence[Segment], *, keep_spikes: bool = False
+    spec: StockSpec, inputs: Integers, segments: Sequence[Segment], *, keep_spikes: bool = False
 ) -> LearningRecord:
     """Run one sequence, inputs of shape [T, n], in segments; see `sim.backends.stock.segments`.
 

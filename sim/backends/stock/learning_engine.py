@@ -19,8 +19,8 @@ Checked: tests/contract/test_engine.py, against Lava itself, every weight, tag a
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from neuro.base.arrays import Bools, Int16, Int32, Int64, Integers
 from neuro.base.errors import UserError
 from neuro.base.fixed_point import image_keys
 from neuro.stock.learning_engine import (
@@ -34,7 +34,6 @@ from neuro.stock.learning_engine import (
 )
 from sim.backends.stock.engine_kernels import TAG_MAX, TAG_MIN, Constants, EngineState, Noise, Terms, engine_steps
 
-Int32 = npt.NDArray[np.int32]
 VARIABLES = tuple(FACTOR_WIDTHS)  # x1, x2, y1, y2, w, t
 LAVA_ROUNDING_SEED = 2
 
@@ -43,7 +42,7 @@ def make_terms(products: tuple[EngineProduct, ...]) -> Terms:
     """Flatten `products`."""
     factors = [factor for product in products for factor in product.factors]
 
-    def integers(values: list[int]) -> npt.NDArray[np.int64]:
+    def integers(values: list[int]) -> Int64:
         return np.array(values, dtype=np.int64)
 
     return Terms(
@@ -101,7 +100,7 @@ class NoiseSource:
         return Noise(rho_x, rho_y, rounding, image_keys(self._seed, time, steps))
 
 
-def make_engine_state(weights: npt.NDArray[np.int16], tags: npt.NDArray[np.integer]) -> EngineState:
+def make_engine_state(weights: Int16, tags: Integers) -> EngineState:
     """Return a fresh state around `weights` (not copied)."""
     n_pre, n_post = weights.shape
     sides = [np.zeros((2, n), dtype=np.int32) for n in (n_pre, n_post)]
@@ -127,8 +126,8 @@ class ChipEngine:
     def __init__(
         self,
         rule: EngineRule,
-        weights: npt.NDArray[np.integer],
-        tags: npt.NDArray[np.integer] | None = None,
+        weights: Integers,
+        tags: Integers | None = None,
         *,
         sign_mode: str = "mixed",
         noise: str = "shared",
@@ -146,7 +145,7 @@ class ChipEngine:
         self._histories = make_histories(rule, n_pre, n_post)
         self._noise = NoiseSource(seed, rule.t_epoch)
 
-    def run(self, pre: npt.NDArray[np.bool_], post: npt.NDArray[np.bool_]) -> EngineState:
+    def run(self, pre: Bools, post: Bools) -> EngineState:
         """Learn from spikes pre of shape [T, N_pre] and post of shape [T, N_post]; returns the state, not a copy."""
         steps = len(pre)
         if pre.shape != (steps, len(self.state.tx)) or post.shape != (steps, len(self.state.ty)):
@@ -162,7 +161,7 @@ class ChipEngine:
         return self.state
 
 
-def _check(name: str, values: npt.NDArray[np.integer], shape: tuple[int, int], lowest: int, highest: int) -> None:
+def _check(name: str, values: Integers, shape: tuple[int, int], lowest: int, highest: int) -> None:
     inside = not values.size or lowest <= int(values.min()) <= int(values.max()) <= highest
     if values.shape != shape or not inside:
         raise UserError(f"engine: {name} must have shape {shape} and lie in {lowest}..{highest}")

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from neuro.base.arrays import Integers
 from neuro.base.errors import UserError
 from neuro.equilibrium.graded_network import AnyStock
-from sim.backends.protocol import IntArray
 from sim.backends.record import Record, SpikeTable
 from sim.backends.stock.emulator import ChipRecord
 
 
-def check_images(network: AnyStock, payloads: IntArray, targets: IntArray | None) -> None:
+def check_images(network: AnyStock, payloads: Integers, targets: Integers | None) -> None:
     """Raise UserError unless payloads of shape [B, N] and targets of shape [B, K] are what the network takes."""
     limit = network.encoder.payload_limit
     if payloads.ndim != 2 or payloads.shape[1] != network.n_inputs:

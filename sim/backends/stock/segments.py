@@ -11,13 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
+from neuro.base.arrays import Integers
 from neuro.base.errors import UserError, require_integers
 from neuro.stock.learning_engine import EngineRule
 from neuro.stock.processes import StockProjection, StockSpec
 
-Array = npt.NDArray[np.integer]
 TRACES = ("x1", "x2", "y1", "y2")
 
 
@@ -56,12 +55,12 @@ class LearningRecord:
     u, v:    [N] by population, zero where there is none.   spikes: [T, N] by population; empty if not kept.
     """
 
-    weights: dict[str, Array]
-    tags: dict[str, Array]
-    traces: dict[str, dict[str, Array]]
-    u: dict[str, Array]
-    v: dict[str, Array]
-    spikes: dict[str, Array]
+    weights: dict[str, Integers]
+    tags: dict[str, Integers]
+    traces: dict[str, dict[str, Integers]]
+    u: dict[str, Integers]
+    v: dict[str, Integers]
+    spikes: dict[str, Integers]
 
 
 def commit_targets(segments: Sequence[Segment]) -> list[str]:

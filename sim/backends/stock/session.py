@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-import numpy.typing as npt
-
+from neuro.base.arrays import Int16, Integers
 from neuro.equilibrium.graded_network import AnyStock
 from neuro.stock.network import SHADOW, StockNetwork
 from neuro.stock.processes import StockSpec
-from sim.backends.protocol import IntArray, SessionBase
+from sim.backends.protocol import SessionBase
 from sim.backends.stock.emulator import run_chip
 from sim.backends.stock.segments import Commit
 
-Weights = dict[str, npt.NDArray[np.int16]]
+Weights = dict[str, Int16]
 
 
 class StockSession(SessionBase):
@@ -32,14 +30,14 @@ class StockSession(SessionBase):
         """Return the same as `weights`: there are no bits below them."""
         return self.weights()
 
-    def restore(self, full: Mapping[str, npt.NDArray[np.int16]]) -> None:
+    def restore(self, full: Mapping[str, Int16]) -> None:
         """See `sim.backends.protocol.Session.restore`."""
         self.spec = self.spec.with_weights(full)
 
 
 def stock_inputs(
-    network: AnyStock, payloads: IntArray, targets: IntArray | None, threads: int | None = None
-) -> tuple[StockSpec, npt.NDArray[np.integer]]:
+    network: AnyStock, payloads: Integers, targets: Integers | None, threads: int | None = None
+) -> tuple[StockSpec, Integers]:
     """Return graph and inputs of an inference, or with targets of shape [B, K] of all phases, not learning."""
     if targets is None:
         return network.inference, network.free_inputs(payloads)

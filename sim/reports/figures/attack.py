@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
-import numpy.typing as npt
 
+from neuro.base.arrays import Array
 from sim.reports.figures.network import STYLE, grey_picture, svg_of
 from sim.robustness.analysis.perturbation import Ratio
 from sim.robustness.analysis.surface import Line
@@ -42,7 +42,7 @@ def robust_curves(table: RobustnessTable, threats: Sequence[Threat]) -> str:
         return svg_of(figure)
 
 
-def adversarial_examples(rows: Sequence[tuple[str, npt.NDArray[np.generic]]]) -> str:
+def adversarial_examples(rows: Sequence[tuple[str, Array]]) -> str:
     """Draw rows of images, of shape [n, h, w(, c)] or vectors, under their names."""
     with plt.rc_context(STYLE):
         n = rows[0][1].shape[0]

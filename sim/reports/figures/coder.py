@@ -9,9 +9,9 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 
+from neuro.base.arrays import Int64, Reals
 from sim.reports.figures.network import BLUE, GREY, ORANGE, STYLE, field_picture, grey_picture, new_axes, svg_of
 from sim.reports.probes.coder import Descent, Examples, Sweep
 
@@ -42,7 +42,7 @@ def coder_learning(history: Sequence[Mapping[str, Any]]) -> str:
         return svg_of(figure)
 
 
-def atoms(pictures: npt.NDArray[np.float64], use: npt.NDArray[np.float64]) -> str:
+def atoms(pictures: Reals, use: Reals) -> str:
     """Draw the atoms used most, in the order of their use. pictures of shape [K, ...], use of shape [K]."""
     with plt.rc_context(STYLE):
         order = np.argsort(-use, kind="stable")[:ATOMS_SHOWN]
@@ -94,7 +94,7 @@ def descent(found: Descent) -> str:
         return svg_of(figure)
 
 
-def code_spikes(spikes: npt.NDArray[np.int64], active: npt.NDArray[np.int64]) -> str:
+def code_spikes(spikes: Int64, active: Int64) -> str:
     """Draw the distribution over images of spikes and active units of the code, both of shape [n]."""
     with plt.rc_context(STYLE):
         figure, grid = plt.subplots(1, 2, figsize=(5.2, 3.0), sharey=True)

@@ -14,10 +14,10 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from neuro.base.arrays import Array, Int64, Reals
 from sim.reports.probes.sigma_delta import Activity, Relaxation
 
 STYLE = {
@@ -94,7 +94,7 @@ def learned_images(points: Sequence[tuple[str, tuple[float, float, float]]]) -> 
         return svg_of(figure)
 
 
-def accuracy_curve(accuracy: npt.NDArray[np.float64]) -> str:
+def accuracy_curve(accuracy: Reals) -> str:
     """Draw the accuracy if the output were read after each step, of shape [T]."""
     with plt.rc_context(STYLE):
         figure, axes = new_axes(5.2, 3.0)
@@ -191,7 +191,7 @@ def spikes_per_inference(activity: Activity) -> str:
         return svg_of(figure)
 
 
-def receptive_fields(weights: npt.NDArray[np.generic], shape: tuple[int, ...]) -> str:
+def receptive_fields(weights: Array, shape: tuple[int, ...]) -> str:
     """Draw the input weights of the hidden neurons with the largest ones. weights of shape [N_input, N_hidden]."""
     with plt.rc_context(STYLE):
         order = np.argsort(-np.linalg.norm(weights.astype(float), axis=0))[:FIELDS_SHOWN]
@@ -207,9 +207,7 @@ def receptive_fields(weights: npt.NDArray[np.generic], shape: tuple[int, ...]) -
         return svg_of(figure)
 
 
-def field_picture(
-    weights: npt.NDArray[np.float64], shape: tuple[int, ...]
-) -> tuple[npt.NDArray[np.float64], dict[str, Any]]:
+def field_picture(weights: Reals, shape: tuple[int, ...]) -> tuple[Reals, dict[str, Any]]:
     """Return weights onto one neuron as a picture, with the options of `imshow`: red positive, blue negative."""
     scale = float(np.abs(weights).max()) or 1.0
     if len(shape) == 3 and shape[2] == 3:
@@ -224,7 +222,7 @@ def field_picture(
     return weights, {"cmap": "RdBu_r", "vmin": -scale, "vmax": scale}
 
 
-def confusion(matrix: npt.NDArray[np.int64]) -> str:
+def confusion(matrix: Int64) -> str:
     """Draw the confusion matrix; counts are printed where they are readable."""
     with plt.rc_context(STYLE):
         size = len(matrix)
@@ -242,7 +240,7 @@ def confusion(matrix: npt.NDArray[np.int64]) -> str:
         return svg_of(figure)
 
 
-def picture(image: npt.NDArray[np.generic]) -> str:
+def picture(image: Array) -> str:
     """Draw one input image."""
     with plt.rc_context(STYLE):
         figure, axes = new_axes(1.2, 1.2)
@@ -252,7 +250,7 @@ def picture(image: npt.NDArray[np.generic]) -> str:
         return svg_of(figure)
 
 
-def grey_picture(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def grey_picture(values: Reals) -> Reals:
     """Return an image, whatever its shape, as `imshow` takes it."""
     if values.ndim == 1:
         side = int(np.ceil(np.sqrt(values.size)))

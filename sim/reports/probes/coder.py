@@ -6,18 +6,18 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
+from neuro.base.arrays import Array, Int64, Integers, Reals
 from neuro.coding.sigma_delta import CODE, INPUT, RESIDUAL, codes_of
 from neuro.data.sets import Dataset
-from neuro.spec.sigma_delta import NetworkSpec, Phase, Schedule
+from neuro.spec.schedule import Phase, Schedule
+from neuro.spec.sigma_delta import NetworkSpec
 from neuro.spec.stack import unstack
 from sim.backends.protocol import get_backend
 from sim.backends.record import Record
 from sim.coding.measure import integer_dictionary, lasso_codes, objective, threshold_of
 from sim.training.front_end import FrontEnd
 
-Reals = npt.NDArray[np.float64]
 SWEPT = (0.25, 0.5, 2**-0.5, 1.0, 2**0.5, 2.0, 4.0)  # thresholds, in units of the chosen one
 SWEEP_IMAGES, DESCENT_IMAGES, SHOWN_IMAGES = 200, 20, 8
 TINY = 1e-12
@@ -34,11 +34,11 @@ class LoneCoder:
     spec: NetworkSpec
     front: NetworkSpec | None
 
-    def signals(self, images: npt.NDArray[np.generic]) -> npt.NDArray[np.integer]:
+    def signals(self, images: Array) -> Integers:
         """Return the payloads of shape [B, N] that the coder is given for images of shape [B, ...]."""
         return self.spec.encoder.encode(images) if self.front is None else FrontEnd(self.front).payloads(images)
 
-    def codes(self, payloads: npt.NDArray[np.integer]) -> Reals:
+    def codes(self, payloads: Integers) -> Reals:
         """Return the real codes of shape [B, K * positions] of signals."""
         return codes_of(self.spec, _run(self.spec, payloads).output_states)
 
@@ -90,12 +90,12 @@ def with_threshold(spec: NetworkSpec, factor: float) -> NetworkSpec:
     return replace(spec, populations=populations)
 
 
-def _run(spec: NetworkSpec, payloads: npt.NDArray[np.integer]) -> Record:
+def _run(spec: NetworkSpec, payloads: Integers) -> Record:
     with get_backend("events").open(spec) as session:
         return session.run(payloads)
 
 
-def relative_error(coder: LoneCoder, payloads: npt.NDArray[np.integer], codes: Reals) -> Reals:
+def relative_error(coder: LoneCoder, payloads: Integers, codes: Reals) -> Reals:
     """Return |x - D a|^2 / |x|^2 of shape [B]; 0 where x is 0."""
     signals = payloads * 2.0**-coder.spec.encoder.activation_bits
     power = np.square(signals).sum(axis=1)
@@ -118,7 +118,7 @@ class Sweep:
     error: Reals
 
 
-def sweep_thresholds(coder: LoneCoder, payloads: npt.NDArray[np.integer]) -> Sweep:
+def sweep_thresholds(coder: LoneCoder, payloads: Integers) -> Sweep:
     """Measure sparsity and reconstruction of signals of shape [B, N] at thresholds around the chosen one."""
     neuron, chosen = coder.spec.unit(CODE), threshold_of(coder.spec)
     rows = []
@@ -142,12 +142,12 @@ class Descent:
     """
 
     deployed: int
-    steps: npt.NDArray[np.int64]
+    steps: Int64
     error: Reals
     gap: Reals | None
 
 
-def watch_descent(coder: LoneCoder, payloads: npt.NDArray[np.integer], deployed: int) -> Descent:
+def watch_descent(coder: LoneCoder, payloads: Integers, deployed: int) -> Descent:
     """Watch signals of shape [n, N] settle: one run, whose states are kept after several numbers of steps."""
     doubling = 2.0 ** np.arange(0, np.log2(2 * deployed) + 0.5, 0.5)
     steps = np.unique([*np.round(doubling[doubling < 2 * deployed]).astype(np.int64), deployed, 2 * deployed])
@@ -170,7 +170,7 @@ class Examples:
 
     images: Reals
     reconstructions: Reals
-    active: npt.NDArray[np.int64]
+    active: Int64
     error: Reals
 
 
@@ -216,7 +216,7 @@ def _cropped(pictures: Reals) -> Reals:
     return pictures
 
 
-def use_of_atoms(coder: LoneCoder, payloads: npt.NDArray[np.integer]) -> Reals:
+def use_of_atoms(coder: LoneCoder, payloads: Integers) -> Reals:
     """Return, of shape [K], the share of signals (and positions) in which an atom is active."""
     codes = coder.codes(payloads)
     return np.asarray((codes.reshape(-1, coder.spec.population(CODE).shape[-1]) != 0).mean(axis=0))

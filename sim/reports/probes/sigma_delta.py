@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import numpy.typing as npt
 
+from neuro.base.arrays import Int64, Reals
 from neuro.base.metrics import Accuracy, accuracy, confusion_matrix
 from neuro.data.sets import Dataset
 from neuro.equilibrium.graded_network import AnyNetwork
 from neuro.equilibrium.sigma_delta import energy
 from neuro.spec.neurons import SigmaDelta
-from neuro.spec.sigma_delta import NetworkSpec, Phase
+from neuro.spec.schedule import Phase
+from neuro.spec.sigma_delta import NetworkSpec
 from neuro.spec.stack import unstack
 from sim.backends.protocol import get_backend, native_backend, one_hot_targets
 from sim.backends.record import Record
@@ -30,9 +31,9 @@ class Relaxation:
     accuracy of shape [T]: share predicted right if the output were read at that step.
     """
 
-    energy: npt.NDArray[np.float64]
-    energy_at_rest: npt.NDArray[np.float64]
-    accuracy: npt.NDArray[np.float64]
+    energy: Reals
+    energy_at_rest: Reals
+    accuracy: Reals
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,14 +49,14 @@ class Activity:
     [T], if the output were read after that step of the free phase; stock networks only.
     """
 
-    per_step: dict[str, npt.NDArray[np.float64]]
-    per_image: dict[str, npt.NDArray[np.int64]]
-    operations: dict[str, npt.NDArray[np.float64]]
+    per_step: dict[str, Reals]
+    per_image: dict[str, Int64]
+    operations: dict[str, Reals]
     first: Record
     phases: tuple[tuple[str, int], ...]
     where: dict[str, tuple[int, int]]
-    sent: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
-    accuracy: npt.NDArray[np.float64] | None = None
+    sent: dict[str, Reals] = field(default_factory=dict)
+    accuracy: Reals | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +64,7 @@ class TestResult:
     """Accuracy on the test set and the confusion matrix of shape [K, K] (row: true class)."""
 
     accuracy: Accuracy
-    confusion: npt.NDArray[np.int64]
+    confusion: Int64
     settled: float
     n_images: int
     spikes_per_inference: float

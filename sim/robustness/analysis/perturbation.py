@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from neuro.base.arrays import Float32, Floats, Reals
 from neuro.equilibrium.graded_network import AnyNetwork, GradedNetwork
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.protocol import get_backend, native_backend
 from sim.backends.stock.emulator import run_chip
 
-Images = npt.NDArray[np.float32]
-Signals = dict[str, npt.NDArray[np.float64]]
+Signals = dict[str, Reals]
 PAYLOADS = "input"
 
 
@@ -32,7 +30,7 @@ class Ratio:
     n: int
 
 
-def signals(network: AnyNetwork, images: Images) -> Signals:
+def signals(network: AnyNetwork, images: Float32) -> Signals:
     """Return what each layer holds at the end of the free phase, of shape [B, N] by name, for images [B, *shape].
 
     "input": payloads. The others in the integers of the backend that the family is native to: sigma-delta populations,
@@ -51,7 +49,7 @@ def signals(network: AnyNetwork, images: Images) -> Signals:
     return found | {p.name: sent[p.name].sum(axis=1, dtype=np.float64) for p in network.moving}
 
 
-def ratio_of(clean: npt.NDArray[np.floating[Any]], changed: npt.NDArray[np.floating[Any]]) -> Ratio:
+def ratio_of(clean: Floats, changed: Floats) -> Ratio:
     """Return the ratio of one layer; both signals of shape [B, N]."""
     size = np.linalg.norm(clean, axis=1)
     present = size > 0
@@ -63,7 +61,7 @@ def ratio_of(clean: npt.NDArray[np.floating[Any]], changed: npt.NDArray[np.float
 
 
 def perturbation_ratios(
-    network: AnyNetwork, clean: Images, changed: Mapping[str, Images]
+    network: AnyNetwork, clean: Float32, changed: Mapping[str, Float32]
 ) -> dict[str, dict[str, Ratio]]:
     """Return, by name of a change and by layer, how far the layer moves; all images of shape [B, *shape]."""
     signal = signals(network, clean)

@@ -7,11 +7,10 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from neuro.base.arrays import Float32, Int32, Integers
 from neuro.base.errors import UserError
 from neuro.equilibrium.graded_network import AnyNetwork
 from sim.backends.protocol import Session, get_backend, native_backend
@@ -37,8 +36,8 @@ class Subject:
     """
 
     network: AnyNetwork
-    kept: Mapping[str, npt.NDArray[np.float32]]
-    labels: npt.NDArray[np.integer[Any]]
+    kept: Mapping[str, Float32]
+    labels: Integers
     threats: tuple[Threat, ...]
     models: Mapping[str, Model]
     networks: Mapping[str, AnyNetwork] = field(default_factory=dict)
@@ -137,7 +136,7 @@ def transfer_of(subject: Subject) -> TransferMatrix:
 def scorer_of(network: AnyNetwork, session: Session) -> Scorer:
     """Return the deployed network as a function images [B, *shape] -> labels [B]."""
 
-    def score(images: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
+    def score(images: Float32) -> Int32:
         return session.run(network.encoder.encode(images)).predictions
 
     return score

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from neuro.base.arrays import Float32, Integers
 from sim.robustness.attacks.gradient import ProjectedGradient
 from sim.robustness.attacks.search import Model, Threat
 from sim.robustness.judging.table import Scorer
@@ -56,7 +55,7 @@ def transfer_matrix(
 def scorer_of_model(model: Model, device: str = "cpu") -> Scorer:
     """Return a model as a function images [B, *shape] -> labels [B]."""
 
-    def score(images: npt.NDArray[np.float32]) -> npt.NDArray[np.integer[Any]]:
+    def score(images: Float32) -> Integers:
         with torch.no_grad():
             return np.asarray(model(torch.as_tensor(images).to(device)).argmax(1).cpu())
 

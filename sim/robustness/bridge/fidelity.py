@@ -5,17 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from neuro.base.arrays import Integers, Reals
 from neuro.base.errors import UserError
 from sim.backends.protocol import Session
 from sim.backends.record import Record
 from sim.twins.base import Twin
 
 AT_ONCE = 256
-Predictions = npt.NDArray[np.integer]
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class Fidelity:
     n: int
 
 
-def fidelity(twin: Twin, deployed: Session | Record | Predictions, images: Tensor) -> Fidelity:
+def fidelity(twin: Twin, deployed: Session | Record | Integers, images: Tensor) -> Fidelity:
     """Compare a twin with a session of any backend, or with what one returned for the same images.
 
     Args:   images of shape [B, *image_shape], float in [0, 1]: clean or adversarial; at least one.
@@ -58,7 +57,7 @@ def deployed_record(twin: Twin, session: Session, images: Tensor) -> Record:
     return session.run(twin.spec.encoder.encode(images.detach().cpu().numpy()))
 
 
-def inference_states(twin: Twin, images: Tensor) -> npt.NDArray[np.float64]:
+def inference_states(twin: Twin, images: Tensor) -> Reals:
     """Return the twin's output states after an inference, of shape [B, K], in the unit of `TwinOutputs.states`."""
     with torch.no_grad():
         parts = [twin.infer(part).states.cpu().numpy() for part in images.detach().split(AT_ONCE)]

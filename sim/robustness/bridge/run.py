@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from neuro.artifact.run_folder import Artifact
+from neuro.base.arrays import Float32, Int32
 from neuro.base.errors import UserError
 from neuro.base.files import array_bytes, json_bytes, parse_arrays, read_bytes, sha256, write_atomically
 from neuro.spec.layers import parse_layers
@@ -165,7 +165,7 @@ class AttackRun:
     def _examples_path(self) -> Path:
         return self.folder / "examples.npz"
 
-    def examples(self) -> dict[str, npt.NDArray[np.float32]]:
+    def examples(self) -> dict[str, Float32]:
         """Return the "clean" images of the first shard and, by threat, those of the first gradient attack on them."""
         path = self._examples_path()
         kept = parse_arrays(read_bytes(path), path) if path.is_file() else {}
@@ -176,7 +176,7 @@ class AttackRun:
         self._source()
 
     def _stage(
-        self, stage: Stage, scorer: Scorer, images: torch.Tensor, labels: npt.NDArray[np.int32], first: int,
+        self, stage: Stage, scorer: Scorer, images: torch.Tensor, labels: Int32, first: int,
         progress: Callable[[str], None] | None, examples: Examples | None,
     ) -> RobustnessTable:  # fmt: skip
         return evaluate_robustness(

@@ -19,6 +19,7 @@ from sim.robustness.attacks.suites import SUITES, build_attacks
 from sim.robustness.bridge.fixed_point_twin import FixedPointTwin
 from sim.robustness.judging.verdict import with_grey
 from sim.twins.base import Twin
+from sim.twins.gradients import implicit_gradient, local_gradient
 from sim.twins.make import make_twin
 from sim.twins.surrogates import Surrogate, surrogate_sweep
 
@@ -81,9 +82,12 @@ def _own_gradients(spec: AnyNetwork, twin: Twin) -> dict[str, Attack]:
         return {}
 
     def local(images: Tensor, labels: Tensor) -> Tensor:
-        return twin.local_gradient(images, labels, LOCAL_NUDGE)
+        return local_gradient(twin, images, labels, LOCAL_NUDGE)
 
-    implicit = ProjectedGradient(20, gradient_fn=twin.implicit_gradient, family="implicit")
+    def at_rest(images: Tensor, labels: Tensor) -> Tensor:
+        return implicit_gradient(twin, images, labels)
+
+    implicit = ProjectedGradient(20, gradient_fn=at_rest, family="implicit")
     if not is_symmetric(spec):
         return {"implicit-20": implicit}
     return {"local-40": ProjectedGradient(40, gradient_fn=local, family="local"), "implicit-20": implicit}

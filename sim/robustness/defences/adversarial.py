@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
+from neuro.base.arrays import Int64
 from sim.robustness.attacks.search import Attack, Threat
 from sim.training.equilibrium import Watcher
 from sim.training.trainer import Trainer
@@ -75,7 +74,7 @@ class AdversarialTraining:
         done = trainer.progress.epoch + trainer.progress.position / trainer.n_images
         return min(max(done, FIRST) / (GROWTH * trainer.n_epochs), 1.0)
 
-    def _replace(self, trainer: Trainer, chosen: npt.NDArray[np.int64], share: float) -> None:
+    def _replace(self, trainer: Trainer, chosen: Int64, share: float) -> None:
         threat = replace(self.threat, eps=share * self.threat.eps)
         spec = trainer.session.spec.with_weights(trainer.deployable())
         twin = make_twin(spec)

@@ -17,16 +17,15 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from neuro.base.arrays import Floats, Images
 from neuro.base.errors import UserError
 from neuro.base.metrics import Accuracy
-from neuro.data.sets import Dataset, Images, split_validation
+from neuro.data.sets import Dataset, split_validation
 from neuro.equilibrium.sigma_delta import EquilibriumDesign, design_for
 from sim.robustness.attacks.gradient import ProjectedGradient
 from sim.robustness.attacks.search import Attack, Threat
@@ -164,7 +163,7 @@ BASELINES = ("perceptron", "cnn", "bptt", "snn", "distilled")
 
 def train_baseline(
     name: str, dataset: Dataset, hidden: tuple[int, ...], seed: int = 0, recipe: Recipe | None = None,
-    scores: npt.NDArray[np.floating[Any]] | None = None, progress: Callable[[int, Accuracy], None] | None = None,
+    scores: Floats | None = None, progress: Callable[[int, Accuracy], None] | None = None,
 ) -> Trained:  # fmt: skip
     """Train a baseline on the training split of a dataset.
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from neuro.base.arrays import Array, Reals
 from neuro.base.errors import UserError
 from neuro.base.files import array_bytes, parse_arrays, parse_json, read_bytes, write_atomically
 from sim.robustness.attacks.search import Threat, ZeroGradient
@@ -21,7 +21,7 @@ PER_IMAGE = ("correct", "model_correct", "agree", "returned_clean", "margin")
 
 def save_table(path: Path, table: RobustnessTable) -> None:
     """Write a table, per-image arrays and all, to a file that `load_table` reads."""
-    arrays: dict[str, npt.NDArray[np.generic]] = {"labels": table.labels, "clean": table.clean}
+    arrays: dict[str, Array] = {"labels": table.labels, "clean": table.clean}
     outcomes = []
     for index, outcome in enumerate(table.outcomes):
         arrays.update({f"{index}.{name}": getattr(outcome, name) for name in PER_IMAGE})
@@ -95,7 +95,7 @@ def _key(outcome: Outcome) -> tuple[str, str, Threat, int]:
     return outcome.model, outcome.attack, outcome.threat, outcome.seed
 
 
-def _joined(parts: list[Outcome], shares: npt.NDArray[np.float64]) -> Outcome:
+def _joined(parts: list[Outcome], shares: Reals) -> Outcome:
     per_image = {name: np.concatenate([getattr(part, name) for part in parts]) for name in PER_IMAGE}
     zero = None
     if all(part.zero_gradient for part in parts):

@@ -9,16 +9,15 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from neuro.base.arrays import Bools, Float32, Int64, Integers
 from neuro.base.errors import UserError
 from neuro.base.metrics import Accuracy
 from sim.robustness.attacks.search import WHITE_BOX, Adversarial, Attack, Kind, Model, Threat, ZeroGradient, expectation
 
-Scorer = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.integer[Any]]]  # images [B, *shape] -> labels [B]
-Flags = npt.NDArray[np.bool_]
+Scorer = Callable[[Float32], Integers]  # images [B, *shape] -> labels [B]
 ROUNDING = 1e-5  # relative: sums in another order (CUDA) are not randomness
 FORWARD_ONLY: tuple[Kind, ...] = ("noise", "query", "transfer")  # need no gradient: run on the first model only
 
@@ -38,11 +37,11 @@ class Outcome:
     steps: int
     threat: Threat
     seed: int
-    correct: Flags
-    model_correct: Flags
-    agree: Flags
-    returned_clean: Flags
-    margin: npt.NDArray[np.float32]
+    correct: Bools
+    model_correct: Bools
+    agree: Bools
+    returned_clean: Bools
+    margin: Float32
     zero_gradient: ZeroGradient | None
     cpu_s: float
 
@@ -63,7 +62,7 @@ class Outcome:
         }  # fmt: skip
 
 
-def worst_case(outcomes: Iterable[Outcome]) -> Flags | None:
+def worst_case(outcomes: Iterable[Outcome]) -> Bools | None:
     """Return, per image, whether the deployed model withstood all the attacks; None if there are none."""
     flags = [outcome.correct for outcome in outcomes]
     return np.logical_and.reduce(flags) if flags else None
@@ -78,8 +77,8 @@ class RobustnessTable:
     of an attacked one). n_passes: scores were averaged over so many (EoT). n_inputs: pixels of an image.
     """
 
-    labels: npt.NDArray[np.int64]
-    clean: Flags
+    labels: Int64
+    clean: Bools
     clean_agreement: dict[str, float]
     unrepeatable: float
     n_passes: int
@@ -129,7 +128,7 @@ OnImages = Callable[[str, str, Threat, int, int, Tensor], None]  # model, attack
 
 def evaluate_robustness(
     models: Mapping[str, Model], scorer: Scorer, attacks: Mapping[str, Attack],
-    images: npt.NDArray[np.float32] | Tensor, labels: npt.NDArray[np.integer[Any]] | Tensor,
+    images: Float32 | Tensor, labels: Integers | Tensor,
     threats: Sequence[Threat], seeds: Sequence[int] = (0,), *, n_passes: int = 1, batch_size: int = 250,
     first_index: int = 0, device: str = "cpu", progress: Callable[[str], None] | None = None,
     on_images: OnImages | None = None,
@@ -190,7 +189,7 @@ def _clean_table(
     )
 
 
-def _labels(scorer: Scorer, images: Tensor, batch_size: int) -> npt.NDArray[np.int64]:
+def _labels(scorer: Scorer, images: Tensor, batch_size: int) -> Int64:
     return np.concatenate(
         [np.asarray(scorer(part.cpu().numpy()), np.int64) for part in torch.split(images, batch_size)]
     )
@@ -227,7 +226,7 @@ class _Run:
             torch.cat([f.margin for f in found]).float().cpu().numpy(), _mean_zero(found), time.process_time() - began,
         )  # fmt: skip
 
-    def _batch(self, images: Tensor, labels: Tensor, index: int) -> tuple[Adversarial, Flags, Flags, Flags]:
+    def _batch(self, images: Tensor, labels: Tensor, index: int) -> tuple[Adversarial, Bools, Bools, Bools]:
         """Attack one batch; return what was found and the flags of an outcome."""
         found = self.attack(self.model, images, labels, self.threat, self.seed * 1_000_003 + index)
         if self.on_images:

@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from neuro.base.arrays import Bools
 from neuro.base.metrics import Accuracy
 from sim.robustness.attacks.search import WHITE_BOX, Kind, Threat
-from sim.robustness.judging.table import Flags, Outcome, RobustnessTable, worst_case
+from sim.robustness.judging.table import Outcome, RobustnessTable, worst_case
 
 NOT_MEASURED = "not measured"
 ITERATIVE_AND_SINGLE: tuple[Kind, Kind] = ("iterative", "single-step")
@@ -88,7 +89,7 @@ def judge(table: RobustnessTable, limits: Limits | None = None) -> Verdict:
     return Verdict(not reasons, reasons, checks)
 
 
-def excess(stronger: Flags, weaker: Flags, tolerance: float) -> tuple[float, bool]:
+def excess(stronger: Bools, weaker: Bools, tolerance: float) -> tuple[float, bool]:
     """Compare two attacks on the same images; flags [n]: the model withstood.
 
     Returns: accuracy under the attack that should be stronger minus that under the weaker one, and whether that is
@@ -123,7 +124,7 @@ def _worst(name: str, limit: float, found: list[tuple[float, bool, str]], rising
 
 def _compare(
     table: RobustnessTable, name: str, limit: float,
-    sides: Callable[[Threat], tuple[Flags | None, Flags | None]],
+    sides: Callable[[Threat], tuple[Bools | None, Bools | None]],
 ) -> Check:  # fmt: skip
     """Compare the (stronger, weaker) sides under every threat that has both."""
     found = []
@@ -137,7 +138,7 @@ def _compare(
 def iterative_beats_single_step(table: RobustnessTable, limits: Limits) -> Check:
     """The best iterative attack is no weaker than the best single step."""
 
-    def sides(threat: Threat) -> tuple[Flags | None, Flags | None]:
+    def sides(threat: Threat) -> tuple[Bools | None, Bools | None]:
         many, one = (strongest(table.select(threat, kind)) for kind in ITERATIVE_AND_SINGLE)
         return many.correct if many else None, one.correct if one else None
 
@@ -147,7 +148,7 @@ def iterative_beats_single_step(table: RobustnessTable, limits: Limits) -> Check
 def white_box_beats_transfer(table: RobustnessTable, limits: Limits) -> Check:
     """Attacks that see the gradient are no weaker than images made for another model."""
 
-    def sides(threat: Threat) -> tuple[Flags | None, Flags | None]:
+    def sides(threat: Threat) -> tuple[Bools | None, Bools | None]:
         return worst_case(table.white_box(threat)), worst_case(table.select(threat, "transfer"))
 
     return _compare(table, "white-box no weaker than transfer", limits.excess, sides)
@@ -156,7 +157,7 @@ def white_box_beats_transfer(table: RobustnessTable, limits: Limits) -> Check:
 def transfer_beats_noise(table: RobustnessTable, limits: Limits) -> Check:
     """Images made for another model are no weaker than noise."""
 
-    def sides(threat: Threat) -> tuple[Flags | None, Flags | None]:
+    def sides(threat: Threat) -> tuple[Bools | None, Bools | None]:
         return worst_case(table.select(threat, "transfer")), worst_case(table.select(threat, "noise"))
 
     return _compare(table, "transfer no weaker than noise", limits.excess, sides)
@@ -165,7 +166,7 @@ def transfer_beats_noise(table: RobustnessTable, limits: Limits) -> Check:
 def white_box_beats_square(table: RobustnessTable, limits: Limits) -> Check:
     """A search without gradients is no better than those with."""
 
-    def sides(threat: Threat) -> tuple[Flags | None, Flags | None]:
+    def sides(threat: Threat) -> tuple[Bools | None, Bools | None]:
         return worst_case(table.white_box(threat)), worst_case(table.select(threat, "query"))
 
     return _compare(table, "white-box no weaker than Square", limits.excess, sides)
@@ -181,7 +182,7 @@ def doubling_changes_little(table: RobustnessTable, limits: Limits) -> Check:
         return Check(name, False, math.nan, limits.excess)
     family, steps = max(pairs, key=lambda pair: pair[1])
 
-    def sides(threat: Threat) -> tuple[Flags | None, Flags | None]:
+    def sides(threat: Threat) -> tuple[Bools | None, Bools | None]:
         members = [o for o in table.select(threat) if o.family == family]
         single, double = (worst_case(o for o in members if o.steps == n * steps) for n in (1, 2))
         return single, double

@@ -12,9 +12,9 @@ from neuro.artifact.run_folder import MANIFEST
 from neuro.base.errors import UserError
 from neuro.data.sets import load_dataset
 from sim.training.compute import Engine
+from sim.training.config import TrainConfig
 from sim.training.equilibrium import Watcher, train_ep
 from sim.training.parallel.cluster import slurm_executor, submit
-from sim.training.recipe import TrainConfig
 from sim.training.results import TrainResult
 from sim.training.trainer import Trainer
 from sim.training.tune import Trial

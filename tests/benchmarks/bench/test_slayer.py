@@ -21,7 +21,7 @@ from benchmarks.bench.rows import INFERENCE, TRAINING
 from benchmarks.bench.run import BenchConfig, bench_run
 from benchmarks.bench.screen import bench_tables
 from benchmarks.bench.slayer import slayer_job
-from benchmarks.learning_cost import dense_backprop
+from benchmarks.tools.learning_cost import dense_backprop
 from hardware.slayer import learning as slayer_learning
 from hardware.slayer.network import SlayerConfig
 from hardware.slayer.training import train_slayer_run

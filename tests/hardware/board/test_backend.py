@@ -14,7 +14,7 @@ import pytest
 
 from hardware.board import backend as board_backend
 from hardware.board.backend import BoardBackend, compile_on_board, measurement, unreset
-from hardware.chip.limits import Board
+from hardware.board.detect import Board
 from neuro.base.errors import UserError
 from neuro.equilibrium.graded_network import GradedNetwork
 from neuro.equilibrium.graded_relu import GradedDesign, open_boxes

@@ -5,8 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from hardware.chip import limits as loihi2
-from hardware.chip.limits import LIMITS, RESOURCES, Board, check_target, detect, limits_of, require_extension
+from hardware.board import detect as detect_module
+from hardware.board.detect import Board, detect, require_extension
+from hardware.chip.limits import LIMITS, RESOURCES, check_target, limits_of
 from hardware.energy.constants import SETS, constants_of
 from neuro.base.errors import UserError
 
@@ -60,14 +61,14 @@ def test_boards_are_those_that_lava_names(monkeypatch):
             is_available=lambda: True, get_boards=lambda: [SimpleNamespace(nodename="ncl-og-01")]
         ),
     }
-    monkeypatch.setattr(loihi2.importlib.util, "find_spec", lambda name: object())
-    monkeypatch.setattr(loihi2, "_lava_module", found.__getitem__)
+    monkeypatch.setattr(detect_module.importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(detect_module, "_lava_module", found.__getitem__)
     assert detect() == require_extension() == Board(True, True, True, ("ncl-og-01",))
     assert "ncl-og-01" in str(detect())
 
 
 def test_without_lava_nothing_is_imported(monkeypatch):
-    monkeypatch.setattr(loihi2.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(detect_module.importlib.util, "find_spec", lambda name: None)
     assert detect() == Board(False, False, False, ())
     with pytest.raises(UserError, match="no Lava in this Python"):
         require_extension()

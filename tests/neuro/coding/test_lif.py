@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuro.coding.coder import present_spikes
 from neuro.coding.dictionary import unit_norm
 from neuro.coding.lif import LcaDesign, SpikingCoder, spiking_coder
+from neuro.front_ends.trains import present_spikes
 from neuro.stock.processes import STATE_LIMIT
 
 GENERATOR = np.random.default_rng(0)

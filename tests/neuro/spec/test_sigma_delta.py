@@ -6,9 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuro.base.convolution import Convolution
+from neuro.spec.graph import Population
 from neuro.spec.neurons import Source
 from neuro.spec.plasticity import learning_rule
-from neuro.spec.sigma_delta import Phase, Population, Projection, Schedule
+from neuro.spec.projection import Projection
+from neuro.spec.schedule import Phase, Schedule
 
 law = settings(max_examples=40, deadline=None)
 ONES = np.ones((2, 3), dtype=np.int8)

@@ -9,9 +9,12 @@ from hypothesis import strategies as st
 from neuro.base.errors import UserError
 from neuro.front_ends.pixels import PixelEncoder
 from neuro.front_ends.whitening import Transform
+from neuro.spec.graph import Population
 from neuro.spec.neurons import SigmaDelta, Source
 from neuro.spec.plasticity import learning_rule
-from neuro.spec.sigma_delta import NetworkSpec, Phase, Population, Projection, Schedule
+from neuro.spec.projection import Projection
+from neuro.spec.schedule import Phase, Schedule
+from neuro.spec.sigma_delta import NetworkSpec
 from neuro.spec.validate import worst_case_input
 
 INT32_MAX = 2**31 - 1

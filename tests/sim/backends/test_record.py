@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from shared_coders import dense_coder, kernel_coder, signals, unrolled
 
 from neuro.base.convolution import Convolution, square
-from neuro.spec.sigma_delta import NetworkSpec, Projection
+from neuro.spec.projection import Projection
+from neuro.spec.sigma_delta import NetworkSpec
 from neuro.spec.validate import fan_in, fan_out
 from sim.backends.protocol import get_backend
 from sim.backends.record import Record

@@ -6,7 +6,8 @@ from neuro.base.metrics import cosine
 from neuro.data.sets import load_dataset, split_validation
 from sim.backends.protocol import get_backend, one_hot_targets
 from sim.contract.alignment import gradient_cosines, integer_update
-from sim.training.recipe import TrainConfig, build_network
+from sim.training.config import TrainConfig
+from sim.training.recipe import build_network
 from sim.training.trainer import Choices, projection_rates, squared_length
 
 

@@ -20,8 +20,8 @@ from sim.backends.protocol import get_backend, one_hot_targets
 from sim.evaluate import add_result, evaluate
 from sim.reports.page import write_report
 from sim.reports.probes.sigma_delta import measure_test, watch_activity, watch_relaxation
+from sim.training.config import TrainConfig
 from sim.training.equilibrium import infer
-from sim.training.recipe import TrainConfig
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from sim.reports.page import write_report
 from sim.reports.probes.sigma_delta import measure_test
 from sim.reports.probes.stock import watch_stock_activity
 from sim.reports.stock import saturated_share
-from sim.training.recipe import TrainConfig
+from sim.training.config import TrainConfig
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from neuro.base.errors import UserError
 from neuro.base.files import array_bytes, parse_arrays
 from neuro.data.sets import Dataset, split_validation
 from sim.training.checkpoint import CHECKPOINT, load_checkpoint, remove_checkpoint, resume_trainer, save_checkpoint
-from sim.training.recipe import TrainConfig, make_trainer
+from sim.training.config import TrainConfig
+from sim.training.recipe import make_trainer
 from sim.training.trainer import Choices, Trainer
 
 IDENTITY = {"seed": 3, "hidden": [8]}

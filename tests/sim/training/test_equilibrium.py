@@ -14,8 +14,8 @@ from neuro.artifact.run_folder import load_artifact
 from neuro.base.errors import UserError
 from neuro.data.sets import Dataset
 from sim.backends.events.backend import EventsSession
+from sim.training.config import TrainConfig
 from sim.training.equilibrium import infer
-from sim.training.recipe import TrainConfig
 
 Train = Callable[..., Any]
 Outcome = Callable[[Path], dict[str, Any]]

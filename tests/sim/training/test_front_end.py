@@ -18,9 +18,9 @@ from neuro.spec.sigma_delta import NetworkSpec
 from neuro.spec.stack import unstack
 from sim.backends.protocol import get_backend, one_hot_targets
 from sim.coding.training import train_lca
+from sim.training.config import TrainConfig
 from sim.training.equilibrium import train_ep
 from sim.training.front_end import FrontEnd, load_front_end
-from sim.training.recipe import TrainConfig
 
 
 @pytest.fixture(scope="module", params=["dense", "kernels", "second"])

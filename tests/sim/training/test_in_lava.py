@@ -14,8 +14,9 @@ import pytest
 from neuro.artifact.run_folder import load_artifact
 from neuro.data.sets import Dataset, split_validation
 from neuro.stock.network import StockNetwork
+from sim.training.config import TrainConfig
 from sim.training.in_lava import image_segments, train_in_lava
-from sim.training.recipe import TrainConfig, build_network
+from sim.training.recipe import build_network
 from sim.training.stock_recipe import stock_choices
 
 needs_lava = pytest.mark.skipif(importlib.util.find_spec("lava") is None, reason="Lava needs Python 3.10")

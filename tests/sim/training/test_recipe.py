@@ -12,15 +12,8 @@ from neuro.artifact.run_folder import load_artifact
 from neuro.base.errors import UserError
 from neuro.data.sets import Dataset, checked_dataset, load_dataset, split_validation
 from neuro.front_ends.pixels import PixelEncoder
-from sim.training.recipe import (
-    FEWEST_EPOCHS,
-    MOST_EPOCHS,
-    TrainConfig,
-    build_network,
-    make_trainer,
-    n_epochs,
-    wants_refit,
-)
+from sim.training.config import TrainConfig
+from sim.training.recipe import FEWEST_EPOCHS, MOST_EPOCHS, build_network, make_trainer, n_epochs, wants_refit
 from sim.training.trainer import Choices
 
 RATES: dict[str, Any] = {"learning_rate": 1.4, "output_share": 0.125}

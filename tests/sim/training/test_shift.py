@@ -17,7 +17,8 @@ from neuro.artifact.run_folder import load_artifact
 from neuro.base.errors import UserError
 from neuro.data.sets import Dataset, split_validation
 from neuro.front_ends.pixels import PixelEncoder
-from sim.training.recipe import TrainConfig, make_trainer
+from sim.training.config import TrainConfig
+from sim.training.recipe import make_trainer
 from sim.training.shift import Shift, check_shift, shift_of
 from sim.training.trainer import Choices, Trainer
 

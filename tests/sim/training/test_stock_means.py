@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from neuro.data.sets import load_dataset, split_validation
-from sim.training.recipe import TrainConfig, make_trainer
+from sim.training.config import TrainConfig
+from sim.training.recipe import make_trainer
 from sim.training.stock_recipe import stock_choices
 
 

@@ -19,8 +19,9 @@ from sim.backends.protocol import get_backend
 from sim.backends.stock.backend import ChipSession
 from sim.backends.stock.session import learned_names
 from sim.evaluate import evaluate
+from sim.training.config import TrainConfig
 from sim.training.equilibrium import infer
-from sim.training.recipe import TrainConfig, build_network, n_epochs
+from sim.training.recipe import build_network, n_epochs
 from sim.training.stock_recipe import stock_choices, stock_rules_at
 
 Train = Callable[..., Any]

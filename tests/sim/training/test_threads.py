@@ -13,7 +13,8 @@ from neuro.data.sets import Dataset, split_validation
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.protocol import get_backend, one_hot_targets
 from sim.backends.record import Record
-from sim.training.recipe import TrainConfig, build_network
+from sim.training.config import TrainConfig
+from sim.training.recipe import build_network
 from sim.training.trainer import Choices, projection_rates
 
 RATE, SHARE = 0.5, 0.125

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from neuro.data.sets import Dataset, Split, split_validation
-from sim.training.recipe import TrainConfig, make_trainer
+from sim.training.config import TrainConfig
+from sim.training.recipe import make_trainer
 from sim.training.trainer import FINAL_RATE, Choices, Progress, Trainer, TrainingSet
 
 EPOCHS = 3

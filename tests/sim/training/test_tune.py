@@ -11,7 +11,7 @@ import pytest
 
 import sim.training.tune
 from neuro.data.sets import Dataset, Split, split_validation
-from sim.training.recipe import TrainConfig
+from sim.training.config import TrainConfig
 from sim.training.trainer import Choices
 from sim.training.tune import LEARNING_RATES, OUTPUT_SHARES, Trial, mean_share, tune
 

@@ -11,6 +11,7 @@ from neuro.equilibrium.sigma_delta import build_equilibrium, design_for
 from sim.backends.protocol import get_backend, native_backend
 from sim.robustness.bridge.fidelity import Fidelity, fidelity
 from sim.twins.base import margin_direction, rivals
+from sim.twins.gradients import implicit_gradient, local_gradient
 from sim.twins.make import make_twin
 from sim.twins.surrogates import Surrogate
 
@@ -60,11 +61,11 @@ def test_wrong_images_are_refused(images, words):
                 use(images)
 
 
-@pytest.mark.parametrize("method", ["local_gradient", "implicit_gradient"])
-def test_gradients_of_equilibrium_networks_are_refused_for_others(method):
-    more = (1.0,) if method == "local_gradient" else ()
+@pytest.mark.parametrize("gradient", [local_gradient, implicit_gradient])
+def test_gradients_of_equilibrium_networks_are_refused_for_others(gradient):
+    more = (1.0,) if gradient is local_gradient else ()
     with pytest.raises(UserError, match="sigma-delta network"):
-        getattr(make_twin(NETWORK), method)(torch.zeros(1, 4, 3), torch.tensor([0]), *more)
+        gradient(make_twin(NETWORK), torch.zeros(1, 4, 3), torch.tensor([0]), *more)
 
 
 @pytest.mark.parametrize("run", ["finished", "finished_stock"])

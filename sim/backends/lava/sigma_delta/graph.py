@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from lava.magma.core.process.process import AbstractProcess
 from lava.proc.dense.process import Dense
 from lava.utils.weightutils import SignMode
 
+from neuro.base.arrays import Int32
 from neuro.base.fixed_point import WEIGHT_BITS, weight_limit
+from neuro.spec.graph import Population
 from neuro.spec.neurons import SigmaDelta, Source
-from neuro.spec.sigma_delta import NetworkSpec, Population, Projection
+from neuro.spec.projection import Projection
+from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.lava.units.processes import Recorder, Sender, SigmaDeltaUnit
 
 MESSAGE_BITS = 24  # width of a graded payload
@@ -25,9 +27,9 @@ class Job:
     """What to run. payloads [B, N]; targets [B, K] or None for the free phase only; signs [B] of the first nudge."""
 
     spec: NetworkSpec
-    payloads: npt.NDArray[np.int32]
-    targets: npt.NDArray[np.int32] | None
-    signs: npt.NDArray[np.int32]
+    payloads: Int32
+    targets: Int32 | None
+    signs: Int32
 
     @property
     def n_phases(self) -> int:

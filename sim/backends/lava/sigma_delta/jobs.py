@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from neuro.artifact.sigma_delta import spec_arrays, spec_from_json, spec_to_json
+from neuro.base.arrays import Integers
 from neuro.base.files import array_bytes, json_bytes, parse_arrays, parse_json, read_bytes, write_atomically
 from neuro.spec.sigma_delta import NetworkSpec
 
@@ -16,10 +16,9 @@ if TYPE_CHECKING:
     from sim.backends.lava.sigma_delta.graph import Job
 
 SPEC, ARRAYS = "spec.json", "arrays.npz"
-IntArray = npt.NDArray[np.integer]
 
 
-def save_job(folder: Path, spec: NetworkSpec, payloads: IntArray, targets: IntArray | None, signs: IntArray) -> None:
+def save_job(folder: Path, spec: NetworkSpec, payloads: Integers, targets: Integers | None, signs: Integers) -> None:
     """Write a job for the worker."""
     arrays = {**spec_arrays(spec), "job.payloads": payloads, "job.signs": signs}
     if targets is not None:

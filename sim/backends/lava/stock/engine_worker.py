@@ -6,13 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from neuro.base.arrays import Arrays
 from neuro.base.files import array_bytes, parse_arrays, parse_json, read_bytes, write_atomically
 from sim.backends.lava.stock.learning_engine import ARRAYS, CASES
 from sim.backends.lava.worker.main import count_done, run_worker_main
-
-Arrays = dict[str, npt.NDArray[np.generic]]
 
 
 def run_case(case: dict[str, Any], arrays: Arrays) -> Arrays:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from lava.magma.core.learning.learning_rule import Loihi2FLearningRule
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.run_conditions import RunSteps
@@ -18,9 +17,9 @@ from lava.proc.io.source import RingBuffer
 from lava.proc.lif.process import LIF, LIFReset
 from lava.utils.weightutils import SignMode
 
+from neuro.base.arrays import Array, Arrays
 from sim.backends.lava.units.processes import Recorder
 
-Arrays = dict[str, npt.NDArray[np.generic]]
 Content = dict[str, Any]
 
 
@@ -81,9 +80,7 @@ class StockGraph:
         return found
 
 
-def build_stock_graph(
-    content: Content, arrays: Arrays, inputs: npt.NDArray[np.generic], biases: Arrays | None = None
-) -> StockGraph:
+def build_stock_graph(content: Content, arrays: Arrays, inputs: Array, biases: Arrays | None = None) -> StockGraph:
     """Return the graph of a network; inputs of shape [T, n], sent one by one from the first step on.
 
     biases: mantissas of shape [N] by population, in place of that of the neuron.
@@ -123,7 +120,7 @@ def record_spikes(graph: StockGraph, folder: Path, batch: int, steps: int, group
         graph.neurons[population["name"]].s_out.connect(recorder.s_in)
 
 
-def make_neurons(population: Content, inputs: npt.NDArray[np.generic]) -> AbstractProcess:
+def make_neurons(population: Content, inputs: Array) -> AbstractProcess:
     """Return the process of a population; inputs of shape [T, N] for a SpikeInput."""
     shape = (population["size"],)
     if population["model"] == "SpikeInput":
@@ -143,7 +140,7 @@ def make_neurons(population: Content, inputs: npt.NDArray[np.generic]) -> Abstra
     return LIFReset(**parameters, reset_interval=population["reset_interval"], reset_offset=population["reset_offset"])
 
 
-def make_synapses(projection: Content, weights: npt.NDArray[np.generic]) -> Dense:
+def make_synapses(projection: Content, weights: Array) -> Dense:
     """Return the Dense or LearningDense of a projection."""
     parameters = {
         "weights": weights.T.astype(np.int32),

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from neuro.base.arrays import Array, Int32, Integers
 from neuro.base.errors import UserError
 from neuro.stock.processes import StockProjection, StockSpec
-from sim.backends.lava.backend import STALL_S
 from sim.backends.lava.stock.run import read_arrays, read_spikes, result_path, save_network
-from sim.backends.lava.worker.watch import check_installed, run_worker
+from sim.backends.lava.worker.watch import STALL_S, check_installed, run_worker
 from sim.backends.stock.segments import TRACES, LearningRecord, Segment, check_segments, commit_targets
 
 WORKER = "sim.backends.lava.stock.learning_worker"
@@ -32,7 +31,7 @@ class LavaLearning:
 
 def learn_stock_in_lava(
     spec: StockSpec,
-    inputs: npt.NDArray[np.integer[Any]],
+    inputs: Integers,
     segments: Sequence[Segment],
     stall_s: float = STALL_S,
     on_segment: Callable[[int], None] = lambda done: None,
@@ -65,10 +64,10 @@ def _record(
     spec: StockSpec,
     plastic: Sequence[str],
     committed: Sequence[str],
-    arrays: Mapping[str, npt.NDArray[np.generic]],
-    spikes: dict[str, npt.NDArray[np.int32]],
+    arrays: Mapping[str, Array],
+    spikes: dict[str, Int32],
 ) -> LearningRecord:
-    def integers(key: str) -> npt.NDArray[np.int32]:
+    def integers(key: str) -> Int32:
         return arrays[key].astype(np.int32)
 
     populations = [population.name for population in spec.populations]

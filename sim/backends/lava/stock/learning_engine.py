@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from neuro.base.arrays import Bools, Int64, Integers
 from neuro.base.files import array_bytes, json_bytes, parse_arrays, read_bytes, write_atomically
 from neuro.stock.learning_engine import EngineRule
-from sim.backends.lava.backend import STALL_S
-from sim.backends.lava.worker.watch import check_installed, run_worker
+from sim.backends.lava.worker.watch import STALL_S, check_installed, run_worker
 
 WORKER = "sim.backends.lava.stock.engine_worker"
 CASES, ARRAYS = "cases.json", "arrays.npz"
@@ -28,15 +27,15 @@ class EngineCase:
     """One connection and the spikes that drive it; fields as in `sim.backends.stock.learning_engine.ChipEngine`."""
 
     rule: EngineRule
-    weights: npt.NDArray[np.integer]  # [N, M]
-    tags: npt.NDArray[np.integer]  # [N, M]
-    pre: npt.NDArray[np.bool_]  # [T, N]
-    post: npt.NDArray[np.bool_]  # [T, M]
+    weights: Integers  # [N, M]
+    tags: Integers  # [N, M]
+    pre: Bools  # [T, N]
+    post: Bools  # [T, M]
     sign_mode: str = "mixed"
     seed: int = 1
 
 
-def learn_in_lava(cases: Sequence[EngineCase], stall_s: float = STALL_S) -> list[dict[str, npt.NDArray[np.int64]]]:
+def learn_in_lava(cases: Sequence[EngineCase], stall_s: float = STALL_S) -> list[dict[str, Int64]]:
     """Run every case as a LearningDense between two RingBuffers, one after the other, in one watched worker.
 
     Returns: per case weights and tags of shape [N, M], traces x of shape [2, N] and y of shape [2, M], after T steps.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neuro.base.arrays import Arrays
 from neuro.base.files import array_bytes, parse_arrays, parse_json, read_bytes, write_atomically
 from neuro.stock.processes import committed
 from sim.backends.lava.stock.run import ARRAYS, GRAPH, result_path
@@ -17,7 +18,7 @@ from sim.backends.lava.worker.main import count_done, run_worker_main
 from sim.backends.stock.segments import TRACES
 
 if TYPE_CHECKING:
-    from sim.backends.lava.stock.graph import Arrays, StockGraph
+    from sim.backends.lava.stock.graph import StockGraph
 
 
 def switch_rules(graph: StockGraph, rules: dict[str, dict[str, str]]) -> None:

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from neuro.base.arrays import Array, Int32, Integers
 from neuro.base.errors import UserError
 from neuro.base.files import array_bytes, json_bytes, parse_arrays, read_bytes, write_atomically
 from neuro.stock.processes import LIF, StockPopulation, StockProjection, StockSpec
-from sim.backends.lava.backend import STALL_S
 from sim.backends.lava.stock.learning_engine import rule_to_json
-from sim.backends.lava.worker.watch import check_installed, run_worker
+from sim.backends.lava.worker.watch import STALL_S, check_installed, run_worker
 from sim.backends.stock.emulator import NONE, ChipRecord
 
 WORKER = "sim.backends.lava.stock.worker"
@@ -31,17 +30,17 @@ class LavaStockRun:
     """
 
     record: ChipRecord
-    weights: list[dict[str, npt.NDArray[np.generic]]]
-    tags: list[dict[str, npt.NDArray[np.generic]]]
+    weights: list[dict[str, Array]]
+    tags: list[dict[str, Array]]
     run_s: list[float]
 
 
 def run_stock_in_lava(
     spec: StockSpec,
-    inputs: npt.NDArray[np.integer[Any]],
+    inputs: Integers,
     stall_s: float = STALL_S,
     on_image: Callable[[int], None] = lambda done: None,
-    biases: Mapping[str, npt.NDArray[np.integer[Any]]] = NONE,
+    biases: Mapping[str, Integers] = NONE,
 ) -> LavaStockRun:
     """Run B independent sequences, inputs of shape [B, T, n], one after the other in one watched worker, and in one
     graph if they can share it. biases: see `sim.backends.stock.emulator.run_chip`.
@@ -88,12 +87,12 @@ def spikes_path(folder: Path, group: int, population: int) -> Path:
     return folder / f"spikes-{group}-{population}.npz"
 
 
-def read_arrays(path: Path) -> dict[str, npt.NDArray[np.generic]]:
+def read_arrays(path: Path) -> dict[str, Array]:
     """Return the arrays a worker left."""
     return parse_arrays(read_bytes(path), path)
 
 
-def read_spikes(spec: StockSpec, folder: Path, n_groups: int) -> dict[str, npt.NDArray[np.int32]]:
+def read_spikes(spec: StockSpec, folder: Path, n_groups: int) -> dict[str, Int32]:
     """Return the spikes of all groups of sequences, of shape [B, T, N] by population."""
     return {
         population.name: np.concatenate(
@@ -106,8 +105,8 @@ def read_spikes(spec: StockSpec, folder: Path, n_groups: int) -> dict[str, npt.N
 def save_network(
     folder: Path,
     spec: StockSpec,
-    inputs: npt.NDArray[np.integer[Any]],
-    biases: Mapping[str, npt.NDArray[np.integer[Any]]] = NONE,
+    inputs: Integers,
+    biases: Mapping[str, Integers] = NONE,
     **settings: Any,
 ) -> None:
     """Write network, inputs, biases and whatever else a worker needs to know.
@@ -130,7 +129,7 @@ def graph_content(spec: StockSpec) -> dict[str, Any]:
     }
 
 
-def graph_weights(spec: StockSpec) -> dict[str, npt.NDArray[np.generic]]:
+def graph_weights(spec: StockSpec) -> dict[str, Array]:
     """Return the weights as `stock_graph` reads them."""
     return {f"weights.{projection.name}": projection.weights for projection in spec.projections}
 
@@ -138,8 +137,8 @@ def graph_weights(spec: StockSpec) -> dict[str, npt.NDArray[np.generic]]:
 def save_graph(
     folder: Path,
     spec: StockSpec,
-    inputs: npt.NDArray[np.integer[Any]],
-    biases: Mapping[str, npt.NDArray[np.integer[Any]]] = NONE,
+    inputs: Integers,
+    biases: Mapping[str, Integers] = NONE,
     **settings: Any,
 ) -> None:
     """Write network, inputs, biases and settings, whatever backend may run them."""

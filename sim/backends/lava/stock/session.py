@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from neuro.base.arrays import Integers
 from neuro.base.errors import UserError
 from neuro.equilibrium.graded_network import AnyStock
 from neuro.stock.learning_engine import EngineRule
 from sim.backends.lava.stock.run import run_stock_in_lava
-from sim.backends.protocol import IntArray
 from sim.backends.record import LearningOutcome, Record
 from sim.backends.stock.record import check_images, make_record
 from sim.backends.stock.session import StockSession, stock_inputs
@@ -23,8 +23,8 @@ class LavaStockSession(StockSession):
 
     def run(
         self,
-        payloads: IntArray,
-        targets: IntArray | None = None,
+        payloads: Integers,
+        targets: Integers | None = None,
         *,
         seed: int = 0,
         first_image: int = 0,
@@ -38,7 +38,7 @@ class LavaStockSession(StockSession):
         return make_record(self.spec, "lava", seed, run.record, keep_states, keep_spikes)
 
     def learn(
-        self, payloads: IntArray, targets: IntArray, rates: Mapping[str, EngineRule], *, seed: int, first_image: int
+        self, payloads: Integers, targets: Integers, rates: Mapping[str, EngineRule], *, seed: int, first_image: int
     ) -> LearningOutcome:
         """Refused: thousands of times slower than the same integers on the chip backend."""
         raise UserError(

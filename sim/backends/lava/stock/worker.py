@@ -7,18 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from neuro.base.arrays import Array, Arrays
 from neuro.base.files import array_bytes, parse_arrays, parse_json, read_bytes, write_atomically
 from sim.backends.lava.stock.run import ARRAYS, BIAS, GRAPH, result_path
 from sim.backends.lava.worker.main import count_done, run_worker_main
 
-Arrays = dict[str, npt.NDArray[np.generic]]
 
-
-def run_group(
-    folder: Path, group: int, content: dict[str, Any], arrays: Arrays, inputs: npt.NDArray[np.generic]
-) -> None:
+def run_group(folder: Path, group: int, content: dict[str, Any], arrays: Arrays, inputs: Array) -> None:
     """Build the graph, run sequences of shape [B, T, n] in it, and write their spikes, and u and v at each end.
 
     arrays: the weights, and the biases of these sequences.

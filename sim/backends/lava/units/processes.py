@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
+
+from neuro.base.arrays import Integers
 
 
 class Sender(AbstractProcess):
@@ -17,7 +18,7 @@ class Sender(AbstractProcess):
     data of shape [B, N], integers; period: steps per image.
     """
 
-    def __init__(self, *, data: npt.NDArray[np.integer], period: int, name: str) -> None:
+    def __init__(self, *, data: Integers, period: int, name: str) -> None:
         super().__init__(data=data.astype(np.int32), period=period, name=name)
         self.s_out = OutPort(shape=(data.shape[1],))
 

@@ -15,6 +15,8 @@ from pathlib import Path
 
 from neuro.base.errors import UserError
 
+STALL_S = 120.0  # a run that finishes no image for so long is ended
+
 POLL_S = 0.1
 GRACE_S = 3.0  # between asking the processes of a run to end and killing them
 LAST_LINES = 5

@@ -16,8 +16,8 @@ from sim.robustness.attacks.gradient import ProjectedGradient
 from sim.robustness.attacks.search import Threat
 from sim.robustness.defences.adversarial import AdversarialTraining
 from sim.robustness.defences.baselines import real_images
+from sim.training.config import TrainConfig
 from sim.training.equilibrium import train_ep
-from sim.training.recipe import TrainConfig
 from sim.twins.make import make_twin
 
 THREAT = Threat("linf", 0.2)

@@ -1,0 +1,65 @@
+"""Schedule: the phases of one image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from neuro.base.errors import UserError, require_integers
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of `steps` steps. nudge is the sign of the output force: 0 in the free phase, else +1 or -1."""
+
+    name: str
+    steps: int
+    nudge: int = 0
+
+    def __post_init__(self) -> None:
+        require_integers(f"phase {self.name}", steps=self.steps, nudge=self.nudge)
+        if self.steps < 1:
+            raise UserError(f"phase {self.name}: {self.steps} steps; a phase lasts at least one step")
+        if self.nudge not in (-1, 0, 1):
+            raise UserError(f"phase {self.name}: nudge {self.nudge} must be -1, 0 or +1")
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The phases of one image. The prediction is read after the first phase, which is free.
+
+    nudge_multiplier, nudge_shift: nudge strength nudge_multiplier / 2**nudge_shift.
+    random_sign: draw per image, from the counter-based generator, which of the two nudges comes first.
+    """
+
+    phases: tuple[Phase, ...]
+    nudge_multiplier: int = 1
+    nudge_shift: int = 1
+    random_sign: bool = True
+
+    def __post_init__(self) -> None:
+        require_integers("schedule", nudge_multiplier=self.nudge_multiplier, nudge_shift=self.nudge_shift)
+        if not self.phases or self.phases[0].nudge != 0:
+            raise UserError("schedule: the first phase must be free (nudge 0); the prediction is read after it")
+        if not 1 <= self.nudge_multiplier <= 255 or not 0 <= self.nudge_shift <= 8:
+            raise UserError("schedule: nudge_multiplier outside 1..255 or nudge_shift outside 0..8")
+
+    @property
+    def nudge(self) -> float:
+        """Nudge strength (beta of the papers), dimensionless."""
+        return self.nudge_multiplier / 2.0**self.nudge_shift
+
+    @property
+    def last_step(self) -> int:
+        """Index of the last step; an image takes last_step + 1 steps, the presentation included."""
+        return sum(phase.steps for phase in self.phases)
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """Index of the last step of each phase."""
+        return tuple(int(end) for end in np.cumsum([phase.steps for phase in self.phases]))
+
+    def phase_of_step(self) -> tuple[int, ...]:
+        """Phase index of each step 1..last_step, with -1 for step 0, the presentation."""
+        return (-1, *(index for index, phase in enumerate(self.phases) for _ in range(phase.steps)))

@@ -1,0 +1,110 @@
+"""The sigma-delta units of a twin, step by step."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from neuro.spec.neurons import SigmaDelta, Source
+from neuro.spec.sigma_delta import NetworkSpec
+from sim.twins.surrogates import Firing
+from sim.twins.units import Relaxation, State, relax, straight
+
+
+def activation(u: Tensor, neuron: SigmaDelta) -> Tensor:
+    """Return what a unit in state u, of shape [B, N] in state units, sends before it is rounded."""
+    if neuron.threshold == 0:
+        return u
+    if neuron.hard:
+        return u * (u.abs() > neuron.threshold)
+    return u - u.clamp(-neuron.threshold, neuron.threshold)
+
+
+class SigmaDeltaGraph(nn.Module):
+    """The populations and projections of a spec, stepped in parallel.
+
+    State: for each moving population NAME, "u NAME" (state units) and "s NAME" (payload units), and "a NAME", the input
+    of the last step; each of shape [B, N].
+    """
+
+    def __init__(self, spec: NetworkSpec, firing: Firing, rounds: bool, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.spec, self.firing, self.rounds, self.dtype = spec, firing, rounds, dtype
+        self.units = {p.name: spec.unit(p.name) for p in spec.moving}
+        self.relaxations = {
+            name: Relaxation.of(unit, rounds, firing.surrogate.box_slope) for name, unit in self.units.items()
+        }
+        for index, projection in enumerate(spec.projections):
+            scaled = spec.weights_of(projection).astype(np.float64) * 2.0 ** spec.shift_of(projection)
+            self.register_buffer(f"weights{index}", torch.tensor(scaled, dtype=dtype))
+        self.recurrent = [(i, p.source, p.target) for i, p in enumerate(spec.projections) if p.source in self.units]
+        self.feeding = [(i, p.source, p.target) for i, p in enumerate(spec.projections) if p.source not in self.units]
+
+    def weights(self, index: int) -> Tensor:
+        """Return the weights of projection `index`, of shape [N, M], in state units per unit of payload."""
+        return self.get_buffer(f"weights{index}")
+
+    def drive(self, payloads: Tensor) -> State:
+        """Return the constant input of every moving population; payloads of shape [B, N] of the input population."""
+        batch, given = len(payloads), payloads.to(self.dtype)
+        drive = {n: given.new_zeros(batch, self.spec.population(n).size) for n in self.units}
+        for index, source, target in self.feeding:
+            neuron, weights = self.spec.population(source).neuron, self.weights(index)
+            assert isinstance(neuron, Source)  # feeding
+            if neuron.constant is None:
+                drive[target] = drive[target] + given @ weights
+            else:
+                drive[target] = drive[target] + neuron.constant * weights.sum(dim=0)
+        return drive
+
+    def rest(self, drive: State) -> State:
+        """Return the state at the presentation: all zero."""
+        zeros = {name: torch.zeros_like(part) for name, part in drive.items()}
+        return {f"{kind} {name}": zero for name, zero in zeros.items() for kind in "usa"}
+
+    def unrounded(self) -> SigmaDeltaGraph:
+        """Return the same graph, with the same tensors, that rounds nothing."""
+        smooth = copy.copy(self)
+        smooth.rounds = False
+        smooth.relaxations = {name: unit._replace(rounds=False) for name, unit in self.relaxations.items()}
+        return smooth
+
+    def step(self, state: State, drive: State, time: int, force: Tensor | None = None) -> State:
+        """Return the state one step on. time counts steps from 0; force, of shape [B, K], is added to the output."""
+        total = self._totals(state, drive) if time > 0 else dict(drive)  # at the first step only the sources have sent
+        new: State = {}
+        for name, unit in self.units.items():
+            pushed = total[name] if force is None or name != self.spec.output else total[name] + force
+            u = relax(pushed, state[f"u {name}"], self.relaxations[name])
+            new[f"u {name}"], new[f"a {name}"] = u, total[name]
+            new[f"s {name}"] = self._sent(u, unit, (name, time))
+        return new
+
+    def totals(self, state: State, drive: State) -> State:
+        """Return the input a of every moving population, given its states "u NAME" and its drive."""
+        sent = {f"s {name}": self._sent(state[f"u {name}"], unit, (name, 0)) for name, unit in self.units.items()}
+        return self._totals(sent, drive)
+
+    def _totals(self, state: State, drive: State) -> State:
+        total = dict(drive)
+        for index, source, target in self.recurrent:
+            total[target] = torch.addmm(total[target], state[f"s {source}"], self.weights(index))
+        return total
+
+    def send_slope(self, u: Tensor, neuron: SigmaDelta) -> Tensor:
+        """Return the derivative of what a unit in state u sends, payload units per state unit, rounding left out."""
+        with torch.enable_grad():
+            state = u.detach().requires_grad_(True)
+            (slope,) = torch.autograd.grad(activation(state, neuron).sum(), state)
+        return slope * 2.0**-neuron.send_shift
+
+    def _sent(self, u: Tensor, neuron: SigmaDelta, key: tuple[str, int]) -> Tensor:
+        """Return s_hat after this step, in payload units: the rounded activation."""
+        payload = activation(u, neuron) * 2.0**-neuron.send_shift
+        if not self.rounds:
+            return payload
+        rounded = torch.floor(payload.detach() + 0.5)
+        return straight(self.firing.staircase(payload, key), rounded)
