@@ -1,0 +1,43 @@
+"""`settle compile`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from sim.commands.options import Json, Run, console, print_json
+
+
+def compile_command(
+    run: Run,
+    target: Annotated[str, typer.Option(help="The chip: loihi2.")] = "loihi2",
+    chips: Annotated[int | None, typer.Option(help="Chips there are; default as many as it takes.")] = None,
+    constants: Annotated[str, typer.Option(help="Limits of a core: loihi2-lava or loihi2-brief.")] = "loihi2-lava",
+    inference_only: Annotated[bool, typer.Option("--inference-only", help="Without what learning needs.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Leave Lava's chip compiler alone, even if there.")] = (
+        False
+    ),
+    report: Annotated[bool, typer.Option("--report", help="Price test images; write RUN/compile.html.")] = False,
+    images: Annotated[int, typer.Option(help="Test images to price, from the first.")] = 100,
+    as_json: Json = False,
+) -> None:
+    """Place a run on the cores of a Loihi 2; say what is stock and what is not. Writes RUN/deployment.json."""
+    from hardware.commands.screen import deployment_tables
+    from hardware.compile.compiler import compile_run
+
+    deployment = compile_run(
+        run, dry_run=dry_run, target=target, constants=constants, n_chips=chips, learns=not inference_only
+    )
+    screen = console(as_json)
+    screen.print(deployment_tables(deployment))
+    if report:
+        from hardware.commands.screen import profile_table
+        from hardware.energy.profile import profile
+        from hardware.reports.page import REPORT, write_compile_report
+        from sim.evaluate import load_run
+
+        profiled = profile(load_run(run), deployment, images)
+        screen.print(profile_table(profiled))
+        screen.print(f"report: {write_compile_report(profiled, run / REPORT)}", markup=False)
+    print_json(as_json, deployment.summary())
