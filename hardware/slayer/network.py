@@ -25,7 +25,8 @@ import torch
 from torch import Tensor, nn
 
 from neuro.base.arrays import Int16, Int32, Integers
-from neuro.base.errors import UserError, require_integers
+from neuro.base.checks import require_integers
+from neuro.base.errors import UserError
 from neuro.front_ends.pixels import PixelEncoder
 from neuro.stock.feed_forward import FeedForwardNetwork, feed_forward_graph
 from neuro.stock.processes import DECAY_UNITY, LIF, StockPopulation, StockProjection

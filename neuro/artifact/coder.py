@@ -14,7 +14,8 @@ import numpy as np
 from neuro.artifact.run_folder import CODER_FAMILY, read_run, write_run
 from neuro.artifact.stock import graph_arrays, graph_from_json, graph_to_json
 from neuro.base.arrays import Arrays
-from neuro.base.errors import UserError, require_integers
+from neuro.base.checks import require_integers
+from neuro.base.errors import UserError
 from neuro.coding.coder import StockCoder
 from neuro.coding.graded_relu import GradedCoder
 from neuro.coding.lif import LcaDesign, SpikingCoder

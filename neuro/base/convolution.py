@@ -21,7 +21,8 @@ from itertools import product
 import numpy as np
 
 from neuro.base.arrays import AnyArray, Int64
-from neuro.base.errors import UserError, require_integers
+from neuro.base.checks import require_integers
+from neuro.base.errors import UserError
 
 OUTSIDE = -1  # the index of a tap that falls on the padding
 MAX_AXES = 2

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from neuro.base.arrays import Int64, Integers, Reals
-from neuro.base.errors import UserError, require_integers
+from neuro.base.checks import require_integers
+from neuro.base.errors import UserError
 from neuro.coding.problem import SparseProblem
 from neuro.stock.processes import SpikeInput, StockSpec
 

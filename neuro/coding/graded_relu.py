@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from neuro.base.arrays import Integers, Reals
-from neuro.base.errors import UserError, require_integers
+from neuro.base.checks import require_integers
+from neuro.base.errors import UserError
 from neuro.base.fixed_point import WEIGHT_BITS, quantize, weight_limit
 from neuro.base.scales import exponent_for
 from neuro.coding.coder import CODE, INPUT, Drive, StockCoder, check_steps

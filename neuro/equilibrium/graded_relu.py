@@ -23,7 +23,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from neuro.base.arrays import Int32, Integers, Reals
-from neuro.base.errors import UserError, require_integers
+from neuro.base.checks import require_integers
+from neuro.base.errors import UserError
 from neuro.base.fixed_point import quantize
 from neuro.spec.neurons import SigmaDelta, Source
 from neuro.spec.projection import Projection

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from neuro.base.arrays import Array, Int16, Integers, Payloads, Reals
-from neuro.base.errors import UserError, require_integers
+from neuro.base.checks import require_integers
+from neuro.base.errors import UserError
 from neuro.front_ends.whitening import FINE_BITS, Transform, floor_units, limit_of, whitening_of
 
 MAX_ACTIVATION_BITS, MAX_GAIN_BITS = 12, 8

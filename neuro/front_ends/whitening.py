@@ -20,7 +20,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from neuro.base.arrays import Int16, Integers, Reals
-from neuro.base.errors import UserError, require_integers
+from neuro.base.checks import require_integers
+from neuro.base.errors import UserError
 from neuro.base.fixed_point import quantize
 from neuro.base.scales import exponent_for
 

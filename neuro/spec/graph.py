@@ -9,7 +9,8 @@ from functools import cached_property
 from typing import Protocol
 
 from neuro.base.arrays import AnyArray, Int8
-from neuro.base.errors import UserError, require_integers
+from neuro.base.checks import require_integers
+from neuro.base.errors import UserError
 from neuro.spec.neurons import NeuronModel, SigmaDelta
 from neuro.spec.projection import Projection
 

@@ -20,7 +20,8 @@ from typing import Any, Literal
 import numpy as np
 
 from neuro.base.arrays import Int64
-from neuro.base.errors import UserError, require_integers
+from neuro.base.checks import require_integers
+from neuro.base.errors import UserError
 
 Moment = Literal["first_nudge_end", "second_nudge_end", "second_nudge_spike"]
 Factor = Literal["x0", "x1", "y0", "y1", "y3"]

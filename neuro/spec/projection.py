@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from neuro.base.arrays import Array, Int8
+from neuro.base.checks import require_integers
 from neuro.base.convolution import Convolution
-from neuro.base.errors import UserError, require_integers
+from neuro.base.errors import UserError
 from neuro.base.fixed_point import WEIGHT_BITS, weight_limit
 from neuro.spec.plasticity import LearningRule
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neuro.base.errors import UserError, require_integers
+from neuro.base.checks import require_integers
+from neuro.base.errors import UserError
 
 
 @dataclass(frozen=True)

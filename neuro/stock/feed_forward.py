@@ -19,7 +19,8 @@ from typing import ClassVar
 import numpy as np
 
 from neuro.base.arrays import Array, Bools, Int32, Int64, Integers, Spikes, Trains
-from neuro.base.errors import UserError, require_integers
+from neuro.base.checks import require_integers
+from neuro.base.errors import UserError
 from neuro.front_ends.pixels import PixelEncoder
 from neuro.front_ends.trains import pixel_trains
 from neuro.stock.network import INPUT, OUTPUT, OfStockGraph

@@ -17,7 +17,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from neuro.base.errors import UserError, require_integers
+from neuro.base.checks import require_integers
+from neuro.base.errors import UserError
 
 MANTISSA_LIMIT = 7
 LOWEST_EXPONENT, HIGHEST_EXPONENT = -7, 8

@@ -13,7 +13,8 @@ from typing import ClassVar
 import numpy as np
 
 from neuro.base.arrays import Bools, Int32, Int64, Integers, NamedArrays, Spikes, Trains
-from neuro.base.errors import UserError, require_integers
+from neuro.base.checks import require_integers
+from neuro.base.errors import UserError
 from neuro.front_ends.pixels import PixelEncoder
 from neuro.front_ends.trains import pixel_trains
 from neuro.stock.processes import LIF, StockPopulation, StockProjection, StockSpec, committed

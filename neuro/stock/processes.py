@@ -14,7 +14,8 @@ from typing import ClassVar
 import numpy as np
 
 from neuro.base.arrays import Int16, Integers
-from neuro.base.errors import UserError, require_integers
+from neuro.base.checks import require_integers
+from neuro.base.errors import UserError
 from neuro.spec.graph import NeuronGroup, check_connected, check_unique
 from neuro.stock.learning_engine import NOISES, SIGN_MODES, WEIGHT_RANGES, EngineRule
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from neuro.base.arrays import Integers
-from neuro.base.errors import UserError, require_integers
+from neuro.base.checks import require_integers
+from neuro.base.errors import UserError
 from neuro.stock.learning_engine import EngineRule
 from neuro.stock.processes import StockProjection, StockSpec
 
