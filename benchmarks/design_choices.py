@@ -28,14 +28,6 @@ from sim.training.trainer import Choices, Trainer
 from sim.training.tune import LEARNING_RATES, OUTPUT_SHARES, wants_centring
 
 
-class _Quiet:
-    def on_chunk(self, trainer: Trainer) -> None:
-        """Nothing to show."""
-
-    def on_epoch(self, trainer: Trainer) -> None:
-        """Nothing to show."""
-
-
 def as_it_is(spec: NetworkSpec) -> NetworkSpec:
     """Return `spec`."""
     return spec
@@ -70,7 +62,7 @@ def train(
     spec = change(build_network(dataset, config, choices, split))
     trainer = make_trainer(dataset, config, choices, split, n_epochs(config, len(dataset.y_train)), spec)
     with trainer.session as session:
-        trainer.run(_Quiet())
+        trainer.run()
         record = session.run(trainer.data.payloads[trainer.data.split.validation])
     value = accuracy(record.predictions, trainer.data.labels[trainer.data.split.validation]).value
     return {"val_accuracy": value, "silent": float(record.settled.mean())}

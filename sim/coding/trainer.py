@@ -9,13 +9,14 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from neuro.base.arrays import Int16, Int64, Reals
 from sim.coding.learner import BatchOutcome, DictionaryLearner
 from sim.training.interrupt import uninterrupted
+from sim.training.watcher import NOBODY, Watcher
 
 BATCH, KERNEL_BATCH = 128, 32
 ADAPT_EVERY = 20  # batches
@@ -69,18 +70,6 @@ class LcaProgress:
         return asdict(self)
 
 
-class LcaListener(Protocol):
-    """Called between batches and after epochs."""
-
-    def on_batch(self, trainer: LcaTrainer) -> None:
-        """A batch has been learned."""
-        ...
-
-    def on_epoch(self, trainer: LcaTrainer) -> None:
-        """An epoch is over."""
-        ...
-
-
 class LcaTrainer:
     """One training of a dictionary on encoded images of shape [n, N]: call `run` until the epochs are done."""
 
@@ -108,7 +97,7 @@ class LcaTrainer:
         """Share of the training that is done."""
         return (self.progress.epoch + self.progress.position / self.n_images) / self.n_epochs
 
-    def run(self, listener: LcaListener) -> None:
+    def run(self, listener: Watcher = NOBODY) -> None:
         """Train until `n_epochs` epochs are done, from wherever `progress` stands."""
         while self.progress.epoch < self.n_epochs:
             progress = self.progress
@@ -116,7 +105,7 @@ class LcaTrainer:
             while progress.position < self.n_images:
                 with uninterrupted():
                     self._step(order[progress.position : progress.position + self.batch])
-                listener.on_batch(self)
+                listener.on_chunk(self)
             with uninterrupted():
                 self._end_epoch(order)
             listener.on_epoch(self)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -33,6 +33,7 @@ from sim.training.equilibrium import CHECKPOINT_EVERY_S, LOG
 from sim.training.front_end import FrontEnd
 from sim.training.identity import check_identity, identity_of
 from sim.training.results import describe_data
+from sim.training.watcher import NOBODY, Watcher
 
 LASSO_SIGNALS, CONVERGED_SIGNALS, READOUT_IMAGES = 40, 200, 20_000
 ATOMS = "atoms"
@@ -41,9 +42,12 @@ BEFORE = {"whiten": False, "normalise_contrast": False}  # what runs were before
 
 @dataclass(frozen=True)
 class CoderResult:
-    """What a finished coder reached, measured on `events`. objective_gap: None with a hard threshold (no LASSO)."""
+    """What a finished coder reached, measured on `events`. objective_gap: None with a hard threshold (no LASSO).
 
-    folder: Path
+    artifact: the coder and its manifest.  folder: where it lies; None: in memory only.
+    """
+
+    folder: Path | None
     objective_gap: float | None
     readout_accuracy: float
     spikes_per_image: float
@@ -51,37 +55,19 @@ class CoderResult:
     converged: float
     images_per_s: float
     sparsity_threshold: float
+    artifact: Artifact = field(compare=False, repr=False)
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that `settle train lca --json` prints."""
-        return {"run": str(self.folder), **{k: v for k, v in asdict(self).items() if k != "folder"}}
-
-
-class LcaWatcher(Protocol):
-    """Who shows a training to people."""
-
-    def on_start(self, trainer: LcaTrainer) -> None:
-        """It starts or goes on."""
-        ...
-
-    def on_batch(self, trainer: LcaTrainer) -> None:
-        """A batch has been learned."""
-        ...
-
-    def on_epoch(self, trainer: LcaTrainer) -> None:
-        """An epoch is over."""
-        ...
-
-    def on_measure(self) -> None:
-        """The coder is being measured against the LASSO solution and by a linear readout."""
-        ...
+        figures = {k: v for k, v in vars(self).items() if k not in ("folder", "artifact")}
+        return {"run": self.folder and str(self.folder), **figures}
 
 
 def train_lca(
     dataset: Dataset,
     config: LcaConfig,
-    folder: Path,
-    watcher: LcaWatcher,
+    folder: Path | None,
+    watcher: Watcher = NOBODY,
     front: FrontEnd | None = None,
     *,
     resume: bool = False,
@@ -89,11 +75,14 @@ def train_lca(
 ) -> CoderResult:
     """Learn a dictionary on `dataset` (on the codes of `front`, if given) and leave a finished run in `folder`.
 
-    Interrupt it at any time; `resume=True` goes on from the last checkpoint.
+    Interrupt it at any time; `resume=True` goes on from the last checkpoint. Without a folder it learns in memory:
+    nothing is written, the artifact of the result is all there is.
     Raises: UserError if `folder` holds another run, or a checkpoint of another configuration or data set.
     """
     identity = {**asdict(config), "data_sha256": dataset.sha256()}
     del identity["threads"]
+    if folder is None:
+        return _LcaRun(dataset, config, None, watcher, front, identity, checkpoint_every_s).complete()
     if (folder / MANIFEST).is_file():
         if not resume:
             raise UserError(f"run {folder}: already finished; give another --out, or --resume to see its result")
@@ -112,8 +101,8 @@ class _LcaRun:
         self,
         dataset: Dataset,
         config: LcaConfig,
-        folder: Path,
-        watcher: LcaWatcher,
+        folder: Path | None,
+        watcher: Watcher,
         front: FrontEnd | None,
         identity: dict[str, Any],
         every_s: float,
@@ -132,7 +121,7 @@ class _LcaRun:
         epochs = coder_epochs(self.config, len(payloads))
         trainer = LcaTrainer(learner, payloads, epochs, self.config.normalise, self.config.threads)
         self._load(trainer)
-        self.watcher.on_start(trainer)
+        self.watcher.on_stage("fit", trainer)
         try:
             self._save(trainer)
             trainer.run(self)
@@ -143,17 +132,20 @@ class _LcaRun:
         self.watcher.on_measure()
         return self._finish(trainer)
 
-    def on_batch(self, trainer: LcaTrainer) -> None:
-        self.watcher.on_batch(trainer)
+    def on_chunk(self, trainer: LcaTrainer) -> None:
+        self.watcher.on_chunk(trainer)
         if time.monotonic() - self._saved_at >= self.every_s:
             self._save(trainer)
 
     def on_epoch(self, trainer: LcaTrainer) -> None:
         lines = "".join(json.dumps(asdict(epoch)) + "\n" for epoch in trainer.progress.history)
-        write_atomically(self.folder / LOG, lines.encode())
+        if self.folder is not None:
+            write_atomically(self.folder / LOG, lines.encode())
         self.watcher.on_epoch(trainer)
 
     def _save(self, trainer: LcaTrainer) -> None:
+        if self.folder is None:
+            return
         atoms = trainer.learner.full
         state = {
             "identity": self.identity,
@@ -167,9 +159,9 @@ class _LcaRun:
         self._saved_at = time.monotonic()
 
     def _load(self, trainer: LcaTrainer) -> None:
-        path = self.folder / CHECKPOINT
-        if not path.is_file():
+        if self.folder is None or not (self.folder / CHECKPOINT).is_file():
             return
+        path = self.folder / CHECKPOINT
         arrays = parse_arrays(read_bytes(path), path)
         try:
             state, atoms = parse_json(arrays[STATE].tobytes(), path), arrays[ATOMS]
@@ -211,8 +203,9 @@ class _LcaRun:
             "history": [asdict(epoch) for epoch in trainer.progress.history],
         }  # fmt: skip
         artifact = Artifact(deployed, manifest)
-        save_artifact(self.folder, artifact)
-        remove_checkpoint(self.folder)
+        if self.folder is not None:
+            save_artifact(self.folder, artifact)
+            remove_checkpoint(self.folder)
         return coder_result(self.folder, artifact)
 
     def _measure(self, spec: NetworkSpec, deployed: NetworkSpec, held: Int16, trainer: LcaTrainer) -> dict[str, Any]:
@@ -248,7 +241,7 @@ def _whitening_hash(trainer: LcaTrainer) -> str:
     return "" if transform is None or transform.whitening is None else sha256(transform.whitening.tobytes())
 
 
-def coder_result(folder: Path, artifact: Artifact) -> CoderResult:
+def coder_result(folder: Path | None, artifact: Artifact) -> CoderResult:
     """Return what the manifest of a finished coder says. Raises: UserError if it lacks something."""
     try:
         results, chosen = artifact.manifest["results"], artifact.manifest["chosen"]
@@ -261,6 +254,7 @@ def coder_result(folder: Path, artifact: Artifact) -> CoderResult:
             results["converged"],
             results["images_per_s"],
             chosen["sparsity_threshold"],
+            artifact,
         )
     except (KeyError, TypeError) as error:
         raise UserError(f"run {folder}: its manifest lacks {error}; train it again") from error

@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -37,41 +37,18 @@ from sim.training.results import TrainResult, describe_data, result_of
 from sim.training.stock_recipe import stock_choices
 from sim.training.trainer import Choices, Epoch, Trainer, Weights
 from sim.training.tune import Trial, tune
+from sim.training.watcher import NOBODY, Watcher
 
 LOG = "log.jsonl"
 CHECKPOINT_EVERY_S = 5.0
 REFIT_TOLERANCE = 0.02  # of training accuracy
 
 
-class Watcher(Protocol):
-    """Who shows a training to people. All methods may be called many times and must be quick."""
-
-    def on_compile(self) -> None:
-        """Kernels are being compiled: seconds after an installation or update, else no time."""
-        ...
-
-    def on_trial(self, trial: Trial) -> None:
-        """A hyper-parameter trial has ended."""
-        ...
-
-    def on_stage(self, stage: str, trainer: Trainer) -> None:
-        """A training ("fit", or "refit" on all training images) starts or goes on."""
-        ...
-
-    def on_chunk(self, trainer: Trainer) -> None:
-        """Some images have been learned."""
-        ...
-
-    def on_epoch(self, trainer: Trainer) -> None:
-        """An epoch has been validated."""
-        ...
-
-
 def train_ep(
     dataset: Dataset,
     config: TrainConfig,
-    folder: Path,
-    watcher: Watcher,
+    folder: Path | None,
+    watcher: Watcher = NOBODY,
     front: FrontEnd | None = None,
     *,
     resume: bool = False,
@@ -80,6 +57,8 @@ def train_ep(
 ) -> TrainResult:
     """Train on `dataset` (behind `front`, if given: on its codes) and leave a finished run in `folder`.
 
+    Without a folder it trains in memory: nothing is written, the artifact of the result is all there is.
+
     Tuning (`sim.training.tune`), a training with validation, on small data sets a second one on all training images,
     one reading of the test set, the artifact. Interrupt it at any time; `resume=True` goes on from the last checkpoint,
     on whatever `engine`.
@@ -87,6 +66,8 @@ def train_ep(
     """
     if front is not None:
         config = behind(config, front)
+    if folder is None:
+        return _Run(dataset, config, None, watcher, checkpoint_every_s, front, engine).complete(None)
     if (folder / MANIFEST).is_file():
         if not resume:
             raise UserError(f"run {folder}: already finished; give another --out, or --resume to see its result")
@@ -109,7 +90,7 @@ class _Run:
         self,
         dataset: Dataset,
         config: TrainConfig,
-        folder: Path,
+        folder: Path | None,
         watcher: Watcher,
         checkpoint_every_s: float,
         front: FrontEnd | None,
@@ -134,11 +115,13 @@ class _Run:
     def on_epoch(self, trainer: Trainer) -> None:
         history = [*self.notes.get("history", []), *(asdict(epoch) for epoch in trainer.progress.history)]
         lines = "".join(json.dumps(line) + "\n" for line in history)
-        write_atomically(self.folder / LOG, lines.encode())
+        if self.folder is not None:
+            write_atomically(self.folder / LOG, lines.encode())
         self.watcher.on_epoch(trainer)
 
     def _save(self, trainer: Trainer) -> None:
-        save_checkpoint(self.folder, trainer, self.stage, self.identity, self.notes, self.kept_weights)
+        if self.folder is not None:
+            save_checkpoint(self.folder, trainer, self.stage, self.identity, self.notes, self.kept_weights)
         self._saved_at = time.monotonic()
 
     def complete(self, checkpoint: Checkpoint | None) -> TrainResult:
@@ -235,8 +218,9 @@ class _Run:
             "spikes_per_inference": record.spikes_per_inference(spec),
         }
         artifact = Artifact(spec, self._manifest(trainer.choices, spec.encoder.gain_bits, epochs, results))
-        save_artifact(self.folder, artifact)
-        remove_checkpoint(self.folder)
+        if self.folder is not None:
+            save_artifact(self.folder, artifact)
+            remove_checkpoint(self.folder)
         return result_of(self.folder, artifact)
 
     def _manifest(self, choices: Choices, gain_bits: int, epochs: int, results: Mapping[str, Any]) -> dict[str, Any]:

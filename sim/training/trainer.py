@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from sim.backends.protocol import Session, one_hot_targets
 from sim.backends.record import LearningOutcome
 from sim.training.interrupt import uninterrupted
 from sim.training.shift import Shift
+from sim.training.watcher import NOBODY, Watcher
 
 CHUNK = 2048  # images between two looks at the clock, the keyboard and the progress bar
 FINAL_RATE = 1 / 8  # learning rate of the last epoch relative to the first; geometric in between
@@ -106,18 +107,6 @@ def squared_length(encoder: PixelEncoder, payloads: Integers) -> float:
     return 1.0 + float(np.mean(np.sum(np.square(real), axis=1)))
 
 
-class Listener(Protocol):
-    """Called between chunks and after epochs; raising an exception there stops the training."""
-
-    def on_chunk(self, trainer: Trainer) -> None:
-        """Some images have been learned."""
-        ...
-
-    def on_epoch(self, trainer: Trainer) -> None:
-        """An epoch has been validated and added to the history."""
-        ...
-
-
 class Trainer:
     """One training: call `run` until the epochs are done."""
 
@@ -148,7 +137,7 @@ class Trainer:
         base = self.choices.learning_rate / self.scale * decay
         return projection_rates(self.session.spec, base, self.choices.output_share)
 
-    def run(self, listener: Listener) -> None:
+    def run(self, listener: Watcher = NOBODY) -> None:
         """Train until `n_epochs` epochs are done, from wherever `progress` stands."""
         while self.progress.epoch < self.n_epochs:
             self._epoch(listener)
@@ -161,7 +150,7 @@ class Trainer:
     def _order(self) -> Int64:
         return np.random.default_rng([self.seed, self.progress.epoch, 0xE90C]).permutation(self.data.split.train)
 
-    def _epoch(self, listener: Listener) -> None:
+    def _epoch(self, listener: Watcher) -> None:
         progress = self.progress
         order, rates = self._order(), self.rates(progress.epoch)
         while progress.position < len(order):

@@ -26,7 +26,7 @@ from neuro.data.sets import Dataset, Split
 from sim.training.compute import NATIVE, Engine
 from sim.training.config import TrainConfig
 from sim.training.recipe import is_small, make_trainer
-from sim.training.trainer import Choices, Trainer
+from sim.training.trainer import Choices
 
 TRIAL_PRESENTATIONS = 16_384
 TRIAL_IMAGES = 8_192  # at most so many different training images
@@ -52,14 +52,6 @@ class Trial:
     def beats(self, other: Trial) -> bool:
         """Whether this trial is better than `other` by more than two standard errors."""
         return clearly_better(self.val_accuracy, other.val_accuracy, self.n)
-
-
-class _Quiet:
-    def on_chunk(self, trainer: Trainer) -> None:
-        """Nothing to show."""
-
-    def on_epoch(self, trainer: Trainer) -> None:
-        """Nothing to show."""
 
 
 def tune(
@@ -130,5 +122,5 @@ def _train_briefly(dataset: Dataset, config: TrainConfig, choices: Choices, spli
     epochs = max(1, round(presentations / len(split.train)))
     trainer = make_trainer(dataset, config, choices, split, epochs, engine=engine)
     with trainer.session:
-        trainer.run(_Quiet())
+        trainer.run()
     return trainer.validation_accuracy()[0] or 0.0

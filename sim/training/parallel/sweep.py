@@ -13,32 +13,12 @@ from neuro.base.errors import UserError
 from neuro.data.sets import load_dataset
 from sim.training.compute import Engine
 from sim.training.config import TrainConfig
-from sim.training.equilibrium import Watcher, train_ep
+from sim.training.equilibrium import train_ep
 from sim.training.parallel.cluster import slurm_executor, submit
 from sim.training.results import TrainResult
-from sim.training.trainer import Trainer
-from sim.training.tune import Trial
+from sim.training.watcher import NOBODY, Watcher
 
 MAX_SEEDS = 1000
-
-
-class Unwatched:
-    """A watcher that shows nothing."""
-
-    def on_compile(self) -> None:
-        """Nothing to show."""
-
-    def on_trial(self, trial: Trial) -> None:
-        """Nothing to show."""
-
-    def on_stage(self, stage: str, trainer: Trainer) -> None:
-        """Nothing to show."""
-
-    def on_chunk(self, trainer: Trainer) -> None:
-        """Nothing to show."""
-
-    def on_epoch(self, trainer: Trainer) -> None:
-        """Nothing to show."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +71,7 @@ class Sweep:
 
 def do_request(request: Mapping[str, Any]) -> None:
     """Train one seed, on another machine that sees the same files."""
-    request["sweep"].do(request["seed"], Unwatched())
+    request["sweep"].do(request["seed"], NOBODY)
 
 
 def submit_seeds(sweep: Sweep, partition: str) -> tuple[list[int], str]:
