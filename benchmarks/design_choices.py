@@ -24,7 +24,7 @@ from neuro.spec.neurons import SigmaDelta
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.training.config import TrainConfig
 from sim.training.recipe import build_network, is_small, make_trainer, n_epochs
-from sim.training.trainer import Choices, Trainer
+from sim.training.trainer import Choices
 from sim.training.tune import LEARNING_RATES, OUTPUT_SHARES, wants_centring
 
 

@@ -25,7 +25,7 @@ from sim.backends.stock.backend import ChipSession
 from sim.training.config import TrainConfig
 from sim.training.recipe import build_network
 from sim.training.stock_recipe import StockTrainer, stock_choices
-from sim.training.trainer import Choices, Trainer, TrainingSet, squared_length
+from sim.training.trainer import Choices, TrainingSet, squared_length
 
 HIDDEN, VALIDATION = (128,), 0.2
 TRIES: dict[str, dict[str, Any]] = {

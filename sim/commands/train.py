@@ -136,13 +136,13 @@ def _train_one(
 
     dataset = load_dataset(data, config.seed)
     front = _front_end(front_end, dataset)
-    with joined(*where) as engine, own_folder(engine, folder) as own:
-        with TrainScreen() if engine.leads else contextlib.nullcontext(NOBODY) as screen:
+    with joined(*where) as compute, own_folder(compute, folder) as own:
+        with TrainScreen() if compute.leads else contextlib.nullcontext(NOBODY) as screen:
             result = train_ep(
                 dataset, config, own, screen, front, resume=resume, checkpoint_every_s=checkpoint_every_s,
-                engine=engine,
+                compute=compute,
             )  # fmt: skip
-        if engine.leads:
+        if compute.leads:
             console(as_json).print(result_table(result))
             print_json(as_json, result.to_json())
 

@@ -11,7 +11,7 @@ from typing import Any
 from neuro.artifact.run_folder import MANIFEST
 from neuro.base.errors import UserError
 from neuro.data.sets import load_dataset
-from sim.training.compute import Engine
+from sim.training.compute import Compute
 from sim.training.config import TrainConfig
 from sim.training.equilibrium import train_ep
 from sim.training.parallel.cluster import slurm_executor, submit
@@ -59,8 +59,8 @@ class Sweep:
 
         dataset = load_dataset(self.data, seed)
         front = load_front_end(self.front, dataset) if self.front else None
-        engine, config = Engine(self.backend, self.device), replace(self.config, seed=seed)
-        return train_ep(dataset, config, self.folder_of(seed), watcher, front, resume=True, engine=engine)
+        compute, config = Compute(self.backend, self.device), replace(self.config, seed=seed)
+        return train_ep(dataset, config, self.folder_of(seed), watcher, front, resume=True, compute=compute)
 
     def request(self, seed: int) -> dict[str, Any]:
         """Return what `do_request` needs to train a seed elsewhere."""
