@@ -1,7 +1,7 @@
 """The command line: `settle --help`. Thin: options in, one call each, results out; everything heavy is imported late.
 
 Contract for scripts: with --json the last line of stdout is one JSON object; progress and tables go to stderr. A user's
-mistake ends with exit code 2 and one line, an interruption with 130.
+mistake ends with exit code 2 and one line, an interruption with 130, SIGTERM with 143.
 """
 
 from __future__ import annotations
@@ -38,9 +38,11 @@ INTERRUPTED = 130
 def main() -> None:
     """Entry point: turns a user's mistake into one line and exit code 2."""
     from neuro.base.errors import UserError
+    from sim.training.interrupt import Terminated, terminable
 
     try:
-        code = app(standalone_mode=False, prog_name="settle") or 0
+        with terminable():
+            code = app(standalone_mode=False, prog_name="settle") or 0
         sys.stdout.flush()
     except UserError as error:
         code = _fail(str(error), 2)
@@ -48,6 +50,8 @@ def main() -> None:
         code = _fail(error.format_message(), 2)
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
+    except Terminated as ended:
+        code = _fail("terminated; a training goes on with --resume", ended.number)
     except BrokenPipeError:
         code = _drop_output(1)
     except OSError as error:

@@ -75,14 +75,6 @@ TRIES: dict[str, tuple[dict[str, Any], dict[str, Any], int | str]] = {
 }  # fmt: skip
 
 
-class _Quiet:
-    def on_chunk(self, trainer: Any) -> None:
-        """Nothing to show."""
-
-    def on_epoch(self, trainer: Any) -> None:
-        """Nothing to show."""
-
-
 def attempt(dataset: Dataset, name: str, seed: int) -> dict[str, Any]:
     """Train one variant on TRIED_IMAGES images, one pass."""
     design_changes, choice_changes, layers = TRIES[name]
@@ -104,7 +96,7 @@ def attempt(dataset: Dataset, name: str, seed: int) -> dict[str, Any]:
     config = TrainConfig(seed=seed, threads=1)
     trainer = make_trainer(dataset, config, choices, few, 1, build_equilibrium(design, seed))
     with trainer.session:
-        trainer.run(_Quiet())
+        trainer.run()
         record = trainer.session.run(trainer.data.payloads[trainer.data.split.validation])
     end = trainer.progress.history[-1]
     return {

@@ -24,16 +24,8 @@ from neuro.spec.neurons import SigmaDelta
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.training.config import TrainConfig
 from sim.training.recipe import build_network, is_small, make_trainer, n_epochs
-from sim.training.trainer import Choices, Trainer
+from sim.training.trainer import Choices
 from sim.training.tune import LEARNING_RATES, OUTPUT_SHARES, wants_centring
-
-
-class _Quiet:
-    def on_chunk(self, trainer: Trainer) -> None:
-        """Nothing to show."""
-
-    def on_epoch(self, trainer: Trainer) -> None:
-        """Nothing to show."""
 
 
 def as_it_is(spec: NetworkSpec) -> NetworkSpec:
@@ -70,7 +62,7 @@ def train(
     spec = change(build_network(dataset, config, choices, split))
     trainer = make_trainer(dataset, config, choices, split, n_epochs(config, len(dataset.y_train)), spec)
     with trainer.session as session:
-        trainer.run(_Quiet())
+        trainer.run()
         record = session.run(trainer.data.payloads[trainer.data.split.validation])
     value = accuracy(record.predictions, trainer.data.labels[trainer.data.split.validation]).value
     return {"val_accuracy": value, "silent": float(record.settled.mean())}

@@ -92,18 +92,10 @@ def measure_single_patches(seed: int) -> dict[str, Any]:
     design = design_coder(patches, LcaConfig(seed=seed, epochs=1), np.arange(len(kept)), None)
     learner = make_learner(design, LcaConfig(seed=seed, atoms=64))
     payloads = design.encoder.encode(kept)
-    LcaTrainer(learner, payloads, 1, True, 1).run(_Quiet())
+    LcaTrainer(learner, payloads, 1, True, 1).run()
     codes_seen, _ = learner.observe(payloads[:1000])
     learner.design = deployed_design(design, learner.leak, float(codes_seen.codes.max()))
     return {"seed": seed, **asdict(measure_quality(learner.spec(), design.encoder.encode(held)))}
-
-
-class _Quiet:
-    def on_batch(self, trainer: LcaTrainer) -> None:
-        """Nothing to show."""
-
-    def on_epoch(self, trainer: LcaTrainer) -> None:
-        """Nothing to show."""
 
 
 def main() -> None:

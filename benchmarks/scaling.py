@@ -109,16 +109,16 @@ def shared(device: str) -> None:
     """As one of the workers that torchrun started: learn shares of batches; the first prints the speed as JSON."""
     torch.set_num_threads(1)
     work = Work(mnist_or_synthetic(), HIDDEN)
-    with joined("torch", device) as engine, engine.open(work.spec, 1, SHARED_BATCH) as session:
+    with joined("torch", device) as compute, compute.open(work.spec, 1, SHARED_BATCH) as session:
         work.learn(session, SHARED_BATCH)
         times = []
         for _ in range(TRIES):
             start, cpu_start = time.perf_counter(), time.process_time()
             work.learn(session, IMAGES)
             times.append([time.perf_counter() - start, time.process_time() - cpu_start])
-        assert engine.workers is not None  # torchrun
-        wall_s, cpu_s = engine.workers.gather(torch.tensor(times)).amin(dim=1).amax(dim=0).tolist()  # of the slowest
-        if engine.leads:
+        assert compute.workers is not None  # torchrun
+        wall_s, cpu_s = compute.workers.gather(torch.tensor(times)).amin(dim=1).amax(dim=0).tolist()  # of the slowest
+        if compute.leads:
             speeds = {"learning_images_per_s": IMAGES / wall_s, "learning_images_per_cpu_s": IMAGES / cpu_s}
             print(json.dumps(speeds), flush=True)
 

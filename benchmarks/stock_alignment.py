@@ -33,20 +33,12 @@ HIDDEN = (64,)
 NAMES = ("input->hidden", "hidden->output", "output->hidden")
 
 
-class _Quiet:
-    def on_chunk(self, trainer: object) -> None:
-        """Nothing to show."""
-
-    def on_epoch(self, trainer: object) -> None:
-        """Nothing to show."""
-
-
 def half_trained(seed: int) -> tuple[StockNetwork, Int16, Int32]:
     """Return a network after one epoch on digits, payloads and labels of the samples."""
     dataset, config = load_dataset("digits", seed), TrainConfig(seed, HIDDEN, "R5", family="stock")
     split = split_validation(dataset.y_train, seed)
     trainer = make_trainer(dataset, config, stock_choices(config), split, 1)
-    trainer.run(_Quiet())
+    trainer.run()
     chosen = split.train[:SAMPLES]
     network = trainer.session.spec
     assert isinstance(network, StockNetwork)  # the family

@@ -70,16 +70,6 @@ TASKS = {
 }
 
 
-class Quiet:
-    """Shows nothing."""
-
-    def on_chunk(self, trainer: Trainer) -> None:
-        """Nothing to show."""
-
-    def on_epoch(self, trainer: Trainer) -> None:
-        """Nothing to show."""
-
-
 def untrained(task: Task, dataset: Dataset, split: Split, seed: int) -> NetworkSpec:
     """Return the fresh network of a task, boxes open."""
     config = TrainConfig(seed=seed, hidden=(task.hidden,))
@@ -92,7 +82,7 @@ def train(task: Task, dataset: Dataset, split: Split, seed: int, epochs: int) ->
     data = TrainingSet(spec.encoder.encode(dataset.x_train), dataset.y_train, split)
     with get_backend("events").open(spec, threads=1) as session:
         trainer = Trainer(session, data, task.choices, epochs, seed)
-        trainer.run(Quiet())
+        trainer.run()
     return spec.with_weights(trainer.best_weights)
 
 

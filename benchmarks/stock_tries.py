@@ -25,7 +25,7 @@ from sim.backends.stock.backend import ChipSession
 from sim.training.config import TrainConfig
 from sim.training.recipe import build_network
 from sim.training.stock_recipe import StockTrainer, stock_choices
-from sim.training.trainer import Choices, Trainer, TrainingSet, squared_length
+from sim.training.trainer import Choices, TrainingSet, squared_length
 
 HIDDEN, VALIDATION = (128,), 0.2
 TRIES: dict[str, dict[str, Any]] = {
@@ -59,14 +59,6 @@ class _Variant(StockTrainer):
         return super().deployable() if self.averages else self.session.weights()
 
 
-class _Quiet:
-    def on_chunk(self, trainer: Trainer) -> None:
-        """Nothing to show."""
-
-    def on_epoch(self, trainer: Trainer) -> None:
-        """Nothing to show."""
-
-
 def selected(dataset: Dataset, seed: int, images: int | None) -> tuple[Dataset, Split]:
     """Return the data set without the training images that are not used, and its split."""
     split = split_validation(dataset.y_train, seed, VALIDATION)
@@ -97,7 +89,7 @@ def attempt(
     training_set = TrainingSet(payloads, dataset.y_train, split)
     trainer = _Variant(ChipSession(network, 1), training_set, choices, epochs, seed)
     trainer.averages, trainer.final_rate = averages, final
-    trainer.run(_Quiet())
+    trainer.run()
     found = [epoch.val_accuracy or 0.0 for epoch in trainer.progress.history]
     return found[-1], max(found)
 

@@ -21,6 +21,7 @@ from sim.coding.training import train_lca
 from sim.training.config import TrainConfig
 from sim.training.equilibrium import TrainResult, train_ep
 from sim.training.front_end import load_front_end
+from sim.training.watcher import Watcher
 
 torch.set_num_threads(1)  # products are small here: threads would only wait for each other
 ROOT = Path(__file__).parents[1]
@@ -60,7 +61,7 @@ def small_config() -> TrainConfig:
     return TrainConfig(seed=3, hidden=(8,), epochs=2, learning_rate=1.4, output_share=0.125)
 
 
-class Silent:
+class Silent(Watcher):
     """A watcher that shows nothing and counts what it is told."""
 
     def __init__(self) -> None:
@@ -80,12 +81,6 @@ class Silent:
 
     def on_epoch(self, trainer: Any) -> None:
         self.calls.append("epoch")
-
-    def on_start(self, trainer: Any) -> None:
-        self.calls.append("start")
-
-    def on_batch(self, trainer: Any) -> None:
-        self.calls.append("batch")
 
     def on_measure(self) -> None:
         self.calls.append("measure")

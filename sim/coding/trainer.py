@@ -1,7 +1,7 @@
-"""The loop that learns a dictionary: batches through a learner, a line of history after every epoch.
+"""How a dictionary is learned: batches through a learner, a line of history after every epoch.
 
-Like `sim.training.trainer` it knows nothing of files or screens, and goes on from `LcaProgress` and the full-resolution
-atoms: the order of images is a function of seed and epoch, all randomness of seed and counters.
+Like that of `sim.training.trainer` it goes on from `LcaProgress` and the full-resolution atoms: the order of images is
+a function of seed and epoch, all randomness of seed and counters.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from neuro.base.arrays import Int16, Int64, Reals
 from sim.coding.learner import BatchOutcome, DictionaryLearner
-from sim.training.interrupt import uninterrupted
+from sim.training.stepwise import Stepwise
 
 BATCH, KERNEL_BATCH = 128, 32
 ADAPT_EVERY = 20  # batches
@@ -69,20 +69,8 @@ class LcaProgress:
         return asdict(self)
 
 
-class LcaListener(Protocol):
-    """Called between batches and after epochs."""
-
-    def on_batch(self, trainer: LcaTrainer) -> None:
-        """A batch has been learned."""
-        ...
-
-    def on_epoch(self, trainer: LcaTrainer) -> None:
-        """An epoch is over."""
-        ...
-
-
-class LcaTrainer:
-    """One training of a dictionary on encoded images of shape [n, N]: call `run` until the epochs are done."""
+class LcaTrainer(Stepwise):
+    """One training of a dictionary on encoded images of shape [n, N]: see `Stepwise`."""
 
     def __init__(
         self,
@@ -96,7 +84,6 @@ class LcaTrainer:
         self.normalise, self.threads = normalise, threads
         self.batch = min(BATCH if learner.design.convolution is None else KERNEL_BATCH, len(payloads))
         self.progress = LcaProgress()
-        self.consistent = True  # whether atoms and progress belong together
 
     @property
     def n_images(self) -> int:
@@ -108,22 +95,13 @@ class LcaTrainer:
         """Share of the training that is done."""
         return (self.progress.epoch + self.progress.position / self.n_images) / self.n_epochs
 
-    def run(self, listener: LcaListener) -> None:
-        """Train until `n_epochs` epochs are done, from wherever `progress` stands."""
-        while self.progress.epoch < self.n_epochs:
-            progress = self.progress
-            order = np.random.default_rng([self.learner.seed, progress.epoch, 0x1CA]).permutation(self.n_images)
-            while progress.position < self.n_images:
-                with uninterrupted():
-                    self._step(order[progress.position : progress.position + self.batch])
-                listener.on_batch(self)
-            with uninterrupted():
-                self._end_epoch(order)
-            listener.on_epoch(self)
+    def _order(self) -> Int64:
+        return np.random.default_rng([self.learner.seed, self.progress.epoch, 0x1CA]).permutation(self.n_images)
 
-    def _step(self, chosen: Int64) -> None:
-        self.consistent = False
+    def step(self) -> None:
+        """Learn the next batch, and count it."""
         start, cpu_start, progress = time.perf_counter(), time.process_time(), self.progress
+        chosen = self._order()[progress.position : progress.position + self.batch]
         payloads = self.payloads[chosen]
         if progress.position // self.batch % ADAPT_EVERY == 0:
             self._adapt(payloads)
@@ -138,7 +116,6 @@ class LcaTrainer:
         elapsed = time.perf_counter() - start
         progress.epoch_s, progress.learn_s = progress.epoch_s + elapsed, progress.learn_s + elapsed
         progress.cpu_s += time.process_time() - cpu_start
-        self.consistent = True
 
     def _adapt(self, payloads: Int16) -> None:
         """Measure how large codes are, and let the host do what it does at times."""
@@ -163,8 +140,9 @@ class LcaTrainer:
         before = progress.used or [False] * len(used)
         progress.used = [bool(a or b) for a, b in zip(before, used, strict=True)]
 
-    def _end_epoch(self, order: Int64) -> None:
-        progress, learner = self.progress, self.learner
+    def end_epoch(self) -> None:
+        """Revive atoms that nothing used, measure the dictionary, and move on to the next epoch."""
+        progress, learner, order = self.progress, self.learner, self._order()
         revived = 0
         if self.done <= REVIVE_UNTIL:
             revived = learner.revive(~np.array(progress.used), self.payloads[order[: 4 * self.batch]])

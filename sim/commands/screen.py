@@ -15,6 +15,7 @@ from sim.evaluate import Evaluation, equality_sentence
 from sim.training.results import TrainResult
 from sim.training.trainer import Trainer
 from sim.training.tune import Trial
+from sim.training.watcher import Watcher
 
 if TYPE_CHECKING:
     from sim.coding.trainer import LcaTrainer
@@ -57,8 +58,8 @@ class BarScreen:
         self._progress.stop()
 
 
-class TrainScreen(BarScreen):
-    """Shows a training; a `sim.training.equilibrium.Watcher` and a context manager."""
+class TrainScreen(BarScreen, Watcher):
+    """Shows a training; a context manager."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -115,15 +116,15 @@ class TrainScreen(BarScreen):
             self._progress.update(self._task, completed=trainer.progress.epoch * trainer.n_images, note=note)
 
 
-class CoderScreen(BarScreen):
-    """Shows the training of a sparse coder; a `sim.coding.training.LcaWatcher` and a context manager."""
+class CoderScreen(BarScreen, Watcher):
+    """Shows the training of a sparse coder; a context manager."""
 
-    def on_start(self, trainer: LcaTrainer) -> None:
+    def on_stage(self, stage: str, trainer: LcaTrainer) -> None:
         """Start a bar."""
         self._task = self._progress.add_task("learning atoms", total=trainer.n_epochs * trainer.n_images, note="")
-        self.on_batch(trainer)
+        self.on_chunk(trainer)
 
-    def on_batch(self, trainer: LcaTrainer) -> None:
+    def on_chunk(self, trainer: LcaTrainer) -> None:
         """Advance the bar."""
         if self._task is not None:
             done = trainer.progress.epoch * trainer.n_images + trainer.progress.position

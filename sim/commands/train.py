@@ -132,17 +132,17 @@ def _train_one(
     from sim.commands.screen import TrainScreen, result_table
     from sim.training.equilibrium import train_ep
     from sim.training.parallel.data_parallel import joined, own_folder
-    from sim.training.parallel.sweep import Unwatched
+    from sim.training.watcher import NOBODY
 
     dataset = load_dataset(data, config.seed)
     front = _front_end(front_end, dataset)
-    with joined(*where) as engine, own_folder(engine, folder) as own:
-        with TrainScreen() if engine.leads else contextlib.nullcontext(Unwatched()) as screen:
+    with joined(*where) as compute, own_folder(compute, folder) as own:
+        with TrainScreen() if compute.leads else contextlib.nullcontext(NOBODY) as screen:
             result = train_ep(
                 dataset, config, own, screen, front, resume=resume, checkpoint_every_s=checkpoint_every_s,
-                engine=engine,
+                compute=compute,
             )  # fmt: skip
-        if engine.leads:
+        if compute.leads:
             console(as_json).print(result_table(result))
             print_json(as_json, result.to_json())
 

@@ -3,73 +3,46 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
-from neuro.base.arrays import Array, Arrays, Integers
+from neuro.base.arrays import Arrays
 from neuro.base.errors import UserError
 from neuro.base.files import array_bytes, parse_arrays, parse_json, read_bytes, sha256, write_atomically
-from sim.training.trainer import Choices, Progress, Trainer, Weights
 
 CHECKPOINT = "checkpoint.npz"
-FULL, BEST, KEPT, STATE = "full.", "best.", "kept.", "state"
+STATE = "state"  # the one array that is text
+
+
+@dataclass(frozen=True)
+class State:
+    """All that a training needs to go on: arrays by name, and what JSON can say."""
+
+    arrays: Arrays
+    fields: dict[str, Any]
+
+    def named(self, prefix: str) -> Arrays:
+        """The arrays whose names start with `prefix`, by the rest of their names."""
+        return {name[len(prefix) :]: values for name, values in self.arrays.items() if name.startswith(prefix)}
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """identity: what must not change between interruption and resumption (configuration, data hash).
-
-    stage: "fit" or "refit"; choices and notes: what tuning and earlier stages found; then progress and weights, and
-    those kept from an earlier stage.
-    """
+    """identity: what must not change between interruption and resumption (`sim.training.identity`)."""
 
     identity: dict[str, Any]
-    stage: str
-    choices: Choices
-    notes: dict[str, Any]
-    progress: Progress
-    full_weights: Weights
-    best_weights: Weights
-    kept_weights: Weights
+    state: State
 
 
-def save_checkpoint(
-    folder: Path,
-    trainer: Trainer,
-    stage: str,
-    identity: dict[str, Any],
-    notes: dict[str, Any],
-    kept: Weights,
-) -> None:
-    """Write the state of `trainer` to `folder`."""
-    arrays: dict[str, Array] = {}
-    arrays.update({FULL + name: values for name, values in trainer.full_weights().items()})
-    arrays.update({BEST + name: values for name, values in trainer.best_weights.items()})
-    arrays.update({KEPT + name: values for name, values in kept.items()})
-    state = {
-        "identity": identity,
-        "stage": stage,
-        "choices": asdict(trainer.choices),
-        "notes": notes,
-        "progress": asdict(trainer.progress),
-        "arrays": _hashes(arrays),
-    }
-    arrays[STATE] = np.frombuffer(json.dumps(state).encode(), dtype=np.uint8)
-    write_atomically(folder / CHECKPOINT, array_bytes(arrays))
-
-
-def _integers(values: Array) -> Integers:
-    if not np.issubdtype(values.dtype, np.integer):
-        raise TypeError(f"weights of type {values.dtype}")
-    return cast("Integers", values)
-
-
-def _hashes(arrays: Arrays) -> dict[str, str]:
-    """SHA-256 of every array, by name: a zip archive alone would not notice a lost member."""
-    return {name: sha256(np.ascontiguousarray(values).tobytes()) for name, values in arrays.items()}
+def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
+    """Write `checkpoint` to `folder`. Raises: UserError if the folder cannot be written."""
+    arrays = checkpoint.state.arrays
+    content = {"identity": checkpoint.identity, **checkpoint.state.fields, "arrays": _hashes(arrays)}
+    text = np.frombuffer(json.dumps(content).encode(), dtype=np.uint8)
+    write_atomically(folder / CHECKPOINT, array_bytes({**arrays, STATE: text}))
 
 
 def load_checkpoint(folder: Path) -> Checkpoint | None:
@@ -82,28 +55,25 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
         return None
     arrays = parse_arrays(read_bytes(path), path)
     try:
-        state = parse_json(arrays.pop(STATE).tobytes(), path)
-        if _hashes(arrays) != state["arrays"]:
-            raise UserError(f"{path}: damaged, its arrays differ from their hashes; delete it and train again")
-        return Checkpoint(
-            identity=state["identity"],
-            stage=state["stage"],
-            choices=Choices(**state["choices"]),
-            notes=state["notes"],
-            progress=Progress.from_json(state["progress"]),
-            full_weights={k[len(FULL) :]: _integers(v) for k, v in arrays.items() if k.startswith(FULL)},
-            best_weights={k[len(BEST) :]: _integers(v) for k, v in arrays.items() if k.startswith(BEST)},
-            kept_weights={k[len(KEPT) :]: _integers(v) for k, v in arrays.items() if k.startswith(KEPT)},
-        )
+        fields = parse_json(arrays.pop(STATE).tobytes(), path)
+        identity = {**fields.pop("identity")}
+        # Coders had one array, and said its hash alone.
+        hashes = fields.pop("arrays") if "arrays" in fields else {"atoms": fields.pop("sha256")}
     except (KeyError, TypeError) as error:
-        raise UserError(f"{path}: no checkpoint of this version; delete it and train again") from error
+        raise other_version(folder) from error
+    if _hashes(arrays) != hashes:
+        raise UserError(f"{path}: damaged, its arrays differ from their hashes; delete it and train again")
+    return Checkpoint(identity, State(arrays, fields))
 
 
-def resume_trainer(trainer: Trainer, checkpoint: Checkpoint) -> None:
-    """Put a fresh trainer where `checkpoint` left off."""
-    trainer.restore(checkpoint.full_weights)
-    trainer.best_weights = checkpoint.best_weights
-    trainer.progress = checkpoint.progress
+def other_version(folder: Path) -> UserError:
+    """What to raise of a checkpoint that lacks something."""
+    return UserError(f"{folder / CHECKPOINT}: no checkpoint of this version; delete it and train again")
+
+
+def _hashes(arrays: Arrays) -> dict[str, str]:
+    """SHA-256 of every array, by name: a zip archive alone would not notice a lost member."""
+    return {name: sha256(np.ascontiguousarray(values).tobytes()) for name, values in arrays.items()}
 
 
 def remove_checkpoint(folder: Path) -> None:

@@ -10,7 +10,7 @@ from sim.backends.protocol import Session, Workers, get_backend, native_backend
 
 
 @dataclass(frozen=True)
-class Engine:
+class Compute:
     """backend: "" for the one of the network's family.  device: of backend torch.  workers: None, or who shares."""
 
     backend: str = ""
@@ -37,4 +37,4 @@ class Engine:
         return {"backend": self.backend or "native", "device": self.device, "workers": size}
 
 
-NATIVE = Engine()
+NATIVE = Compute()

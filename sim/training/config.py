@@ -12,7 +12,7 @@ from neuro.spec.plasticity import learning_rule
 from neuro.stock.rules import stock_rule
 from sim.backends.protocol import MAX_BATCH
 
-GRADED = "graded"  # the rule that trains GradedRelu networks, by the sigma-delta engine with open boxes
+GRADED = "graded"  # the rule that trains GradedRelu networks, by the sigma-delta rule with open boxes
 
 MAX_EPOCHS = 10_000
 FAMILIES = ("sigma-delta", "stock")
@@ -111,7 +111,7 @@ class TrainConfig:
 
     @property
     def sigma_delta_rule(self) -> str:
-        """The rule of the sigma-delta engine that trains the network."""
+        """The rule of sigma-delta units that trains the network."""
         return "event" if self.graded else self.rule
 
 

@@ -5,34 +5,43 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from neuro.artifact.run_folder import Artifact
 from neuro.base.errors import UserError
 from neuro.data.sets import Dataset
-from sim.training.config import TrainConfig
 
-UNSTATED = {"layers": "", "shift": 0}  # left out where they have these values, as in runs of versions without them
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+# Left out where they have these values, as in runs of versions without them.
+UNSTATED = {"layers": "", "shift": 0, "whiten": False, "normalise_contrast": False}
 
 
-def identity(dataset: Dataset, config: TrainConfig) -> dict[str, Any]:
-    """Return all that decides the weights of a training: configuration (but for the threads) and data."""
-    content = {**asdict(config), "hidden": list(config.hidden), "data_sha256": dataset.sha256()}
-    del content["threads"]
+def settings(config: DataclassInstance) -> dict[str, Any]:
+    """What the user asked for, as a manifest keeps it."""
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(config).items()}
+
+
+def identity(kind: str, config: DataclassInstance, dataset: Dataset) -> dict[str, Any]:
+    """All that decides the weights of a training: its kind, configuration (but for the threads) and data."""
+    content = {"kind": kind, **settings(config), "data_sha256": dataset.sha256()}
+    content.pop("threads", None)
     return {key: value for key, value in content.items() if key not in UNSTATED or value != UNSTATED[key]}
 
 
 def identity_of(artifact: Artifact) -> dict[str, Any]:
-    """Return the `identity` that the manifest of a finished run states."""
+    """The `identity` that the manifest of a finished run states."""
+    manifest = artifact.manifest
     try:
-        return {**artifact.manifest["config"], "data_sha256": artifact.manifest["data"]["sha256"]}
+        return {"kind": manifest["kind"], **manifest["config"], "data_sha256": manifest["data"]["sha256"]}
     except (KeyError, TypeError) as error:
-        raise UserError("manifest: lacks its config or data; train the run again") from error
+        raise UserError("manifest: lacks its kind, config or data; train the run again") from error
 
 
 def check_identity(folder: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
     """Raise UserError if what a run was made with is not what is asked for."""
-    found, wanted = {**UNSTATED, **found}, {**UNSTATED, **wanted}
+    found, wanted = {**UNSTATED, "kind": wanted["kind"], **found}, {**UNSTATED, **wanted}
     for key in wanted:
         if found.get(key) != wanted[key]:
             raise UserError(

@@ -18,7 +18,7 @@ from neuro.front_ends.pixels import PixelEncoder, gain_bits_for
 from neuro.spec.layers import shapes_of
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.protocol import one_hot_targets
-from sim.training.compute import NATIVE, Engine
+from sim.training.compute import NATIVE, Compute
 from sim.training.config import TrainConfig, learns_on_chip
 from sim.training.shift import check_shift, shift_of
 from sim.training.stock_recipe import (
@@ -126,13 +126,13 @@ def check_rates(dataset: Dataset, config: TrainConfig, split: Split) -> None:
         check_shift(config.shift, dataset.image_shape)
 
 
-def compile_kernels(dataset: Dataset, config: TrainConfig, engine: Engine = NATIVE) -> None:
+def compile_kernels(dataset: Dataset, config: TrainConfig, compute: Compute = NATIVE) -> None:
     """Run every kernel of a training once, so that compiling (once per installation) is not timed as training."""
     few, choices = np.arange(2), Choices()
     if learns_on_chip(config):
         config = replace(config, learning_rate=None, output_share=None)  # two images are no measure for the user's
         choices = stock_choices(config)
-    trainer = make_trainer(dataset, config, choices, Split(few, few), 1, engine=engine)
+    trainer = make_trainer(dataset, config, choices, Split(few, few), 1, compute=compute)
     with trainer.session as session:
         payloads, targets = trainer.data.payloads, one_hot_targets(session.spec, trainer.data.labels)
         session.learn(payloads, targets, trainer.rates(0), seed=config.seed, first_image=0)
@@ -146,7 +146,7 @@ def make_trainer(
     split: Split,
     epochs: int,
     spec: AnyNetwork | None = None,
-    engine: Engine = NATIVE,
+    compute: Compute = NATIVE,
 ) -> Trainer:
     """Return a trainer on the images of `split`, at its start. spec: the untrained network, default `build_network`."""
     spec = spec or build_network(dataset, config, choices, split)
@@ -157,6 +157,6 @@ def make_trainer(
         split=Split(np.searchsorted(used, split.train), np.searchsorted(used, split.validation)),
         shift=shift_of(config.shift, dataset.image_shape, spec.encoder),
     )
-    session = engine.open(spec, config.threads, config.batch_size)
+    session = compute.open(spec, config.threads, config.batch_size)
     kind = StockTrainer if learns_on_chip(config) else Trainer
     return kind(session, data, choices, epochs, config.seed, config.batch_size)

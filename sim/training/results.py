@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +14,23 @@ from neuro.data.sets import Dataset
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What a finished training reached. Accuracies are measured by the `events` backend on the deployed integers."""
+    """What a finished training reached. Accuracies are measured by the `events` backend on the deployed integers.
 
-    folder: Path
+    artifact: the network and its manifest.  folder: where it lies; None: in memory only.
+    """
+
+    folder: Path | None
     val_accuracy: Accuracy
     test_accuracy: Accuracy
     train_cpu_s: float
     images_per_s: float
     spikes_per_inference: float
+    artifact: Artifact = field(compare=False, repr=False)
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that `settle train --json` prints."""
         return {
-            "run": str(self.folder),
+            "run": self.folder and str(self.folder),
             "val_accuracy": self.val_accuracy.value,
             "test_accuracy": self.test_accuracy.value,
             "n_test": self.test_accuracy.n,
@@ -50,7 +54,7 @@ def describe_data(dataset: Dataset, n_validation: int) -> dict[str, Any]:
     }
 
 
-def result_of(folder: Path, artifact: Artifact) -> TrainResult:
+def result_of(folder: Path | None, artifact: Artifact) -> TrainResult:
     """Return the result that the manifest of a finished run holds."""
     try:
         results = artifact.manifest["results"]
@@ -61,6 +65,7 @@ def result_of(folder: Path, artifact: Artifact) -> TrainResult:
             train_cpu_s=results["train_cpu_s"],
             images_per_s=results["images_per_s"],
             spikes_per_inference=results["spikes_per_inference"],
+            artifact=artifact,
         )
     except (KeyError, TypeError) as error:
         raise UserError(f"run {folder}: its manifest holds no training results") from error

@@ -1,7 +1,7 @@
-"""The training loop: chunks of images through a session, a validation after every epoch, the best epoch kept.
+"""Chunks of images through a session, a validation after every epoch, the best epoch kept.
 
-The loop knows nothing of files or screens. It can stop after any chunk and go on from `Progress` and the weights alone:
-the order of images is a function of seed and epoch, all randomness of seed and counters.
+A trainer can stop after any chunk and go on from `Progress` and the weights alone: the order of images is a function of
+seed and epoch, all randomness of seed and counters.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -24,8 +24,8 @@ from neuro.spec.sigma_delta import NetworkSpec
 from neuro.stock.learning_engine import EngineRule
 from sim.backends.protocol import Session, one_hot_targets
 from sim.backends.record import LearningOutcome
-from sim.training.interrupt import uninterrupted
 from sim.training.shift import Shift
+from sim.training.stepwise import Stepwise
 
 CHUNK = 2048  # images between two looks at the clock, the keyboard and the progress bar
 FINAL_RATE = 1 / 8  # learning rate of the last epoch relative to the first; geometric in between
@@ -106,20 +106,8 @@ def squared_length(encoder: PixelEncoder, payloads: Integers) -> float:
     return 1.0 + float(np.mean(np.sum(np.square(real), axis=1)))
 
 
-class Listener(Protocol):
-    """Called between chunks and after epochs; raising an exception there stops the training."""
-
-    def on_chunk(self, trainer: Trainer) -> None:
-        """Some images have been learned."""
-        ...
-
-    def on_epoch(self, trainer: Trainer) -> None:
-        """An epoch has been validated and added to the history."""
-        ...
-
-
-class Trainer:
-    """One training: call `run` until the epochs are done."""
+class Trainer(Stepwise):
+    """One training of a network by its local rule, in chunks through a session; the best validated epoch is kept."""
 
     chunk_images = CHUNK
 
@@ -134,7 +122,6 @@ class Trainer:
         self.chunk = batch_size * max(1, self.chunk_images // batch_size)
         self.progress = Progress()
         self.best_weights: Weights = session.weights()
-        self.consistent = True  # whether weights and progress belong together: False while images are learned
         self.scale = data.squared_length(session.spec)
 
     @property
@@ -148,12 +135,6 @@ class Trainer:
         base = self.choices.learning_rate / self.scale * decay
         return projection_rates(self.session.spec, base, self.choices.output_share)
 
-    def run(self, listener: Listener) -> None:
-        """Train until `n_epochs` epochs are done, from wherever `progress` stands."""
-        while self.progress.epoch < self.n_epochs:
-            self._epoch(listener)
-            listener.on_epoch(self)
-
     def upcoming(self) -> Int64:
         """Return the next images of this epoch, in the order in which they will be learned; none at its end."""
         return self._order()[self.progress.position : self.progress.position + self.chunk]
@@ -161,20 +142,12 @@ class Trainer:
     def _order(self) -> Int64:
         return np.random.default_rng([self.seed, self.progress.epoch, 0xE90C]).permutation(self.data.split.train)
 
-    def _epoch(self, listener: Listener) -> None:
-        progress = self.progress
-        order, rates = self._order(), self.rates(progress.epoch)
-        while progress.position < len(order):
-            with uninterrupted():
-                self._learn(order[progress.position : progress.position + self.chunk], rates)
-            listener.on_chunk(self)
-        with uninterrupted():
-            self._validate()
+    def step(self) -> None:
+        """Learn the next chunk, and count it."""
+        self._learn(self.upcoming(), self.rates(self.progress.epoch))
 
     def _learn(self, chosen: Int64, rates: Mapping[str, Rate]) -> None:
-        """Learn and count the `chosen` images: both or neither, else the trainer is no longer `consistent`."""
         labels = self.data.labels[chosen]
-        self.consistent = False
         start, cpu_start = time.perf_counter(), time.process_time()
         outcome = self.session.learn(
             self._presented(chosen),
@@ -184,7 +157,6 @@ class Trainer:
             first_image=self.progress.epoch * self.n_images + self.progress.position,
         )
         self._count(outcome, labels, time.perf_counter() - start, time.process_time() - cpu_start)
-        self.consistent = True
 
     def _presented(self, chosen: Int64) -> Int16:
         """Return the payloads of the `chosen` next images of this epoch, shifted if they are to be."""
@@ -203,7 +175,7 @@ class Trainer:
         progress.learn_s += wall_s
         progress.cpu_s += cpu_s
 
-    def _validate(self) -> None:
+    def end_epoch(self) -> None:
         """Measure the epoch, remember its weights if none was better, and move on to the next."""
         progress, start = self.progress, time.process_time()
         value, spikes = self.validation_accuracy()

@@ -23,10 +23,10 @@ import numpy as np
 
 from neuro.base.metrics import clearly_better
 from neuro.data.sets import Dataset, Split
-from sim.training.compute import NATIVE, Engine
+from sim.training.compute import NATIVE, Compute
 from sim.training.config import TrainConfig
 from sim.training.recipe import is_small, make_trainer
-from sim.training.trainer import Choices, Trainer
+from sim.training.trainer import Choices
 
 TRIAL_PRESENTATIONS = 16_384
 TRIAL_IMAGES = 8_192  # at most so many different training images
@@ -54,16 +54,8 @@ class Trial:
         return clearly_better(self.val_accuracy, other.val_accuracy, self.n)
 
 
-class _Quiet:
-    def on_chunk(self, trainer: Trainer) -> None:
-        """Nothing to show."""
-
-    def on_epoch(self, trainer: Trainer) -> None:
-        """Nothing to show."""
-
-
 def tune(
-    dataset: Dataset, config: TrainConfig, split: Split, on_trial: Callable[[Trial], None], engine: Engine = NATIVE
+    dataset: Dataset, config: TrainConfig, split: Split, on_trial: Callable[[Trial], None], compute: Compute = NATIVE
 ) -> tuple[Choices, list[Trial]]:
     """Return hyper-parameters for `config` and the trials that led to them. What the user fixed stays fixed."""
     depth = min(max(len(config.hidden_layers), 1 + config.convolutional), 3)
@@ -80,7 +72,7 @@ def tune(
 
     def attempt(choices: Choices) -> Trial:
         if choices not in trials:
-            reached = _train_briefly(dataset, config, choices, subset, engine)
+            reached = _train_briefly(dataset, config, choices, subset, compute)
             trials[choices] = Trial(choices, reached, len(subset.validation))
             on_trial(trials[choices])
         return trials[choices]
@@ -125,10 +117,10 @@ def _subset(split: Split, config: TrainConfig) -> Split:
     return Split(np.sort(train), np.sort(generator.permutation(split.validation)[:TRIAL_VALIDATION]))
 
 
-def _train_briefly(dataset: Dataset, config: TrainConfig, choices: Choices, split: Split, engine: Engine) -> float:
+def _train_briefly(dataset: Dataset, config: TrainConfig, choices: Choices, split: Split, compute: Compute) -> float:
     presentations = KERNEL_TRIALS if config.convolutional else TRIAL_PRESENTATIONS
     epochs = max(1, round(presentations / len(split.train)))
-    trainer = make_trainer(dataset, config, choices, split, epochs, engine=engine)
+    trainer = make_trainer(dataset, config, choices, split, epochs, compute=compute)
     with trainer.session:
-        trainer.run(_Quiet())
+        trainer.run()
     return trainer.validation_accuracy()[0] or 0.0

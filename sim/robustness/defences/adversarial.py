@@ -14,9 +14,9 @@ import torch
 
 from neuro.base.arrays import Int64
 from sim.robustness.attacks.search import Attack, Threat
-from sim.training.equilibrium import Watcher
 from sim.training.trainer import Trainer
 from sim.training.tune import Trial
+from sim.training.watcher import Watcher
 from sim.twins.make import make_twin
 
 GROWTH = 0.5  # of the epochs, over which the attack grows to its size
@@ -24,8 +24,8 @@ FIRST = 0.01  # epochs: the first attack is not of size 0
 EVERY = 256  # images learned between two attacks: more, and the network has moved away from what they deceive
 
 
-class AdversarialTraining:
-    """A `sim.training.equilibrium.Watcher` that replaces images just before they are learned or validated, and tells
+class AdversarialTraining(Watcher):
+    """A watcher of a training that replaces images just before they are learned or validated, and tells
     another one.
 
     Args: watcher, told all; images real in 0..1 of shape [n, *shape], those trained on; attack and threat; seed of the

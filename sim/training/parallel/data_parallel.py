@@ -25,7 +25,7 @@ from neuro.artifact.run_folder import MANIFEST, SPEC, WEIGHTS
 from neuro.base.errors import UserError
 from sim.backends.batched.backend import device_of
 from sim.training.checkpoint import CHECKPOINT
-from sim.training.compute import Engine
+from sim.training.compute import Compute
 
 
 def started_by_torchrun() -> bool:
@@ -71,8 +71,8 @@ class TorchrunWorkers:
 
 
 @contextlib.contextmanager
-def joined(backend: str, device: str) -> Iterator[Engine]:
-    """Give the engine to train on: this process alone, or with those that torchrun started beside it.
+def joined(backend: str, device: str) -> Iterator[Compute]:
+    """Give what to compute with: this process alone, or with those that torchrun started beside it.
 
     Raises: UserError if torchrun started it for a backend other than torch, or if the device is not there.
     """
@@ -82,21 +82,21 @@ def joined(backend: str, device: str) -> Iterator[Engine]:
     name = f"cuda:{os.environ['LOCAL_RANK']}" if shared and device == "cuda" else device
     chosen = device_of(name)
     if not shared:
-        yield Engine(backend, device)
+        yield Compute(backend, device)
         return
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
     torch.distributed.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
     workers = TorchrunWorkers(chosen)
-    yield Engine(backend, name, workers)
+    yield Compute(backend, name, workers)
     workers.told(b"done")  # all have come here; small tensors are the last to be held
     torch.distributed.destroy_process_group()  # after an error the process ends, and the group with it
 
 
 @contextlib.contextmanager
-def own_folder(engine: Engine, folder: Path) -> Iterator[Path]:
+def own_folder(compute: Compute, folder: Path) -> Iterator[Path]:
     """Give the folder in which this worker keeps the run: `folder` to the first, copies to the others."""
-    workers = engine.workers
+    workers = compute.workers
     if workers is None:
         yield folder
         return

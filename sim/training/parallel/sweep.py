@@ -11,34 +11,14 @@ from typing import Any
 from neuro.artifact.run_folder import MANIFEST
 from neuro.base.checks import Range
 from neuro.data.sets import load_dataset
-from sim.training.compute import Engine
+from sim.training.compute import Compute
 from sim.training.config import TrainConfig
-from sim.training.equilibrium import Watcher, train_ep
+from sim.training.equilibrium import train_ep
 from sim.training.parallel.cluster import slurm_executor, submit
 from sim.training.results import TrainResult
-from sim.training.trainer import Trainer
-from sim.training.tune import Trial
+from sim.training.watcher import NOBODY, Watcher
 
 MAX_SEEDS = 1000
-
-
-class Unwatched:
-    """A watcher that shows nothing."""
-
-    def on_compile(self) -> None:
-        """Nothing to show."""
-
-    def on_trial(self, trial: Trial) -> None:
-        """Nothing to show."""
-
-    def on_stage(self, stage: str, trainer: Trainer) -> None:
-        """Nothing to show."""
-
-    def on_chunk(self, trainer: Trainer) -> None:
-        """Nothing to show."""
-
-    def on_epoch(self, trainer: Trainer) -> None:
-        """Nothing to show."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +58,8 @@ class Sweep:
 
         dataset = load_dataset(self.data, seed)
         front = load_front_end(self.front, dataset) if self.front else None
-        engine, config = Engine(self.backend, self.device), replace(self.config, seed=seed)
-        return train_ep(dataset, config, self.folder_of(seed), watcher, front, resume=True, engine=engine)
+        compute, config = Compute(self.backend, self.device), replace(self.config, seed=seed)
+        return train_ep(dataset, config, self.folder_of(seed), watcher, front, resume=True, compute=compute)
 
     def request(self, seed: int) -> dict[str, Any]:
         """Return what `do_request` needs to train a seed elsewhere."""
@@ -90,7 +70,7 @@ class Sweep:
 
 def do_request(request: Mapping[str, Any]) -> None:
     """Train one seed, on another machine that sees the same files."""
-    request["sweep"].do(request["seed"], Unwatched())
+    request["sweep"].do(request["seed"], NOBODY)
 
 
 def submit_seeds(sweep: Sweep, partition: str) -> tuple[list[int], str]:

@@ -203,12 +203,7 @@ def test_atoms_that_no_image_used_are_revived_while_it_learns() -> None:
     learner.full[:, 2] = 0
     trainer = LcaTrainer(learner, batch_for(learner, 64), 2, True, 1)
 
-    class Nobody:
-        def on_batch(self, trainer: LcaTrainer) -> None: ...
-
-        def on_epoch(self, trainer: LcaTrainer) -> None: ...
-
-    trainer.run(Nobody())
+    trainer.run()
     first, second = trainer.progress.history
     assert (first.revived, second.revived) == (1, 0)
     assert second.smallest_norm > 0.9

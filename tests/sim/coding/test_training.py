@@ -93,8 +93,8 @@ def test_same_seed_same_run_and_another_seed_another(
     assert outcome(tmp_path / "other")["weights"] != whole["weights"]
 
 
-@pytest.mark.parametrize(("kind", "at"), [("on_batch", n) for n in (1, 2, 4, 7)] + [("on_epoch", n) for n in (1, 2)] +
-                         [("on_start", 1), ("on_measure", 1)])  # fmt: skip
+@pytest.mark.parametrize(("kind", "at"), [("on_chunk", n) for n in (1, 2, 4, 7)] + [("on_epoch", n) for n in (1, 2)] +
+                         [("on_stage", 1), ("on_measure", 1)])  # fmt: skip
 def test_interrupted_anywhere_a_run_resumes_to_the_same_end(
     kind: str, at: int, blob_data: Dataset, config: LcaConfig, whole: Any, outcome: Outcome, silent: Any, folder: Path
 ) -> None:
@@ -229,7 +229,7 @@ def test_a_whitened_run_is_stored_resumed_and_told_from_others(
     with pytest.raises(UserError, match="whiten True, asked for False"):
         train_lca(blob_data, replace(WHITENED, whiten=False), tmp_path / "whole", silent(), resume=True)
     with pytest.raises(KeyboardInterrupt):
-        train_lca(blob_data, WHITENED, tmp_path / "part", Interrupting("on_batch", 2))
+        train_lca(blob_data, WHITENED, tmp_path / "part", Interrupting("on_chunk", 2))
     train_lca(blob_data, WHITENED, tmp_path / "part", silent(), resume=True)
     assert outcome(tmp_path / "part") == outcome(tmp_path / "whole")
 
@@ -249,7 +249,7 @@ def test_a_whitening_that_another_machine_rounds_differently_is_refused(
     blob_data: Dataset, silent: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
-        train_lca(blob_data, WHITENED, folder, Interrupting("on_batch", 2))
+        train_lca(blob_data, WHITENED, folder, Interrupting("on_chunk", 2))
     monkeypatch.setattr("neuro.front_ends.whitening.WHITENING_BITS", 15)
     with pytest.raises(UserError, match="rounds the whitening differently"):
         train_lca(blob_data, WHITENED, folder, silent(), resume=True)

@@ -4,6 +4,7 @@ import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,33 +13,42 @@ import pytest
 
 from neuro.base.errors import UserError
 from neuro.base.files import array_bytes, parse_arrays
-from neuro.data.sets import Dataset, split_validation
-from sim.training.checkpoint import CHECKPOINT, load_checkpoint, remove_checkpoint, resume_trainer, save_checkpoint
+from neuro.data.sets import Dataset
+from sim.training.checkpoint import CHECKPOINT, Checkpoint, State, load_checkpoint, remove_checkpoint, save_checkpoint
 from sim.training.config import TrainConfig
-from sim.training.recipe import make_trainer
-from sim.training.trainer import Choices, Trainer
+from sim.training.equilibrium import EquilibriumLearner
+from sim.training.watcher import NOBODY
 
 IDENTITY = {"seed": 3, "hidden": [8]}
-NOTES = {"trials": [{"val_accuracy": 0.5}], "tune_cpu_s": 0.25}
 
 
 @pytest.fixture(scope="module")
-def fresh(blob_data: Dataset, small_config: TrainConfig) -> Callable[[], Trainer]:
-    split = split_validation(blob_data.y_train, small_config.seed)
-    return lambda: make_trainer(blob_data, small_config, Choices(0.7, 0.25, True, 1), split, 3)
+def fresh(blob_data: Dataset, small_config: TrainConfig) -> Callable[[], EquilibriumLearner]:
+    config = replace(small_config, learning_rate=0.7, output_share=0.25, centred=True, exponent_offset=1, refit=True)
+
+    def made() -> EquilibriumLearner:
+        learner = EquilibriumLearner(blob_data, config)
+        learner.prepare(NOBODY)
+        return learner
+
+    return made
 
 
 @pytest.fixture(scope="module")
-def trained(fresh: Callable[[], Trainer], silent: type[Any]) -> Trainer:
-    trainer = fresh()
-    trainer.run(silent())
-    return trainer
+def trained(fresh: Callable[[], EquilibriumLearner]) -> EquilibriumLearner:
+    """At the end of both stages."""
+    learner = fresh()
+    learner.start(NOBODY)
+    learner.trainer.run()
+    assert learner.next_stage()
+    learner.trainer.run()
+    return learner
 
 
 @pytest.fixture
-def saved(trained: Trainer, tmp_path: Path) -> Path:
+def saved(trained: EquilibriumLearner, tmp_path: Path) -> Path:
     """A folder with a checkpoint of `trained`."""
-    save_checkpoint(tmp_path, trained, "refit", IDENTITY, NOTES, trained.best_weights)
+    save_checkpoint(tmp_path, Checkpoint(IDENTITY, trained.state()))
     return tmp_path
 
 
@@ -48,19 +58,26 @@ def same(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> bool:
     )
 
 
-def test_what_is_saved_is_loaded(saved: Path, trained: Trainer, fresh: Callable[[], Trainer]) -> None:
+def equal(first: State, second: State) -> bool:
+    return same(first.arrays, second.arrays) and first.fields == second.fields
+
+
+def test_what_is_saved_is_loaded(
+    saved: Path, trained: EquilibriumLearner, fresh: Callable[[], EquilibriumLearner]
+) -> None:
     found = load_checkpoint(saved)
     assert found is not None
-    assert (found.identity, found.stage, found.notes) == (IDENTITY, "refit", NOTES)
-    assert found.choices == trained.choices
-    assert same(found.kept_weights, trained.best_weights)
-    assert found.progress == trained.progress
-    trainer = fresh()
-    assert not same(trainer.session.full_weights(), trained.session.full_weights())
-    resume_trainer(trainer, found)
-    assert same(trainer.session.full_weights(), trained.session.full_weights())
-    assert same(trainer.session.weights(), trained.session.weights())
-    assert same(trainer.best_weights, trained.best_weights)
+    assert found.identity == IDENTITY
+    assert equal(found.state, trained.state())
+    assert found.state.fields["stage"] == "refit"
+    learner = fresh()
+    learner.start(NOBODY)
+    assert not same(learner.trainer.session.full_weights(), trained.trainer.session.full_weights())
+    learner.restore(found.state)
+    assert equal(learner.state(), trained.state())
+    assert same(learner.trainer.session.weights(), trained.trainer.session.weights())
+    assert same(learner.kept_weights, trained.kept_weights)
+    assert learner.trainer.progress == trained.trainer.progress
     assert os.listdir(saved) == [CHECKPOINT]
 
 
@@ -81,7 +98,7 @@ def test_truncated_at_any_length_it_is_refused(saved: Path) -> None:
 
 
 @pytest.mark.parametrize("mask", [0x01, 0x80, 0xFF], ids=hex)
-def test_with_any_byte_changed_it_is_refused_or_unharmed(mask: int, saved: Path, trained: Trainer) -> None:
+def test_with_any_byte_changed_it_is_refused_or_unharmed(mask: int, saved: Path, trained: EquilibriumLearner) -> None:
     path = saved / CHECKPOINT
     content = path.read_bytes()
     refused, wrong = 0, []
@@ -97,15 +114,15 @@ def test_with_any_byte_changed_it_is_refused_or_unharmed(mask: int, saved: Path,
             wrong.append((position, repr(error)))
         else:
             assert found is not None
-            assert same(found.full_weights, trained.session.full_weights())
-            assert same(found.best_weights, trained.best_weights)
-            assert found.progress == trained.progress
+            assert equal(found.state, trained.state())
     assert wrong == []
     assert refused > 100
 
 
 @pytest.mark.parametrize("missing", ["state", "full.input->hidden1", "best.hidden1->output"])
-def test_a_checkpoint_that_lacks_an_array_is_refused(missing: str, saved: Path, fresh: Callable[[], Trainer]) -> None:
+def test_a_checkpoint_that_lacks_an_array_is_refused(
+    missing: str, saved: Path, fresh: Callable[[], EquilibriumLearner]
+) -> None:
     path = saved / CHECKPOINT
     arrays = parse_arrays(path.read_bytes(), path)
     del arrays[missing]
@@ -115,7 +132,9 @@ def test_a_checkpoint_that_lacks_an_array_is_refused(missing: str, saved: Path, 
 
 
 @pytest.mark.parametrize("name", ["full.input->hidden1", "best.hidden1->output"])
-def test_a_checkpoint_of_another_shape_is_refused(name: str, saved: Path, fresh: Callable[[], Trainer]) -> None:
+def test_a_checkpoint_of_another_shape_is_refused(
+    name: str, saved: Path, fresh: Callable[[], EquilibriumLearner]
+) -> None:
     path = saved / CHECKPOINT
     arrays = parse_arrays(path.read_bytes(), path)
     arrays[name] = arrays[name][:-1]
@@ -124,10 +143,11 @@ def test_a_checkpoint_of_another_shape_is_refused(name: str, saved: Path, fresh:
         _resume_and_end(saved, fresh())
 
 
-def _resume_and_end(folder: Path, trainer: Trainer) -> None:
+def _resume_and_end(folder: Path, learner: EquilibriumLearner) -> None:
     found = load_checkpoint(folder)
     assert found is not None
-    resume_trainer(trainer, found)
+    learner.restore(found.state)
+    trainer = learner.trainer
     trainer.session.spec.with_weights(trainer.best_weights)
     if trainer.best_weights.keys() != trainer.session.weights().keys():
         raise AssertionError("a projection would keep its untrained weights")
@@ -165,11 +185,11 @@ FAILURES = [("fsync", FULL), ("replace", FULL), ("replace", OSError(errno.EIO, o
 
 @pytest.mark.parametrize(("call", "error"), FAILURES)
 def test_a_failed_write_leaves_the_earlier_checkpoint(
-    call: str, error: OSError, saved: Path, fresh: Callable[[], Trainer], monkeypatch: pytest.MonkeyPatch
+    call: str, error: OSError, saved: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = (saved / CHECKPOINT).read_bytes()
     with broken_disk(monkeypatch, call, CHECKPOINT, error), pytest.raises(UserError, match=CHECKPOINT) as caught:
-        save_checkpoint(saved, fresh(), "fit", IDENTITY, NOTES, {})
+        save_checkpoint(saved, Checkpoint(IDENTITY, State({"full": np.zeros(3, np.int8)}, {})))
     assert ("disk is full" in str(caught.value)) == (error.errno == errno.ENOSPC)
     assert (saved / CHECKPOINT).read_bytes() == before
     assert os.listdir(saved) == [CHECKPOINT]
@@ -177,11 +197,11 @@ def test_a_failed_write_leaves_the_earlier_checkpoint(
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])
 def test_an_interrupted_write_leaves_the_earlier_checkpoint(
-    call: str, saved: Path, fresh: Callable[[], Trainer], monkeypatch: pytest.MonkeyPatch
+    call: str, saved: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = (saved / CHECKPOINT).read_bytes()
     with broken_disk(monkeypatch, call, CHECKPOINT, KeyboardInterrupt()), pytest.raises(KeyboardInterrupt):
-        save_checkpoint(saved, fresh(), "fit", IDENTITY, NOTES, {})
+        save_checkpoint(saved, Checkpoint(IDENTITY, State({"full": np.zeros(3, np.int8)}, {})))
     assert (saved / CHECKPOINT).read_bytes() == before
     assert os.listdir(saved) == [CHECKPOINT]
 
@@ -201,7 +221,9 @@ def test_a_full_disk_ends_a_run_in_one_line_and_it_resumes(
     assert name in answer.mistake
     assert answer.out == ""
     assert not (folder / "manifest.json").exists()
-    assert not [left for left in os.listdir(folder) if left.startswith(".") or left == name]
+    assert not [
+        left for left in (os.listdir(folder) if folder.exists() else []) if left.startswith(".") or left == name
+    ]
     assert command(*words, "--out", folder, "--resume").code == 0
     assert command(*words, "--out", tmp_path / "whole").code == 0
     assert outcome(folder) == outcome(tmp_path / "whole")

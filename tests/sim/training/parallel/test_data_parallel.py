@@ -20,7 +20,7 @@ import torch
 from neuro.artifact.run_folder import load_artifact
 from sim.backends.protocol import get_backend
 from sim.contract.sigma_delta import random_images, random_rates, random_spec
-from sim.training.compute import NATIVE, Engine
+from sim.training.compute import NATIVE, Compute
 from sim.training.parallel.data_parallel import joined, own_folder
 
 PATIENCE_S = 150.0
@@ -34,12 +34,12 @@ import torch
 from sim.contract import random_images, random_rates, random_spec
 from sim.data_parallel import joined
 torch.set_num_threads(1)
-with joined("torch", "cpu") as engine:
+with joined("torch", "cpu") as compute:
     for seed in map(int, sys.argv[2:]):
         spec = random_spec(seed)
-        with engine.open(spec, 1, 5) as session:
+        with compute.open(spec, 1, 5) as session:
             session.learn(*random_images(spec, seed, 13), random_rates(spec, seed), seed=seed, first_image=0)
-            np.savez(f"{sys.argv[1]}-{seed}-{engine.workers.rank}.npz", **session.full_weights())
+            np.savez(f"{sys.argv[1]}-{seed}-{compute.workers.rank}.npz", **session.full_weights())
 """
 
 
@@ -166,7 +166,7 @@ def test_evaluation_refuses_devices_it_has_not(command: Command, finished: Path)
 
 
 def test_alone_a_process_keeps_its_folder(tmp_path: Path) -> None:
-    with joined("", "cpu") as engine, own_folder(engine, tmp_path) as folder:
+    with joined("", "cpu") as compute, own_folder(compute, tmp_path) as folder:
         assert folder == tmp_path
-        assert engine == Engine() == NATIVE
-        assert engine.leads
+        assert compute == Compute() == NATIVE
+        assert compute.leads
