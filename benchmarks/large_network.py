@@ -24,8 +24,9 @@ from benchmarks.tools.results_file import parser, save
 from neuro.data.sets import Dataset, load_dataset
 from neuro.equilibrium.sigma_delta import build_equilibrium, design_for
 from neuro.spec.layers import parse_layers
-from sim.backends.protocol import Session, get_backend, one_hot_targets
+from sim.backends.protocol import get_backend, one_hot_targets
 from sim.backends.record import Record, compare
+from sim.backends.session import AnySession
 from sim.training.trainer import Weights, projection_rates, squared_length
 
 LAYERS = "conv:128x3,pool:2,conv:256x3,pool:2,conv:512x3,pool:2,conv:512x3:valid,pool:2"
@@ -43,7 +44,7 @@ class Work:
         scale = squared_length(self.spec.encoder, self.payloads)
         self.rates = projection_rates(self.spec, LEARNING_RATE / scale, OUTPUT_SHARE)
 
-    def learn(self, session: Session, count: int, passes: int = 0) -> None:
+    def learn(self, session: AnySession, count: int, passes: int = 0) -> None:
         """Learn the first `count` images, all having been learned `passes` times before."""
         first_image = passes * len(self.payloads)
         session.learn(self.payloads[:count], self.targets[:count], self.rates, seed=0, first_image=first_image)

@@ -31,7 +31,8 @@ from benchmarks.train_speed import CHOICES, mnist_or_synthetic
 from neuro.data.sets import Dataset
 from neuro.equilibrium.sigma_delta import build_equilibrium, design_for
 from neuro.spec.sigma_delta import NetworkSpec
-from sim.backends.protocol import Session, get_backend, one_hot_targets
+from sim.backends.protocol import get_backend, one_hot_targets
+from sim.backends.session import AnySession
 from sim.training.parallel.data_parallel import joined, started_by_torchrun
 from sim.training.trainer import projection_rates, squared_length
 
@@ -53,11 +54,11 @@ class Work:
         scale = squared_length(self.spec.encoder, self.payloads)
         self.rates = projection_rates(self.spec, CHOICES.learning_rate / scale, CHOICES.output_share)
 
-    def learn(self, session: Session, count: int) -> None:
+    def learn(self, session: AnySession, count: int) -> None:
         """Learn the first `count` images."""
         session.learn(self.payloads[:count], self.targets[:count], self.rates, seed=0, first_image=0)
 
-    def infer(self, session: Session, count: int) -> None:
+    def infer(self, session: AnySession, count: int) -> None:
         """Run the free phase of the first `count` images."""
         session.run(self.payloads[:count])
 

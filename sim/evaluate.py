@@ -14,7 +14,7 @@ from neuro.base.files import parse_json, read_bytes, write_atomically
 from neuro.base.metrics import Accuracy, accuracy
 from neuro.data.sets import Dataset, load_dataset, require_test_images
 from neuro.equilibrium.graded_network import AnyNetwork
-from sim.backends.protocol import Backend, one_hot_targets
+from sim.backends.protocol import AnyBackend, one_hot_targets
 from sim.backends.record import Differences, Record, compare
 
 RESULTS = "results.jsonl"
@@ -84,8 +84,8 @@ def data_of(artifact: Artifact) -> Dataset:
 
 
 def evaluate(
-    artifact: Artifact, folder: Path, dataset: Dataset, backend: Backend, n_images: int | None, check: Backend | None,
-    **options: Any,
+    artifact: Artifact, folder: Path, dataset: Dataset, backend: AnyBackend, n_images: int | None,
+    check: AnyBackend | None, **options: Any,
 ) -> Evaluation:  # fmt: skip
     """Evaluate the first `n_images` test images (None: all) on `backend`; with `check`, run both through all phases.
 
@@ -97,7 +97,7 @@ def evaluate(
     payloads, labels = spec.encoder.encode(dataset.x_test[:count]), dataset.y_test[:count]
     targets = None if check is None or coder else one_hot_targets(spec, labels)
 
-    def run(chosen: Backend, **more: Any) -> Record:
+    def run(chosen: AnyBackend, **more: Any) -> Record:
         with chosen.open(spec, **more) as session:
             kept = check is not None
             return session.run(payloads, targets, seed=artifact.manifest["seed"], keep_states=kept, keep_spikes=kept)

@@ -24,7 +24,8 @@ from neuro.base.errors import UserError
 from neuro.base.quantities import NotMeasurable
 from neuro.data.sets import Split
 from neuro.spec.sigma_delta import NetworkSpec
-from sim.backends.protocol import REGISTRY, Session, get_backend, native_backend, one_hot_targets
+from sim.backends.protocol import REGISTRY, get_backend, native_backend, one_hot_targets
+from sim.backends.session import AnySession
 from sim.robustness.defences.baselines import real_images
 from sim.training.recipe import make_trainer
 from sim.training.trainer import Choices
@@ -95,12 +96,12 @@ def usual_route(job: Job) -> Iterator[Contestant | Missing]:
         yield from settling(job.rival)
 
 
-def infer_with(job: Job, session: Session) -> Infer:
+def infer_with(job: Job, session: AnySession) -> Infer:
     """Return how a session classifies images: encoding included, classes on the host."""
     return lambda images: session.run(job.spec.encoder.encode(images)).predictions
 
 
-def learn_with(job: Job, rates: Any, session_of: Callable[[int], Session]) -> Learn | NotMeasurable:
+def learn_with(job: Job, rates: Any, session_of: Callable[[int], AnySession]) -> Learn | NotMeasurable:
     """Return how images are learned; session_of: the session that takes so many at a time. Or why it cannot."""
     seen = {"images": 0}
 

@@ -27,16 +27,17 @@ from neuro.base.quantities import Measured
 from neuro.equilibrium.graded_network import AnyNetwork, AnyStock
 from neuro.spec.neurons import SigmaDelta
 from neuro.spec.sigma_delta import NetworkSpec
-from neuro.stock.learning_engine import EngineRule
 from neuro.stock.network import StockNetwork
 from neuro.stock.processes import LIF, SpikeInput, StockSpec
 from sim.backends.lava.stock.run import read_arrays, result_path, save_graph, spikes_path
 from sim.backends.lava.worker.watch import run_worker
-from sim.backends.protocol import Capabilities, check_options
+from sim.backends.presentation import Lesson, Presentation
+from sim.backends.protocol import Backend, Capabilities
 from sim.backends.record import LearningOutcome, Record
+from sim.backends.session import Rates
 from sim.backends.stock.emulator import ChipRecord
 from sim.backends.stock.record import check_images, make_record
-from sim.backends.stock.session import StockSession, commit_pairs, stock_inputs
+from sim.backends.stock.session import StockSession, commit_pairs, engine_rules, stock_inputs
 
 STALL_S = 300.0  # booting a board takes tens of seconds
 WORKER = "hardware.board.worker"
@@ -53,32 +54,25 @@ class BoardMeasurement:
 
 
 class BoardSession(StockSession):
-    """A stock network opened on a board. Every run is a worker process of its own; none outlives it."""
+    """A stock network opened on a board. Every run is a worker process of its own; none outlives it. u and v are not
+    read from the chip.
+    """
+
+    backend = "loihi2"
 
     def __init__(self, network: AnyStock, door: str, stall_s: float, on_image: Callable[[int], None]) -> None:
         super().__init__(network)
         self.door, self.stall_s, self.on_image = door, stall_s, on_image
 
-    def run(
-        self,
-        payloads: Integers,
-        targets: Integers | None = None,
-        *,
-        seed: int = 0,
-        first_image: int = 0,
-        keep_states: bool = False,
-        keep_spikes: bool = False,
-    ) -> Record:
-        """See `sim.backends.protocol.Session.run`. u and v are not read from the chip."""
-        if keep_states:
+    def _present(self, shown: Presentation) -> Record:
+        if shown.keep_states:
             raise UserError("backend loihi2: reads spikes only, states cross one element a message; drop keep_states")
-        check_images(self.spec, payloads, targets)
-        graph, inputs = stock_inputs(self.spec, payloads, targets)
+        graph, inputs = stock_inputs(self.spec, shown.payloads, shown.targets)
         apart, together = unreset(graph, inputs.shape[1])
         with tempfile.TemporaryDirectory(prefix="settle-board-") as name:
             self._work(Path(name), apart, inputs, mode="run", together=together)
             spikes = _spikes(graph, inputs, Path(name), 1 if together else len(inputs))
-        return make_record(self.spec, "loihi2", seed, _without_states(spikes), False, keep_spikes)
+        return make_record(self.spec, self.backend, shown, _without_states(spikes))
 
     def measure(self, payloads: Integers) -> BoardMeasurement:
         """Measure time and energy of inferences, one after the other, with Lava's profiler."""
@@ -91,25 +85,23 @@ class BoardSession(StockSession):
             found = read_arrays(result_path(Path(name), 0))
         return measurement(found, len(payloads), inputs.shape[1])
 
-    def learn(
-        self, payloads: Integers, targets: Integers, rates: Mapping[str, EngineRule], *, seed: int, first_image: int
-    ) -> LearningOutcome:
-        """Learn the samples on the chip, in the order given; `rates` holds the engine rules."""
+    def _learn(self, lesson: Lesson, rates: Rates) -> LearningOutcome:
+        """Learn the samples on the chip."""
         network = self.spec
         if not isinstance(network, StockNetwork) or commit_pairs(network):
             raise UserError(
                 "backend loihi2: the host has a part in this rule; train with R1..R5, or on another backend"
             )
-        check_images(network, payloads, targets)
-        plastic = tuple(replace(p, rule=rates[p.name]) if p.name in rates else p for p in network.projections)
+        rules = engine_rules(rates)
+        plastic = tuple(replace(p, rule=rules[p.name]) if p.name in rules else p for p in network.projections)
         graph = replace(network.graph, projections=plastic)
-        inputs = network.learning_inputs(payloads, targets.argmax(axis=1))
+        inputs = network.learning_inputs(lesson.payloads, lesson.targets.argmax(axis=1))
         with tempfile.TemporaryDirectory(prefix="settle-board-") as name:
             self._work(Path(name), graph, inputs, mode="learn")
             spikes = _spikes(graph, inputs, Path(name), 1)
             found = read_arrays(result_path(Path(name), 0))
-        record = make_record(network, "loihi2", seed, _without_states(spikes), False, False)
-        self.spec = network.with_weights(
+        record = make_record(network, self.backend, lesson, _without_states(spikes))
+        self._spec = network.with_weights(
             {p.name: np.rint(found[f"weights.{p.name}"]).astype(np.int16) for p in network.plastic}
         )
         counts = {key: values.sum(axis=0) for key, values in record.spike_counts.items()}
@@ -192,11 +184,11 @@ def measurement(found: Mapping[str, Array], n_images: int, steps: int) -> BoardM
     return BoardMeasurement(latency, energy("energy"), energy("static_energy"))
 
 
-class BoardBackend:
+class BoardBackend(Backend[AnyStock]):
     """Stock networks on a Loihi 2."""
 
     name = "loihi2"
-    capabilities = Capabilities(frozenset({"stock"}), learns=True)
+    capabilities = Capabilities(frozenset({"stock"}), learns=True, batches=False)
 
     def __init__(self, door: str = DOOR) -> None:
         self.door = door
@@ -214,15 +206,13 @@ class BoardBackend:
 
         Raises: UserError if the extension is missing, if a neuron needs microcode, if the network does not fit.
         """
-        check_options(self.name, threads, batch_size)
         if isinstance(spec, NetworkSpec):
             raise UserError(_needs_microcode(spec))
-        if batch_size != 1:
-            raise UserError(f"backend loihi2: batch_size {batch_size}; the learning engine takes one image at a time")
+        network = self.admitted(spec, threads, batch_size)
         require_extension()
         limits = limits_of(DEFAULT_LIMITS)
-        partition(blocks_of(spec, limits), limits)
-        return BoardSession(spec, self.door, stall_s, on_image)
+        partition(blocks_of(network, limits), limits)
+        return BoardSession(network, self.door, stall_s, on_image)
 
 
 def _needs_microcode(spec: NetworkSpec) -> str:

@@ -1,22 +1,45 @@
-"""What every backend that learns refuses, in the same words."""
+"""What every backend of sigma-delta networks refuses, in the same words."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 
+from neuro.base.arrays import Integers
 from neuro.base.errors import UserError
 from neuro.base.fixed_point import INT32_MAX
 from neuro.spec.plasticity import Rate
 from neuro.spec.projection import Projection
 from neuro.spec.sigma_delta import NetworkSpec
+from neuro.stock.learning_engine import EngineRule
 
 
-def check_learning(spec: NetworkSpec, rates: Mapping[str, Rate]) -> None:
-    """Raise UserError if `spec` cannot learn with `rates`: too few phases, or a change that could leave 32 bits."""
+def check_payloads(spec: NetworkSpec, payloads: Integers, targets: Integers | None) -> None:
+    """Raise UserError unless payloads and targets have the shapes and ranges the spec declares."""
+    source = spec.population(spec.input)
+    if payloads.ndim != 2 or payloads.shape[1] != source.size:
+        raise UserError(f"payloads of shape {payloads.shape}: the input population needs [B, {source.size}]")
+    if payloads.size and max(-int(payloads.min()), int(payloads.max())) > source.neuron.payload_limit:
+        raise UserError(f"payloads exceed the limit {source.neuron.payload_limit} of population {source.name}")
+    if targets is not None and targets.shape != (len(payloads), spec.n_classes):
+        raise UserError(f"targets of shape {targets.shape}: {len(payloads)} images need [B, {spec.n_classes}]")
+    one = spec.unit(spec.output).one
+    if targets is not None and targets.size and max(-int(targets.min()), int(targets.max())) > one:
+        raise UserError(f"targets exceed the real value 1 ({one}); scale them into [-1, 1]")
+
+
+def check_learning(spec: NetworkSpec, rates: Mapping[str, Rate | EngineRule]) -> dict[str, Rate]:
+    """The rates by projection, if `spec` can learn with them.
+
+    Raises: UserError if there are too few phases, if a rate is a rule of stock networks, or if it could leave 32 bits.
+    """
     if len(spec.schedule.phases) < 3:
         raise UserError("learning needs a schedule of a free phase and two nudged phases")
-    check_rates(spec, rates)
+    chosen = {name: rate for name, rate in rates.items() if isinstance(rate, Rate)}
+    for name in rates.keys() - chosen.keys():
+        raise UserError(f"learning rate of {name}: sigma-delta networks learn with a Rate; give one")
+    check_rates(spec, chosen)
+    return chosen
 
 
 def check_rates(spec: NetworkSpec, rates: Mapping[str, Rate]) -> None:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from neuro.base.arrays import Bools, Int32, Int64, Integers
-from neuro.base.fixed_point import image_keys, nudge_sign
 from neuro.equilibrium.graded_network import AnyNetwork
 from neuro.spec.sigma_delta import NetworkSpec
 from neuro.spec.validate import fan_out
+from sim.backends.presentation import Presentation
 
 
 @dataclass(frozen=True)
@@ -143,20 +143,8 @@ def compare(first: Record, second: Record) -> Differences:
     )
 
 
-def nudge_signs(spec: NetworkSpec, seed: int, first_image: int, count: int) -> Int64:
-    """Return the sign of the first nudge of each image, +1 or -1, of shape [count]."""
-    if not spec.schedule.random_sign:
-        return np.ones(count, dtype=np.int64)
-    return nudge_sign(image_keys(seed, first_image, count)).astype(np.int64)
-
-
 def record_from_history(
-    spec: NetworkSpec,
-    backend: str,
-    seed: int,
-    history: Mapping[str, Mapping[str, Int64]],
-    keep_states: bool,
-    keep_spikes: bool,
+    spec: NetworkSpec, backend: str, shown: Presentation, history: Mapping[str, Mapping[str, Int64]]
 ) -> Record:
     """Summarise spikes and states of shape [B, 1 + steps, N] by population into a Record."""
     n_steps = history[spec.output]["states"].shape[1]
@@ -177,11 +165,11 @@ def record_from_history(
     states = {name: part["states"][:, ends].astype(np.int32) for name, part in history.items()}
     return Record(
         backend=backend,
-        seed=seed,
+        seed=shown.seed,
         predictions=np.argmax(output, axis=1).astype(np.int32),
         output_states=output.astype(np.int32),
         spike_counts=counts,
         settled=settled,
-        states=states if keep_states else None,
-        spikes=SpikeTable.from_rows(np.concatenate(rows)) if keep_spikes else None,
+        states=states if shown.keep_states else None,
+        spikes=SpikeTable.from_rows(np.concatenate(rows)) if shown.keep_spikes else None,
     )

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 import numpy as np
 
 from neuro.base.arrays import Int8, Int16, Int64, Integers
-from neuro.base.errors import UserError
 from neuro.base.fixed_point import (
     image_keys,
     round_shift,
@@ -19,12 +18,15 @@ from neuro.base.fixed_point import (
     stream_key,
     synapse_bits,
 )
+from neuro.equilibrium.graded_network import AnyNetwork
 from neuro.spec.neurons import Source
 from neuro.spec.plasticity import NeuronTrace, Rate, evaluate
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.checks import check_learning
-from sim.backends.protocol import Capabilities, SessionBase, check_options, check_payloads
-from sim.backends.record import LearningOutcome, Record, nudge_signs, record_from_history
+from sim.backends.presentation import Lesson, Presentation
+from sim.backends.protocol import Backend, Capabilities
+from sim.backends.record import LearningOutcome, Record, record_from_history
+from sim.backends.session import Rates, SigmaDeltaSession
 
 
 class Network:
@@ -66,11 +68,13 @@ class Network:
             self.sent[name] = self.sent[name] + self.spike[name]
 
 
-class ReferenceSession(SessionBase):
+class ReferenceSession(SigmaDeltaSession):
     """A spec opened on the reference; holds the full-resolution weights while it learns."""
 
+    backend = "reference"
+
     def __init__(self, spec: NetworkSpec, batch_size: int = 1) -> None:
-        self.spec = spec
+        super().__init__(spec)
         self.batch_size = batch_size
         self._full = {
             p.name: p.weights.astype(np.int64) << (p.rule.shadow_bits if p.rule else 0)
@@ -82,27 +86,14 @@ class ReferenceSession(SessionBase):
         shadow = {p.name: p.rule.shadow_bits if p.rule else 0 for p in self.spec.projections}
         return {name: round_shift(full, shadow[name]) for name, full in self._full.items()}
 
-    def run(
-        self,
-        payloads: Integers,
-        targets: Integers | None = None,
-        *,
-        seed: int = 0,
-        first_image: int = 0,
-        keep_states: bool = False,
-        keep_spikes: bool = False,
-    ) -> Record:
-        """See `sim.backends.protocol.Session.run`."""
-        check_payloads(self.spec, payloads, targets)
-        signs = nudge_signs(self.spec, seed, first_image, len(payloads))
-        history = self._history(payloads, targets, signs)
-        return record_from_history(self.spec, "reference", seed, history, keep_states, keep_spikes)
+    def _present(self, shown: Presentation) -> Record:
+        return record_from_history(self.spec, self.backend, shown, self._history(shown))
 
-    def _history(self, payloads: Integers, targets: Integers | None, signs: Int64) -> dict[str, dict[str, Int64]]:
-        """Return by population: spikes and states of shape [B, 1 + steps, N]."""
-        spec, schedule = self.spec, self.spec.schedule
-        network = Network(spec, self._effective(), payloads)
-        goal = None if targets is None else targets.astype(np.int64)
+    def _history(self, shown: Presentation) -> dict[str, dict[str, Int64]]:
+        """By population: spikes and states of shape [B, 1 + steps, N]."""
+        spec, schedule, signs = self.spec, self.spec.schedule, self._signs(shown)
+        network = Network(spec, self._effective(), shown.payloads)
+        goal = None if shown.targets is None else shown.targets.astype(np.int64)
         phases = schedule.phase_of_step() if goal is not None else schedule.phase_of_step()[: schedule.ends[0] + 1]
         spikes = {p.name: [network.spike[p.name]] for p in spec.populations}
         states = {p.name: [network.state[p.name]] for p in spec.populations}
@@ -115,31 +106,22 @@ class ReferenceSession(SessionBase):
         return {p.name: {"spikes": np.stack(spikes[p.name], 1), "states": np.stack(states[p.name], 1)}
                 for p in spec.populations}  # fmt: skip
 
-    def learn(
-        self, payloads: Integers, targets: Integers, rates: Mapping[str, Rate], *, seed: int, first_image: int
-    ) -> LearningOutcome:
-        """See `sim.backends.protocol.Session.learn`. `batch_size` images see the same weights, then update in order."""
-        check_payloads(self.spec, payloads, targets)
-        check_learning(self.spec, rates)
-        records = []
-        for start in range(0, len(payloads), self.batch_size):
-            stop = min(start + self.batch_size, len(payloads))
-            histories = []
-            for index in range(start, stop):
-                signs = nudge_signs(self.spec, seed, first_image + index, 1)
-                histories.append(self._history(payloads[index : index + 1], targets[index : index + 1], signs))
-            for index, history in zip(range(start, stop), histories, strict=True):
-                records.append(record_from_history(self.spec, "reference", seed, history, False, False))
-                self._update(history, rates, seed, first_image + index)
+    def _learn(self, lesson: Lesson, rates: Rates) -> LearningOutcome:
+        """`batch_size` images see the same weights, then update in order."""
+        chosen, records = check_learning(self.spec, rates), []
+        for batch in lesson.batches(self.batch_size):
+            images = list(batch.batches(1))
+            histories = [self._history(image) for image in images]
+            for image, history in zip(images, histories, strict=True):
+                records.append(record_from_history(self.spec, self.backend, image, history))
+                self._update(history, chosen, image)
         counts = {p.name: sum(r.spike_counts[p.name].sum(0) for r in records) for p in self.spec.populations}
         return LearningOutcome(np.concatenate([r.predictions for r in records]), counts)
 
-    def _update(
-        self, history: Mapping[str, Mapping[str, Int64]], rates: Mapping[str, Rate], seed: int, presentation: int
-    ) -> None:
+    def _update(self, history: Mapping[str, Mapping[str, Int64]], rates: Mapping[str, Rate], image: Lesson) -> None:
         traces = {name: trace_of(self.spec, name, history) for name in history}
-        sign = int(nudge_signs(self.spec, seed, presentation, 1)[0])
-        key = image_keys(seed, presentation, 1)
+        sign = int(self._signs(image)[0])
+        key = image_keys(image.seed, image.first_image, 1)
         for index, projection in enumerate(self.spec.projections):
             if projection.rule is None:
                 continue
@@ -154,15 +136,15 @@ class ReferenceSession(SessionBase):
             self._full[projection.name] = saturate(self._full[projection.name] + step, -limit, limit)
 
     def weights(self) -> dict[str, Int8]:
-        """See `sim.backends.protocol.Session.weights`."""
+        """The rounded weights of now."""
         return {name: values.astype(np.int8) for name, values in self._effective().items()}
 
     def full_weights(self) -> dict[str, Int16]:
-        """See `sim.backends.protocol.Session.full_weights`."""
+        """A copy of the plastic weights with their shadow bits."""
         return {p.name: self._full[p.name].astype(np.int16) for p in self.spec.plastic}
 
-    def restore(self, full: Mapping[str, Int16]) -> None:
-        """See `sim.backends.protocol.Session.restore`."""
+    def restore(self, full: Mapping[str, Integers]) -> None:
+        """Set the plastic weights to what `full_weights` returned."""
         self._full.update({name: values.astype(np.int64) for name, values in full.items()})
 
 
@@ -174,15 +156,12 @@ def trace_of(spec: NetworkSpec, name: str, history: Mapping[str, Mapping[str, In
     return NeuronTrace(spikes[first + 1 : second + 1], trace[first], trace[second], states[first], states[second])
 
 
-class ReferenceBackend:
+class ReferenceBackend(Backend[NetworkSpec]):
     """The definition itself, in plain numpy, as a backend."""
 
     name = "reference"
     capabilities = Capabilities(frozenset({"sigma-delta"}), learns=True)
 
-    def open(self, spec: NetworkSpec, *, threads: int | None = None, batch_size: int = 1) -> ReferenceSession:
+    def open(self, spec: AnyNetwork, *, threads: int | None = None, batch_size: int = 1) -> ReferenceSession:
         """Open `spec`; `threads` makes no difference here."""
-        check_options(self.name, threads, batch_size)
-        if spec.family not in self.capabilities.families:
-            raise UserError(f"backend reference: it runs no {spec.family} networks; use chip")
-        return ReferenceSession(spec, batch_size)
+        return ReferenceSession(self.admitted(spec, threads, batch_size), batch_size)

@@ -10,8 +10,8 @@ from neuro.base.fixed_point import round_shift
 from neuro.base.metrics import cosine
 from neuro.spec.neurons import SigmaDelta, Source
 from neuro.spec.sigma_delta import NetworkSpec
+from sim.backends.presentation import nudge_signs
 from sim.backends.protocol import get_backend, one_hot_targets
-from sim.backends.record import nudge_signs
 from sim.oracles.equilibrium import RateNetwork
 
 

@@ -22,7 +22,7 @@ from neuro.spec.plasticity import Rate, learning_rule
 from neuro.spec.projection import Projection
 from neuro.spec.schedule import Phase, Schedule
 from neuro.spec.sigma_delta import NetworkSpec
-from sim.backends.protocol import Backend, get_backend
+from sim.backends.protocol import AnyBackend, get_backend
 from sim.backends.record import Differences, Record, compare
 
 ATTEMPTS = 100
@@ -186,7 +186,7 @@ def random_rates(spec: NetworkSpec, seed: int) -> dict[str, Rate]:
 
 
 def run_fully(
-    backend: Backend, spec: NetworkSpec, payloads: Any, targets: Any, *, seed: int = 0, first_image: int = 0,
+    backend: AnyBackend, spec: NetworkSpec, payloads: Any, targets: Any, *, seed: int = 0, first_image: int = 0,
     **options: Any,
 ) -> Record:  # fmt: skip
     """Run on `backend` and keep every spike and state."""
@@ -195,7 +195,7 @@ def run_fully(
 
 
 def check_run(
-    backend: Backend, spec: NetworkSpec, payloads: Any, targets: Any, *, seed: int = 0, first_image: int = 0,
+    backend: AnyBackend, spec: NetworkSpec, payloads: Any, targets: Any, *, seed: int = 0, first_image: int = 0,
     **options: Any,
 ) -> Differences:  # fmt: skip
     """Run on `backend` and on the reference; raises AssertionError where the two differ in anything but their name."""
@@ -212,12 +212,13 @@ def check_run(
 
 
 def check_learning(
-    backend: Backend, spec: NetworkSpec, payloads: Any, targets: Any, rates: dict[str, Rate], *, seed: int = 0,
+    backend: AnyBackend, spec: NetworkSpec, payloads: Any, targets: Any, rates: dict[str, Rate], *, seed: int = 0,
     batch_size: int = 1, **options: Any,
 ) -> None:  # fmt: skip
     """Learn on `backend` and on the reference; raises AssertionError unless weights, predictions, spikes are equal."""
     results = []
-    for chosen, more in ((get_backend("reference"), {}), (backend, options)):
+    runs: tuple[tuple[AnyBackend, dict[str, Any]], ...] = ((get_backend("reference"), {}), (backend, options))
+    for chosen, more in runs:
         with chosen.open(spec, batch_size=batch_size, **more) as session:
             outcome = session.learn(payloads, targets, rates, seed=seed, first_image=5)
             results.append((outcome, session.weights(), session.full_weights()))

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from neuro.equilibrium.graded_network import AnyNetwork, GradedNetwork
-from sim.backends.protocol import Session, Workers, get_backend, native_backend
+from sim.backends.protocol import Workers, get_backend, native_backend
+from sim.backends.session import AnySession
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Compute:
         """Whether this process speaks for all workers: it alone writes the run and shows progress."""
         return self.workers is None or self.workers.rank == 0
 
-    def open(self, spec: AnyNetwork, threads: int | None, batch_size: int = 1) -> Session:
+    def open(self, spec: AnyNetwork, threads: int | None, batch_size: int = 1) -> AnySession:
         """Open `spec`. Graded networks, trained as sigma-delta units, run on the backend of their own family."""
         if not self.backend or isinstance(spec, GradedNetwork):
             return get_backend(native_backend(spec)).open(spec, threads=threads, batch_size=batch_size)

@@ -22,8 +22,9 @@ from neuro.front_ends.pixels import PixelEncoder
 from neuro.spec.plasticity import Rate, rate_for
 from neuro.spec.sigma_delta import NetworkSpec
 from neuro.stock.learning_engine import EngineRule
-from sim.backends.protocol import Session, one_hot_targets
+from sim.backends.protocol import one_hot_targets
 from sim.backends.record import LearningOutcome
+from sim.backends.session import AnySession
 from sim.training.shift import Shift
 from sim.training.stepwise import Stepwise
 
@@ -112,7 +113,13 @@ class Trainer(Stepwise):
     chunk_images = CHUNK
 
     def __init__(
-        self, session: Session, data: TrainingSet, choices: Choices, n_epochs: int, seed: int, batch_size: int = 1
+        self,
+        session: AnySession,
+        data: TrainingSet,
+        choices: Choices,
+        n_epochs: int,
+        seed: int,
+        batch_size: int = 1,
     ) -> None:
         self.session = session
         self.data = data

@@ -18,6 +18,7 @@ from torch import Tensor
 from neuro.base.arrays import Int8, Int16, Int64, Integers, UInt32
 from neuro.base.errors import UserError
 from neuro.base.fixed_point import image_keys
+from neuro.equilibrium.graded_network import AnyNetwork
 from neuro.spec.plasticity import Rate
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.batched.cuda_graphs import Graphs, wanted
@@ -26,8 +27,10 @@ from sim.backends.batched.plasticity import Learner, Move
 from sim.backends.batched.record import Equilibria, Outcome, bytes_per_image, history, infer, settle
 from sim.backends.batched.synapses import exact_products
 from sim.backends.checks import check_learning
-from sim.backends.protocol import Capabilities, SessionBase, Workers, check_options, check_payloads
-from sim.backends.record import LearningOutcome, Record, nudge_signs, record_from_history
+from sim.backends.presentation import Lesson, Presentation
+from sim.backends.protocol import Backend, Capabilities, Workers
+from sim.backends.record import LearningOutcome, Record, record_from_history
+from sim.backends.session import Rates, SigmaDeltaSession
 from sim.backends.stock.record import join_records
 
 MEMORY = {"cpu": 64 << 20, "cuda": 4 << 30}  # bytes that images in flight may take, about
@@ -35,13 +38,16 @@ STEP_MEMORY = {"cpu": 4 << 20, "cuda": 2 << 30}  # bytes of changes of weights a
 DEVICES = ("cpu", "cuda")
 
 
-class TorchSession(SessionBase):
+class TorchSession(SigmaDeltaSession):
     """A spec opened in torch; holds the full-resolution weights while it learns."""
+
+    backend = "torch"
 
     def __init__(
         self, spec: NetworkSpec, threads: int | None, batch_size: int, device: torch.device, workers: Workers | None
     ) -> None:
-        self.spec, self.threads, self.batch_size, self.device, self.workers = spec, threads, batch_size, device, workers
+        super().__init__(spec)
+        self.threads, self.batch_size, self.device, self.workers = threads, batch_size, device, workers
         self._network = TorchNetwork(spec, device)
         self._learners = [Learner(spec, p, self._network.synapses[p.name], device) for p in spec.plastic]
         self._settle: Callable[[Batch], tuple[Outcome, Equilibria]] = partial(settle, self._network)
@@ -68,11 +74,12 @@ class TorchSession(SessionBase):
             if self.threads is not None:
                 torch.set_num_threads(before)
 
-    def _batch(self, payloads: Integers, targets: Integers | None, signs: Int64) -> Batch:
+    def _batch(self, shown: Presentation) -> Batch:
         def whole(values: Integers) -> Tensor:
             return torch.from_numpy(np.ascontiguousarray(values, dtype=np.int32)).to(self.device)
 
-        return Batch(whole(payloads), None if targets is None else whole(targets), whole(signs))
+        targets = None if shown.targets is None else whole(shown.targets)
+        return Batch(whole(shown.payloads), targets, whole(self._signs(shown)))
 
     def _share(self, count: int, shared: bool = True) -> range:
         """Return which of `count` images are this worker's."""
@@ -88,23 +95,12 @@ class TorchSession(SessionBase):
         gathered: Int64 = self.workers.gather(torch.from_numpy(values)).sum(dim=0).numpy()
         return gathered
 
-    def run(
-        self,
-        payloads: Integers,
-        targets: Integers | None = None,
-        *,
-        seed: int = 0,
-        first_image: int = 0,
-        keep_states: bool = False,
-        keep_spikes: bool = False,
-    ) -> Record:
-        """See `sim.backends.protocol.Session.run`."""
-        check_payloads(self.spec, payloads, targets)
-        signs = nudge_signs(self.spec, seed, first_image, len(payloads))
+    def _present(self, shown: Presentation) -> Record:
+        n_phases = 1 if shown.targets is None else len(self.spec.schedule.phases)
         with self._exactly():
-            if keep_states or keep_spikes:
-                return self._run_kept(payloads, targets, signs, seed, keep_states, keep_spikes)
-            return self._run(payloads, targets, signs, seed)
+            if shown.keep_states or shown.keep_spikes:
+                return self._run_kept(shown, n_phases)
+            return self._run(shown, n_phases)
 
     def _chunks(self, images: range, kept_steps: int = 0) -> Iterator[slice]:
         """Yield slices of `images` that fit into memory together."""
@@ -112,50 +108,41 @@ class TorchSession(SessionBase):
         for first in range(images.start, max(images.stop, images.start + 1), at_once):
             yield slice(first, min(first + at_once, images.stop))
 
-    def _run(self, payloads: Integers, targets: Integers | None, signs: Int64, seed: int) -> Record:
-        n_phases = 1 if targets is None else len(self.spec.schedule.phases)
-        found = _Found(self.spec, len(payloads))
-        for part in self._chunks(self._share(len(payloads))):
-            batch = self._batch(payloads[part], None if targets is None else targets[part], signs[part])
+    def _run(self, shown: Presentation, n_phases: int) -> Record:
+        found = _Found(self.spec, len(shown))
+        for part in self._chunks(self._share(len(shown))):
+            batch = self._batch(shown.images(part.start, part.stop))
             found.fill(part, self._infer[n_phases](batch))
         counts, output, settled = self._sum(found.counts), self._sum(found.output), self._sum(found.settled)
         return Record(
-            backend="torch",
-            seed=seed,
+            backend=self.backend,
+            seed=shown.seed,
             predictions=np.argmax(output, axis=1).astype(np.int32),
             output_states=output.astype(np.int32),
             spike_counts={p.name: counts[:, i, : n_phases + 1] for i, p in enumerate(self.spec.populations)},
             settled=settled.astype(np.bool_),
         )
 
-    def _run_kept(self, payloads: Integers, targets: Integers | None, signs: Int64, seed: int, *kept: bool) -> Record:
+    def _run_kept(self, shown: Presentation, n_phases: int) -> Record:
         """Run and keep everything; every worker for itself."""
-        n_phases = 1 if targets is None else len(self.spec.schedule.phases)
-        steps = 1 + self.spec.schedule.ends[n_phases - 1]
-        records = []
-        for part in self._chunks(range(len(payloads)), 3 * steps):
-            batch = self._batch(payloads[part], None if targets is None else targets[part], signs[part])
-            kept_steps = history(self._network, batch, n_phases)
-            records.append(record_from_history(self.spec, "torch", seed, kept_steps, *kept))
+        steps, records = 1 + self.spec.schedule.ends[n_phases - 1], []
+        for part in self._chunks(range(len(shown)), 3 * steps):
+            images = shown.images(part.start, part.stop)
+            kept_steps = history(self._network, self._batch(images), n_phases)
+            records.append(record_from_history(self.spec, self.backend, images, kept_steps))
         return join_records(records)
 
-    def learn(
-        self, payloads: Integers, targets: Integers, rates: Mapping[str, Rate], *, seed: int, first_image: int
-    ) -> LearningOutcome:
-        """See `sim.backends.protocol.Session.learn`."""
-        check_payloads(self.spec, payloads, targets)
-        check_learning(self.spec, rates)
-        found = _Found(self.spec, len(payloads))
-        signs = nudge_signs(self.spec, seed, first_image, len(payloads))
-        keys = image_keys(seed, first_image, len(payloads))
+    def _learn(self, lesson: Lesson, rates: Rates) -> LearningOutcome:
+        chosen, found = check_learning(self.spec, rates), _Found(self.spec, len(lesson))
+        keys = image_keys(lesson.seed, lesson.first_image, len(lesson))
         with self._exactly():
-            for start in range(0, len(payloads), self.batch_size):
-                mine = self._share(min(self.batch_size, len(payloads) - start))
+            for start in range(0, len(lesson), self.batch_size):
+                mine = self._share(min(self.batch_size, len(lesson) - start))
                 moves = [learner.no_move() for learner in self._learners] if self.workers else None
                 for part in self._chunks(range(start + mine.start, start + mine.stop)):
-                    batch = self._batch(payloads[part], targets[part], signs[part])
+                    batch = self._batch(lesson.images(part.start, part.stop))
                     outcome, seen = self._settle(batch)
-                    self._update(seen, batch.signs, keys[part], rates, moves)
+                    self._update(seen, batch.signs, keys[part], chosen, moves)
                     found.fill(part, outcome)
                 self._transmit(moves)
         counts = self._sum(found.counts.sum(axis=0))
@@ -185,20 +172,19 @@ class TorchSession(SessionBase):
             learner.synapses.load(learner.effective())
 
     def weights(self) -> dict[str, Int8]:
-        """See `sim.backends.protocol.Session.weights`."""
-        found = {p.name: p.weights.copy() for p in self.spec.projections if p.weights is not None}
+        """The rounded weights of now."""
         learned = {part.projection.name: part.effective().to(torch.int8).cpu().numpy() for part in self._learners}
-        return {**found, **learned}
+        return {**super().weights(), **learned}
 
     def full_weights(self) -> dict[str, Int16]:
-        """See `sim.backends.protocol.Session.full_weights`."""
+        """A copy of the plastic weights with their shadow bits."""
         return {
             part.projection.name: part.full.view(part.synapses.shape).to(torch.int16).cpu().numpy()
             for part in self._learners
         }
 
-    def restore(self, full: Mapping[str, Int16]) -> None:
-        """See `sim.backends.protocol.Session.restore`."""
+    def restore(self, full: Mapping[str, Integers]) -> None:
+        """Set the plastic weights to what `full_weights` returned."""
         for learner in self._learners:
             learner.restore(full[learner.projection.name])
             learner.synapses.load(learner.effective())
@@ -219,26 +205,24 @@ class _Found:
             into[part] = values.cpu().numpy()
 
 
-class TorchBackend:
+class TorchBackend(Backend[NetworkSpec]):
     """Integers in batches, on a CPU or a CUDA device."""
 
     name = "torch"
     capabilities = Capabilities(frozenset({"sigma-delta"}), learns=True)
 
     def open(
-        self, spec: NetworkSpec, *, threads: int | None = None, batch_size: int = 1, device: str = "cpu",
+        self, spec: AnyNetwork, *, threads: int | None = None, batch_size: int = 1, device: str = "cpu",
         workers: Workers | None = None,
     ) -> TorchSession:  # fmt: skip
         """Open `spec`. device: "cpu", "cuda" or "cuda:N". threads: of the CPU, None as torch is set.
 
         Raises: UserError if there is no such device, or if workers have no image each.
         """
-        if spec.family not in self.capabilities.families:
-            raise UserError(f"backend torch: it runs no {spec.family} networks; use chip")
-        check_options(self.name, threads, batch_size)
+        network = self.admitted(spec, threads, batch_size)
         if workers is not None and batch_size < workers.size:
             raise UserError(f"backend torch: {workers.size} workers share a batch of {batch_size}; raise batch_size")
-        return TorchSession(spec, threads, batch_size, device_of(device), workers)
+        return TorchSession(network, threads, batch_size, device_of(device), workers)
 
 
 def device_of(name: str) -> torch.device:

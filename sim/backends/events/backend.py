@@ -16,30 +16,30 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from neuro.base.arrays import AnyArray, Array, Int8, Int16, Int32, Integers
-from neuro.base.errors import UserError
+from neuro.base.arrays import AnyArray, Int8, Int16, Int32, Integers, UInt32
 from neuro.base.fixed_point import image_keys, round_shift
-from neuro.spec.plasticity import Rate
+from neuro.equilibrium.graded_network import AnyNetwork
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.checks import check_learning
 from sim.backends.events.kernels import Outputs, Scratch, make_scratch, make_trace, simulate_range
 from sim.backends.events.layout import flatten_full, full_weights, make_plan, make_weights, unpad
 from sim.backends.events.learning_kernels import learn_in_batches, learn_online
 from sim.backends.events.synapse_kernels import Synapses, Workspace, make_workspace
-from sim.backends.protocol import Capabilities, SessionBase, check_options, check_payloads
-from sim.backends.record import LearningOutcome, Record, SpikeTable, nudge_signs
+from sim.backends.presentation import Lesson, Presentation
+from sim.backends.protocol import Backend, Capabilities
+from sim.backends.record import LearningOutcome, Record, SpikeTable
+from sim.backends.session import Rates, SigmaDeltaSession
 
 SMALLEST_TASK, LARGEST_TASK = 16, 1024  # images that a thread takes at a time
 SPIKE_TABLE_START = 1 << 16
 
 
 class _Images(NamedTuple):
-    """What to run, as `simulate_range` takes it."""
+    """What is shown, as the kernels take it."""
 
     payloads: Int16  # [B, N]
     targets: Int32  # [B, K]
     signs: Int32  # [B]
-    last_step: int
 
 
 @contextlib.contextmanager
@@ -53,11 +53,13 @@ def limited_threads(threads: int) -> Iterator[None]:
         numba.set_num_threads(before)
 
 
-class EventsSession(SessionBase):
+class EventsSession(SigmaDeltaSession):
     """A spec opened on the events backend. Not for use from several threads at once."""
 
+    backend = "events"
+
     def __init__(self, spec: NetworkSpec, threads: int, batch_size: int) -> None:
-        self.spec = spec
+        super().__init__(spec)
         self.threads = threads
         self.batch_size = batch_size
         self._plan = make_plan(spec)
@@ -78,64 +80,47 @@ class EventsSession(SessionBase):
             spikes=np.zeros((spike_capacity, 5), dtype=np.int32),
         )
 
-    def run(
-        self,
-        payloads: Integers,
-        targets: Integers | None = None,
-        *,
-        seed: int = 0,
-        first_image: int = 0,
-        keep_states: bool = False,
-        keep_spikes: bool = False,
-    ) -> Record:
-        """See `sim.backends.protocol.Session.run`."""
-        check_payloads(self.spec, payloads, targets)
-        n_phases = 1 if targets is None else len(self.spec.schedule.phases)
-        out = self._outputs(len(payloads), n_phases, keep_states, 0)
-        rows = self._simulate(payloads, targets, seed, first_image, n_phases, out, keep_spikes)
+    def _present(self, shown: Presentation) -> Record:
+        n_phases = 1 if shown.targets is None else len(self.spec.schedule.phases)
+        out = self._outputs(len(shown), n_phases, shown.keep_states, 0)
+        rows = self._simulate(shown, n_phases, out)
         states = None
-        if keep_states:
+        if shown.keep_states:
             starts = zip(self.spec.populations, self._plan.start, strict=False)
             states = {p.name: out.states[:, :, start : start + p.size] for p, start in starts}
         return Record(
-            backend="events",
-            seed=seed,
+            backend=self.backend,
+            seed=shown.seed,
             predictions=out.predictions,
             output_states=out.output_states,
             spike_counts={p.name: out.counts[:, i, : n_phases + 1] for i, p in enumerate(self.spec.populations)},
             settled=out.settled,
             states=states,
-            spikes=SpikeTable.from_rows(np.concatenate(rows)) if keep_spikes else None,
+            spikes=SpikeTable.from_rows(np.concatenate(rows)) if shown.keep_spikes else None,
         )
 
-    def _simulate(
-        self,
-        payloads: Integers,
-        targets: Integers | None,
-        seed: int,
-        first_image: int,
-        n_phases: int,
-        out: Outputs,
-        keep_spikes: bool,
-    ) -> list[Int32]:
-        """Fill `out`, sharing the images among the threads; returns spike rows."""
-        goal = np.zeros((len(payloads), self.spec.n_classes), np.int32) if targets is None else targets
-        images = _Images(
-            np.ascontiguousarray(payloads, dtype=np.int16),
+    def _images(self, shown: Presentation) -> _Images:
+        """The images as the kernels take them."""
+        goal = np.zeros((len(shown), self.spec.n_classes), np.int32) if shown.targets is None else shown.targets
+        return _Images(
+            np.ascontiguousarray(shown.payloads, dtype=np.int16),
             np.ascontiguousarray(goal, dtype=np.int32),
-            nudge_signs(self.spec, seed, first_image, len(payloads)).astype(np.int32),
-            self.spec.schedule.ends[n_phases - 1],
+            self._signs(shown).astype(np.int32),
         )
-        task = max(SMALLEST_TASK, min(LARGEST_TASK, -(-len(payloads) // self.threads)))
+
+    def _simulate(self, shown: Presentation, n_phases: int, out: Outputs) -> list[Int32]:
+        """Fill `out`, sharing the images among the threads; returns spike rows."""
+        images, last_step = self._images(shown), self.spec.schedule.ends[n_phases - 1]
+        task = max(SMALLEST_TASK, min(LARGEST_TASK, -(-len(shown) // self.threads)))
 
         def work(part: int) -> list[Int32]:
             rows = []
-            for first in range(part * task, len(payloads), self.threads * task):
-                last = min(first + task, len(payloads))
-                rows.append(self._run_range(images, first, last, self._scratches[part], out, keep_spikes))
+            for first in range(part * task, len(shown), self.threads * task):
+                span = (last_step, first, min(first + task, len(shown)))
+                rows.append(self._run_range(images, span, self._scratches[part], out, shown.keep_spikes))
             return rows
 
-        if self.threads == 1 or len(payloads) <= task:
+        if self.threads == 1 or len(shown) <= task:
             parts = [work(part) for part in range(self.threads)]
         else:
             with ThreadPoolExecutor(self.threads) as pool:
@@ -143,45 +128,36 @@ class EventsSession(SessionBase):
         return [rows for part in parts for rows in part] or [np.zeros((0, 5), dtype=np.int32)]
 
     def _run_range(
-        self, images: _Images, first: int, last: int, scratch: Scratch, out: Outputs, keep_spikes: bool
+        self, images: _Images, span: tuple[int, int, int], scratch: Scratch, out: Outputs, keep_spikes: bool
     ) -> Int32:
-        """Run images first..last-1, with a spike table that grows until it holds every spike."""
+        """Run some images, with a spike table that grows until it holds every spike. span: last step, first image,
+        the one after the last.
+        """
         capacity = SPIKE_TABLE_START if keep_spikes else 0
         while True:
             table = out._replace(spikes=np.zeros((capacity, 5), dtype=np.int32))
-            out.counts[first:last] = 0
-            needed = simulate_range(self._plan, self._weights, *images, first, last, scratch, table, self._no_trace)
+            out.counts[span[1] : span[2]] = 0
+            needed = simulate_range(self._plan, self._weights, *images, *span, scratch, table, self._no_trace)
             if needed <= capacity:
                 return table.spikes[:needed]
             capacity = needed
 
-    def learn(
-        self, payloads: Integers, targets: Integers, rates: Mapping[str, Rate], *, seed: int, first_image: int
-    ) -> LearningOutcome:
-        """See `sim.backends.protocol.Session.learn`."""
-        check_payloads(self.spec, payloads, targets)
-        check_learning(self.spec, rates)
-        out = self._outputs(len(payloads), 0, False, 0)
-        keys = image_keys(seed, first_image, len(payloads))
-        signs = nudge_signs(self.spec, seed, first_image, len(payloads)).astype(np.int32)
-        chosen = [rates[p.name] for p in self.spec.plastic]
+    def _learn(self, lesson: Lesson, rates: Rates) -> LearningOutcome:
+        by_name = check_learning(self.spec, rates)
+        chosen = [by_name[p.name] for p in self.spec.plastic]
+        out = self._outputs(len(lesson), 0, False, 0)
         synapses = Synapses(
             *self._weights,
             self._full,
             np.array([rate.mantissa for rate in chosen], dtype=np.int64),
             np.array([rate.exponent for rate in chosen], dtype=np.int64),
         )
-        images = (
-            np.ascontiguousarray(payloads, dtype=np.int16),
-            np.ascontiguousarray(targets, dtype=np.int32),
-            signs,
-            keys,
-        )
-        self._learn(synapses, images, out)
+        keys = image_keys(lesson.seed, lesson.first_image, len(lesson))
+        self._train(synapses, (*self._images(lesson), keys), out)
         counts = {p.name: out.counts[:, i].sum(axis=0) for i, p in enumerate(self.spec.populations)}
         return LearningOutcome(out.predictions, counts)
 
-    def _learn(self, synapses: Synapses, images: tuple[Array, ...], out: Outputs) -> None:
+    def _train(self, synapses: Synapses, images: tuple[Int16, Int32, Int32, UInt32], out: Outputs) -> None:
         second_nudge = self.spec.schedule.phases[-1].steps
         trace = make_trace(self.batch_size, self._n_neurons, len(self.spec.populations), second_nudge)
         if self.batch_size == 1:
@@ -197,7 +173,7 @@ class EventsSession(SessionBase):
                 )
 
     def weights(self) -> dict[str, Int8]:
-        """See `sim.backends.protocol.Session.weights`."""
+        """The rounded weights of now."""
         result = {}
         for index, projection in enumerate(self.spec.projections):
             if projection.weights is not None:
@@ -206,7 +182,7 @@ class EventsSession(SessionBase):
         return result
 
     def full_weights(self) -> dict[str, Int16]:
-        """See `sim.backends.protocol.Session.full_weights`."""
+        """A copy of the plastic weights with their shadow bits."""
         ranges = itertools.pairwise(self._plan.full_start)
         parts = [self._full[start:end] for start, end in ranges]
         weights = self.weights()
@@ -217,8 +193,8 @@ class EventsSession(SessionBase):
             full[p.name] = _shaped(part, shape) if kept else weights[p.name].astype(np.int16)
         return full
 
-    def restore(self, full: Mapping[str, Int16]) -> None:
-        """See `sim.backends.protocol.Session.restore`."""
+    def restore(self, full: Mapping[str, Integers]) -> None:
+        """Set the plastic weights to what `full_weights` returned."""
         rounded = {p.name: round_shift(full[p.name], p.rule.shadow_bits) for p in self.spec.plastic if p.rule}
         self._weights = make_weights(self.spec.with_weights(rounded), self._plan)
         self._full = flatten_full(full[p.name] for p in self.spec.plastic)
@@ -229,15 +205,12 @@ def _shaped(block: AnyArray, shape: tuple[int, ...]) -> AnyArray:
     return unpad(block, (shape[0], shape[1])) if len(shape) == 2 else block.reshape(shape).copy()
 
 
-class EventsBackend:
+class EventsBackend(Backend[NetworkSpec]):
     """Integer, event-driven, on all cores."""
 
     name = "events"
     capabilities = Capabilities(frozenset({"sigma-delta"}), learns=True)
 
-    def open(self, spec: NetworkSpec, *, threads: int | None = None, batch_size: int = 1) -> EventsSession:
+    def open(self, spec: AnyNetwork, *, threads: int | None = None, batch_size: int = 1) -> EventsSession:
         """Open `spec`; threads=None uses all cores."""
-        if spec.family not in self.capabilities.families:
-            raise UserError(f"backend events: it runs no {spec.family} networks; use chip")
-        check_options(self.name, threads, batch_size)
-        return EventsSession(spec, threads or os.cpu_count() or 1, batch_size)
+        return EventsSession(self.admitted(spec, threads, batch_size), threads or os.cpu_count() or 1, batch_size)

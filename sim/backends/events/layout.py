@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from neuro.base.arrays import Array, Bools, Int8, Int16, Int32, Int64
+from neuro.base.arrays import Array, Bools, Int8, Int16, Int32, Int64, Integers
 from neuro.spec.neurons import SigmaDelta, Source
 from neuro.spec.projection import Projection
 from neuro.spec.sigma_delta import NetworkSpec
@@ -234,7 +234,7 @@ def full_weights(spec: NetworkSpec) -> Int16:
     return np.concatenate([np.zeros(0), *parts]).astype(np.int16)
 
 
-def flatten_full(full: Iterable[Int16]) -> Int16:
+def flatten_full(full: Iterable[Integers]) -> Int16:
     """Return full-resolution weights as one flat buffer: matrices [N_source, N_target] with padded rows, kernels."""
     return np.concatenate([np.zeros(0), *(_padded(w) if w.ndim == 2 else w.ravel() for w in full)]).astype(np.int16)
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from neuro.base.errors import UserError
 from neuro.equilibrium.graded_network import AnyNetwork
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.lava.sigma_delta.session import LavaSession
 from sim.backends.lava.worker.watch import STALL_S, check_installed
-from sim.backends.protocol import Capabilities
+from sim.backends.protocol import Backend, Capabilities
 
 if TYPE_CHECKING:
     from sim.backends.lava.stock.session import LavaStockSession
 
 
-class LavaBackend:
+class LavaBackend(Backend[AnyNetwork]):
     """A graph of Lava processes on CPU: inference, free and nudged phases."""
 
     name = "lava"
@@ -35,11 +34,10 @@ class LavaBackend:
 
         Raises: UserError if Lava is not installed.
         """
-        if spec.family not in self.capabilities.families:
-            raise UserError(f"backend lava: it runs no {spec.family} networks")
+        network = self.admitted(spec, threads, batch_size)
         check_installed()
-        if not isinstance(spec, NetworkSpec):
+        if not isinstance(network, NetworkSpec):
             from sim.backends.lava.stock.session import LavaStockSession
 
-            return LavaStockSession(spec, stall_s, on_image)
-        return LavaSession(spec, stall_s, on_image)
+            return LavaStockSession(network, stall_s, on_image)
+        return LavaSession(network, stall_s, on_image)

@@ -7,76 +7,60 @@ sigma-delta and graded units are plain tensors, since snnTorch has none.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NoReturn
-
 import numpy as np
 import torch
 
-from neuro.base.arrays import Int8, Int16, Int32, Int64, Integers
-from neuro.base.errors import UserError
+from neuro.base.arrays import Int32, Int64, Integers
 from neuro.equilibrium.graded_network import AnyNetwork, AnyStock
 from neuro.spec.neurons import SigmaDelta, Source
 from neuro.spec.sigma_delta import NetworkSpec
 from neuro.stock.processes import LIF, SpikeInput, StockSpec
-from sim.backends.protocol import Capabilities, SessionBase, check_options, check_payloads
-from sim.backends.record import LearningOutcome, Record, nudge_signs, record_from_history
+from sim.backends.presentation import Presentation
+from sim.backends.protocol import Backend, Capabilities
+from sim.backends.record import Record, record_from_history
+from sim.backends.session import SigmaDeltaSession
 from sim.backends.stock.emulator import ChipRecord
-from sim.backends.stock.record import check_images, join_records, make_record
+from sim.backends.stock.record import join_records, make_record
 from sim.backends.stock.session import StockSession, stock_inputs
 from sim.twins.sigma_delta_graph import SigmaDeltaGraph
 from sim.twins.stock_graph import StockGraph, Train
 from sim.twins.surrogates import Firing, Surrogate
 from sim.twins.units import State
 
+NAME = "snntorch"
+REFUSAL = "it does not learn; train on events or chip, then evaluate here"
 AT_ONCE = 128  # images whose spikes are in memory at once
 History = dict[str, dict[str, Int64]]
 
 
-def _refuse() -> NoReturn:
-    raise UserError("backend snntorch: it does not learn; train on events or chip, then evaluate here")
-
-
-class SigmaDeltaTorchSession(SessionBase):
+class SigmaDeltaTorchSession(SigmaDeltaSession):
     """A sigma-delta network opened in torch."""
 
+    backend, refusal = NAME, REFUSAL
+
     def __init__(self, spec: NetworkSpec) -> None:
-        self.spec = spec
+        super().__init__(spec)
         self._graph = SigmaDeltaGraph(spec, Firing(Surrogate()), rounds=True, dtype=torch.float64)
 
-    def run(
-        self,
-        payloads: Integers,
-        targets: Integers | None = None,
-        *,
-        seed: int = 0,
-        first_image: int = 0,
-        keep_states: bool = False,
-        keep_spikes: bool = False,
-    ) -> Record:
-        """See `sim.backends.protocol.Session.run`."""
-        check_payloads(self.spec, payloads, targets)
-        signs = nudge_signs(self.spec, seed, first_image, len(payloads))
+    def _present(self, shown: Presentation) -> Record:
         records = []
-        for first in range(0, max(len(payloads), 1), AT_ONCE):
-            part = slice(first, first + AT_ONCE)
-            goal = None if targets is None else torch.tensor(np.asarray(targets[part], dtype=np.float64))
+        for batch in shown.batches(AT_ONCE):
             with torch.no_grad():
-                history = self._history(payloads[part], goal, signs[part])
-            records.append(record_from_history(self.spec, "snntorch", seed, history, keep_states, keep_spikes))
+                records.append(record_from_history(self.spec, self.backend, batch, self._history(batch)))
         return join_records(records)
 
-    def _history(self, payloads: Integers, goal: torch.Tensor | None, signs: Int64) -> History:
-        """Return, by population, spikes and states of shape [B, 1 + steps, N]."""
-        schedule, graph = self.spec.schedule, self._graph
-        drive = graph.drive(torch.tensor(np.asarray(payloads, dtype=np.float64)))
+    def _history(self, shown: Presentation) -> History:
+        """By population: spikes and states of shape [B, 1 + steps, N]."""
+        schedule, graph, signs = self.spec.schedule, self._graph, self._signs(shown)
+        goal = None if shown.targets is None else torch.tensor(np.asarray(shown.targets, dtype=np.float64))
+        drive = graph.drive(torch.tensor(np.asarray(shown.payloads, dtype=np.float64)))
         steps = schedule.ends[0] if goal is None else schedule.last_step
         states = [graph.rest(drive)]
         for time, phase in enumerate(schedule.phase_of_step()[1 : steps + 1]):
             nudge = schedule.phases[phase].nudge
             force = None if goal is None or not nudge else self._force(states[-1], goal, torch.tensor(nudge * signs))
             states.append(graph.step(states[-1], drive, time, force))
-        return {p.name: self._of_population(p.name, payloads, states) for p in self.spec.populations}
+        return {p.name: self._of_population(p.name, shown.payloads, states) for p in self.spec.populations}
 
     def _force(self, state: State, goal: torch.Tensor, signs: torch.Tensor) -> torch.Tensor:
         """Return the pull of the nudge on the output, of shape [B, K], in state units."""
@@ -95,53 +79,22 @@ class SigmaDeltaTorchSession(SessionBase):
         spikes[:, 0] = sent
         return {"spikes": spikes, "states": spikes.cumsum(axis=1)}
 
-    def learn(
-        self, payloads: Integers, targets: Integers, rates: Mapping[str, object], *, seed: int, first_image: int
-    ) -> LearningOutcome:
-        """Refused."""
-        _refuse()
-
-    def weights(self) -> dict[str, Int8]:
-        """See `sim.backends.protocol.Session.weights`."""
-        return {p.name: p.weights.copy() for p in self.spec.projections if p.weights is not None}
-
-    def full_weights(self) -> dict[str, Int16]:
-        """Refused, like `learn`."""
-        _refuse()
-
-    def restore(self, full: Mapping[str, Int16]) -> None:
-        """Refused, like `learn`."""
-        _refuse()
-
 
 class StockTorchSession(StockSession):
     """A stock network opened in torch; graphs are built once, snnTorch neurons included."""
+
+    backend, refusal = NAME, REFUSAL
 
     def __init__(self, network: AnyStock) -> None:
         super().__init__(network)
         self._built: dict[int, tuple[StockSpec, StockGraph]] = {}
 
-    def run(
-        self,
-        payloads: Integers,
-        targets: Integers | None = None,
-        *,
-        seed: int = 0,
-        first_image: int = 0,
-        keep_states: bool = False,
-        keep_spikes: bool = False,
-    ) -> Record:
-        """See `sim.backends.protocol.Session.run`; with targets, all slots of a sample with the teacher, not
-        learning.
-        """
-        check_images(self.spec, payloads, targets)
+    def _present(self, shown: Presentation) -> Record:
         records = []
-        for first in range(0, max(len(payloads), 1), AT_ONCE):
-            part = slice(first, first + AT_ONCE)
-            wanted = None if targets is None else targets[part]
-            spec, inputs = stock_inputs(self.spec, payloads[part], wanted)
+        for batch in shown.batches(AT_ONCE):
+            spec, inputs = stock_inputs(self.spec, batch.payloads, batch.targets)
             record = run_stock(self._graph_of(spec), inputs)
-            records.append(make_record(self.spec, "snntorch", seed, record, keep_states, keep_spikes))
+            records.append(make_record(self.spec, self.backend, batch, record))
         return join_records(records)
 
     def _graph_of(self, spec: StockSpec) -> StockGraph:
@@ -149,12 +102,6 @@ class StockTorchSession(StockSession):
         if id(spec) not in self._built:
             self._built[id(spec)] = (spec, build_graph(spec))
         return self._built[id(spec)][1]
-
-    def learn(
-        self, payloads: Integers, targets: Integers, rates: Mapping[str, object], *, seed: int, first_image: int
-    ) -> LearningOutcome:
-        """Refused."""
-        _refuse()
 
 
 def build_graph(spec: StockSpec) -> StockGraph:
@@ -195,17 +142,15 @@ def run_stock(graph: StockGraph, inputs: Integers) -> ChipRecord:
     return ChipRecord(trains, ends["u"], ends["v"])
 
 
-class SnnTorchBackend:
+class SnnTorchBackend(Backend[AnyNetwork]):
     """Both families in PyTorch and snnTorch; does not learn."""
 
-    name = "snntorch"
+    name = NAME
     capabilities = Capabilities(frozenset({"sigma-delta", "stock"}), learns=False)
 
     def open(
         self, spec: AnyNetwork, *, threads: int | None = None, batch_size: int = 1
     ) -> SigmaDeltaTorchSession | StockTorchSession:
         """Open `spec`; torch shares the work among its own threads, whatever `threads` says."""
-        check_options(self.name, threads, batch_size)
-        if spec.family not in self.capabilities.families:
-            raise UserError(f"backend snntorch: it runs no {spec.family} networks")
-        return SigmaDeltaTorchSession(spec) if isinstance(spec, NetworkSpec) else StockTorchSession(spec)
+        network = self.admitted(spec, threads, batch_size)
+        return SigmaDeltaTorchSession(network) if isinstance(network, NetworkSpec) else StockTorchSession(network)

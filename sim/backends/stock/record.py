@@ -9,6 +9,7 @@ import numpy as np
 from neuro.base.arrays import Integers
 from neuro.base.errors import UserError
 from neuro.equilibrium.graded_network import AnyStock
+from sim.backends.presentation import Presentation
 from sim.backends.record import Record, SpikeTable
 from sim.backends.stock.emulator import ChipRecord
 
@@ -25,9 +26,7 @@ def check_images(network: AnyStock, payloads: Integers, targets: Integers | None
         raise UserError(f"targets of shape {targets.shape}: {len(payloads)} images need [B, {network.n_classes}]")
 
 
-def make_record(
-    network: AnyStock, backend: str, seed: int, run: ChipRecord, keep_states: bool, keep_spikes: bool
-) -> Record:
+def make_record(network: AnyStock, backend: str, shown: Presentation, run: ChipRecord) -> Record:
     """Summarise one batch. States are u and v at the end, of shape [B, 2, N]; predictions count output spikes."""
     names = [name for name in run.spikes if name in {p.name for p in network.populations}]
     steps = run.spikes[network.output].shape[1]
@@ -38,7 +37,7 @@ def make_record(
         per_step = np.count_nonzero(spikes, axis=2)
         per_phase = [per_step[:, phases == k].sum(axis=1) for k in range(int(phases.max()) + 1)]
         counts[name] = np.stack([np.zeros(len(spikes), dtype=np.int64), *per_phase], axis=1).astype(np.int64)
-        if keep_spikes:
+        if shown.keep_spikes:
             image, step, neuron = np.nonzero(spikes)
             payload = spikes[image, step, neuron]
             rows.append(np.stack([image, step + 1, np.full_like(image, index[name]), neuron, payload], axis=1))
@@ -46,13 +45,13 @@ def make_record(
     output = network.scores(run.spikes)
     return Record(
         backend=backend,
-        seed=seed,
+        seed=shown.seed,
         predictions=output.argmax(axis=1).astype(np.int32),
         output_states=output,
         spike_counts=counts,
         settled=network.settled(run.spikes),
-        states=states if keep_states else None,
-        spikes=SpikeTable.from_rows(np.concatenate(rows)) if keep_spikes else None,
+        states=states if shown.keep_states else None,
+        spikes=SpikeTable.from_rows(np.concatenate(rows)) if shown.keep_spikes else None,
     )
 
 

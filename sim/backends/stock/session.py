@@ -5,34 +5,46 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from neuro.base.arrays import Int16, Integers
+from neuro.base.errors import UserError
 from neuro.equilibrium.graded_network import AnyStock
+from neuro.stock.learning_engine import EngineRule
 from neuro.stock.network import SHADOW, StockNetwork
 from neuro.stock.processes import StockSpec
-from sim.backends.protocol import SessionBase
+from sim.backends.presentation import Presentation
+from sim.backends.session import Rates, Session
 from sim.backends.stock.emulator import run_chip
+from sim.backends.stock.record import check_images
 from sim.backends.stock.segments import Commit
 
 Weights = dict[str, Int16]
 
 
-class StockSession(SessionBase):
+class StockSession(Session[AnyStock]):
     """A stock network and its weights; how it runs and learns is left to the backend."""
 
-    def __init__(self, network: AnyStock) -> None:
-        self.spec = network
+    def _check(self, shown: Presentation) -> None:
+        check_images(self.spec, shown.payloads, shown.targets)
 
     def weights(self) -> Weights:
-        """Return a copy of all weights that learning changes, by projection: plastic ones and copies of them."""
+        """A copy of all weights that learning changes, by projection: plastic ones and copies of them."""
         names = learned_names(self.spec) if isinstance(self.spec, StockNetwork) else set[str]()
         return {p.name: p.weights.copy() for p in self.spec.projections if p.name in names}
 
     def full_weights(self) -> Weights:
-        """Return the same as `weights`: there are no bits below them."""
+        """The same as `weights`: there are no bits below them."""
         return self.weights()
 
-    def restore(self, full: Mapping[str, Int16]) -> None:
-        """See `sim.backends.protocol.Session.restore`."""
-        self.spec = self.spec.with_weights(full)
+    def restore(self, full: Mapping[str, Integers]) -> None:
+        """Set the weights to what `full_weights` returned."""
+        self._spec = self.spec.with_weights(full)
+
+
+def engine_rules(rates: Rates) -> dict[str, EngineRule]:
+    """The rules by projection. Raises: UserError if one is no rule of the learning engine."""
+    rules = {name: rule for name, rule in rates.items() if isinstance(rule, EngineRule)}
+    for name in rates.keys() - rules.keys():
+        raise UserError(f"learning rate of {name}: stock networks learn by rules of the learning engine; give one")
+    return rules
 
 
 def stock_inputs(

@@ -13,7 +13,8 @@ from torch import Tensor
 from neuro.base.arrays import Float32, Int32, Integers
 from neuro.base.errors import UserError
 from neuro.equilibrium.graded_network import AnyNetwork
-from sim.backends.protocol import Session, get_backend, native_backend
+from sim.backends.protocol import get_backend, native_backend
+from sim.backends.session import AnySession
 from sim.robustness.analysis.perturbation import Ratio, perturbation_ratios
 from sim.robustness.analysis.surface import Line, random_images, walk
 from sim.robustness.analysis.transfer_matrix import TransferMatrix, scorer_of_model, transfer_matrix
@@ -133,7 +134,7 @@ def transfer_of(subject: Subject) -> TransferMatrix:
         )  # fmt: skip
 
 
-def scorer_of(network: AnyNetwork, session: Session) -> Scorer:
+def scorer_of(network: AnyNetwork, session: AnySession) -> Scorer:
     """Return the deployed network as a function images [B, *shape] -> labels [B]."""
 
     def score(images: Float32) -> Int32:

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from neuro.base.arrays import Integers, Reals
 from neuro.base.errors import UserError
-from sim.backends.protocol import Session
 from sim.backends.record import Record
+from sim.backends.session import AnySession
 from sim.twins.base import Twin
 
 AT_ONCE = 256
@@ -31,7 +31,7 @@ class Fidelity:
     n: int
 
 
-def fidelity(twin: Twin, deployed: Session | Record | Integers, images: Tensor) -> Fidelity:
+def fidelity(twin: Twin, deployed: AnySession | Record | Integers, images: Tensor) -> Fidelity:
     """Compare a twin with a session of any backend, or with what one returned for the same images.
 
     Args:   images of shape [B, *image_shape], float in [0, 1]: clean or adversarial; at least one.
@@ -52,7 +52,7 @@ def fidelity(twin: Twin, deployed: Session | Record | Integers, images: Tensor) 
     return Fidelity(agreement, error, len(images))
 
 
-def deployed_record(twin: Twin, session: Session, images: Tensor) -> Record:
+def deployed_record(twin: Twin, session: AnySession, images: Tensor) -> Record:
     """Return what a session of the deployed network computes for images of shape [B, *image_shape]."""
     return session.run(twin.spec.encoder.encode(images.detach().cpu().numpy()))
 

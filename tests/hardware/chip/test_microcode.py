@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from hardware.chip.microcode import execute, program, tally
 from neuro.spec.neurons import SigmaDelta
-from sim.backends.record import nudge_signs
+from sim.backends.presentation import nudge_signs
 from sim.backends.reference import Network
 from sim.contract.sigma_delta import random_images, random_spec
 
