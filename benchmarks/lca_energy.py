@@ -17,7 +17,7 @@ from benchmarks.bench.screen import BenchScreen
 from benchmarks.bench.sweep import sweep_run
 from benchmarks.tools.results_file import parser, save
 from neuro.data.sets import load_dataset
-from sim.coding.recipe import LcaConfig
+from sim.coding.config import LcaConfig
 from sim.coding.training import train_lca
 from sim.commands.screen import CoderScreen
 

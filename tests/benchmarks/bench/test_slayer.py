@@ -23,7 +23,7 @@ from benchmarks.bench.screen import bench_tables
 from benchmarks.bench.slayer import slayer_job
 from benchmarks.tools.learning_cost import dense_backprop
 from hardware.slayer import learning as slayer_learning
-from hardware.slayer.network import SlayerConfig
+from hardware.slayer.config import SlayerConfig
 from hardware.slayer.training import train_slayer_run
 from neuro.artifact.run_folder import load_artifact, save_artifact
 from neuro.base.errors import UserError
