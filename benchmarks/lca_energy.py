@@ -12,7 +12,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from benchmarks.bench.run import BenchConfig
+from benchmarks.bench.config import BenchConfig
 from benchmarks.bench.screen import BenchScreen
 from benchmarks.bench.sweep import sweep_run
 from benchmarks.tools.results_file import parser, save

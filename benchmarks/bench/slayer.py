@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import fields
 from pathlib import Path
 
+from benchmarks.bench.config import AUTO
 from benchmarks.bench.job import Job
 from hardware.slayer.config import SlayerConfig
 from hardware.slayer.learning import LEARNING_RATES, SlayerLearner, slayer_epochs
@@ -19,7 +20,6 @@ from neuro.base.quantities import NotMeasurable
 from sim.evaluate import data_of, load_run
 from sim.robustness.defences.baselines import SMALL
 
-AUTO, OFF = "auto", "none"
 BUDGET = 15  # epochs at most, when trained here: half of what `settle train slayer` takes on small data
 
 
