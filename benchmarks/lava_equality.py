@@ -96,7 +96,7 @@ def ep_networks(count: int, seed: int) -> tuple[Counter[str], int]:
     """Return differences by rule and kind, and how many weights moved, over `count` samples of digits for each rule."""
     dataset, differences, moved = load_dataset("digits", seed), Counter[str](), 0
     for rule in track(RULES, "EP networks, rule by rule"):
-        config = TrainConfig(seed, (32,), rule, family="stock", noise="shared")
+        config = TrainConfig(seed=seed, hidden=(32,), rule=rule, family="stock", noise="shared")
         network = build_network(dataset, config, stock_choices(config), split_validation(dataset.y_train, seed))
         assert isinstance(network, StockNetwork)  # the family
         payloads = network.encoder.encode(dataset.x_train[:count])

@@ -12,12 +12,12 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from benchmarks.bench.run import BenchConfig
+from benchmarks.bench.config import BenchConfig
 from benchmarks.bench.screen import BenchScreen
 from benchmarks.bench.sweep import sweep_run
 from benchmarks.tools.results_file import parser, save
 from neuro.data.sets import load_dataset
-from sim.coding.recipe import LcaConfig
+from sim.coding.config import LcaConfig
 from sim.coding.training import train_lca
 from sim.commands.screen import CoderScreen
 

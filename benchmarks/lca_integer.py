@@ -26,9 +26,10 @@ from neuro.base.convolution import square
 from neuro.coding.dictionary import patches_of
 from neuro.data.sets import Dataset, load_dataset, split_validation
 from neuro.spec.sigma_delta import NetworkSpec
+from sim.coding.config import LcaConfig
 from sim.coding.learner import deployed_design
 from sim.coding.measure import measure_quality
-from sim.coding.recipe import LcaConfig, design_coder, make_learner
+from sim.coding.recipe import design_coder, make_learner
 from sim.coding.trainer import LcaTrainer
 from sim.coding.training import train_lca
 from sim.commands.screen import CoderScreen, TrainScreen

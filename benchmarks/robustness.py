@@ -37,7 +37,7 @@ from neuro.base.arrays import Bools, Float32, Int64, Integers
 from neuro.base.metrics import Accuracy
 from neuro.data.sets import Dataset, load_dataset
 from sim.backends.protocol import get_backend
-from sim.coding.recipe import LcaConfig
+from sim.coding.config import LcaConfig
 from sim.coding.training import train_lca
 from sim.commands.screen import CoderScreen, TrainScreen
 from sim.robustness.attacks.gradient import ProjectedGradient

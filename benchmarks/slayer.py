@@ -29,7 +29,7 @@ from benchmarks.tools.learning_cost import FLOATS, INTEGERS, LearningCost, dense
 from benchmarks.tools.results_file import merge, parser
 from hardware.compile.compiler import compile_run
 from hardware.energy.profile import Profile, profile
-from hardware.slayer.network import SlayerConfig
+from hardware.slayer.config import SlayerConfig
 from hardware.slayer.training import train_slayer_run
 from neuro.artifact.run_folder import Artifact, load_artifact
 from neuro.base.metrics import Accuracy

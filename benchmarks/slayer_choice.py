@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.tools.results_file import merge, parser
+from hardware.slayer.config import SlayerConfig
 from hardware.slayer.learning import train_slayer
-from hardware.slayer.network import SlayerConfig
 from neuro.base.errors import UserError
 from neuro.data.sets import Dataset, load_dataset, split_validation
 
@@ -65,7 +65,7 @@ def compare(
     rows: list[dict[str, Any]] = []
 
     def attempt(words: str, rate: float, epochs: int) -> None:
-        configs = [SlayerConfig(seed, hidden, epochs=epochs, learning_rate=rate, **LOSSES[words])
+        configs = [SlayerConfig(seed=seed, hidden=hidden, epochs=epochs, learning_rate=rate, **LOSSES[words])
                    for seed in range(splits)]  # fmt: skip
         found = [reached(dataset, config) for config in configs]
         value = float(np.mean([row["val_accuracy"] for row in found]))

@@ -35,7 +35,7 @@ NAMES = ("input->hidden", "hidden->output", "output->hidden")
 
 def half_trained(seed: int) -> tuple[StockNetwork, Int16, Int32]:
     """Return a network after one epoch on digits, payloads and labels of the samples."""
-    dataset, config = load_dataset("digits", seed), TrainConfig(seed, HIDDEN, "R5", family="stock")
+    dataset, config = load_dataset("digits", seed), TrainConfig(seed=seed, hidden=HIDDEN, rule="R5", family="stock")
     split = split_validation(dataset.y_train, seed)
     trainer = make_trainer(dataset, config, stock_choices(config), split, 1)
     trainer.run()
@@ -47,7 +47,7 @@ def half_trained(seed: int) -> tuple[StockNetwork, Int16, Int32]:
 
 def with_rule(trained: StockNetwork, rule: str, seed: int) -> StockNetwork:
     """Return a network that learns by `rule` and transmits with the (even) weights of `trained`."""
-    config = TrainConfig(seed, HIDDEN, rule, family="stock")
+    config = TrainConfig(seed=seed, hidden=HIDDEN, rule=rule, family="stock")
     dataset = load_dataset("digits", seed)
     network = build_network(dataset, config, stock_choices(config), split_validation(dataset.y_train, seed))
     assert isinstance(network, StockNetwork)  # the family

@@ -75,7 +75,9 @@ def attempt(
     """Return validation accuracy of the last and of the best epoch."""
     change = dict(change)
     factor, final, averages = change.pop("learning_rate", 1.0), change.pop("final", 0.5), change.pop("mean", True)
-    config = TrainConfig(seed, HIDDEN, rule, family="stock", threads=1, output_share=change.pop("share", None))
+    config = TrainConfig(
+        seed=seed, hidden=HIDDEN, rule=rule, family="stock", threads=1, output_share=change.pop("share", None)
+    )
     dataset, split = selected(load_dataset(data, seed), seed, images)
     chosen = stock_choices(config)
     plain = build_network(dataset, config, chosen, split)

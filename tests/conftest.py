@@ -140,7 +140,7 @@ def coders(tmp_path_factory: pytest.TempPathFactory, blob_data: Dataset) -> dict
     ):
         before = load_front_end(found[front], blob_data) if front else None
         if config is None:
-            ep = TrainConfig(3, (8,), epochs=4, learning_rate=1.4, output_share=0.125, refit=False)
+            ep = TrainConfig(seed=3, hidden=(8,), epochs=4, learning_rate=1.4, output_share=0.125, refit=False)
             train_ep(blob_data, ep, folder / name, Silent(), before)
         else:
             config = replace(config, front_end=before.sha256 if before else "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from benchmarks.bench.contestants import LOIHI
+from benchmarks.bench.config import LOIHI
 from benchmarks.bench.job import Job
 from benchmarks.bench.rows import INFERENCE, TRAINING, Row, empty_row, energy_delay
 from hardware.board.backend import DOOR, BoardBackend

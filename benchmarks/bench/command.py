@@ -7,50 +7,36 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sim.commands.options import Json, Run, Threads, console, numbers, print_json
+from benchmarks.bench.config import AUTO, OFF, BenchConfig
+from sim.commands.from_config import options_of
+from sim.commands.options import Json, Run, console, numbers, print_json
 
 if TYPE_CHECKING:
     from rich.console import Group
 
-    from benchmarks.bench.run import BenchConfig
 
-
+@options_of(BenchConfig)
 def bench_command(
     run: Run,
-    devices: Annotated[
-        str, typer.Option("--devices", "--device", help="Among cpu, cuda, loihi2, separated by commas.")
-    ] = "cpu,cuda,loihi2",
-    images: Annotated[int | None, typer.Option(help="Test images, from the first; default 1000 at most.")] = None,
-    seconds: Annotated[float, typer.Option(help="Length of a measurement; energy needs several.")] = 3.0,
-    no_train: Annotated[bool, typer.Option("--no-train", help="Inference only.")] = False,
-    constants: Annotated[str, typer.Option(help="Energy constants of the chip: loihi2.")] = "loihi2",
+    *,
+    config: BenchConfig,
     thresholds: Annotated[
         str | None, typer.Option(help="Of a sparse coder, separated by commas; default 1/2 to 8 times its own.")
     ] = None,
-    slayer: Annotated[
-        str,
-        typer.Option(help="Compare with a finished run of train slayer; auto: trains one on small data; or none."),
-    ] = "auto",
-    threads: Threads = None,
     out: Annotated[Path | None, typer.Option(help="JSON file; default RUN/bench.json. The page lies beside it.")] = (
         None
     ),
     as_json: Json = False,
 ) -> None:
     """Energy and latency of a run beside conventional networks: measured or modelled, never mixed. Writes a page."""
-    from benchmarks.bench.run import RESULT, BenchConfig
-    from benchmarks.bench.slayer import AUTO, OFF
+    from benchmarks.bench.run import RESULT
     from neuro.base.errors import UserError
     from sim.evaluate import is_coder, load_run
 
-    config = BenchConfig(
-        tuple(name.strip() for name in devices.split(",") if name.strip()), images, seconds, not no_train, constants,
-        threads, slayer,
-    )  # fmt: skip
     coder = is_coder(load_run(run))
     if thresholds is not None and not coder:
         raise UserError(f"--thresholds: run {run} is no sparse coder; leave it out")
-    if slayer not in (AUTO, OFF) and coder:
+    if config.slayer not in (AUTO, OFF) and coder:
         raise UserError(f"--slayer: run {run} is a sparse coder, which SLAYER does not train; leave it out")
     chosen = None if thresholds is None else numbers("--thresholds", thresholds)
     path = out or run / RESULT

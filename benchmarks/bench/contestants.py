@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from benchmarks.bench.config import CPU, CUDA
 from benchmarks.bench.effort import Effort, in_products, of_products
 from benchmarks.bench.job import SLAYER, Job
 from benchmarks.bench.perceptron import FloatPerceptron, Int8Perceptron
@@ -31,8 +32,6 @@ from sim.training.recipe import make_trainer
 from sim.training.trainer import Choices
 from sim.twins.make import make_twin
 
-CPU, CUDA, LOIHI = "cpu", "cuda", "loihi2"
-DEVICES = (CPU, CUDA, LOIHI)
 LEARNED = 512  # training images whose learning is timed
 Infer = Callable[[Images], Integers]
 Learn = Callable[[Images, Integers], object]

@@ -13,25 +13,15 @@ from typing import Any
 import torch
 
 from benchmarks.bench.chip import OnChip, borrowed_accuracy, on_chip
-from benchmarks.bench.contestants import (
-    CPU,
-    CUDA,
-    DEVICES,
-    LEARNED,
-    LOIHI,
-    Contestant,
-    Missing,
-    contestants,
-    has_cuda,
-)
+from benchmarks.bench.config import AUTO, CPU, CUDA, IMAGES, LOIHI, OFF, BenchConfig
+from benchmarks.bench.contestants import LEARNED, Contestant, Missing, contestants, has_cuda
 from benchmarks.bench.effort import Effort
 from benchmarks.bench.job import SLAYER, Job
 from benchmarks.bench.meters import Counter, Reading, measure_idle, open_counter
 from benchmarks.bench.rows import INFERENCE, TRAINING, Row, empty_row, measured_row
-from benchmarks.bench.slayer import AUTO, OFF, slayer_job
+from benchmarks.bench.slayer import slayer_job
 from benchmarks.bench.timing import BATCHES, Arrays, Work, best_batch, run_window
 from benchmarks.tools.results_file import machine
-from hardware.energy.constants import DEFAULT_SET, constants_of
 from neuro.artifact.run_folder import SELF
 from neuro.base.errors import UserError
 from neuro.base.files import json_bytes, sha256
@@ -42,36 +32,7 @@ from sim.backends.protocol import native_backend
 from sim.evaluate import data_of, is_coder, load_run
 
 RESULT = "bench.json"
-IMAGES = 1000  # test images, at most, that accuracies are of
-SECONDS = 3.0
 AS_ABOVE = NotMeasurable("accuracy is that of the inference")
-
-
-@dataclass(frozen=True)
-class BenchConfig:
-    """What is asked for. images: test images (None: all, IMAGES at most); seconds: of a window; train: learning, too.
-
-    constants: energy constants of the chip, a name in `hardware.energy.constants.SETS`; threads: of everybody, None for
-    one a core; slayer: a finished run of SLAYER's to compare with, AUTO to train one where that is quick, or OFF.
-    """
-
-    devices: tuple[str, ...] = DEVICES
-    images: int | None = None
-    seconds: float = SECONDS
-    train: bool = True
-    constants: str = DEFAULT_SET
-    threads: int | None = None
-    slayer: str = AUTO
-
-    def __post_init__(self) -> None:
-        unknown = [name for name in self.devices if name not in DEVICES]
-        if unknown or not self.devices:
-            raise UserError(f"device {', '.join(unknown) or 'none'}: choose among {', '.join(DEVICES)}")
-        if not 0.01 <= self.seconds <= 3600:
-            raise UserError(f"--seconds {self.seconds} outside 0.01..3600")
-        if self.threads is not None and self.threads < 1:
-            raise UserError(f"threads {self.threads}: give at least 1")
-        constants_of(self.constants)
 
 
 @dataclass(frozen=True, eq=False)

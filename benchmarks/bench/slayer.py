@@ -9,16 +9,17 @@ from __future__ import annotations
 from dataclasses import fields
 from pathlib import Path
 
+from benchmarks.bench.config import AUTO
 from benchmarks.bench.job import Job
+from hardware.slayer.config import SlayerConfig
 from hardware.slayer.learning import LEARNING_RATES, SlayerLearner, slayer_epochs
-from hardware.slayer.network import SlayerConfig, check_lava_dl
+from hardware.slayer.network import check_lava_dl
 from hardware.slayer.training import slayer_artifact
 from neuro.base.errors import UserError
 from neuro.base.quantities import NotMeasurable
 from sim.evaluate import data_of, load_run
 from sim.robustness.defences.baselines import SMALL
 
-AUTO, OFF = "auto", "none"
 BUDGET = 15  # epochs at most, when trained here: half of what `settle train slayer` takes on small data
 
 
@@ -38,7 +39,7 @@ def slayer_job(job: Job, asked: str) -> Job | NotMeasurable:
     try:
         check_lava_dl()
         epochs = min(BUDGET, slayer_epochs(len(job.dataset.y_train)))
-        config = SlayerConfig(job.seed, job.hidden, epochs=epochs, learning_rate=LEARNING_RATES[0])
+        config = SlayerConfig(seed=job.seed, hidden=job.hidden, epochs=epochs, learning_rate=LEARNING_RATES[0])
         artifact = slayer_artifact(data_of(job.artifact), config)
     except UserError as error:
         return NotMeasurable(str(error))

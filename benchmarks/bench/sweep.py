@@ -20,9 +20,10 @@ import numpy as np
 import torch
 
 from benchmarks.bench.chip import modelled_row
-from benchmarks.bench.contestants import CPU, CUDA, LOIHI, NO_CUDA, has_cuda, place_of
+from benchmarks.bench.config import CPU, CUDA, LOIHI, BenchConfig
+from benchmarks.bench.contestants import NO_CUDA, has_cuda, place_of
 from benchmarks.bench.rows import Row, empty_row
-from benchmarks.bench.run import BenchConfig, Meter, timed_rows, torch_devices, torch_threads
+from benchmarks.bench.run import Meter, timed_rows, torch_devices, torch_threads
 from benchmarks.tools.results_file import machine
 from hardware.compile.compiler import compile_network
 from hardware.energy.counts import count

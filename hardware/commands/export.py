@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sim.commands.options import Json, Run, Seed, StallS, console, layer_sizes, print_json
+from hardware.slayer.config import SlayerConfig
+from sim.commands.from_config import options_of
+from sim.commands.options import Json, Run, StallS, console, print_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -55,28 +57,23 @@ def export_table(export: Export) -> Table:
     return table_of(rows)
 
 
+@options_of(SlayerConfig)
 def train_slayer_command(
     data: Annotated[str, typer.Option(help="digits, mnist, fashion-mnist, cifar10, or a FILE.npz.")] = "digits",
     out: Annotated[Path | None, typer.Option(help="Folder of the run; default runs/slayer-DATA-...-seedN.")] = None,
-    hidden: Annotated[str, typer.Option(help="Hidden layers from input to output, e.g. 256,128.")] = "64",
-    epochs: Annotated[int | None, typer.Option(help="Passes over the training set; default from its size.")] = None,
-    steps: Annotated[int, typer.Option(help="Steps of an inference.")] = 32,
-    learning_rate: Annotated[
-        float | None, typer.Option(help="Of Adam, with cosine decay; default by short trials, on validation images.")
-    ] = None,
-    seed: Seed = 0,
+    *,
+    config: SlayerConfig,
     as_json: Json = False,
 ) -> None:
     """Train the usual competitor: feed-forward CUBA neurons, by backpropagation in lava-dl's SLAYER."""
-    from hardware.slayer.network import SlayerConfig, check_lava_dl
+    from hardware.slayer.network import check_lava_dl
     from hardware.slayer.training import SlayerScreen, train_slayer_run
     from neuro.data.sets import load_dataset
     from sim.commands.screen import result_table
 
-    config = SlayerConfig(seed, layer_sizes(hidden), steps, epochs, learning_rate)
     check_lava_dl()
-    dataset = load_dataset(data, seed)
-    name = f"slayer-{dataset.name}-{'-'.join(map(str, config.hidden))}-seed{seed}"
+    dataset = load_dataset(data, config.seed)
+    name = f"slayer-{dataset.name}-{'-'.join(map(str, config.hidden))}-seed{config.seed}"
     with SlayerScreen() as screen:
         result = train_slayer_run(dataset, config, out or Path("runs") / name, screen.on_epoch, screen.on_trial)
     console(as_json).print(result_table(result))

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from hardware.slayer.network import CHUNK, SlayerConfig, SlayerModel, network_of, slayer_loss, spike_trains
+from hardware.slayer.config import SlayerConfig
+from hardware.slayer.network import CHUNK, SlayerModel, network_of, slayer_loss, spike_trains
 from neuro.base.arrays import Images, Int16, Int32, Integers
 from neuro.base.errors import UserError
 from neuro.base.metrics import Accuracy, accuracy, clearly_better

@@ -17,15 +17,14 @@ import itertools
 import platform
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hardware.slayer.config import SlayerConfig
 from neuro.base.arrays import Int16, Int32, Integers
-from neuro.base.checks import require_integers
 from neuro.base.errors import UserError
 from neuro.front_ends.pixels import PixelEncoder
 from neuro.stock.feed_forward import FeedForwardNetwork, feed_forward_graph
@@ -34,57 +33,6 @@ from neuro.stock.processes import DECAY_UNITY, LIF, StockPopulation, StockProjec
 SCALE = 64  # a SLAYER weight of 1 is 64 of the chip's
 RULE = "slayer"
 CHUNK = 500
-LOSSES = ("rate", "max", "softmax")  # SpikeRate; SpikeMax of shares of the spikes; SpikeMax of their softmax
-
-
-@dataclass(frozen=True)
-class SlayerConfig:
-    """How to train. Neurons and slopes are those of lava-dl's examples; loss, learning rate and epochs were chosen on
-    validation images (`benchmarks.slayer_choice`).
-
-    steps: of an inference.    epochs: None: from the size of the training set.
-    learning_rate: of Adam, with cosine decay; None: by trial on the validation split.
-    loss: one of lava-dl's in LOSSES; true_rate, false_rate: spikes per step that "rate" wants of the label's output
-    neuron, and of the others.
-    threshold, current_decay, voltage_decay: of the neurons, in the chip's units (`neuro.stock.processes.LIF`).
-    slope_width, slope_height: of the surrogate derivative (lava-dl: tau_grad, scale_grad).
-    """
-
-    seed: int = 0
-    hidden: tuple[int, ...] = (64,)
-    steps: int = 32
-    epochs: int | None = None
-    learning_rate: float | None = None
-    loss: str = "rate"
-    true_rate: float = 0.4
-    false_rate: float = 0.02
-    spacing: int = 2
-    threshold: int = 80
-    current_decay: int = 1023
-    voltage_decay: int = 123
-    slope_width: float = 0.03
-    slope_height: float = 3.0
-
-    def __post_init__(self) -> None:
-        require_integers("slayer", seed=self.seed, steps=self.steps, spacing=self.spacing)
-        if not self.hidden or min(self.hidden) < 1:
-            raise UserError(f"slayer: hidden layers {self.hidden}; give sizes of at least 1, e.g. 64 or 128,64")
-        if self.epochs is not None and self.epochs < 1:
-            raise UserError(f"slayer: {self.epochs} epochs; give at least 1")
-        if self.learning_rate is not None and not 0 < self.learning_rate < 1:
-            raise UserError(f"slayer: learning rate {self.learning_rate} outside 0..1")
-        if self.loss not in LOSSES:
-            raise UserError(f"slayer: loss {self.loss!r} is unknown; choose one of {', '.join(LOSSES)}")
-        if not 0 <= self.false_rate < self.true_rate <= 1:
-            raise UserError(f"slayer: rates {self.false_rate} and {self.true_rate}; give 0 <= false < true <= 1")
-        if not len(self.hidden) + 1 < self.steps <= 1024:
-            raise UserError(f"slayer: {self.steps} steps; give {len(self.hidden) + 2}..1024")
-        _ = self.neuron  # checks itself
-
-    @property
-    def neuron(self) -> LIF:
-        """The neuron of all layers."""
-        return LIF(self.current_decay, self.voltage_decay, self.threshold)
 
 
 def check_lava_dl() -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from rich.progress import TaskID
 
+from hardware.slayer.config import SlayerConfig
 from hardware.slayer.learning import LEARNING_RATES, SlayerEpoch, SlayerTrial, slayer_epochs, train_slayer, tune_slayer
-from hardware.slayer.network import SlayerConfig, check_lava_dl
+from hardware.slayer.network import check_lava_dl
 from neuro.artifact.run_folder import MANIFEST, Artifact, installed_versions, save_artifact
 from neuro.base.errors import UserError
 from neuro.base.metrics import accuracy

@@ -10,6 +10,8 @@ from numbers import Integral, Real
 
 from neuro.base.errors import UserError
 
+LARGEST_SEED = 2**63 - 1
+
 
 @dataclass(frozen=True)
 class Range:
@@ -33,7 +35,7 @@ class Range:
         return above and below and not (isinstance(number, float) and math.isinf(number))
 
     def __str__(self) -> str:
-        lowest, highest = (str(end) if isinstance(end, int) else f"{end:g}" for end in (self.lowest, self.highest))
+        lowest, highest = map(_written, (self.lowest, self.highest))
         if math.isinf(self.highest):
             return f"more than {lowest}" if self.open_below else f"at least {lowest}"
         if self.open_below or self.open_above:
@@ -58,11 +60,17 @@ def require_ranges(owner: str, values: Mapping[str, object], **ranges: Range) ->
         span.require(owner, **{name: values[name]})
 
 
+def _written(end: float) -> str:
+    if end == LARGEST_SEED:
+        return "2**63 - 1"
+    return str(end) if isinstance(end, int) else f"{end:g}"
+
+
 def require_integers(owner: str, **values: object) -> None:
     """Raise UserError unless every value is an integer (True and False are not)."""
     for name, value in values.items():
         if isinstance(value, bool) or not isinstance(value, Integral):
-            raise UserError(f"{owner}: {name} {value!r} must be an integer")
+            raise UserError(f"{owner}{': ' if owner else ''}{name} {value!r} must be an integer")
 
 
 def require_choice(kind: str, value: object, choices: Iterable[str], otherwise: str = "") -> None:

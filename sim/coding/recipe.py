@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from neuro.coding.dictionary import patches_of
 from neuro.coding.sigma_delta import CoderDesign
 from neuro.data.sets import Dataset
 from neuro.front_ends.pixels import REACH, PixelEncoder, gain_bits_for
+from sim.coding.config import LcaConfig
 from sim.coding.learner import DictionaryLearner
 from sim.training.front_end import FrontEnd
 
@@ -23,62 +23,6 @@ STEPS_PER_THRESHOLD = 4  # payload units in a threshold, at least
 IMAGES_TO_SEE, FEWEST_EPOCHS, MOST_EPOCHS = 120_000, 2, 40
 SAMPLE = 1024
 INPUT_BITS = 7
-
-
-@dataclass(frozen=True)
-class LcaConfig:
-    """What the user asks for. `None` means: choose it from the data; the choice is recorded in the manifest.
-
-    atoms:               number of atoms; default 256 for whole images, 64 for patches.
-    patch, stride, same: extent of a kernel and its stride (default half of it); None for whole images; zero padding.
-    sparsity_threshold, signed, threshold_kind, layout, activation_bits: `neuro.coding.sigma_delta.CoderDesign`.
-    epochs, shadow_bits: passes over the training set; accumulator bits below a weight.
-    normalise:           whether a host gives atoms unit norm now and then; else their decay alone keeps it near 1.
-    threads:             cores to use, None for all; never changes a result.
-    front_end:           SHA-256 of the manifest of the coder in front, "" for none.
-    whiten:              whether images are whitened (ZCA of the training images).
-    normalise_contrast:  whether images are divided by their contrast; see `neuro.front_ends.whitening`.
-    """
-
-    seed: int = 0
-    atoms: int | None = None
-    patch: int | None = None
-    stride: int | None = None
-    same: bool = False
-    sparsity_threshold: float | None = None
-    signed: bool = False
-    threshold_kind: str = "soft"
-    layout: str | None = None
-    activation_bits: int | None = None
-    epochs: int | None = None
-    shadow_bits: int = 8
-    normalise: bool = True
-    threads: int | None = None
-    front_end: str = ""
-    whiten: bool = False
-    normalise_contrast: bool = False
-
-    def __post_init__(self) -> None:
-        for name, low, high in (
-            ("atoms", 1, 65_536),
-            ("patch", 1, 1024),
-            ("stride", 1, 1024),
-            ("epochs", 1, 10_000),
-            ("activation_bits", 0, 16),
-        ):
-            value = getattr(self, name)
-            if value is not None and not low <= value <= high:
-                raise UserError(f"{name} {value} outside {low}..{high}")
-        if self.sparsity_threshold is not None and not self.sparsity_threshold > 0:
-            raise UserError(f"sparsity_threshold {self.sparsity_threshold}: without a positive one nothing competes")
-        if self.threads is not None and self.threads < 1:
-            raise UserError(f"threads {self.threads}: give at least 1")
-        if self.stride is not None and self.patch is None:
-            raise UserError(f"stride {self.stride}: kernels have a stride, whole images none; give --patch too")
-        if self.front_end and (self.whiten or self.normalise_contrast):
-            raise UserError("whitening and contrast are of images; codes of a front end stay as they are: train it so")
-        if not 0 <= self.seed < 2**63:
-            raise UserError(f"seed {self.seed} outside 0..2**63 - 1")
 
 
 def coder_epochs(config: LcaConfig, n_images: int) -> int:

@@ -20,9 +20,10 @@ from neuro.data.sets import Dataset, split_validation
 from neuro.spec.sigma_delta import NetworkSpec
 from neuro.spec.stack import stack
 from sim.backends.protocol import get_backend
+from sim.coding.config import LcaConfig
 from sim.coding.learner import deployed_design
 from sim.coding.measure import codes, converged_share, measure_quality, readout_accuracy
-from sim.coding.recipe import LcaConfig, coder_epochs, design_coder, make_learner
+from sim.coding.recipe import coder_epochs, design_coder, make_learner
 from sim.coding.trainer import LcaProgress, LcaTrainer
 from sim.training.checkpoint import State
 from sim.training.front_end import FrontEnd

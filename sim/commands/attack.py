@@ -9,40 +9,32 @@ from typing import Annotated
 import typer
 
 from neuro.base.errors import UserError
-from sim.commands.options import Json, Run, Seed, console, numbers, print_json
+from sim.commands.from_config import options_of
+from sim.commands.options import Json, Run, console, print_json
+from sim.robustness.bridge.config import AttackConfig
 
 
+@options_of(AttackConfig)
 def attack_command(
     run: Run,
-    attacks: Annotated[str, typer.Option(help="quick, standard, or names of attacks separated by commas.")] = "quick",
-    eps: Annotated[str | None, typer.Option(help="Sizes separated by commas; default .05,.1,.2,.3 (l2: 10 times).")] = (
-        None
-    ),
-    norm: Annotated[str, typer.Option(help="linf: largest change of a pixel; l2: Euclidean.")] = "linf",
-    images: Annotated[int | None, typer.Option(help="Test images, from the first; default 200, on Lava 10.")] = (None),
-    score: Annotated[str, typer.Option(help="Backend that scores: events or chip, reference, lava.")] = "",
+    *,
+    config: AttackConfig,
     shard: Annotated[str | None, typer.Option(help="Do only part I/N of the work; a later call collects.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that share the work; default one a core.")] = None,
-    device: Annotated[str, typer.Option(help="Where gradients are computed: cpu or cuda.")] = "cpu",
-    passes: Annotated[int, typer.Option(help="Average the scores of a stochastic twin over so many (EoT).")] = 1,
     slurm: Annotated[
         str | None, typer.Option(help="Submit the missing shards to this Slurm partition and return.")
     ] = None,
     against: Annotated[
         list[Path] | None, typer.Option(help="Another run on the same data, for the transfer matrix; repeatable.")
     ] = None,
-    seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
     """Attack a run through its twins, score the deployed integers, and judge whether the result can be trusted."""
     from sim.commands.attack_screen import AttackScreen, attack_table
     from sim.reports.attack import write_attack_report
-    from sim.robustness.bridge.run import EPS, AttackConfig, AttackRun, default_images
+    from sim.robustness.bridge.run import AttackRun
     from sim.robustness.bridge.workers import do_shards, submit_shards
 
-    sizes = numbers("--eps", eps) if eps else EPS.get(norm, EPS["linf"])
-    count = default_images(score) if images is None else images
-    config = AttackConfig(attacks, norm, sizes, count, score, seed, device, passes)
     job = AttackRun(run, config, against or ())
     part = _part(shard, job.n_shards)
     if slurm is not None:

@@ -21,7 +21,8 @@ from sim.commands.screen import ImageProgress, TrainScreen, evaluation_table, re
 from sim.evaluate import RESULTS, add_result, evaluate
 from sim.reports.attack import write_attack_report
 from sim.reports.page import write_report
-from sim.robustness.bridge.run import ATTACKS, AttackConfig, AttackRun
+from sim.robustness.bridge.config import AttackConfig
+from sim.robustness.bridge.run import ATTACKS, AttackRun
 from sim.robustness.bridge.workers import do_shards
 from sim.training.checkpoint import CHECKPOINT
 from sim.training.config import TrainConfig

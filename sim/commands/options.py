@@ -38,14 +38,6 @@ def print_json(as_json: bool, content: dict[str, Any]) -> None:
         sys.stdout.write(json.dumps(content, allow_nan=False) + "\n")
 
 
-def layer_sizes(text: str) -> tuple[int, ...]:
-    """Return "256,128" as numbers. Raises: UserError if it is none of the kind."""
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError as error:
-        raise UserError(f"--hidden {text!r}: give layer sizes separated by commas, e.g. 256 or 256,128") from error
-
-
 def numbers(option: str, text: str) -> tuple[float, ...]:
     """Return "0.05,0.1" as numbers. Raises: UserError naming the option if it is none of the kind."""
     try:

@@ -4,29 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from neuro.base.errors import UserError
-from sim.commands.options import (
-    CheckpointEveryS,
-    Device,
-    FrontEndRun,
-    Json,
-    Resume,
-    Seed,
-    StallS,
-    Threads,
-    console,
-    layer_sizes,
-    print_json,
-)
+from sim.coding.config import LcaConfig
+from sim.commands.from_config import options_of
+from sim.commands.options import CheckpointEveryS, Device, FrontEndRun, Json, Resume, StallS, console, print_json
+from sim.training.config import TrainConfig, learns_on_chip
 
 if TYPE_CHECKING:
     from neuro.data.sets import Dataset
-    from sim.training.config import TrainConfig
     from sim.training.front_end import FrontEnd
     from sim.training.parallel.sweep import Sweep
 
@@ -34,40 +25,12 @@ app = typer.Typer(help="Train a network by its local rule.", no_args_is_help=Tru
 
 
 @app.command("ep")
+@options_of(TrainConfig)
 def train_ep_command(
     data: Annotated[str, typer.Option(help="digits, mnist, fashion-mnist, cifar10, or a FILE.npz.")] = "digits",
     out: Annotated[Path | None, typer.Option(help="Folder of the run; default runs/ep-DATA-HIDDEN-seedN.")] = None,
-    hidden: Annotated[
-        str | None, typer.Option(help="Hidden layers from input to output, e.g. 256,128. Default 256.")
-    ] = None,
-    layers: Annotated[
-        str, typer.Option(help="In place of --hidden, with kernels (features x extent): conv:32x5,pool:2,dense:128.")
-    ] = "",
-    epochs: Annotated[int | None, typer.Option(help="Passes over the training set; default from its size.")] = None,
-    rule: Annotated[
-        str | None,
-        typer.Option(
-            help="Local rule: event (STDP, default), end-point, y3; stock: R5 (default), R1..R4, deferred, graded."
-        ),
-    ] = None,
-    shadow_bits: Annotated[int, typer.Option(help="Accumulator bits below the weight while learning, 0..8.")] = 8,
-    weight_bits: Annotated[int, typer.Option(help="Bits of a weight, 2..8.")] = 8,
-    batch_size: Annotated[int, typer.Option(help="Images that learn from the same weights; > 1 uses all cores.")] = 1,
-    learning_rate: Annotated[float | None, typer.Option(help="Default: chosen on a validation split.")] = None,
-    output_share: Annotated[float | None, typer.Option(help="Output layer's share of the learning rate.")] = None,
-    centred: Annotated[
-        bool | None, typer.Option("--centred/--not-centred", help="Subtract the mean image; default from the data.")
-    ] = None,
-    refit: Annotated[
-        bool | None, typer.Option("--refit/--no-refit", help="Train again on all training images; default if few.")
-    ] = None,
-    family: Annotated[
-        str, typer.Option(help="sigma-delta, or stock: processes that Lava ships, rules of the chip's learning engine.")
-    ] = "sigma-delta",
-    noise: Annotated[str, typer.Option(help="Stock: random numbers per-synapse (a chip), or shared (Lava).")] = (
-        "per-synapse"
-    ),
-    weight_lsb: Annotated[int, typer.Option(help="Stock: step of a learned weight, 1 (Lava) or 2.")] = 1,
+    *,
+    config: TrainConfig,
     backend: Annotated[
         str | None,
         typer.Option(help="events (default) or torch: equal weights. Stock: lava learns --images inside Lava itself."),
@@ -75,18 +38,13 @@ def train_ep_command(
     device: Device = "cpu",
     images: Annotated[int | None, typer.Option(help="Training images to learn inside Lava.")] = None,
     stall_s: StallS = 120.0,
-    shift: Annotated[
-        int, typer.Option(help="Shift training images at random by up to so many pixels each time they are learned.")
-    ] = 0,
     front_end: FrontEndRun = None,
-    seed: Seed = 0,
     seeds: Annotated[
         int | None, typer.Option(help="Train so many seeds from --seed on, each in a folder of its own.")
     ] = None,
     slurm: Annotated[
         str | None, typer.Option(help="Submit the missing --seeds to this Slurm partition and return.")
     ] = None,
-    threads: Threads = None,
     resume: Resume = False,
     checkpoint_every_s: CheckpointEveryS = 5.0,
     as_json: Json = False,
@@ -95,21 +53,14 @@ def train_ep_command(
 
     Started by torchrun, with --backend torch, all its processes share every batch; their number changes no weight.
     """
-    from sim.training.config import TrainConfig
-
     _check_backend(backend, images, device)
-    if family == "stock" and rule != "graded" and backend in ("events", "torch"):
+    if learns_on_chip(config) and backend in ("events", "torch"):
         raise UserError(f"--backend {backend}: it runs no stock networks; leave it out, or give lava")
-    config = TrainConfig(
-        seed, _hidden(hidden, layers), rule or ("R5" if family == "stock" else "event"), shadow_bits, weight_bits,
-        epochs, batch_size, threads, family, noise, weight_lsb, learning_rate, output_share, centred, None, refit,
-        layers=layers, shift=shift,
-    )  # fmt: skip
-    kind = "ep" if family == "sigma-delta" else f"ep-{family}-{config.rule}"
+    kind = "ep" if config.family == "sigma-delta" else f"ep-{config.family}-{config.rule}"
     if front_end is not None:
         kind = f"{front_end.name}-{kind}"
-    last = f"seed{seed}" if seeds is None else f"{seeds}-seeds"
-    sizes = re.sub(r"[^a-z0-9]+", "-", layers) or "-".join(map(str, config.hidden))
+    last = f"seed{config.seed}" if seeds is None else f"{seeds}-seeds"
+    sizes = re.sub(r"[^a-z0-9]+", "-", config.layers) or "-".join(map(str, config.hidden))
     folder = out or Path("runs") / f"{kind}-{Path(data).stem}-{sizes}-{last}"
     if seeds is not None or slurm is not None:
         from sim.training.parallel.sweep import Sweep
@@ -173,11 +124,6 @@ def _train_seeds(sweep: Sweep, partition: str | None, as_json: bool) -> None:
     print_json(as_json, found)
 
 
-def _hidden(sizes: str | None, layers: str) -> tuple[int, ...]:
-    """Sizes of all-to-all layers; none if `layers` says what is hidden."""
-    return () if layers and sizes is None else layer_sizes("256" if sizes is None else sizes)
-
-
 def _front_end(run: Path | None, dataset: Dataset) -> FrontEnd | None:
     if run is None:
         return None
@@ -187,57 +133,32 @@ def _front_end(run: Path | None, dataset: Dataset) -> FrontEnd | None:
 
 
 @app.command("lca")
+@options_of(LcaConfig)
 def train_lca_command(
     data: Annotated[str, typer.Option(help="digits, mnist, fashion-mnist, cifar10, or a FILE.npz.")] = "digits",
     out: Annotated[Path | None, typer.Option(help="Folder of the run; default runs/lca-DATA-ATOMS-seedN.")] = None,
-    atoms: Annotated[int | None, typer.Option(help="Atoms; default 256, of patches 64.")] = None,
-    patch: Annotated[int | None, typer.Option(help="Extent of convolutional atoms; default: whole images.")] = None,
-    stride: Annotated[int | None, typer.Option(help="Stride of convolutional atoms; default half their extent.")] = (
-        None
-    ),
-    same: Annotated[bool, typer.Option("--same", help="Pad images so that any stride tiles them.")] = False,
-    threshold: Annotated[float | None, typer.Option(help="Sparsity threshold (lambda); default from the data.")] = (
-        None
-    ),
-    hard: Annotated[bool, typer.Option("--hard", help="Hard threshold in place of the soft one.")] = False,
-    signed: Annotated[bool, typer.Option("--signed", help="Codes of both signs.")] = False,
-    layout: Annotated[
-        str | None, typer.Option(help="inhibition (default for whole images) or residual (for patches).")
-    ] = None,
-    activation_bits: Annotated[int | None, typer.Option(help="Payload unit of codes 2**-bits.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the training set; default from its size.")] = None,
-    shadow_bits: Annotated[int, typer.Option(help="Accumulator bits below the weight while learning, 0..8.")] = 8,
-    normalise: Annotated[
-        bool, typer.Option("--normalise/--chip-alone", help="Whether a host gives atoms unit norm now and then.")
-    ] = True,
-    whiten: Annotated[bool, typer.Option("--whiten", help="Whiten images (ZCA learned from training images).")] = False,
-    normalise_contrast: Annotated[
-        bool, typer.Option("--normalise-contrast", help="Divide each image by its contrast (divisive normalisation).")
-    ] = False,
+    *,
+    config: LcaConfig,
     front_end: FrontEndRun = None,
-    seed: Seed = 0,
-    threads: Threads = None,
     resume: Resume = False,
     checkpoint_every_s: CheckpointEveryS = 5.0,
     as_json: Json = False,
 ) -> None:
     """Learn a sparse coder (LCA) by its local rule; use it alone, or as the front end of another network."""
     from neuro.data.sets import load_dataset
-    from sim.coding.recipe import LcaConfig
     from sim.coding.training import train_lca
     from sim.commands.screen import CoderScreen, coder_table
 
-    dataset = load_dataset(data, seed)
+    dataset = load_dataset(data, config.seed)
     front = _front_end(front_end, dataset)
-    config = LcaConfig(
-        seed, atoms, patch, stride, same, threshold, signed, "hard" if hard else "soft", layout, activation_bits,
-        epochs, shadow_bits, normalise, threads, front.sha256 if front else "", whiten, normalise_contrast,
-    )  # fmt: skip
+    if front is not None:
+        config = replace(config, front_end=front.sha256)
     kind = "lca" if front_end is None else f"{front_end.name}-lca"
-    name = "-".join(str(part) for part in (kind, dataset.name, atoms, patch and f"{patch}x{patch}") if part)
+    patch = config.patch and f"{config.patch}x{config.patch}"
+    name = "-".join(str(part) for part in (kind, dataset.name, config.atoms, patch) if part)
     with CoderScreen() as screen:
         result = train_lca(
-            dataset, config, out or Path("runs") / f"{name}-seed{seed}", screen, front, resume=resume,
+            dataset, config, out or Path("runs") / f"{name}-seed{config.seed}", screen, front, resume=resume,
             checkpoint_every_s=checkpoint_every_s,
         )  # fmt: skip
     console(as_json).print(coder_table(result))

@@ -3,86 +3,85 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from neuro.base.checks import Range
 from neuro.base.errors import UserError
-from neuro.equilibrium.lif import StockDesign
-from neuro.equilibrium.sigma_delta import EquilibriumDesign
-from neuro.spec.layers import Layer, parse_layers
-from neuro.spec.plasticity import learning_rule
-from neuro.stock.rules import stock_rule
-from sim.backends.protocol import MAX_BATCH
+from neuro.base.options import SEED, THREADS, Option, check_options, option
+
+if TYPE_CHECKING:
+    from neuro.spec.layers import Layer
 
 GRADED = "graded"  # the rule that trains GradedRelu networks, by the sigma-delta rule with open boxes
 
-MAX_EPOCHS = 10_000
-FAMILIES = ("sigma-delta", "stock")
+HIDDEN = (256,)
+RULES = {"sigma-delta": "event", "stock": "R5"}  # of each family, unless another is asked for
+EPOCHS = Option("Passes over the training set; default from its size.", Range(1, 10_000))
+SHADOW_BITS = Option("Accumulator bits below the weight while learning.", Range(0, 8), called="shadow bits")
+RATE = Range(0.0, 1e3, open_below=True, open_above=True)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """What the user asks for. `None` means: choose it from the data; the choice is recorded in the manifest.
 
-    seed:                draws the initial weights, the order of images, all rounding, and the splits.
-    hidden, rule, shadow_bits, weight_bits: the network (`neuro.equilibrium.sigma_delta.EquilibriumDesign`).
-    layers:              hidden layers as text, convolutions among them (`neuro.spec.layers`), in place of `hidden`,
-    then ().
-    epochs, batch_size:  passes over the training set; images that learn from the same weights (1: online).
-    threads:             cores to use, None for all; never changes a result.
-    family:              "sigma-delta" or "stock".
-    noise, weight_lsb:   of the learning engine (`neuro.stock.processes.StockProjection`); stock only.
-    learning_rate, output_share, centred, exponent_offset: `sim.training.trainer.Choices`, tuned where None.
-    refit:               train once more on all training images, validation included, with the same choices.
+    The options, with their limits, stand at the fields. Of them, hidden (() behind `layers`), rule, shadow_bits and
+    weight_bits are of `neuro.equilibrium.sigma_delta.EquilibriumDesign`; layers: text as `neuro.spec.layers` reads it;
+    noise, weight_lsb: of `neuro.stock.processes.StockProjection`; learning_rate, output_share, centred and
+    exponent_offset: of `sim.training.trainer.Choices`, tuned where None; shift: see `sim.training.shift`.
+
     front_end, code_bits: SHA-256 of the manifest of the coder in front ("": none), payload bits of its codes
-                         (`behind`).
-    shift:               pixels by which training images are moved at random, at most (`sim.training.shift`).
+                          (`sim.training.front_end.behind`).
     """
 
-    seed: int = 0
-    hidden: tuple[int, ...] = (256,)
-    rule: str = "event"
-    shadow_bits: int = 8
-    weight_bits: int = 8
-    epochs: int | None = None
-    batch_size: int = 1
-    threads: int | None = None
-    family: str = "sigma-delta"
-    noise: str = "per-synapse"
-    weight_lsb: int = 1
-    learning_rate: float | None = None
-    output_share: float | None = None
-    centred: bool | None = None
+    seed: int = SEED.default(0)
+    hidden: tuple[int, ...] = option(None, "Hidden layers from input to output, e.g. 256,128. Default 256.")
+    rule: str = option(
+        None, "Local rule: event (STDP, default), end-point, y3; stock: R5 (default), R1..R4, deferred, graded."
+    )
+    shadow_bits: int = SHADOW_BITS.default(8)
+    weight_bits: int = option(8, "Bits of a weight.", Range(2, 8))
+    epochs: int | None = EPOCHS.default(None)
+    batch_size: int = option(1, "Images that learn from the same weights; > 1 uses all cores.", Range(1, 4096))
+    threads: int | None = THREADS.default(None)
+    family: str = option(
+        "sigma-delta",
+        "Kind of network",
+        choices={"sigma-delta": "", "stock": "processes that Lava ships, rules of the chip's learning engine"},
+    )
+    noise: str = option(
+        "per-synapse", "Stock: random numbers", choices={"per-synapse": "as on a chip", "shared": "as in Lava"}
+    )
+    weight_lsb: int = option(1, "Stock: step of a learned weight, 1 (Lava) or 2.")
+    learning_rate: float | None = option(None, "Default: chosen on a validation split.", RATE)
+    output_share: float | None = option(None, "Output layer's share of the learning rate.", RATE)
+    centred: bool | None = option(
+        None, "Subtract the mean image; default from the data.", flags=("--centred/--not-centred",)
+    )
     exponent_offset: int | None = None
-    refit: bool | None = None
+    refit: bool | None = option(
+        None, "Train again on all training images; default if few.", flags=("--refit/--no-refit",)
+    )
     front_end: str = ""
     code_bits: int = 0
-    layers: str = ""
-    shift: int = 0
+    layers: str = option("", "In place of --hidden, with kernels (features x extent): conv:32x5,pool:2,dense:128.")
+    shift: int = option(0, "Shift training images at random by up to so many pixels each time they are learned.")
 
     def __post_init__(self) -> None:
+        if self.hidden is None:
+            object.__setattr__(self, "hidden", () if self.layers else HIDDEN)
+        if self.rule is None:
+            object.__setattr__(self, "rule", RULES.get(self.family, "event"))
+        check_options(self)
         self._check_layers()
         if self.shift and (self.front_end or self.family != "sigma-delta"):
             raise UserError(f"shift {self.shift}: images are shifted for the sigma-delta family without a front end")
         if self.front_end and (self.family != "sigma-delta" or self.centred):
             raise UserError("front end: networks behind it are of the sigma-delta family and take codes uncentred")
-        if not 0 <= self.seed < 2**63:
-            raise UserError(f"seed {self.seed} outside 0..2**63 - 1")
-        if self.epochs is not None and not 1 <= self.epochs <= MAX_EPOCHS:
-            raise UserError(f"epochs {self.epochs} outside 1..{MAX_EPOCHS}")
-        if not 1 <= self.batch_size <= MAX_BATCH:
-            raise UserError(f"batch_size {self.batch_size} outside 1..{MAX_BATCH}")
-        if self.threads is not None and self.threads < 1:
-            raise UserError(f"threads {self.threads}: give at least 1")
-        if self.family not in FAMILIES:
-            raise UserError(f"family {self.family!r} is unknown; choose one of {', '.join(FAMILIES)}")
         if learns_on_chip(self):
             check_stock_config(self)
         else:
-            learning_rule(self.sigma_delta_rule, self.shadow_bits)  # refuses what is none
-            EquilibriumDesign((1,), 2, self.hidden_layers, weight_bits=self.weight_bits)
-        for name in ("learning_rate", "output_share"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < 1e3:
-                raise UserError(f"{name} {value} outside (0, 1000)")
+            _check_design(self)
 
     def _check_layers(self) -> None:
         if not self.layers:
@@ -97,6 +96,8 @@ class TrainConfig:
     @property
     def hidden_layers(self) -> tuple[Layer, ...]:
         """The hidden layers from input to output."""
+        from neuro.spec.layers import parse_layers
+
         return parse_layers(self.layers) if self.layers else self.hidden
 
     @property
@@ -116,12 +117,24 @@ class TrainConfig:
 
 
 def learns_on_chip(config: TrainConfig) -> bool:
-    """Return whether the network learns in the chip's learning engine."""
+    """Whether the network learns in the chip's learning engine."""
     return config.family == "stock" and not config.graded
+
+
+def _check_design(config: TrainConfig) -> None:
+    """Raise UserError unless a network can be made as configured."""
+    from neuro.equilibrium.sigma_delta import EquilibriumDesign
+    from neuro.spec.plasticity import learning_rule
+
+    learning_rule(config.sigma_delta_rule, config.shadow_bits)  # refuses what is none
+    EquilibriumDesign((1,), 2, config.hidden_layers, weight_bits=config.weight_bits)
 
 
 def check_stock_config(config: TrainConfig) -> None:
     """Raise UserError unless the configuration makes sense for a stock network."""
+    from neuro.equilibrium.lif import StockDesign
+    from neuro.stock.rules import stock_rule
+
     stock_rule(config.rule)
     StockDesign((1,), 2, config.hidden, config.rule)
     if config.batch_size != 1:

@@ -12,7 +12,7 @@ from benchmarks import slayer_choice
 from benchmarks.slayer import slayer_row_of, summary
 from benchmarks.slayer_choice import compare, fewest_epochs, never_tested
 from benchmarks.tools.results_file import merge
-from hardware.slayer.network import SlayerConfig
+from hardware.slayer.config import SlayerConfig
 from hardware.slayer.training import train_slayer_run
 from neuro.artifact.run_folder import load_artifact
 from neuro.data.sets import load_dataset

@@ -11,7 +11,7 @@ from neuro.base.convolution import Convolution
 from neuro.coding.sigma_delta import CoderDesign, build_coder
 from neuro.front_ends.pixels import PixelEncoder
 from neuro.spec.sigma_delta import NetworkSpec
-from sim.coding.recipe import LcaConfig
+from sim.coding.config import LcaConfig
 
 SIGNED_BITS = 7
 

@@ -24,55 +24,17 @@ from sim.backends.protocol import get_backend, native_backend
 from sim.evaluate import data_of, is_coder, load_run
 from sim.robustness.analysis.subject import Analysis, Subject, analyse, scorer_of
 from sim.robustness.attacks.search import Model, Threat
-from sim.robustness.bridge.stages import Stage, attack_stages, check_names
+from sim.robustness.bridge.config import AttackConfig
+from sim.robustness.bridge.stages import Stage, attack_stages
 from sim.robustness.defences.baselines import build_baseline, real_images, train_baseline
 from sim.robustness.judging.shards import load_table, merge, save_table
 from sim.robustness.judging.table import RobustnessTable, Scorer, evaluate_robustness
 from sim.robustness.judging.verdict import Verdict, judge
-from sim.twins.make import checked_device
 
 SHARD_IMAGES = 100
 ATTACKS = "attacks"  # folder within a run
 SOURCE = "perceptron"
-EPS = {"linf": (0.05, 0.1, 0.2, 0.3), "l2": (0.5, 1.0, 2.0, 3.0)}
-IMAGES, LAVA_IMAGES, MAX_PASSES = 200, 10, 1000
 RESULT = "attack.json"
-
-
-@dataclass(frozen=True)
-class AttackConfig:
-    """What the user asks for.
-
-    attacks: suites or names (`sim.robustness.attacks.suites`); norm, eps: threats; images: test images, from the first;
-    score: backend that the adversarial images are scored on, "" for that of the family; seed: of random starts; device:
-    that the twins run on; passes: over which the scores of a stochastic twin are averaged (EoT).
-    """
-
-    attacks: str = "quick"
-    norm: str = "linf"
-    eps: tuple[float, ...] = EPS["linf"]
-    images: int = IMAGES
-    score: str = ""
-    seed: int = 0
-    device: str = "cpu"
-    passes: int = 1
-
-    def __post_init__(self) -> None:
-        check_names(self.attacks)
-        if not self.eps or len(set(self.eps)) != len(self.eps):
-            raise UserError(f"eps {self.eps}: give one or more different values")
-        for eps in self.eps:
-            Threat(self.norm, eps)
-        if self.images < 1:
-            raise UserError(f"images {self.images}: attack at least one")
-        if not 1 <= self.passes <= MAX_PASSES:
-            raise UserError(f"passes {self.passes} outside 1..{MAX_PASSES}")
-        checked_device(self.device)
-
-    @property
-    def threats(self) -> tuple[Threat, ...]:
-        """The threats, in order of eps."""
-        return tuple(Threat(self.norm, eps) for eps in sorted(self.eps))
 
 
 @dataclass(frozen=True, eq=False)
@@ -256,11 +218,6 @@ def _same_data(other: Artifact, artifact: Artifact, run: Path) -> Artifact:
     if other.manifest["data"]["sha256"] != artifact.manifest["data"]["sha256"]:
         raise UserError(f"run {run}: its data or their split differ from {name}; give a run of the same data and seed")
     return other
-
-
-def default_images(scorer: str) -> int:
-    """Return how many images to attack unless told: few where one takes seconds."""
-    return LAVA_IMAGES if scorer == "lava" else IMAGES
 
 
 def together(tables: list[RobustnessTable]) -> RobustnessTable:

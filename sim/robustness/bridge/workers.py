@@ -13,7 +13,8 @@ from typing import Any, Protocol
 from neuro.base.checks import Range
 from neuro.base.errors import UserError
 from neuro.base.files import json_bytes, parse_json
-from sim.robustness.bridge.run import AttackConfig, AttackRun
+from sim.robustness.bridge.config import AttackConfig
+from sim.robustness.bridge.run import AttackRun
 from sim.training.parallel.cluster import slurm_executor, submit
 
 MAX_WORKERS = 256
@@ -71,7 +72,7 @@ def request_of(job: AttackRun, shard: int) -> dict[str, Any]:
 
 def do_request(request: Mapping[str, Any]) -> None:
     """Do one shard, in another process or on another machine that sees the same files."""
-    config = AttackConfig(**{**request["config"], "eps": tuple(request["config"]["eps"])})
+    config = AttackConfig(**request["config"])
     AttackRun(Path(request["run"]), config).do(request["shard"])
 
 

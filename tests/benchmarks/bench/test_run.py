@@ -13,10 +13,11 @@ from shared_meters import Steady
 from shared_pages import Page
 
 from benchmarks.bench import chip, contestants, meters, perceptron, run, timing
+from benchmarks.bench.config import BenchConfig
 from benchmarks.bench.job import Job
 from benchmarks.bench.page import write_bench_page
 from benchmarks.bench.rows import CELLS, COUNTS, INFERENCE, TRAINING, energy_delay
-from benchmarks.bench.run import BenchConfig, Meter, bench_run
+from benchmarks.bench.run import Meter, bench_run
 from benchmarks.bench.screen import bench_tables
 from hardware.energy.constants import CONSTANTS
 from neuro.artifact.run_folder import load_artifact

@@ -15,15 +15,16 @@ from shared_export import feed_forward
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.bench import contestants, run, slayer, timing
+from benchmarks.bench.config import BenchConfig
 from benchmarks.bench.job import Job
 from benchmarks.bench.page import write_bench_page
 from benchmarks.bench.rows import INFERENCE, TRAINING
-from benchmarks.bench.run import BenchConfig, bench_run
+from benchmarks.bench.run import bench_run
 from benchmarks.bench.screen import bench_tables
 from benchmarks.bench.slayer import slayer_job
 from benchmarks.tools.learning_cost import dense_backprop
 from hardware.slayer import learning as slayer_learning
-from hardware.slayer.network import SlayerConfig
+from hardware.slayer.config import SlayerConfig
 from hardware.slayer.training import train_slayer_run
 from neuro.artifact.run_folder import load_artifact, save_artifact
 from neuro.base.errors import UserError

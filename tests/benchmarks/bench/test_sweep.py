@@ -11,7 +11,7 @@ from shared_pages import Page
 
 from benchmarks import lca_energy
 from benchmarks.bench import run, sweep, timing
-from benchmarks.bench.run import BenchConfig
+from benchmarks.bench.config import BenchConfig
 from benchmarks.bench.sweep import coders as coders_of
 from benchmarks.bench.sweep import sweep_run, with_threshold
 from benchmarks.bench.sweep_page import sweep_tables, write_sweep_page

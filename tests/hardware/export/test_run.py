@@ -14,7 +14,7 @@ if importlib.util.find_spec("lava") is None:
 pytest.importorskip("nirtorch")
 
 from hardware.export import run as export
-from hardware.slayer.network import SlayerConfig
+from hardware.slayer.config import SlayerConfig
 from hardware.slayer.training import train_slayer_run
 from neuro.artifact.nir_graph import read_nir
 from neuro.artifact.run_folder import load_artifact

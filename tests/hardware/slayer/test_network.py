@@ -16,8 +16,9 @@ if importlib.util.find_spec("lava") is None:
     pytest.skip("needs lava-dl (Python 3.10)", allow_module_level=True)
 
 from hardware.slayer import learning as slayer_learning
+from hardware.slayer.config import LOSSES, SlayerConfig
 from hardware.slayer.learning import LEARNING_RATES, SlayerEpoch, slayer_epochs, train_slayer, tune_slayer
-from hardware.slayer.network import LOSSES, SlayerConfig, slayer_loss, slayer_spikes
+from hardware.slayer.network import slayer_loss, slayer_spikes
 from hardware.slayer.training import slayer_artifact
 from neuro.stock.processes import LIF
 

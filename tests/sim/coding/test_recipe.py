@@ -12,8 +12,9 @@ from shared_coders import SMALL_CODER
 
 from neuro.base.errors import UserError
 from neuro.data.sets import Dataset
+from sim.coding.config import LcaConfig
 from sim.coding.measure import integer_dictionary, readout_accuracy
-from sim.coding.recipe import LcaConfig, coder_epochs, design_coder, make_learner, signal_lengths
+from sim.coding.recipe import coder_epochs, design_coder, make_learner, signal_lengths
 from sim.coding.training import train_lca
 
 

@@ -21,9 +21,9 @@ from neuro.base.errors import UserError
 from neuro.coding.sigma_delta import CODE
 from neuro.data.sets import Dataset, load_dataset
 from sim.backends.protocol import get_backend
+from sim.coding.config import LcaConfig
 from sim.coding.learner import DictionaryLearner
 from sim.coding.measure import codes, measure_quality
-from sim.coding.recipe import LcaConfig
 from sim.coding.training import train_lca
 from sim.training.front_end import load_front_end
 

@@ -111,7 +111,7 @@ def test_codes_too_fine_for_an_encoder_are_refused() -> None:
 def test_another_front_end_is_another_run(
     coders: dict[str, Path], blob_data: Dataset, silent: Any, tmp_path: Path
 ) -> None:
-    config = TrainConfig(3, (8,), epochs=2, learning_rate=1.4, output_share=0.125, refit=False)
+    config = TrainConfig(seed=3, hidden=(8,), epochs=2, learning_rate=1.4, output_share=0.125, refit=False)
     first, second = (load_front_end(coders[name], blob_data) for name in ("dense", "kernels"))
     result = train_ep(blob_data, config, tmp_path / "run", silent(), first)
     assert train_ep(blob_data, config, tmp_path / "run", silent(), first, resume=True) == result
@@ -123,7 +123,7 @@ def test_another_front_end_is_another_run(
 def test_networks_that_cannot_stand_behind_are_refused(
     options: dict[str, Any], coders: dict[str, Path], blob_data: Dataset, silent: Any, tmp_path: Path
 ) -> None:
-    front, config = load_front_end(coders["dense"], blob_data), TrainConfig(3, (8,), epochs=1, **options)
+    front, config = load_front_end(coders["dense"], blob_data), TrainConfig(seed=3, hidden=(8,), epochs=1, **options)
     with pytest.raises(UserError, match="front end"):
         train_ep(blob_data, config, tmp_path / "run", silent(), front)
     assert not (tmp_path / "run").exists()

@@ -24,7 +24,7 @@ class Spy:
 
 
 def make(epochs=1):
-    dataset, config = load_dataset("digits", 0), TrainConfig(0, (16,), "R5", family="stock", threads=1)
+    dataset, config = load_dataset("digits", 0), TrainConfig(hidden=(16,), rule="R5", family="stock", threads=1)
     split = split_validation(dataset.y_train, 0)
     split = replace(split, train=split.train[:400], validation=split.validation[:40])
     return make_trainer(dataset, config, stock_choices(config), split, epochs)

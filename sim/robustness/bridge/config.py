@@ -1,0 +1,61 @@
+"""What a user may choose of an attack, checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from neuro.base.checks import Range
+from neuro.base.errors import UserError
+from neuro.base.options import SEED, check_options, option
+
+if TYPE_CHECKING:
+    from sim.robustness.attacks.search import Threat
+
+EPS = {"linf": (0.05, 0.1, 0.2, 0.3), "l2": (0.5, 1.0, 2.0, 3.0)}
+NORMS = {"linf": "largest change of a pixel", "l2": "Euclidean"}
+IMAGES, LAVA_IMAGES = 200, 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttackConfig:
+    """What the user asks for. The options, with their limits, stand at the fields.
+
+    attacks: of `sim.robustness.attacks.suites`; seed: of random starts.
+    """
+
+    attacks: str = option("quick", "quick, standard, or names of attacks separated by commas.")
+    norm: str = option("linf", "Size of a change", choices=NORMS)
+    eps: tuple[float, ...] = option(None, "Sizes separated by commas; default .05,.1,.2,.3 (l2: 10 times).")
+    images: int = option(None, "Test images, from the first; default 200, on Lava 10.", Range(1))
+    score: str = option("", "Backend that scores: events or chip, reference, lava.")
+    seed: int = SEED.default(0)
+    device: str = option("cpu", "Where gradients are computed: cpu or cuda.")
+    passes: int = option(1, "Average the scores of a stochastic twin over so many (EoT).", Range(1, 1000))
+
+    def __post_init__(self) -> None:
+        if self.eps is None:
+            object.__setattr__(self, "eps", EPS.get(self.norm, ()))
+        if self.images is None:
+            object.__setattr__(self, "images", default_images(self.score))
+        check_options(self)
+        from sim.robustness.bridge.stages import check_names
+        from sim.twins.make import checked_device
+
+        check_names(self.attacks)
+        if not self.eps or len(set(self.eps)) != len(self.eps):
+            raise UserError(f"eps {self.eps}: give one or more different values")
+        _ = self.threats  # check themselves
+        checked_device(self.device)
+
+    @property
+    def threats(self) -> tuple[Threat, ...]:
+        """The threats, in order of eps."""
+        from sim.robustness.attacks.search import Threat
+
+        return tuple(Threat(self.norm, eps) for eps in sorted(self.eps))
+
+
+def default_images(scorer: str) -> int:
+    """How many images to attack unless told: few where one takes seconds."""
+    return LAVA_IMAGES if scorer == "lava" else IMAGES
