@@ -26,7 +26,8 @@ from sim.robustness.bridge.run import ATTACKS, AttackRun
 from sim.robustness.bridge.workers import do_shards
 from sim.training.checkpoint import CHECKPOINT
 from sim.training.config import TrainConfig
-from sim.training.equilibrium import LOG, train_ep
+from sim.training.equilibrium import train_ep
+from sim.training.loop import LOG
 
 HIDDEN = (64,)
 ATTACK = AttackConfig(eps=(0.1,), images=100)
