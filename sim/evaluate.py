@@ -12,7 +12,7 @@ from neuro.artifact.run_folder import Artifact, load_artifact
 from neuro.base.errors import UserError
 from neuro.base.files import parse_json, read_bytes, write_atomically
 from neuro.base.metrics import Accuracy, accuracy
-from neuro.data.sets import Dataset, load_dataset
+from neuro.data.sets import Dataset, load_dataset, require_test_images
 from neuro.equilibrium.graded_network import AnyNetwork
 from sim.backends.protocol import Backend, one_hot_targets
 from sim.backends.record import Differences, Record, compare
@@ -126,9 +126,7 @@ def _check_fits(spec: AnyNetwork, dataset: Dataset, n_images: int | None, n_clas
         raise UserError(
             f"data set {dataset.name}: images have shape {dataset.image_shape}, the network takes {spec.image_shape}"
         )
-    available = len(dataset.y_test)
-    if n_images is not None and not 1 <= n_images <= available:
-        raise UserError(f"images {n_images} outside 1..{available}, the size of the test set of {dataset.name}")
+    require_test_images(dataset, n_images)
 
 
 def add_result(folder: Path, artifact: Artifact, evaluation: Evaluation) -> None:

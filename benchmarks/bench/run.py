@@ -37,6 +37,7 @@ from neuro.base.errors import UserError
 from neuro.base.files import json_bytes, sha256
 from neuro.base.metrics import accuracy
 from neuro.base.quantities import Cell, Measured, NotMeasurable
+from neuro.data.sets import require_test_images
 from sim.backends.protocol import native_backend
 from sim.evaluate import data_of, is_coder, load_run
 
@@ -121,8 +122,7 @@ def bench_run(folder: Path, config: BenchConfig, on_part: Callable[[str], None] 
         raise UserError(f"run {folder}: a sparse coder has no classes; `benchmarks.bench.sweep` takes it")
     dataset = data_of(artifact)
     count = min(IMAGES, len(dataset.y_test)) if config.images is None else config.images
-    if not 1 <= count <= len(dataset.y_test):
-        raise UserError(f"images {count} outside 1..{len(dataset.y_test)}, the size of the test set")
+    require_test_images(dataset, count)
     dataset = replace(dataset, x_test=dataset.x_test[:count], y_test=dataset.y_test[:count])
     with torch_threads(config.threads):
         job = Job(artifact, dataset, config.threads, str(folder), config.constants)

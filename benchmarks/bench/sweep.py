@@ -33,6 +33,7 @@ from neuro.base.errors import UserError
 from neuro.base.files import json_bytes, sha256
 from neuro.base.quantities import Modelled, NotMeasurable
 from neuro.coding.sigma_delta import CODE, codes_of
+from neuro.data.sets import require_test_images
 from neuro.spec.neurons import SigmaDelta
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.protocol import get_backend
@@ -110,9 +111,7 @@ def sweep_run(
     if thresholds is not None and not all(0 < value < np.inf for value in thresholds):
         raise UserError(f"--thresholds {','.join(map(str, thresholds))}: give positive numbers, e.g. 0.1,0.2,0.4")
     dataset = data_of(artifact)
-    available = len(dataset.x_test)
-    if config.images is not None and not 1 <= config.images <= available:
-        raise UserError(f"images {config.images} outside 1..{available}, the size of the test set")
+    require_test_images(dataset, config.images)
     images = dataset.x_test[: config.images or TIMED]
     there = [name for name in config.devices if name == CPU or (name == CUDA and has_cuda())]
     meters = {device: Meter.of(device) for device in there}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from neuro.base.errors import UserError
+from neuro.base.checks import require_choice
 
 TARGETS = ("loihi2",)
 RESOURCES = ("neurons", "synaptic_memory", "axons_in", "axons_out", "learning_state")
@@ -111,12 +111,10 @@ DEFAULT_LIMITS = "loihi2-lava"
 
 def limits_of(name: str) -> Limits:
     """Return the constants set called `name`. Raises: UserError naming the choices."""
-    if name not in LIMITS:
-        raise UserError(f"constants set {name!r} is unknown; choose one of {', '.join(LIMITS)}")
+    require_choice("constants set", name, LIMITS)
     return LIMITS[name]
 
 
 def check_target(name: str) -> None:
     """Raise UserError unless `name` is a chip that networks can be compiled for."""
-    if name not in TARGETS:
-        raise UserError(f"target {name!r} is unknown; choose one of {', '.join(TARGETS)}")
+    require_choice("target", name, TARGETS)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from neuro.base.errors import UserError
+from neuro.base.checks import require_choice
 
 DAVIES = "Davies et al. 2018, Table 2 (Loihi 1, pre-silicon simulation), quoted second-hand"
 SANA = "SANA-FE, sanafe/examples/loihi.yaml (fit to Loihi 1 silicon, Boyle et al. 2025)"
@@ -68,6 +68,5 @@ DEFAULT_SET = "loihi2"
 
 def constants_of(name: str) -> dict[str, Band]:
     """Return a set of energy constants by name. Raises: UserError naming the choices."""
-    if name not in SETS:
-        raise UserError(f"energy constants set {name!r} is unknown; choose one of {', '.join(SETS)}")
+    require_choice("energy constants set", name, SETS)
     return SETS[name]

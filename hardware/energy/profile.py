@@ -14,7 +14,7 @@ from hardware.energy.estimate import Estimate, Sensitivity, estimate, sensitivit
 from hardware.energy.learning_counts import count_learning
 from neuro.artifact.run_folder import Artifact
 from neuro.base.arrays import Reals
-from neuro.base.errors import UserError
+from neuro.data.sets import require_test_images
 from neuro.equilibrium.graded_network import AnyNetwork
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.protocol import get_backend, native_backend, one_hot_targets
@@ -51,8 +51,7 @@ def profile(
     """
     constants_of(constants)
     network, dataset = artifact.spec, data_of(artifact)
-    if not 1 <= n_images <= len(dataset.y_test):
-        raise UserError(f"images {n_images} outside 1..{len(dataset.y_test)}, the size of the test set")
+    require_test_images(dataset, n_images)
     payloads, labels = network.encoder.encode(dataset.x_test[:n_images]), dataset.y_test[:n_images]
     learns = deployment.learns and not is_coder(artifact)
     with get_backend(native_backend(network)).open(network) as session:

@@ -19,9 +19,11 @@ from hardware.export.netx import STALL_S, forward_part, netx_bytes, netx_layers,
 from neuro.artifact.nir_graph import DT, levels_of, nir_bytes, read_nir, to_nir
 from neuro.artifact.run_folder import Artifact, installed_versions
 from neuro.base.arrays import Array, Int32, Int64, Integers
+from neuro.base.checks import require_choice
 from neuro.base.errors import UserError
 from neuro.base.files import json_bytes, sha256, write_atomically
 from neuro.base.metrics import accuracy
+from neuro.data.sets import require_test_images
 from neuro.equilibrium.graded_network import GradedNetwork
 from neuro.spec.sigma_delta import NetworkSpec
 from neuro.stock.feed_forward import FeedForwardNetwork
@@ -91,8 +93,7 @@ def export_run(
             default IMAGES or as many as there are; forward_only: leave feedback out, which makes another network.
     Raises: UserError if the format cannot hold the network, a reader is missing, or the file does not hold up.
     """
-    if form not in SUFFIXES:
-        raise UserError(f"format {form!r} is unknown; choose one of {', '.join(SUFFIXES)}")
+    require_choice("format", form, SUFFIXES)
     artifact = load_run(folder)
     network = _exportable(artifact, form)
     graph = forward_part(network.inference) if forward_only else network.inference
@@ -143,8 +144,7 @@ def _exportable(artifact: Artifact, form: str) -> Spiking:
 def _images(artifact: Artifact, n_images: int | None) -> tuple[Array, Int32]:
     dataset = data_of(artifact)
     count = min(IMAGES, len(dataset.y_test)) if n_images is None else n_images
-    if not 1 <= count <= len(dataset.y_test):
-        raise UserError(f"images {count} outside 1..{len(dataset.y_test)}, the size of the test set")
+    require_test_images(dataset, count)
     return dataset.x_test[:count], dataset.y_test[:count]
 
 

@@ -20,6 +20,7 @@ from hardware.chip.blocks import Blocks, NeuronBlock
 from hardware.chip.limits import RESOURCES, Limits
 from hardware.placement.placement import Core, Placement
 from neuro.base.arrays import Int64
+from neuro.base.checks import Range
 from neuro.base.errors import UserError
 
 HALVINGS = 12  # of the load: to 1 part in 4096
@@ -110,8 +111,7 @@ def partition(blocks: Blocks, limits: Limits, n_chips: int | None = None) -> Pla
     Args:   n_chips, how many there are; None for as many as it takes.
     Raises: UserError if it does not fit: which population, which resource, by how much, what to change.
     """
-    if n_chips is not None and not 1 <= n_chips <= limits.max_chips.value:
-        raise UserError(f"chips {n_chips} outside 1..{limits.max_chips.value}, the largest system there is")
+    Range(1, limits.max_chips.value).require(remedy="there is no larger system", chips=n_chips)
     if not blocks.on_chip:
         raise UserError("network: only inputs, nothing to place on a chip; add a population")
     reached = {b.name: np.full(b.size, len(blocks.out_of[b.name]), dtype=np.int64) for b in blocks.on_chip}

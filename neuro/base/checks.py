@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from numbers import Integral, Real
@@ -50,6 +50,12 @@ class Range:
                 continue
             limit = f"; give {self}" if math.isinf(self.highest) else f" outside {self}"
             raise UserError(f"{owner}{': ' if owner else ''}{name} {value}{limit}{'; ' if remedy else ''}{remedy}")
+
+
+def require_ranges(owner: str, values: Mapping[str, object], **ranges: Range) -> None:
+    """Raise UserError unless each of the named values (the `vars` of an object, say) is in its range or None."""
+    for name, span in ranges.items():
+        span.require(owner, **{name: values[name]})
 
 
 def require_integers(owner: str, **values: object) -> None:

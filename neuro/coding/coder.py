@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neuro.base.arrays import Int64, Integers, Reals
-from neuro.base.checks import require_integers
+from neuro.base.checks import Range, require_integers
 from neuro.base.errors import UserError
 from neuro.coding.problem import SparseProblem
 from neuro.stock.processes import SpikeInput, StockSpec
@@ -67,5 +67,4 @@ class StockCoder(ABC):
 def check_steps(steps: int) -> None:
     """Raise UserError unless `steps` is a whole number of steps, at least 1."""
     require_integers("sparse coder", steps=steps)
-    if steps < 1:
-        raise UserError(f"sparse coder: steps {steps}; needs at least 1")
+    Range(1).require("sparse coder", steps=steps)

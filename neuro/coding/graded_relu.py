@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neuro.base.arrays import Integers, Reals
-from neuro.base.checks import require_integers
+from neuro.base.checks import Range, require_integers
 from neuro.base.errors import UserError
 from neuro.base.fixed_point import WEIGHT_BITS, quantize, weight_limit
 from neuro.base.scales import exponent_for
@@ -86,10 +86,8 @@ def _check_design(input_bits: int, state_bits: int, momentum: float, step_scale:
         )
     if not (0 <= momentum < 1 and float(momentum * UNITY).is_integer()):
         raise UserError(f"sparse coder: momentum {momentum}; needs a multiple of 1/{UNITY} in [0, 1)")
-    if not 0 < step_scale < 2 * (1 + momentum):
-        raise UserError(
-            f"sparse coder: step_scale {step_scale} outside (0, {2 * (1 + momentum):g}): it would not converge"
-        )
+    converging = Range(0.0, 2 * (1 + momentum), open_below=True, open_above=True)
+    converging.require("sparse coder", "beyond it would not converge", step_scale=step_scale)
 
 
 def _memory(size: int, momentum: float) -> list[StockProjection]:

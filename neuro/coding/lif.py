@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neuro.base.arrays import Integers, Reals
-from neuro.base.checks import require_integers
+from neuro.base.checks import Range, require_choice, require_integers, require_ranges
 from neuro.base.errors import UserError
 from neuro.base.fixed_point import quantize
 from neuro.base.scales import exponent_for
@@ -83,20 +83,18 @@ class LcaDesign:
         require_integers("LCA design", tau_steps=self.tau_steps)
         optional = {"threshold": self.threshold, "input_bits": self.input_bits}
         require_integers("LCA design", **{name: value for name, value in optional.items() if value is not None})
-        ranges: dict[str, tuple[float | None, float, float]] = {
-            "full_scale": (self.full_scale, 0.5, 64.0),
-            "tau_steps": (self.tau_steps, 1, 256),
-            "threshold": (self.threshold, LEAST_THRESHOLD, 2**17 - 1),
-            "overshoot": (self.overshoot, 0.0, 0.5),
-            "input_bits": (self.input_bits, 0, 12),
-            "signal_reach": (self.signal_reach, 1e-6, 1e6),
-            "skipped_share": (self.skipped_share, 0.0, 0.9),
-        }
-        for name, (value, lowest, highest) in ranges.items():
-            if value is not None and not lowest <= value <= highest:
-                raise UserError(f"LCA design: {name} {value} outside {lowest}..{highest}")
-        if self.lateral not in LATERALS:
-            raise UserError(f"LCA design: lateral {self.lateral!r} is unknown; choose one of {', '.join(LATERALS)}")
+        require_ranges(
+            "LCA design",
+            vars(self),
+            full_scale=Range(0.5, 64.0),
+            tau_steps=Range(1, 256),
+            threshold=Range(LEAST_THRESHOLD, 2**17 - 1),
+            overshoot=Range(0.0, 0.5),
+            input_bits=Range(0, 12),
+            signal_reach=Range(1e-6, 1e6),
+            skipped_share=Range(0.0, 0.9),
+        )
+        require_choice("LCA design: lateral", self.lateral, LATERALS)
 
     @property
     def decay(self) -> int:

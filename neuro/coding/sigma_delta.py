@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from neuro.base.arrays import AnyArray, Int8, Integers, Reals
+from neuro.base.checks import Range, require_choice, require_ranges
 from neuro.base.convolution import Convolution
 from neuro.base.errors import UserError
 from neuro.base.fixed_point import WEIGHT_BITS, quantize, weight_limit
@@ -76,14 +77,11 @@ class CoderDesign:
                 f"coder: sparsity_threshold {self.sparsity_threshold} must lie between 0 and the reach of codes, "
                 f"{self.reach}; without a threshold nothing competes"
             )
-        if self.layout is not None and self.layout not in LAYOUTS:
-            raise UserError(f"coder: layout {self.layout!r} is unknown; choose one of {', '.join(LAYOUTS)}")
+        if self.layout is not None:
+            require_choice("coder: layout", self.layout, LAYOUTS)
         if self.convolution is not None and self.layout == "inhibition":
             raise UserError("coder: kernels have the residual layout; drop the layout, or unroll the kernels")
-        if self.tau is not None and not 1 <= self.tau <= 2**8:
-            raise UserError(f"coder: tau {self.tau} outside 1..256 steps")
-        if self.steps is not None and self.steps < 1:
-            raise UserError(f"coder: {self.steps} steps; at least one")
+        require_ranges("coder", vars(self), tau=Range(1, 256), steps=Range(1))
 
     @property
     def chosen_layout(self) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from neuro.base.arrays import Images, Int64, Labels
+from neuro.base.checks import Range, require_choice
 from neuro.base.errors import UserError
 from neuro.base.files import parse_arrays, read_bytes
 
@@ -71,14 +72,19 @@ def load_dataset(name: str, seed: int = 0) -> Dataset:
     `seed` draws the test split of digits (20 %), which has no split of its own; it changes nothing else.
     Raises: UserError if the name is unknown, the file unusable, or a download impossible.
     """
-    if name == "digits":
-        return replace(_digits(seed), source=name)
-    if name in NAMED:
-        return replace(_read_npz(_find_named(name)), name=name, source=name)
     path = Path(name)
     if path.suffix == ".npz":
         return replace(_read_npz(path), source=str(path.resolve()))
-    raise UserError(f"data set {name!r} is unknown; choose one of {', '.join(NAMED)} or give a file ending in .npz")
+    require_choice("data set", name, NAMED, " or give a file ending in .npz")
+    if name == "digits":
+        return replace(_digits(seed), source=name)
+    return replace(_read_npz(_find_named(name)), name=name, source=name)
+
+
+def require_test_images(dataset: Dataset, n_images: int | None) -> None:
+    """Raise UserError unless the test set has as many images; None stands for all."""
+    available = len(dataset.y_test)
+    Range(1, available).require(remedy=f"the test set of {dataset.name} has {available}", images=n_images)
 
 
 def split_validation(labels: Labels, seed: int, share: float = 0.1, limit: int = 10_000) -> Split:

@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from neuro.base.arrays import Int32, Integers, Reals
-from neuro.base.checks import require_integers
+from neuro.base.checks import Range, require_integers, require_ranges
 from neuro.base.errors import UserError
 from neuro.base.fixed_point import quantize
 from neuro.spec.neurons import SigmaDelta, Source
@@ -53,14 +53,11 @@ class GradedDesign:
     nudge: float = 0.25
 
     def __post_init__(self) -> None:
-        ranges = {"state_bits": (1, 22), "step_shift": (1, 4), "free_steps": (1, 4096), "nudged_steps": (1, 4096)}
-        for name, (lowest, highest) in ranges.items():
-            value = getattr(self, name)
-            require_integers("graded design", **{name: value})
-            if not lowest <= value <= highest:
-                raise UserError(f"graded design: {name} {value} outside {lowest}..{highest}")
-        if not 0 < self.nudge <= 1:
-            raise UserError(f"graded design: nudge {self.nudge} outside (0, 1]")
+        owner, values = "graded design", vars(self)
+        require_integers(owner, **{name: value for name, value in values.items() if name != "nudge"})
+        require_ranges(owner, values, state_bits=Range(1, 22), step_shift=Range(1, 4))
+        require_ranges(owner, values, free_steps=Range(1, 4096), nudged_steps=Range(1, 4096))
+        Range(0.0, 1.0, open_below=True).require(owner, nudge=self.nudge)
 
     @property
     def one(self) -> int:

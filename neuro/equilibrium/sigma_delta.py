@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from neuro.base.arrays import Array, Reals
+from neuro.base.checks import Range
 from neuro.base.convolution import square
 from neuro.base.errors import UserError
 from neuro.base.fixed_point import WEIGHT_BITS, quantize, weight_limit
@@ -83,11 +84,9 @@ class EquilibriumDesign:
         check_layers(self.hidden)
         if self.n_classes < 2:
             raise UserError(f"{self.n_classes} classes: a classifier needs at least two")
-        if not 2 <= self.weight_bits <= WEIGHT_BITS:
-            raise UserError(f"weight_bits {self.weight_bits} outside 2..{WEIGHT_BITS}")
-        for name in ("hidden_gain", "output_gain"):
-            if not 0 < getattr(self, name) < 1e3:
-                raise UserError(f"{name} {getattr(self, name)} outside (0, 1000)")
+        Range(2, WEIGHT_BITS).require(weight_bits=self.weight_bits)
+        gains = Range(0.0, 1e3, open_below=True, open_above=True)
+        gains.require(hidden_gain=self.hidden_gain, output_gain=self.output_gain)
         if self.layer_gains and len(self.layer_gains) != len(self.hidden):
             raise UserError(f"layer_gains {self.layer_gains}: give one for each of {len(self.hidden)} hidden layers")
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neuro.base.arrays import Array, Int16, Integers, Payloads, Reals
-from neuro.base.checks import require_integers
+from neuro.base.checks import Range, require_integers
 from neuro.base.errors import UserError
 from neuro.front_ends.whitening import FINE_BITS, Transform, floor_units, limit_of, whitening_of
 
@@ -38,10 +38,8 @@ class PixelEncoder:
 
     def __post_init__(self) -> None:
         require_integers("encoder", activation_bits=self.activation_bits, gain_bits=self.gain_bits)
-        if not 0 <= self.activation_bits <= MAX_ACTIVATION_BITS:
-            raise UserError(f"encoder: activation_bits {self.activation_bits} outside 0..{MAX_ACTIVATION_BITS}")
-        if not 0 <= self.gain_bits <= MAX_GAIN_BITS:
-            raise UserError(f"encoder: gain_bits {self.gain_bits} outside 0..{MAX_GAIN_BITS}")
+        Range(0, MAX_ACTIVATION_BITS).require("encoder", activation_bits=self.activation_bits)
+        Range(0, MAX_GAIN_BITS).require("encoder", gain_bits=self.gain_bits)
         if self.transform is not None and self.offset is not None:
             one = 1 << self.activation_bits
             if self.offset.size and not 0 <= int(self.offset.min()) <= int(self.offset.max()) <= one:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from neuro.base.arrays import Int16, Integers, Reals
-from neuro.base.checks import require_integers
+from neuro.base.checks import Range, require_integers
 from neuro.base.errors import UserError
 from neuro.base.fixed_point import quantize
 from neuro.base.scales import exponent_for
@@ -50,12 +50,9 @@ class Transform:
 
     def __post_init__(self) -> None:
         require_integers("transform", limit=self.limit, contrast_floor=self.contrast_floor, exponent=self.exponent)
-        if not 1 <= self.limit <= LARGEST_LIMIT:
-            raise UserError(f"transform: payload limit {self.limit} outside 1..{LARGEST_LIMIT}; change reach or bits")
-        if not 0 <= self.contrast_floor <= 1 << FINE_BITS:
-            raise UserError(f"transform: contrast_floor {self.contrast_floor} outside 0..{1 << FINE_BITS}")
-        if not 0 <= self.exponent <= FINEST_WHITENING:
-            raise UserError(f"transform: exponent {self.exponent} outside 0..{FINEST_WHITENING}")
+        Range(1, LARGEST_LIMIT).require("transform", "change reach or bits", limit=self.limit)
+        Range(0, 1 << FINE_BITS).require("transform", contrast_floor=self.contrast_floor)
+        Range(0, FINEST_WHITENING).require("transform", exponent=self.exponent)
         matrix = self.whitening
         if matrix is None:
             if self.contrast_floor == 0:

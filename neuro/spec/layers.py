@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from neuro.base.checks import Range, require_ranges
 from neuro.base.convolution import Convolution, square
 from neuro.base.errors import UserError
 
@@ -32,12 +33,9 @@ class ConvolutionalLayer:
     pool: int = 1
 
     def __post_init__(self) -> None:
-        if not 1 <= self.features <= MAX_LAYER:
-            raise UserError(f"layer {self}: {self.features} features outside 1..{MAX_LAYER}")
+        require_ranges(f"layer {self}", vars(self), features=Range(1, MAX_LAYER), pool=Range(1, MAX_POOL))
         if self.extent < 1 or not 1 <= self.stride <= self.extent:
             raise UserError(f"layer {self}: a kernel has an extent of at least 1 and a stride in 1..extent")
-        if not 1 <= self.pool <= MAX_POOL:
-            raise UserError(f"layer {self}: pool {self.pool} outside 1..{MAX_POOL}")
 
     def __str__(self) -> str:
         stride = f"/{self.stride}" if self.stride > 1 else ""

@@ -8,17 +8,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from neuro.base.checks import require_integers
+from neuro.base.checks import Range, require_choice, require_integers, require_ranges
 from neuro.base.errors import UserError
 from neuro.base.fixed_point import round_shift, shrink
 
 THRESHOLD_KINDS = ("soft", "hard")
 MAX_STATE_BITS = 22  # one = 2**22 leaves a sign and a factor 2 of headroom in the chip's 24-bit state
-
-
-def _require(condition: bool, model: str, message: str) -> None:
-    if not condition:
-        raise UserError(f"{model}: {message}")
+MAX_STATE = 1 << 23
 
 
 @dataclass(frozen=True)
@@ -42,14 +38,9 @@ class Source:
         require_integers(
             "Source", activation_bits=self.activation_bits, payload_limit=self.payload_limit, constant=constant
         )
-        _require(0 <= self.activation_bits <= 12, "Source", f"activation_bits {self.activation_bits} outside 0..12")
-        _require(1 <= self.payload_limit < 2**15, "Source", f"payload_limit {self.payload_limit} outside 1..32767")
-        if self.constant is not None:
-            _require(
-                abs(self.constant) <= self.payload_limit,
-                "Source",
-                f"constant {self.constant} exceeds payload_limit {self.payload_limit}; raise the limit",
-            )
+        require_ranges("Source", vars(self), activation_bits=Range(0, 12), payload_limit=Range(1, 2**15 - 1))
+        if abs(constant) > self.payload_limit:
+            raise UserError(f"Source: constant {constant} exceeds payload_limit {self.payload_limit}; raise the limit")
 
 
 @dataclass(frozen=True)
@@ -88,35 +79,17 @@ class SigmaDelta:
     def __post_init__(self) -> None:
         name = "SigmaDelta"
         require_integers(name, **{key: value for key, value in asdict(self).items() if key != "threshold_kind"})
-        _require(1 <= self.state_bits <= MAX_STATE_BITS, name, f"state_bits {self.state_bits} outside 1..22")
-        _require(
-            0 <= self.activation_bits <= self.state_bits,
-            name,
-            f"activation_bits {self.activation_bits} outside 0..state_bits ({self.state_bits})",
-        )
-        _require(
-            self.lower <= 0 <= self.upper and self.lower < self.upper,
-            name,
-            f"box [{self.lower}, {self.upper}] must hold 0 and be wider than a point",
-        )
-        limit = 1 << 23
-        _require(-limit <= self.lower and self.upper <= limit, name, "box exceeds the 24-bit state of the chip")
-        _require(0 <= self.step_shift <= 8, name, f"step_shift {self.step_shift} outside 0..8")
-        _require(
-            1 <= self.step_multiplier <= 1 << self.step_shift,
-            name,
-            f"step size {self.step_multiplier}/2**{self.step_shift} outside (0, 1]",
-        )
-        _require(
-            self.threshold_kind in THRESHOLD_KINDS,
-            name,
-            f"threshold_kind {self.threshold_kind!r} is unknown; choose one of {', '.join(THRESHOLD_KINDS)}",
-        )
-        _require(
-            0 <= self.threshold < max(self.upper, -self.lower),
-            name,
-            f"threshold {self.threshold} outside 0..{max(self.upper, -self.lower) - 1}: no state in the box exceeds it",
-        )
+        require_ranges(name, vars(self), state_bits=Range(1, MAX_STATE_BITS), step_shift=Range(0, 8))
+        Range(0, self.state_bits).require(name, "no more than state_bits", activation_bits=self.activation_bits)
+        if not (self.lower <= 0 <= self.upper and self.lower < self.upper):
+            raise UserError(f"{name}: box [{self.lower}, {self.upper}] must hold 0 and be wider than a point")
+        if self.lower < -MAX_STATE or self.upper > MAX_STATE:
+            raise UserError(f"{name}: box [{self.lower}, {self.upper}] exceeds the 24-bit state of the chip; narrow it")
+        if not 1 <= self.step_multiplier <= 1 << self.step_shift:
+            raise UserError(f"{name}: step size {self.step_multiplier}/2**{self.step_shift} outside (0, 1]")
+        require_choice(f"{name}: threshold_kind", self.threshold_kind, THRESHOLD_KINDS)
+        highest = max(self.upper, -self.lower) - 1
+        Range(0, highest).require(name, "no state in the box exceeds more", threshold=self.threshold)
 
     @property
     def one(self) -> int:

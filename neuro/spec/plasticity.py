@@ -20,7 +20,7 @@ from typing import Any, Literal
 import numpy as np
 
 from neuro.base.arrays import Int64
-from neuro.base.checks import require_integers
+from neuro.base.checks import Range, require_choice, require_integers
 from neuro.base.errors import UserError
 
 Moment = Literal["first_nudge_end", "second_nudge_end", "second_nudge_spike"]
@@ -67,8 +67,7 @@ class LearningRule:
         if RULES.get(self.name) != self.products:
             raise UserError(f"learning rule {self.name!r}: its products are not those of that name; see learning_rule")
         require_integers(f"learning rule {self.name}", shadow_bits=self.shadow_bits)
-        if not 0 <= self.shadow_bits <= MAX_SHADOW_BITS:
-            raise UserError(f"learning rule {self.name}: shadow_bits {self.shadow_bits} outside 0..{MAX_SHADOW_BITS}")
+        Range(0, MAX_SHADOW_BITS).require(f"learning rule {self.name}", shadow_bits=self.shadow_bits)
 
     def __str__(self) -> str:
         return "dW = sign * (" + "  ".join(str(product) for product in self.products) + ")"
@@ -98,8 +97,7 @@ def learning_rule(name: str, shadow_bits: int = 0) -> LearningRule:
 
     Raises: UserError if there is no such rule.
     """
-    if name not in RULES:
-        raise UserError(f"learning rule {name!r} is unknown; choose one of {', '.join(RULES)}")
+    require_choice("learning rule", name, RULES)
     return LearningRule(name, RULES[name], shadow_bits)
 
 
@@ -111,10 +109,8 @@ class Rate:
     exponent: int
 
     def __post_init__(self) -> None:
-        if not 0 <= self.mantissa <= MAX_MANTISSA:
-            raise UserError(f"learning rate mantissa {self.mantissa} outside 0..{MAX_MANTISSA}")
-        if not 0 <= self.exponent <= MAX_RATE_EXPONENT:
-            raise UserError(f"learning rate exponent {self.exponent} outside 0..{MAX_RATE_EXPONENT}")
+        Range(0, MAX_MANTISSA).require("learning rate", mantissa=self.mantissa)
+        Range(0, MAX_RATE_EXPONENT).require("learning rate", exponent=self.exponent)
 
     @property
     def value(self) -> float:
@@ -124,8 +120,7 @@ class Rate:
 
 def rate_near(value: float) -> Rate:
     """Return the representable `Rate` nearest to `value` (>= 0), with the widest mantissa available; at most 7."""
-    if not math.isfinite(value) or value < 0:
-        raise UserError(f"learning rate {value} must be a finite number >= 0")
+    Range(0.0).require("learning rate", value=value)
     if value == 0.0:
         return Rate(0, 0)
     if not SMALLEST_RATE <= value <= LARGEST_RATE:

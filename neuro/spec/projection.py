@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from neuro.base.arrays import Array, Int8
-from neuro.base.checks import require_integers
+from neuro.base.checks import Range, require_integers
 from neuro.base.convolution import Convolution
 from neuro.base.errors import UserError
 from neuro.base.fixed_point import WEIGHT_BITS, weight_limit
@@ -51,8 +51,7 @@ class Projection:
             raise UserError(f"projection {self.name}: sign {self.sign}; +1, or -1 for a transpose")
         if (self.weights is None) == (self.transpose_of is None):
             raise UserError(f"projection {self.name}: give either weights or transpose_of")
-        if not 0 <= self.exponent <= MAX_EXPONENT:
-            raise UserError(f"projection {self.name}: exponent {self.exponent} outside 0..{MAX_EXPONENT}")
+        Range(0, MAX_EXPONENT).require(f"projection {self.name}", exponent=self.exponent)
         if self.transpose_of is not None and self.rule is not None:
             raise UserError(f"projection {self.name}: a transpose learns through {self.transpose_of}; drop its rule")
         if self.convolution is not None and self.transpose_of is not None:
@@ -61,8 +60,7 @@ class Projection:
             )
         if self.convolution is not None and self.rule is not None and self.rule.uses_state_difference:
             raise UserError(f"projection {self.name}: rule {self.rule.name} learns no shared kernel; use 'event'")
-        if not 2 <= self.weight_bits <= WEIGHT_BITS:
-            raise UserError(f"projection {self.name}: weight_bits {self.weight_bits} outside 2..{WEIGHT_BITS}")
+        Range(2, WEIGHT_BITS).require(f"projection {self.name}", weight_bits=self.weight_bits)
         if self.weights is not None:
             n_axes = 2 if self.convolution is None else len(self.convolution.kernel) + 2
             object.__setattr__(self, "weights", _checked_weights(self.name, self.weights, self.limit, n_axes))

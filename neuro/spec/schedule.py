@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neuro.base.checks import require_integers
+from neuro.base.checks import Range, require_integers, require_ranges
 from neuro.base.errors import UserError
 
 
@@ -43,8 +43,7 @@ class Schedule:
         require_integers("schedule", nudge_multiplier=self.nudge_multiplier, nudge_shift=self.nudge_shift)
         if not self.phases or self.phases[0].nudge != 0:
             raise UserError("schedule: the first phase must be free (nudge 0); the prediction is read after it")
-        if not 1 <= self.nudge_multiplier <= 255 or not 0 <= self.nudge_shift <= 8:
-            raise UserError("schedule: nudge_multiplier outside 1..255 or nudge_shift outside 0..8")
+        require_ranges("schedule", vars(self), nudge_multiplier=Range(1, 255), nudge_shift=Range(0, 8))
 
     @property
     def nudge(self) -> float:

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from neuro.base.arrays import Int64
+from neuro.base.checks import require_choice
 from neuro.base.convolution import OUTSIDE
 from neuro.base.errors import UserError
 from neuro.base.fixed_point import INT32_MAX
@@ -21,8 +22,7 @@ FAMILIES = ("sigma-delta", "stock")
 
 def check_spec(graph: Graph, schedule: Schedule, input: str, output: str, encoder: PixelEncoder, family: str) -> None:
     """Raise UserError unless the parts of a `NetworkSpec` fit together."""
-    if family not in FAMILIES:
-        raise UserError(f"spec: family {family!r} is unknown; choose one of {', '.join(FAMILIES)}")
+    require_choice("spec: family", family, FAMILIES)
     names = [population.name for population in graph.populations]
     check_unique("spec", "population", names)
     check_unique("spec", "projection", [projection.name for projection in graph.projections])
@@ -36,8 +36,7 @@ def check_spec(graph: Graph, schedule: Schedule, input: str, output: str, encode
 
 def _check_ends(graph: Graph, input: str, output: str, encoder: PixelEncoder) -> None:
     for role, name in (("input", input), ("output", output)):
-        if name not in graph.population_index:
-            raise UserError(f"spec: {role} {name!r} is not a population; choose one of {list(graph.population_index)}")
+        require_choice(f"spec: {role}", name, graph.population_index)
     source = graph.population(input).neuron
     if not isinstance(source, Source) or source.constant is not None:
         raise UserError(f"spec: input {input!r} must be a Source without a constant")

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from neuro.base.checks import require_integers
+from neuro.base.checks import Range, require_integers
 from neuro.base.errors import UserError
 
 MANTISSA_LIMIT = 7
@@ -47,10 +47,8 @@ class EngineTrace:
 
     def __post_init__(self) -> None:
         require_integers("trace", impulse=self.impulse, tau=self.tau)
-        if not 0 <= self.impulse <= LARGEST_TRACE:
-            raise UserError(f"trace: impulse {self.impulse} outside 0..{LARGEST_TRACE}")
-        if not 1 <= self.tau <= 10**6:
-            raise UserError(f"trace: tau {self.tau} steps outside 1..1000000; for no decay use 1000000")
+        Range(0, LARGEST_TRACE).require("trace", impulse=self.impulse)
+        Range(1, 10**6).require("trace", "for no decay use 1000000", tau=self.tau)
 
 
 @dataclass(frozen=True)
@@ -68,8 +66,7 @@ class EngineFactor:
         require_integers(f"factor {self.variable}", constant=self.constant)
         if self.variable not in FACTOR_WIDTHS:
             raise UserError(f"factor {self.variable!r} is none the engine has; choose of {', '.join(FACTOR_WIDTHS)}")
-        if not -128 <= self.constant <= 127:
-            raise UserError(f"factor {self.variable}: constant {self.constant} outside -128..127")
+        Range(-128, 127).require(f"factor {self.variable}", constant=self.constant)
         if self.sign and self.variable not in SIGNED:
             raise UserError(f"factor sgn({self.variable}): the engine takes signs of {' and '.join(SIGNED)} only")
 
@@ -94,8 +91,7 @@ class EngineProduct:
             raise UserError(
                 f"{name}: mantissa {self.mantissa} outside -7..-1 and 1..7; move powers of two to the exponent"
             )
-        if not LOWEST_EXPONENT <= self.exponent <= HIGHEST_EXPONENT:
-            raise UserError(f"{name}: exponent {self.exponent} outside {LOWEST_EXPONENT}..{HIGHEST_EXPONENT}")
+        Range(LOWEST_EXPONENT, HIGHEST_EXPONENT).require(name, exponent=self.exponent)
         if self.dependency not in DEPENDENCIES:
             raise UserError(
                 f"{name}: dependency {self.dependency!r}; exactly one of {', '.join(DEPENDENCIES)} is needed"
@@ -143,14 +139,12 @@ class EngineRule:
         require_integers("engine rule", t_epoch=self.t_epoch)
         if not (self.dw or self.dt):
             raise UserError("engine rule: no product; give at least one for dw or dt")
-        if not 1 <= self.t_epoch <= LONGEST_EPOCH:
-            raise UserError(f"engine rule: t_epoch {self.t_epoch} outside 1..{LONGEST_EPOCH}")
+        Range(1, LONGEST_EPOCH).require("engine rule", t_epoch=self.t_epoch)
         decimated = any(product.dependency == "u" for product in (*self.dw, *self.dt))
         if decimated != (self.k is not None):
             raise UserError("engine rule: give k if, and only if, a product depends on u")
         require_integers("engine rule", k=self.k or 0)
-        if self.k is not None and not 0 <= self.k <= LARGEST_K:
-            raise UserError(f"engine rule: k {self.k} outside 0..{LARGEST_K}")
+        Range(0, LARGEST_K).require("engine rule", k=self.k)
 
     def render(self) -> dict[str, str]:
         """Return the texts of dw and dt as Lava's `Loihi2FLearningRule` takes them; without those that are empty."""

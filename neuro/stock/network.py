@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from neuro.base.arrays import Bools, Int32, Int64, Integers, NamedArrays, Spikes, Trains
-from neuro.base.checks import require_integers
+from neuro.base.checks import Range, require_integers, require_ranges
 from neuro.base.errors import UserError
 from neuro.front_ends.pixels import PixelEncoder
 from neuro.front_ends.trains import pixel_trains
@@ -33,8 +33,7 @@ class SlotSchedule:
 
     def __post_init__(self) -> None:
         require_integers("schedule", slot_steps=self.slot_steps)
-        if self.slot_steps < 1:
-            raise UserError(f"schedule: slot_steps {self.slot_steps}; give at least 1")
+        Range(1).require("schedule", slot_steps=self.slot_steps)
         order = (FREE, NUDGED, BLANK)
         in_turn = set(self.slots) <= set(order) and list(self.slots) == sorted(self.slots, key=order.index)
         if self.slots[:1] != (FREE,) or not in_turn:
@@ -101,10 +100,7 @@ class StockNetwork(OfStockGraph):
     def __post_init__(self) -> None:
         stock_rule(self.rule)
         require_integers("stock network", spacing=self.spacing, commit_every=self.commit_every)
-        if self.spacing < 1 or self.commit_every < 0:
-            raise UserError(
-                f"stock network: spacing {self.spacing} below 1, or commit_every {self.commit_every} below 0"
-            )
+        require_ranges("stock network", vars(self), spacing=Range(1), commit_every=Range(0))
         names = [population.name for population in self.graph.populations]
         for name in (INPUT, LABEL, GATE, RELAY, OUTPUT):
             if name not in names:

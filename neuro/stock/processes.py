@@ -8,13 +8,13 @@ and M = 2**23. Source: Lava 0.10, the fixed-point models of `lava.proc.lif`, `la
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from neuro.base.arrays import Int16, Integers
-from neuro.base.checks import require_integers
+from neuro.base.checks import Range, require_choice, require_integers, require_ranges
 from neuro.base.errors import UserError
 from neuro.spec.graph import NeuronGroup, check_connected, check_unique
 from neuro.stock.learning_engine import NOISES, SIGN_MODES, WEIGHT_RANGES, EngineRule
@@ -48,11 +48,9 @@ def committed(weights: Integers, sign_mode: str = "mixed", weight_bits: int = 8)
     return transmitted(values, sign_mode, weight_bits)
 
 
-def _check(owner: str, values: dict[str, int], ranges: dict[str, tuple[int, int]]) -> None:
-    require_integers(owner, **values)
-    for name, (lowest, highest) in ranges.items():
-        if not lowest <= values[name] <= highest:
-            raise UserError(f"{owner}: {name} {values[name]} outside {lowest}..{highest}")
+def _check(owner: str, values: Mapping[str, object], **ranges: Range) -> None:
+    require_integers(owner, **{name: values[name] for name in ranges})
+    require_ranges(owner, values, **ranges)
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ class SpikeInput:
     payload_limit: int = 1
 
     def __post_init__(self) -> None:
-        _check("SpikeInput", asdict(self), {"payload_limit": (1, 2**15 - 1)})
+        _check("SpikeInput", vars(self), payload_limit=Range(1, 2**15 - 1))
 
 
 @dataclass(frozen=True)
@@ -92,16 +90,17 @@ class LIF:
     reset_offset: int = 0
 
     def __post_init__(self) -> None:
-        ranges = {
-            "current_decay": (0, DECAY_UNITY - 1),
-            "voltage_decay": (0, DECAY_UNITY),
-            "threshold": (0, 2**17 - 1),
-            "bias_mantissa": BIAS_MANTISSAS,
-            "bias_exponent": (-7, 7),
-            "reset_interval": (0, 2**31 - 1),
-            "reset_offset": (0, 2**31 - 1),
-        }
-        _check("LIF", asdict(self), ranges)
+        _check(
+            "LIF",
+            vars(self),
+            current_decay=Range(0, DECAY_UNITY - 1),
+            voltage_decay=Range(0, DECAY_UNITY),
+            threshold=Range(0, 2**17 - 1),
+            bias_mantissa=Range(*BIAS_MANTISSAS),
+            bias_exponent=Range(-7, 7),
+            reset_interval=Range(0, 2**31 - 1),
+            reset_offset=Range(0, 2**31 - 1),
+        )
 
     @property
     def payload_limit(self) -> int:
@@ -123,7 +122,7 @@ class GradedRelu:
     threshold: int = 0
 
     def __post_init__(self) -> None:
-        _check("GradedRelu", asdict(self), {"threshold": (0, STATE_LIMIT - 1)})
+        _check("GradedRelu", vars(self), threshold=Range(0, STATE_LIMIT - 1))
 
     @property
     def payload_limit(self) -> int:
@@ -178,27 +177,16 @@ class StockProjection:
         owner = f"projection {self.name}"
         _check(
             owner,
-            {
-                "exponent": self.exponent,
-                "weight_bits": self.weight_bits,
-                "message_bits": self.message_bits,
-                "tag": self.tag,
-                "noise_seed": self.noise_seed,
-                "lsb": self.lsb,
-            },
-            {
-                "exponent": (-16, 16),
-                "weight_bits": (1, 8),
-                "message_bits": (0, 24),
-                "tag": (-128, 127),
-                "noise_seed": (0, 2**31 - 1),
-                "lsb": (1, 2 if self.sign_mode == "mixed" else 1),
-            },
+            vars(self),
+            exponent=Range(-16, 16),
+            weight_bits=Range(1, 8),
+            message_bits=Range(0, 24),
+            tag=Range(-128, 127),
+            noise_seed=Range(0, 2**31 - 1),
+            lsb=Range(1, 2 if self.sign_mode == "mixed" else 1),
         )
-        if self.sign_mode not in SIGN_MODES:
-            raise UserError(f"{owner}: sign mode {self.sign_mode!r} is unknown; choose one of {', '.join(SIGN_MODES)}")
-        if self.noise not in NOISES:
-            raise UserError(f"{owner}: noise {self.noise!r} is unknown; choose one of {', '.join(NOISES)}")
+        require_choice(f"{owner}: sign mode", self.sign_mode, SIGN_MODES)
+        require_choice(f"{owner}: noise", self.noise, NOISES)
         if not self.transmits and self.rule is None:
             raise UserError(f"{owner}: neither transmits nor learns; give it a rule or drop it")
         weights = np.asarray(self.weights)

@@ -36,6 +36,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from neuro.base.checks import require_choice
 from neuro.base.errors import UserError
 from neuro.stock.learning_engine import LARGEST_K, EngineFactor, EngineProduct, EngineRule, EngineTrace, product
 
@@ -88,8 +89,7 @@ RULES = {
 
 def stock_rule(name: str) -> StockRule:
     """Return the rule called `name`. Raises: UserError if there is none."""
-    if name not in RULES:
-        raise UserError(f"rule {name!r} is unknown to the stock family; choose one of {', '.join(RULES)}, graded")
+    require_choice("stock rule", name, [*RULES, "graded"])
     return RULES[name]
 
 

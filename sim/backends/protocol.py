@@ -15,6 +15,7 @@ import numpy as np
 from torch import Tensor
 
 from neuro.base.arrays import Int8, Int16, Int32, Integers
+from neuro.base.checks import Range, require_choice
 from neuro.base.errors import UserError
 from neuro.equilibrium.graded_network import AnyNetwork
 from neuro.spec.neurons import SigmaDelta
@@ -126,8 +127,7 @@ def get_backend(name: str) -> Backend:
 
     Raises: UserError if there is none of that name.
     """
-    if name not in REGISTRY:
-        raise UserError(f"backend {name!r} is unknown; choose one of {', '.join(REGISTRY)}")
+    require_choice("backend", name, REGISTRY)
     module, attribute = REGISTRY[name].split(":")
     backend: Backend = getattr(importlib.import_module(module), attribute)()
     return backend
@@ -153,10 +153,8 @@ def one_hot_targets(spec: AnyNetwork, labels: Integers) -> Int32:
 
 def check_options(name: str, threads: int | None, batch_size: int) -> None:
     """Raise UserError unless the options of `Backend.open` are in range."""
-    if threads is not None and threads < 1:
-        raise UserError(f"backend {name}: {threads} threads; give at least 1")
-    if not 1 <= batch_size <= MAX_BATCH:
-        raise UserError(f"backend {name}: batch_size {batch_size} outside 1..{MAX_BATCH}")
+    Range(1).require(f"backend {name}", threads=threads)
+    Range(1, MAX_BATCH).require(f"backend {name}", batch_size=batch_size)
 
 
 def check_payloads(spec: NetworkSpec, payloads: Integers, targets: Integers | None) -> None:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from neuro.base.arrays import Bools, Int8, Int64, Integers, Reals
-from neuro.base.errors import UserError
+from neuro.base.checks import Range
 from neuro.base.fixed_point import (
     image_keys,
     quantize,
@@ -40,7 +40,7 @@ from neuro.coding.sigma_delta import (
     codes_of,
     leak_of,
 )
-from neuro.spec.plasticity import Rate, rate_near
+from neuro.spec.plasticity import MAX_SHADOW_BITS, Rate, rate_near
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.protocol import get_backend
 from sim.backends.record import Record
@@ -72,8 +72,8 @@ class DictionaryLearner:
     """
 
     def __init__(self, design: CoderDesign, n_atoms: int, seed: int, shadow_bits: int = 8) -> None:
-        if n_atoms < 1 or not 0 <= shadow_bits <= 8:
-            raise UserError(f"dictionary: {n_atoms} atoms, {shadow_bits} shadow bits; at least 1, and 0..8")
+        Range(1).require("dictionary", atoms=n_atoms)
+        Range(0, MAX_SHADOW_BITS).require("dictionary", shadow_bits=shadow_bits)
         self.design, self.seed, self.shadow_bits = design, seed, shadow_bits
         convolution = design.convolution
         self.shape = (math.prod(design.input_shape), n_atoms)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neuro.base.arrays import Bools, Int64, Reals
-from neuro.base.errors import UserError
+from neuro.base.checks import Range, require_choice
 from neuro.coding.coder import Drive, StockCoder
 from sim.backends.lava.stock.run import run_stock_in_lava
 from sim.backends.lava.worker.watch import STALL_S
@@ -68,11 +68,10 @@ def run_coder(
 
     Raises: UserError if the backend is unknown, or Lava is missing, fails, or finishes no signal for `stall_s` seconds.
     """
+    require_choice("backend of sparse coders", backend, BACKENDS)
     if backend == "chip":
         return run_chip(coder.graph, drive.inputs, threads, drive.biases)
-    if backend == "lava":
-        return run_stock_in_lava(coder.graph, drive.inputs, stall_s, on_signal, drive.biases).record
-    raise UserError(f"backend {backend!r} runs no sparse coders; choose one of {', '.join(BACKENDS)}")
+    return run_stock_in_lava(coder.graph, drive.inputs, stall_s, on_signal, drive.biases).record
 
 
 def code(
@@ -91,8 +90,7 @@ def code(
     Lava runs all signals in one graph and one watched worker process, which does not outlive the call.
     Raises: UserError if a signal cannot be presented, a code is beyond reach, or the backend fails (`run_coder`).
     """
-    if not 0 < tolerance < 1:
-        raise UserError(f"sparse coder: tolerance {tolerance} outside (0, 1)")
+    Range(0.0, 1.0, open_below=True, open_above=True).require("sparse coder", tolerance=tolerance)
     values = coder.problem.check_signals(signals)
     at_once = AT_ONCE if backend == "chip" else max(len(values), 1)
     codes, n_spikes = [np.zeros((0, coder.problem.n_atoms))], [np.zeros(0, dtype=np.int64)]

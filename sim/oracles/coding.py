@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from neuro.base.checks import Range
 from neuro.base.errors import UserError
 from sim.oracles.operators import Operator
 
@@ -56,8 +57,7 @@ class Dynamics:
             raise UserError(f"LCA: sparsity threshold {self.sparsity_threshold!r} must be positive, e.g. 0.1")
         if not (math.isfinite(self.tau_steps) and self.tau_steps >= 1):
             raise UserError(f"LCA: time constant {self.tau_steps!r} steps must be at least 1")
-        if self.max_steps < 1:
-            raise UserError(f"LCA: {self.max_steps} steps; needs at least 1")
+        Range(1).require("LCA", max_steps=self.max_steps)
         if self.tolerance is not None and not self.tolerance > 0:
             raise UserError(f"LCA: tolerance {self.tolerance!r} must be positive, or None for exactly max_steps")
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from neuro.artifact.run_folder import MANIFEST, Artifact, installed_versions, save_artifact
+from neuro.base.checks import Range
 from neuro.base.errors import UserError
 from neuro.base.metrics import Accuracy, accuracy
 from neuro.data.sets import Dataset, Split, split_validation
@@ -76,8 +77,7 @@ def train_in_lava(
     if (folder / MANIFEST).is_file():
         raise UserError(f"run {folder}: already finished; give another --out")
     split = split_validation(dataset.y_train, config.seed)
-    if not 1 <= n_images <= len(split.train):
-        raise UserError(f"images {n_images} outside 1..{len(split.train)}, the training images of {dataset.name}")
+    Range(1, len(split.train)).require(remedy=f"{dataset.name} has {len(split.train)} to train on", images=n_images)
     network = build_network(dataset, config, stock_choices(config), split)
     assert isinstance(network, StockNetwork)  # the family
     chosen = np.random.default_rng([config.seed, 0xE90C]).permutation(split.train)[:n_images]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import torch
 
+from neuro.base.checks import Range, require_choice
 from neuro.base.errors import UserError
 from neuro.equilibrium.graded_network import AnyNetwork, GradedNetwork
 from neuro.spec.sigma_delta import NetworkSpec
@@ -43,12 +44,9 @@ def make_twin(
             sigma-delta twin (integers choose their own, stock networks take float64).
     Raises: UserError if an option is unknown or out of range, or the device is not there.
     """
-    if forward not in MODES:
-        raise UserError(f"twin: forward {forward!r} is unknown; choose one of {', '.join(MODES)}")
-    if steps is not None and not 1 <= steps <= MAX_STEPS:
-        raise UserError(f"twin: {steps} steps outside 1..{MAX_STEPS}")
-    if checkpoint_steps < 0:
-        raise UserError(f"twin: checkpoint_steps {checkpoint_steps}; give 0 for none, or at least 1")
+    require_choice("twin: forward", forward, MODES)
+    Range(1, MAX_STEPS).require("twin", steps=steps)
+    Range(0).require("twin", "0 is for none", checkpoint_steps=checkpoint_steps)
     place = checked_device(device)
     if surrogate is None:
         surrogate = Surrogate("rate" if isinstance(spec, (StockNetwork, FeedForwardNetwork)) else "straight-through")

@@ -28,6 +28,7 @@ import torch
 from snntorch import surrogate as library
 from torch import Tensor
 
+from neuro.base.checks import Range, require_choice, require_ranges
 from neuro.base.errors import UserError
 
 Shape = Callable[[Tensor], Tensor]
@@ -72,15 +73,10 @@ class Surrogate:
     box_slope: float = 0.0
 
     def __post_init__(self) -> None:
-        known = SHAPES + WITHOUT_WIDTH
-        if self.name not in known:
-            raise UserError(f"surrogate {self.name!r} is unknown; choose one of {', '.join(known)}")
-        if not 1e-3 <= self.width <= 1e3:
-            raise UserError(f"surrogate {self.name}: width {self.width} outside 0.001..1000")
+        require_choice("surrogate", self.name, SHAPES + WITHOUT_WIDTH)
+        require_ranges(f"surrogate {self.name}", vars(self), width=Range(1e-3, 1e3), box_slope=Range(0.0, 1.0))
         if self.name in WITHOUT_WIDTH and self.width != 1.0:
             raise UserError(f"surrogate {self.name}: width {self.width}; it has none, leave it at 1")
-        if not 0.0 <= self.box_slope <= 1.0:
-            raise UserError(f"surrogate {self.name}: box_slope {self.box_slope} outside [0, 1]")
 
 
 def surrogate_sweep(widths: Sequence[float] = (0.25, 0.5, 1.0, 2.0), box_slope: float = 0.0) -> list[Surrogate]:

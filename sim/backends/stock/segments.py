@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from neuro.base.arrays import Integers
-from neuro.base.checks import require_integers
+from neuro.base.checks import Range, require_integers
 from neuro.base.errors import UserError
 from neuro.stock.learning_engine import EngineRule
 from neuro.stock.processes import StockProjection, StockSpec
@@ -43,8 +43,7 @@ class Segment:
 
     def __post_init__(self) -> None:
         require_integers("segment", steps=self.steps)
-        if self.steps < 1:
-            raise UserError(f"segment: {self.steps} steps; needs at least 1")
+        Range(1).require("segment", steps=self.steps)
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from neuro.base.errors import UserError
+from neuro.base.checks import Range
 from sim.robustness.attacks.losses import dlr_targeted, get_loss
 from sim.robustness.attacks.search import Adversarial, Kind, Model, Search, Threat, generator_of, per_image
 
@@ -41,8 +41,7 @@ class AutoGradient:
     kind: Kind = "iterative"
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or self.restarts < 1:
-            raise UserError(f"attack apgd: {self.steps} steps, {self.restarts} restarts; give at least 1 each")
+        Range(1).require("attack apgd", steps=self.steps, restarts=self.restarts)
         if self.loss != TARGETED:
             get_loss(self.loss)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from neuro.base.errors import UserError
+from neuro.base.checks import Range
 from sim.robustness.attacks.losses import get_loss
 from sim.robustness.attacks.search import (
     Adversarial,
@@ -43,8 +43,7 @@ class ProjectedGradient:
     family: str = "pgd"
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or self.restarts < 1:
-            raise UserError(f"attack {self.family}: {self.steps} steps, {self.restarts} restarts; give at least 1 each")
+        Range(1).require(f"attack {self.family}", steps=self.steps, restarts=self.restarts)
         get_loss(self.loss)
 
     @property

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from neuro.base.errors import UserError
+from neuro.base.checks import require_choice
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 TINY = 1e-12
@@ -64,6 +64,5 @@ LOSSES: dict[str, Loss] = {"margin": margin, "dlr": dlr, "cross-entropy": cross_
 
 def get_loss(name: str) -> Loss:
     """Return a loss by name. Raises: UserError if there is none."""
-    if name not in LOSSES:
-        raise UserError(f"attack: loss {name!r} is unknown; use one of {', '.join(LOSSES)}")
+    require_choice("attack: loss", name, LOSSES)
     return LOSSES[name]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from neuro.base.checks import Range
 from neuro.base.errors import UserError
 from sim.robustness.attacks.search import Adversarial, Kind, Model, Search, Threat, generator_of, norm_of, per_image
 
@@ -92,8 +93,7 @@ class Square:
     family: str = "square"
 
     def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise UserError(f"attack square: {self.steps} queries; give at least 1")
+        Range(1).require("attack square", queries=self.steps)
 
     def __call__(self, model: Model, images: Tensor, labels: Tensor, threat: Threat, seed: int) -> Adversarial:
         """Attack; see `attack.Attack`."""

@@ -15,6 +15,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
+from neuro.base.checks import Range, require_choice
 from neuro.base.errors import UserError
 from sim.robustness.attacks.losses import Loss, margin
 
@@ -49,8 +50,7 @@ class Threat:
     eps: float
 
     def __post_init__(self) -> None:
-        if self.norm not in NORMS:
-            raise UserError(f"threat: norm {self.norm!r} is unknown; use one of {', '.join(NORMS)}")
+        require_choice("threat: norm", self.norm, NORMS)
         limit = 1.0 if self.norm == "linf" else math.inf
         if not 0 < self.eps <= limit or math.isinf(self.eps):
             allowed = "0 < eps <= 1, the range of a pixel" if self.norm == "linf" else "a finite eps > 0"
@@ -208,8 +208,7 @@ def expectation(model: Model, n_passes: int) -> Model:
 
     The gradient of a loss on it is the average gradient of a stochastic model. Source: Athalye et al. 2018.
     """
-    if n_passes < 1:
-        raise UserError(f"expectation: {n_passes} passes; give at least 1")
+    Range(1).require("expectation", passes=n_passes)
     return lambda images: torch.stack([model(images) for _ in range(n_passes)]).mean(0)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from neuro.base.checks import require_choice
 from neuro.base.errors import UserError
 from sim.robustness.attacks.auto_gradient import TARGETED, AutoGradient
 from sim.robustness.attacks.gradient import ProjectedGradient, fast_gradient, momentum_gradient
@@ -58,17 +59,15 @@ def build_attacks(
     Raises:  UserError if a name is unknown, or transfer is asked for without a source.
     """
     given = [part.strip() for part in names.split(",")] if isinstance(names, str) else list(names)
-    found: dict[str, Attack] = {}
+    attacks: dict[str, Attack] = {}
     for name in given:
         for member in SUITES.get(name, (name,)):
             if member == TRANSFER:
                 if not sources and name == TRANSFER:
                     raise UserError("attack transfer: no source model; give one, e.g. a perceptron of the same shape")
-                found |= {f"{TRANSFER} from {s}": Transfer(model, f"{TRANSFER} from {s}")
+                attacks |= {f"{TRANSFER} from {s}": Transfer(model, f"{TRANSFER} from {s}")
                           for s, model in (sources or {}).items()}  # fmt: skip
-            elif member in ATTACKS:
-                found[member] = ATTACKS[member]()
             else:
-                known = ", ".join([*SUITES, *ATTACKS, TRANSFER])
-                raise UserError(f"attack {member!r} is unknown; use one of {known}")
-    return found
+                require_choice("attack", member, [*SUITES, *ATTACKS, TRANSFER])
+                attacks[member] = ATTACKS[member]()
+    return attacks

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
+from neuro.base.checks import Range
 from neuro.base.errors import UserError
 from neuro.base.files import json_bytes, parse_json
 from sim.robustness.bridge.run import AttackConfig, AttackRun
@@ -35,8 +36,7 @@ def do_shards(job: AttackRun, wanted: Sequence[int], workers: int, watcher: Shar
 
     Raises: UserError if a worker failed, after all others have finished: what they did is kept.
     """
-    if not 1 <= workers <= MAX_WORKERS:
-        raise UserError(f"workers {workers} outside 1..{MAX_WORKERS}")
+    Range(1, MAX_WORKERS).require(workers=workers)
     todo = [shard for shard in job.missing() if shard in set(wanted)]
     for shard in set(range(1, job.n_shards + 1)) - set(job.missing()):
         watcher.on_shard(shard, "")

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from neuro.base.arrays import Floats, Images
+from neuro.base.checks import require_choice
 from neuro.base.errors import UserError
 from neuro.base.metrics import Accuracy
 from neuro.data.sets import Dataset, split_validation
@@ -151,11 +152,10 @@ def build_baseline(name: str, image_shape: tuple[int, ...], hidden: tuple[int, .
         return convolutional(image_shape, hidden, n_classes)
     if name == "bptt":
         return Relaxation(design_for(image_shape, n_classes, hidden))
-    if name == "snn":
-        from sim.robustness.defences.perceptron import DirectSpiking
+    require_choice("baseline", name, BASELINES)
+    from sim.robustness.defences.perceptron import DirectSpiking
 
-        return DirectSpiking(sizes)
-    raise UserError(f"baseline {name!r} is unknown; use one of {', '.join(BASELINES)}")
+    return DirectSpiking(sizes)
 
 
 BASELINES = ("perceptron", "cnn", "bptt", "snn", "distilled")

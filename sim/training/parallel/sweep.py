@@ -9,7 +9,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from neuro.artifact.run_folder import MANIFEST
-from neuro.base.errors import UserError
+from neuro.base.checks import Range
 from neuro.data.sets import load_dataset
 from sim.training.compute import Engine
 from sim.training.config import TrainConfig
@@ -57,8 +57,7 @@ class Sweep:
     front: Path | None = None
 
     def __post_init__(self) -> None:
-        if not 1 <= self.n_seeds <= MAX_SEEDS:
-            raise UserError(f"seeds {self.n_seeds} outside 1..{MAX_SEEDS}")
+        Range(1, MAX_SEEDS).require(seeds=self.n_seeds)
 
     @property
     def seeds(self) -> range:

@@ -148,7 +148,7 @@ def test_specs_without_a_transform_are_written_as_before(small_spec):
 
 @pytest.mark.parametrize(
     ("change", "word"),
-    [({"limit": 0}, "payload limit 0"), ({"limit": "7"}, "limit '7'"), ({"colour": 1}, "colour"),
+    [({"limit": 0}, "limit 0"), ({"limit": "7"}, "limit '7'"), ({"colour": 1}, "colour"),
      ({"whitened": True}, "encoder.whitening"), ({"contrast_floor": 0}, "neither")],
 )  # fmt: skip
 def test_a_wrong_transform_is_refused(change, word, refused):

@@ -167,7 +167,7 @@ def test_a_coder_survives_being_saved() -> None:
         ({"tau": 0.5}, "tau 0.5"),
         ({"tau": 257.0}, "tau 257"),
         ({"tau": math.nan}, "tau nan"),
-        ({"steps": 0}, "at least one"),
+        ({"steps": 0}, "at least 1"),
         ({"convolution": square((6, 6), 2, 2, False), "layout": "inhibition"}, "residual layout"),
     ],
     ids=str,

@@ -164,8 +164,8 @@ MATRIX = np.eye(4, dtype=np.int16)
     ("make", "words"),
     [
         (lambda: Transform(5), ("neither",)),
-        (lambda: Transform(0, 1), ("payload limit 0", "1..32767")),
-        (lambda: Transform(2**15, 1), ("payload limit 32768",)),
+        (lambda: Transform(0, 1), ("limit 0", "1..32767")),
+        (lambda: Transform(2**15, 1), ("limit 32768",)),
         (lambda: Transform(5, -1), ("contrast_floor -1",)),
         (lambda: Transform(5, 2**17), ("contrast_floor 131072",)),
         (lambda: Transform(5, 0.5), ("contrast_floor", "integer")),

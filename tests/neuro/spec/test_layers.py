@@ -37,7 +37,7 @@ def test_the_words_of_the_manual() -> None:
 @pytest.mark.parametrize(
     ("text", "word"),
     [
-        ("", "''"), ("conv", "'conv'"), ("conv:32", "conv:32"), ("conv:0x3", "0 features"), ("conv:4x0", "extent"),
+        ("", "''"), ("conv", "'conv'"), ("conv:32", "conv:32"), ("conv:0x3", "features 0"), ("conv:4x0", "extent"),
         ("conv:4x3/5", "stride"), ("conv:4x3/0", "stride"), ("pool:2", "no convolution"),
         ("64,pool:2", "no convolution"),
         ("conv:4x3,pool:2,pool:2", "no convolution"), ("conv:4x3,pool:0", "pool 0"), ("conv:4x3,pool:99", "pool 99"),

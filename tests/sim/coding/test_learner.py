@@ -223,8 +223,12 @@ def test_an_exact_start_and_its_refusals() -> None:
     atoms = learner.dictionary().reshape(9, 7) / norms
     assert coherence == pytest.approx(np.abs(atoms.T @ atoms - np.eye(7)).max())
     assert norms_and_coherence(unit_atoms(4, 1, 0))[1] == pytest.approx(0, abs=1e-12)
-    for atoms_, shadow in ((0, 8), (4, 9), (4, -1)):
-        with pytest.raises(UserError, match=r"at least 1, and 0\.\.8"):
+    for atoms_, shadow, refused in (
+        (0, 8, "atoms 0; give at least 1"),
+        (4, 9, r"9 outside 0\.\.8"),
+        (4, -1, "bits -1"),
+    ):
+        with pytest.raises(UserError, match=refused):
             DictionaryLearner(DESIGNS["inhibition"], atoms_, 0, shadow)
 
 

@@ -23,7 +23,7 @@ NETWORK = build_stock_network(StockDesign((4, 3), 3, (7,), squared_length=5.0), 
     ("options", "words"),
     [
         ({"forward": "float"}, "forward 'float' is unknown"),
-        ({"steps": 0}, "0 steps outside"),
+        ({"steps": 0}, "steps 0 outside"),
         ({"checkpoint_steps": -1}, "checkpoint_steps -1"),
         ({"device": "abacus"}, "device 'abacus' is unknown"),
         ({"device": "meta"}, "twins run on cpu or cuda"),
