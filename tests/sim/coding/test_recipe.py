@@ -45,7 +45,7 @@ def test_senseless_settings_are_refused(options: dict[str, Any], words: str) -> 
     ("options", "words"),
     [({"patch": 5}, "smaller than the kernel"), ({"patch": 3, "stride": 2}, "does not tile"),
      ({"patch": 2, "stride": 3}, "stride 3"), ({"patch": 2, "layout": "inhibition"}, "residual layout"),
-     ({"layout": "ring"}, "ring"), ({"shadow_bits": 9}, "shadow bits")],
+     ({"layout": "ring"}, "ring"), ({"shadow_bits": 9}, "shadow_bits 9")],
     ids=str,
 )  # fmt: skip
 def test_what_does_not_fit_the_images_is_refused(
