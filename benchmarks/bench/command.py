@@ -10,9 +10,8 @@ import typer
 from sim.commands.options import Json, Run, Threads, console, numbers, print_json
 
 if TYPE_CHECKING:
-    from rich.console import Group
-
-    from benchmarks.bench.run import BenchConfig
+    from benchmarks.bench.run import Bench
+    from benchmarks.bench.sweep import Sweep
 
 
 def bench_command(
@@ -38,56 +37,51 @@ def bench_command(
     as_json: Json = False,
 ) -> None:
     """Energy and latency of a run beside conventional networks: measured or modelled, never mixed. Writes a page."""
-    from benchmarks.bench.run import RESULT, BenchConfig
-    from benchmarks.bench.slayer import AUTO, OFF
-    from neuro.base.errors import UserError
-    from sim.evaluate import is_coder, load_run
+    from benchmarks.bench.run import RESULT
+    from benchmarks.bench.screen import bench_tables
+    from benchmarks.bench.sweep import Sweep
+    from benchmarks.bench.sweep_page import sweep_tables
 
-    config = BenchConfig(
-        tuple(name.strip() for name in devices.split(",") if name.strip()), images, seconds, not no_train, constants,
-        threads, slayer,
-    )  # fmt: skip
-    coder = is_coder(load_run(run))
-    if thresholds is not None and not coder:
-        raise UserError(f"--thresholds: run {run} is no sparse coder; leave it out")
-    if slayer not in (AUTO, OFF) and coder:
-        raise UserError(f"--slayer: run {run} is a sparse coder, which SLAYER does not train; leave it out")
+    names = tuple(name.strip() for name in devices.split(",") if name.strip())
     chosen = None if thresholds is None else numbers("--thresholds", thresholds)
     path = out or run / RESULT
-    page = path.with_suffix(".html")
-    if page == path:
-        raise UserError(f"--out {path}: is the JSON file, the page lies beside it; give a name that ends in .json")
-    tables, summary = _sweep(run, config, chosen, path, page) if coder else _bench(run, config, path, page)
-    console(as_json).print(tables)
-    console(as_json).print(f"written: {path}, {page}", markup=False)
-    print_json(as_json, summary)
+    found = bench(run, path, chosen, devices=names, images=images, seconds=seconds, train=not no_train,
+                  constants=constants, slayer=slayer, threads=threads)  # fmt: skip
+    console(as_json).print(sweep_tables(found) if isinstance(found, Sweep) else bench_tables(found))
+    console(as_json).print(f"written: {path}, {path.with_suffix('.html')}", markup=False)
+    print_json(as_json, found.summary())
 
 
-def _bench(run: Path, config: BenchConfig, path: Path, page: Path) -> tuple[Group, dict[str, Any]]:
-    """Benchmark a classifier, write both files, return what to show and what to print."""
+def bench(
+    run: Path, path: Path | None, thresholds: tuple[float, ...] | None = None, progress: bool = True, **options: Any
+) -> Bench | Sweep:
+    """Benchmark a classifier, or sweep a sparse coder; write the JSON file and the page beside it, or none.
+
+    Args:   options: those of `BenchConfig`.
+    Raises: UserError if the run, an option or the file does not fit.
+    """
     from benchmarks.bench.page import write_bench_page
-    from benchmarks.bench.run import bench_run
-    from benchmarks.bench.screen import BenchScreen, bench_tables
-    from neuro.base.files import json_bytes, write_atomically
-
-    with BenchScreen() as screen:
-        bench = bench_run(run, config, screen.on_part)
-    write_bench_page(bench, page)
-    write_atomically(path, json_bytes(bench.content))
-    return bench_tables(bench), bench.summary()
-
-
-def _sweep(
-    run: Path, config: BenchConfig, thresholds: tuple[float, ...] | None, path: Path, page: Path
-) -> tuple[Group, dict[str, Any]]:
-    """Sweep a sparse coder, write both files, return what to show and what to print."""
+    from benchmarks.bench.run import BenchConfig, bench_run
     from benchmarks.bench.screen import BenchScreen
-    from benchmarks.bench.sweep import sweep_run
-    from benchmarks.bench.sweep_page import sweep_tables, write_sweep_page
+    from benchmarks.bench.slayer import AUTO, OFF
+    from benchmarks.bench.sweep import Sweep, sweep_run
+    from benchmarks.bench.sweep_page import write_sweep_page
+    from neuro.base.errors import UserError
     from neuro.base.files import json_bytes, write_atomically
+    from sim.evaluate import is_coder, load_run
+    from sim.screens.training import shown
 
-    with BenchScreen() as screen:
-        sweep = sweep_run(run, config, thresholds, screen.on_part)
-    write_sweep_page(sweep, page)
-    write_atomically(path, json_bytes(sweep.content))
-    return sweep_tables(sweep), sweep.summary()
+    config, coder = BenchConfig(**options), is_coder(load_run(run))
+    if thresholds is not None and not coder:
+        raise UserError(f"--thresholds: run {run} is no sparse coder; leave it out")
+    if config.slayer not in (AUTO, OFF) and coder:
+        raise UserError(f"--slayer: run {run} is a sparse coder, which SLAYER does not train; leave it out")
+    page = path and path.with_suffix(".html")
+    if page is not None and page == path:
+        raise UserError(f"--out {path}: is the JSON file, the page lies beside it; give a name that ends in .json")
+    with shown(progress), BenchScreen() as screen:
+        found = sweep_run(run, config, thresholds, screen.on_part) if coder else bench_run(run, config, screen.on_part)
+    if path is not None and page is not None:
+        write_sweep_page(found, page) if isinstance(found, Sweep) else write_bench_page(found, page)
+        write_atomically(path, json_bytes(found.content))
+    return found

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from sim.commands.options import Json, Run, Seed, StallS, console, layer_sizes, print_json
-
-if TYPE_CHECKING:
-    from rich.table import Table
-
-    from hardware.export.run import Export
+from sim.commands.options import Json, Run, Seed, StallS, answer, layer_sizes
 
 
 def export_command(
@@ -27,32 +22,10 @@ def export_command(
     as_json: Json = False,
 ) -> None:
     """Write a run for other tools, after reading it back and running it there; refuses what a format cannot hold."""
-    from hardware.export.run import IMAGES, NETX, export_run
-    from sim.commands.screen import ImageProgress
+    from hardware.face import DeployableRun
 
-    with ImageProgress("running the netx file in lava" if form == NETX else form, images or IMAGES) as progress:
-        export = export_run(
-            run, form, out, images, forward_only=forward_only, stall_s=stall_s, on_image=progress.on_image
-        )
-    console(as_json).print(export_table(export))
-    print_json(as_json, export.to_json())
-
-
-def export_table(export: Export) -> Table:
-    """Return what was written, and how it was proved."""
-    from sim.commands.screen import table_of
-
-    found = export.agreement
-    rows = [
-        ("file", export.file),
-        ("read back by", export.reader),
-        ("equal predictions", f"{found.equal} of {found.n}, measured"),
-        ("output spikes", f"{found.differing} of {found.spikes:,} differ; counts by {found.largest} at most"),
-        ("right", f"{found.correct} of {found.n} exported, {found.correct_reimported} read back"),
-    ]
-    if export.equal_to_run is not None:
-        rows.append(("without feedback", f"{export.equal_to_run} of {found.n} predictions are those of the run itself"))
-    return table_of(rows)
+    export = DeployableRun.load(run).export(form, out, images=images, forward_only=forward_only, stall_s=stall_s)
+    answer(export, as_json)
 
 
 def train_slayer_command(
@@ -71,7 +44,6 @@ def train_slayer_command(
     from hardware.slayer.network import SlayerConfig, check_lava_dl
     from hardware.slayer.training import SlayerScreen, train_slayer_run
     from neuro.data.sets import load_dataset
-    from sim.commands.screen import result_table
 
     config = SlayerConfig(seed, layer_sizes(hidden), steps, epochs, learning_rate)
     check_lava_dl()
@@ -79,5 +51,4 @@ def train_slayer_command(
     name = f"slayer-{dataset.name}-{'-'.join(map(str, config.hidden))}-seed{seed}"
     with SlayerScreen() as screen:
         result = train_slayer_run(dataset, config, out or Path("runs") / name, screen.on_epoch, screen.on_trial)
-    console(as_json).print(result_table(result))
-    print_json(as_json, result.to_json())
+    answer(result, as_json)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from neuro.base.errors import UserError
-from sim.commands.options import Json, Run, Seed, console, numbers, print_json
+from sim.commands.options import Json, Run, Seed, answer, console, numbers, print_json
 
 
 def attack_command(
@@ -35,15 +34,12 @@ def attack_command(
     as_json: Json = False,
 ) -> None:
     """Attack a run through its twins, score the deployed integers, and judge whether the result can be trusted."""
-    from sim.commands.attack_screen import AttackScreen, attack_table
-    from sim.reports.attack import write_attack_report
-    from sim.robustness.bridge.run import EPS, AttackConfig, AttackRun, default_images
-    from sim.robustness.bridge.workers import do_shards, submit_shards
+    from sim.face.attack import attack_config, attack_job, conclude, do
+    from sim.robustness.bridge.workers import submit_shards
 
-    sizes = numbers("--eps", eps) if eps else EPS.get(norm, EPS["linf"])
-    count = default_images(score) if images is None else images
-    config = AttackConfig(attacks, norm, sizes, count, score, seed, device, passes)
-    job = AttackRun(run, config, against or ())
+    sizes = numbers("--eps", eps) if eps else None
+    config = attack_config(attacks, norm, sizes, images, score=score, seed=seed, device=device, passes=passes)
+    job = attack_job(run, config, against or ())
     part = _part(shard, job.n_shards)
     if slurm is not None:
         submitted, number = submit_shards(job, part, slurm)
@@ -54,17 +50,14 @@ def attack_command(
             )  # fmt: skip
             print_json(as_json, {"run": str(run), "missing": job.missing(), "shards": job.n_shards, "job": number})
             return
-    with AttackScreen(job.n_shards) as screen:
-        do_shards(job, part, (os.cpu_count() or 1) if workers is None else workers, screen)
+    do(job, part, workers)
     if job.missing():
         console(as_json).print(f"shards {job.missing()} of {job.n_shards} are still missing", markup=False)
         print_json(as_json, {"run": str(run), "missing": job.missing(), "shards": job.n_shards})
         return
-    result = job.result()
-    page = write_attack_report(job, result)
-    console(as_json).print(attack_table(result))
+    result, page = conclude(job)
     console(as_json).print(f"report: {page}", markup=False)
-    print_json(as_json, result.to_json())
+    answer(result, as_json)
 
 
 def _part(shard: str | None, n_shards: int) -> list[int]:

@@ -19,9 +19,11 @@ from sim.commands.options import (
     Seed,
     StallS,
     Threads,
+    answer,
     console,
     layer_sizes,
     print_json,
+    table_of,
 )
 
 if TYPE_CHECKING:
@@ -129,7 +131,7 @@ def _train_one(
 ) -> None:  # fmt: skip
     """Train on a backend and device; every process that torchrun started does, and the first one reports."""
     from neuro.data.sets import load_dataset
-    from sim.commands.screen import TrainScreen, result_table
+    from sim.screens.training import TrainScreen
     from sim.training.equilibrium import train_ep
     from sim.training.parallel.data_parallel import joined, own_folder
     from sim.training.parallel.sweep import Unwatched
@@ -143,13 +145,12 @@ def _train_one(
                 engine=engine,
             )  # fmt: skip
         if engine.leads:
-            console(as_json).print(result_table(result))
-            print_json(as_json, result.to_json())
+            answer(result, as_json)
 
 
 def _train_seeds(sweep: Sweep, partition: str | None, as_json: bool) -> None:
     """Submit the missing seeds to a cluster, or train them here and report on all."""
-    from sim.commands.screen import TrainScreen, seeds_table
+    from sim.screens.training import TrainScreen
     from sim.training.parallel.data_parallel import started_by_torchrun
     from sim.training.parallel.sweep import submit_seeds, summary
 
@@ -169,7 +170,10 @@ def _train_seeds(sweep: Sweep, partition: str | None, as_json: bool) -> None:
         with TrainScreen() as screen:
             results.append(sweep.do(seed, screen))
     found = summary(results)
-    console(as_json).print(seeds_table(found))
+    spread = f" +- {found['test_accuracy_sd']:.4f}" if found["test_accuracy_sd"] is not None else ""
+    rows = [(run["run"], f"test accuracy {run['test_accuracy']:.4f}") for run in found["runs"]]
+    mean = ("mean", f"{found['test_accuracy']:.4f}{spread}, {found['n_seeds']} seeds")
+    console(as_json).print(table_of([*rows, mean]))
     print_json(as_json, found)
 
 
@@ -225,7 +229,7 @@ def train_lca_command(
     from neuro.data.sets import load_dataset
     from sim.coding.recipe import LcaConfig
     from sim.coding.training import train_lca
-    from sim.commands.screen import CoderScreen, coder_table
+    from sim.screens.training import CoderScreen
 
     dataset = load_dataset(data, seed)
     front = _front_end(front_end, dataset)
@@ -240,8 +244,7 @@ def train_lca_command(
             dataset, config, out or Path("runs") / f"{name}-seed{seed}", screen, front, resume=resume,
             checkpoint_every_s=checkpoint_every_s,
         )  # fmt: skip
-    console(as_json).print(coder_table(result))
-    print_json(as_json, result.to_json())
+    answer(result, as_json)
 
 
 IMAGES_IN_LAVA = 20  # seconds each
@@ -258,11 +261,10 @@ def _check_backend(backend: str | None, images: int | None, device: str) -> None
 
 def _train_in_lava(data: str, config: TrainConfig, folder: Path, images: int, stall_s: float, as_json: bool) -> None:
     from neuro.data.sets import load_dataset
-    from sim.commands.screen import ImageProgress, lava_training_table
+    from sim.screens.training import ImageProgress
     from sim.training.in_lava import train_in_lava
 
     dataset = load_dataset(data, config.seed)
     with ImageProgress("learning inside lava", images) as progress:
         result = train_in_lava(dataset, config, folder, images, stall_s, progress.on_image)
-    console(as_json).print(lava_training_table(result))
-    print_json(as_json, result.to_json())
+    answer(result, as_json)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,83 +24,18 @@ from sim.backends.protocol import get_backend, native_backend
 from sim.evaluate import data_of, is_coder, load_run
 from sim.robustness.analysis.subject import Analysis, Subject, analyse, scorer_of
 from sim.robustness.attacks.search import Model, Threat
-from sim.robustness.bridge.stages import Stage, attack_stages, check_names
+from sim.robustness.bridge.config import AttackConfig
+from sim.robustness.bridge.result import AttackResult
+from sim.robustness.bridge.stages import Stage, attack_stages
 from sim.robustness.defences.baselines import build_baseline, real_images, train_baseline
 from sim.robustness.judging.shards import load_table, merge, save_table
 from sim.robustness.judging.table import RobustnessTable, Scorer, evaluate_robustness
-from sim.robustness.judging.verdict import Verdict, judge
-from sim.twins.make import checked_device
+from sim.robustness.judging.verdict import judge
 
 SHARD_IMAGES = 100
 ATTACKS = "attacks"  # folder within a run
 SOURCE = "perceptron"
-EPS = {"linf": (0.05, 0.1, 0.2, 0.3), "l2": (0.5, 1.0, 2.0, 3.0)}
-IMAGES, LAVA_IMAGES, MAX_PASSES = 200, 10, 1000
 RESULT = "attack.json"
-
-
-@dataclass(frozen=True)
-class AttackConfig:
-    """What the user asks for.
-
-    attacks: suites or names (`sim.robustness.attacks.suites`); norm, eps: threats; images: test images, from the first;
-    score: backend that the adversarial images are scored on, "" for that of the family; seed: of random starts; device:
-    that the twins run on; passes: over which the scores of a stochastic twin are averaged (EoT).
-    """
-
-    attacks: str = "quick"
-    norm: str = "linf"
-    eps: tuple[float, ...] = EPS["linf"]
-    images: int = IMAGES
-    score: str = ""
-    seed: int = 0
-    device: str = "cpu"
-    passes: int = 1
-
-    def __post_init__(self) -> None:
-        check_names(self.attacks)
-        if not self.eps or len(set(self.eps)) != len(self.eps):
-            raise UserError(f"eps {self.eps}: give one or more different values")
-        for eps in self.eps:
-            Threat(self.norm, eps)
-        if self.images < 1:
-            raise UserError(f"images {self.images}: attack at least one")
-        if not 1 <= self.passes <= MAX_PASSES:
-            raise UserError(f"passes {self.passes} outside 1..{MAX_PASSES}")
-        checked_device(self.device)
-
-    @property
-    def threats(self) -> tuple[Threat, ...]:
-        """The threats, in order of eps."""
-        return tuple(Threat(self.norm, eps) for eps in sorted(self.eps))
-
-
-@dataclass(frozen=True, eq=False)
-class AttackResult:
-    """What a finished attack run found."""
-
-    run: str
-    config: AttackConfig
-    table: RobustnessTable
-    verdict: Verdict
-    folder: Path
-    analysis: Analysis
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the object that `settle attack --json` prints."""
-        table, threats = self.table, self.config.threats
-        zero = [o.zero_gradient.clean_entries for o in table.outcomes if o.zero_gradient and o.threat in threats]
-        return {
-            "run": self.run,
-            "n": len(table.labels),
-            "clean": float(table.clean.mean()),
-            "robust": {f"{t.eps:g}": table.robust(t).value for t in threats},
-            "robust_interval": {f"{t.eps:g}": list(table.robust(t).interval) for t in threats},
-            "by_attack": {f"{t.eps:g}": {k: a.value for k, a in table.by_attack(t).items()} for t in threats},
-            "zero_gradient_share": min(zero) if zero else None,
-            "fidelity": next(iter(table.clean_agreement.values())),
-            **self.verdict.to_json(),
-        }
 
 
 class AttackRun:
@@ -256,11 +191,6 @@ def _same_data(other: Artifact, artifact: Artifact, run: Path) -> Artifact:
     if other.manifest["data"]["sha256"] != artifact.manifest["data"]["sha256"]:
         raise UserError(f"run {run}: its data or their split differ from {name}; give a run of the same data and seed")
     return other
-
-
-def default_images(scorer: str) -> int:
-    """Return how many images to attack unless told: few where one takes seconds."""
-    return LAVA_IMAGES if scorer == "lava" else IMAGES
 
 
 def together(tables: list[RobustnessTable]) -> RobustnessTable:

@@ -12,7 +12,8 @@ from typing import Any, Protocol
 
 from neuro.base.errors import UserError
 from neuro.base.files import json_bytes, parse_json
-from sim.robustness.bridge.run import AttackConfig, AttackRun
+from sim.robustness.bridge.config import AttackConfig
+from sim.robustness.bridge.run import AttackRun
 from sim.training.parallel.cluster import slurm_executor, submit
 
 MAX_WORKERS = 256

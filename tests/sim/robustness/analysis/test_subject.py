@@ -29,7 +29,8 @@ from sim.robustness.analysis.subject import ADVERSARIAL, NETWORK, RANDOM, Subjec
 from sim.robustness.analysis.surface import random_images, walk
 from sim.robustness.analysis.transfer_matrix import scorer_of_model, transfer_matrix
 from sim.robustness.attacks.search import Threat, norm_of
-from sim.robustness.bridge.run import AttackConfig, AttackRun, attack
+from sim.robustness.bridge.config import AttackConfig
+from sim.robustness.bridge.run import AttackRun, attack
 
 FEW = AttackConfig(attacks="noise,pgd-10", eps=(0.1, 0.3), images=30)
 LINE = Threat("linf", 0.25)

@@ -17,7 +17,8 @@ from neuro.base.errors import UserError
 from sim.evaluate import load_run
 from sim.robustness.attacks.search import Threat
 from sim.robustness.bridge import run as bridge
-from sim.robustness.bridge.run import AttackConfig, AttackRun, attack
+from sim.robustness.bridge.config import AttackConfig
+from sim.robustness.bridge.run import AttackRun, attack
 from sim.robustness.bridge.stages import attack_stages, is_symmetric
 from sim.robustness.bridge.workers import do_shards
 from sim.robustness.judging.shards import load_table, merge, save_table
