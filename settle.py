@@ -1,48 +1,208 @@
-"""The command line: `settle --help`. Thin: options in, one call each, results out; everything heavy is imported late.
+"""Settle in a notebook, and as a command.
 
-Contract for scripts: with --json the last line of stdout is one JSON object; progress and tables go to stderr. A user's
-mistake ends with exit code 2 and one line, an interruption with 130, SIGTERM with 143.
+    import settle
+    run = settle.train("digits", hidden=(64,), seed=0)              # or settle.train((images, labels), ...)
+    run.evaluate(backend="lava", images=20, check="events")         # equal, spike for spike?
+    run.attack("quick", eps=(0.05, 0.1)).verdict
+    run.compile(), run.bench(), run.export("nir", "network.nir"), run.report("page.html")
+    settle.plot.raster(run)
+
+The command line (`settle --help`) calls the same. Nothing heavy is imported before it is needed. Contract for scripts:
+with --json the last line of stdout is one JSON object; progress and tables go to stderr. A user's mistake is a
+`settle.UserError`: on the command line exit code 2 and one line; an interruption ends with 130, SIGTERM with 143.
 """
 
 from __future__ import annotations
 
 import errno
+import importlib
 import os
 import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import typer
+from hardware.face import DeployableRun
+from neuro.base.errors import UserError
 
-from benchmarks.bench import command
-from hardware.commands import compile, demo, export
-from sim.commands import attack, evaluate, report, train
+if TYPE_CHECKING:
+    import typer
+    from sim.estimators import EPClassifier as EPClassifier
+    from sim.estimators import SparseCoder as SparseCoder
 
-app = typer.Typer(
-    help="Energy-based spiking networks: train with local spike-driven rules, run as Lava graphs, prove them equal.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-app.add_typer(train.app, name="train")
-train.app.command("slayer")(export.train_slayer_command)
-app.command("evaluate")(evaluate.evaluate_command)
-app.command("attack")(attack.attack_command)
-app.command("compile")(compile.compile_command)
-app.command("bench")(command.bench_command)
-app.command("export")(export.export_command)
-app.command("report")(report.report_command)
-app.command("demo")(demo.demo_command)
+    from benchmarks.bench.run import Bench
+    from benchmarks.bench.sweep import Sweep
+    from sim import plot as plot
+    from sim.face.data import Data
+
+__all__ = ["EPClassifier", "Run", "SparseCoder", "UserError", "load", "main", "plot", "train", "train_coder"]
+LATE = {"plot": "sim.plot", "EPClassifier": "sim.estimators:EPClassifier", "SparseCoder": "sim.estimators:SparseCoder"}
+
+
+def __getattr__(name: str) -> Any:
+    """What is imported only when it is asked for."""
+    if name not in LATE:
+        raise AttributeError(f"module 'settle' has no attribute {name!r}")
+    module, _, attribute = LATE[name].partition(":")
+    found = importlib.import_module(module)
+    return getattr(found, attribute) if attribute else found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *LATE})
+
+
+class Run(DeployableRun):
+    """A finished training in the hand; from `train`, `train_coder` or `load`.
+
+    >>> run = train("digits", hidden=(16,), epochs=1, learning_rate=1.0, output_share=0.25, progress=False)
+    >>> run.accuracy.n, run.spec.n_classes, len(run.history)
+    (359, 10, 1)
+    >>> run.evaluate(images=20, check="reference").differences.total
+    0
+    """
+
+    def bench(
+        self,
+        devices: str = "cpu,cuda,loihi2",
+        *,
+        images: int | None = None,
+        seconds: float = 3.0,
+        train: bool = True,
+        constants: str = "loihi2",
+        thresholds: tuple[float, ...] | None = None,
+        slayer: str = "auto",
+        threads: int | None = None,
+        out: str | Path | None = None,
+        progress: bool = True,
+    ) -> Bench | Sweep:
+        """Energy and latency beside conventional networks: measured or modelled, never mixed.
+
+        Args:   devices: among cpu, cuda, loihi2; images: test images, 1000 at most; seconds: length of a measurement;
+                train: learning, too; constants: energies of the chip; thresholds: of a sparse coder; slayer: a finished
+                run of SLAYER's, auto or none; out: the JSON file, default bench.json in the folder, none in memory.
+        Raises: UserError if a name is unknown or a value out of range.
+        """
+        from benchmarks.bench.command import bench
+        from benchmarks.bench.config import BenchConfig
+
+        path = None if out is None and self.folder is None else self.file("bench.json", out)
+        config = BenchConfig(
+            devices=tuple(name.strip() for name in devices.split(",") if name.strip()), images=images, seconds=seconds,
+            train=train, constants=constants, slayer=slayer, threads=threads,
+        )  # fmt: skip
+        return bench(self.on_disk(), config, path, thresholds, progress)
+
+
+def train(
+    data: Data = "digits",
+    *,
+    out: str | Path | None = None,
+    front_end: str | Path | Run | None = None,
+    backend: str = "",
+    device: str = "cpu",
+    resume: bool = False,
+    progress: bool = True,
+    **options: Any,
+) -> Run:
+    """Train an equilibrium propagation network by its local rule; in memory, unless `out` names a folder.
+
+    Args:   data: digits, mnist, fashion-mnist, cifar10, a FILE.npz, (images, labels), or four arrays; front_end: a
+            sparse coder before the network; backend: events or torch, which learn equal weights; device: of torch;
+            resume: go on from the checkpoint in `out`; options: hidden, layers, epochs, seed, rule, family, ...: those
+            of `sim.training.config.TrainConfig`.
+    Raises: UserError naming the object, the limit and the remedy.
+
+    >>> train("digits", hidden=(16,), epochs=1, learning_rate=1.0, output_share=0.25, progress=False).spec.n_inputs
+    64
+    """
+    from neuro.base.options import configured
+    from sim.face.training import train_network
+    from sim.training.config import TrainConfig
+
+    trained = train_network(
+        data, configured(TrainConfig, options), out, front_end=front_end, backend=backend, device=device,
+        resume=resume, progress=progress,
+    )  # fmt: skip
+    return Run(trained.result.artifact, trained.result.folder, trained.dataset)
+
+
+def train_coder(
+    data: Data = "digits",
+    *,
+    out: str | Path | None = None,
+    front_end: str | Path | Run | None = None,
+    resume: bool = False,
+    progress: bool = True,
+    **options: Any,
+) -> Run:
+    """Learn a sparse coder (LCA) by its local rule; in memory, unless `out` names a folder.
+
+    Args:   see `train`; options: atoms, patch, stride, sparsity_threshold, epochs, seed, ...: those of
+            `sim.coding.config.LcaConfig`.
+    Raises: UserError naming the object, the limit and the remedy.
+
+    >>> train_coder("digits", atoms=16, epochs=1, progress=False).results.spikes_per_image > 0
+    True
+    """
+    from neuro.base.options import configured
+    from sim.coding.config import LcaConfig
+    from sim.face.training import train_sparse_coder
+
+    trained = train_sparse_coder(
+        data, configured(LcaConfig, options), out, front_end=front_end, resume=resume, progress=progress
+    )
+    return Run(trained.result.artifact, trained.result.folder, trained.dataset)
+
+
+def load(folder: str | Path) -> Run:
+    """The finished run in `folder`. Raises: UserError if there is none, or it is damaged.
+
+    >>> load("no/such/folder")
+    Traceback (most recent call last):
+    neuro.base.errors.UserError: run no/such/folder: no manifest.json; give the folder of a finished run ...
+    """
+    return Run.load(folder)
+
 
 INTERRUPTED = 130
 
 
+def command_line() -> typer.Typer:
+    """All commands."""
+    import typer
+
+    from benchmarks.bench import command
+    from hardware.commands import compile, demo, export
+    from sim.commands import attack, evaluate, report, train
+
+    app = typer.Typer(
+        help="Energy-based spiking networks: train with local spike-driven rules, run as Lava graphs, prove them "
+        "equal.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    app.add_typer(train.app, name="train")
+    train.app.command("slayer")(export.train_slayer_command)
+    app.command("evaluate")(evaluate.evaluate_command)
+    app.command("attack")(attack.attack_command)
+    app.command("compile")(compile.compile_command)
+    app.command("bench")(command.bench_command)
+    app.command("export")(export.export_command)
+    app.command("report")(report.report_command)
+    app.command("demo")(demo.demo_command)
+    return app
+
+
 def main() -> None:
-    """Entry point: turns a user's mistake into one line and exit code 2."""
-    from neuro.base.errors import UserError
+    """Entry point of the command: turns a user's mistake into one line and exit code 2."""
+    import typer
+
     from sim.training.interrupt import Terminated, terminable
 
     try:
         with terminable():
-            code = app(standalone_mode=False, prog_name="settle") or 0
+            code = command_line()(standalone_mode=False, prog_name="settle") or 0
         sys.stdout.flush()
     except UserError as error:
         code = _fail(str(error), 2)

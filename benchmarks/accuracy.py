@@ -23,7 +23,7 @@ from benchmarks.tools.backprop import backprop_accuracy
 from benchmarks.tools.results_file import of_data, parser, save
 from neuro.artifact.run_folder import load_artifact
 from neuro.data.sets import load_dataset
-from sim.commands.screen import TrainScreen
+from sim.screens.training import TrainScreen
 from sim.training.config import TrainConfig
 from sim.training.equilibrium import train_ep
 

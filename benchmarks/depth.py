@@ -33,7 +33,7 @@ from neuro.artifact.run_folder import load_artifact
 from neuro.data.sets import Dataset, Split, load_dataset, split_validation
 from neuro.equilibrium.sigma_delta import design_for
 from neuro.front_ends.pixels import PixelEncoder, gain_bits_for
-from sim.commands.screen import TrainScreen
+from sim.screens.training import TrainScreen
 from sim.training.config import TrainConfig
 from sim.training.equilibrium import train_ep
 

@@ -19,7 +19,7 @@ from benchmarks.tools.results_file import parser, save
 from neuro.data.sets import load_dataset
 from sim.coding.config import LcaConfig
 from sim.coding.training import train_lca
-from sim.commands.screen import CoderScreen
+from sim.screens.training import CoderScreen
 
 
 def main() -> None:

@@ -32,7 +32,7 @@ from sim.coding.measure import measure_quality
 from sim.coding.recipe import design_coder, make_learner
 from sim.coding.trainer import LcaTrainer
 from sim.coding.training import train_lca
-from sim.commands.screen import CoderScreen, TrainScreen
+from sim.screens.training import CoderScreen, TrainScreen
 from sim.training.config import TrainConfig
 from sim.training.equilibrium import train_ep
 from sim.training.front_end import load_front_end

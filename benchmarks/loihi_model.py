@@ -33,7 +33,7 @@ from neuro.coding.sigma_delta import CoderDesign, build_coder
 from neuro.data.sets import load_dataset
 from neuro.equilibrium.graded_network import AnyNetwork
 from neuro.equilibrium.sigma_delta import build_equilibrium, design_for
-from sim.commands.screen import TrainScreen
+from sim.screens.training import TrainScreen
 from sim.training.config import TrainConfig
 from sim.training.equilibrium import train_ep
 

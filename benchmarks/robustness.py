@@ -39,7 +39,6 @@ from neuro.data.sets import Dataset, load_dataset
 from sim.backends.protocol import get_backend
 from sim.coding.config import LcaConfig
 from sim.coding.training import train_lca
-from sim.commands.screen import CoderScreen, TrainScreen
 from sim.robustness.attacks.gradient import ProjectedGradient
 from sim.robustness.attacks.search import Attack, Model, Threat
 from sim.robustness.attacks.suites import build_attacks
@@ -48,6 +47,7 @@ from sim.robustness.bridge.fixed_point_twin import FixedPointTwin
 from sim.robustness.bridge.stages import is_symmetric, main_twins
 from sim.robustness.defences.adversarial import AdversarialTraining
 from sim.robustness.defences.baselines import adversarial_recipe, real_images, train_baseline
+from sim.screens.training import CoderScreen, TrainScreen
 from sim.training.config import TrainConfig
 from sim.training.equilibrium import train_ep
 from sim.training.front_end import load_front_end

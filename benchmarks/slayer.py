@@ -36,7 +36,7 @@ from neuro.base.metrics import Accuracy
 from neuro.base.quantities import Modelled
 from neuro.data.sets import load_dataset
 from neuro.stock.feed_forward import FeedForwardNetwork
-from sim.commands.screen import TrainScreen
+from sim.screens.training import TrainScreen
 from sim.training.config import TrainConfig
 from sim.training.equilibrium import train_ep
 from sim.training.results import TrainResult

@@ -21,7 +21,7 @@ from typing import Any
 from benchmarks.tools.results_file import RESULTS, earlier, parser, save
 from neuro.data.sets import load_dataset
 from neuro.stock.rules import RULES
-from sim.commands.screen import TrainScreen
+from sim.screens.training import TrainScreen
 from sim.training.config import TrainConfig
 from sim.training.equilibrium import train_ep
 

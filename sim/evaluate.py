@@ -12,7 +12,8 @@ from neuro.artifact.run_folder import Artifact, load_artifact
 from neuro.base.errors import UserError
 from neuro.base.files import parse_json, read_bytes, write_atomically
 from neuro.base.metrics import Accuracy, accuracy
-from neuro.data.sets import Dataset, load_dataset, require_test_images
+from neuro.base.shown import Lines, Shown
+from neuro.data.sets import OWN_DATA, Dataset, load_dataset, require_test_images
 from neuro.equilibrium.graded_network import AnyNetwork
 from sim.backends.protocol import AnyBackend, one_hot_targets
 from sim.backends.record import Differences, Record, compare
@@ -20,8 +21,8 @@ from sim.backends.record import Differences, Record, compare
 RESULTS = "results.jsonl"
 
 
-@dataclass(frozen=True)
-class Evaluation:
+@dataclass(frozen=True, repr=False)
+class Evaluation(Shown):
     """Accuracy and spikes of a run on a backend, measured on the first n test images.
 
     accuracy: None of a sparse coder, which has no classes.
@@ -35,6 +36,19 @@ class Evaluation:
     n: int
     check: str = ""
     differences: Differences | None = None
+
+    def lines(self) -> Lines:
+        """See `Shown`."""
+        measured = self.accuracy.describe() if self.accuracy else "none: a sparse coder has no classes"
+        rows = [
+            ("run", self.run),
+            ("backend", self.backend),
+            ("accuracy", measured),
+            ("spikes per inference", f"{self.spikes_per_inference:.1f}"),
+        ]
+        if self.differences is not None:
+            rows.append((f"{self.backend} = {self.check}?", equality_sentence(self)))
+        return rows
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that `settle evaluate --json` prints."""
@@ -60,6 +74,9 @@ def load_run(folder: Path) -> Artifact:
     missing = [key for key in needed if key not in artifact.manifest]
     if missing:
         raise UserError(f"run {folder}: its manifest lacks {', '.join(missing)}; train it again")
+    data = artifact.manifest["data"]
+    if isinstance(data, dict) and data.get("source") == OWN_DATA:
+        data["source"] = str((folder / OWN_DATA).resolve())
     return artifact
 
 
@@ -84,7 +101,7 @@ def data_of(artifact: Artifact) -> Dataset:
 
 
 def evaluate(
-    artifact: Artifact, folder: Path, dataset: Dataset, backend: AnyBackend, n_images: int | None,
+    artifact: Artifact, run_name: str | Path, dataset: Dataset, backend: AnyBackend, n_images: int | None,
     check: AnyBackend | None, **options: Any,
 ) -> Evaluation:  # fmt: skip
     """Evaluate the first `n_images` test images (None: all) on `backend`; with `check`, run both through all phases.
@@ -104,7 +121,7 @@ def evaluate(
 
     record = run(backend, **options)
     return Evaluation(
-        run=str(folder),
+        run=str(run_name),
         backend=backend.name,
         accuracy=None if coder else accuracy(record.predictions, labels),
         spikes_per_inference=record.spikes_per_inference(spec),

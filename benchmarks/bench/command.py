@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,7 +12,8 @@ from sim.commands.from_config import options_of
 from sim.commands.options import Json, Run, console, numbers, print_json
 
 if TYPE_CHECKING:
-    from rich.console import Group
+    from benchmarks.bench.run import Bench
+    from benchmarks.bench.sweep import Sweep
 
 
 @options_of(BenchConfig)
@@ -30,50 +31,50 @@ def bench_command(
 ) -> None:
     """Energy and latency of a run beside conventional networks: measured or modelled, never mixed. Writes a page."""
     from benchmarks.bench.run import RESULT
+    from benchmarks.bench.screen import bench_tables
+    from benchmarks.bench.sweep import Sweep
+    from benchmarks.bench.sweep_page import sweep_tables
+
+    chosen = None if thresholds is None else numbers("--thresholds", thresholds)
+    path = out or run / RESULT
+    found = bench(run, config, path, chosen)
+    console(as_json).print(sweep_tables(found) if isinstance(found, Sweep) else bench_tables(found))
+    console(as_json).print(f"written: {path}, {path.with_suffix('.html')}", markup=False)
+    print_json(as_json, found.summary())
+
+
+def bench(
+    run: Path,
+    config: BenchConfig,
+    path: Path | None,
+    thresholds: tuple[float, ...] | None = None,
+    progress: bool = True,
+) -> Bench | Sweep:
+    """Benchmark a classifier, or sweep a sparse coder; write the JSON file and the page beside it, or none.
+
+    Raises: UserError if the run, an option or the file does not fit.
+    """
+    from benchmarks.bench.page import write_bench_page
+    from benchmarks.bench.run import bench_run
+    from benchmarks.bench.screen import BenchScreen
+    from benchmarks.bench.sweep import Sweep, sweep_run
+    from benchmarks.bench.sweep_page import write_sweep_page
     from neuro.base.errors import UserError
+    from neuro.base.files import json_bytes, write_atomically
     from sim.evaluate import is_coder, load_run
+    from sim.screens.training import shown
 
     coder = is_coder(load_run(run))
     if thresholds is not None and not coder:
         raise UserError(f"--thresholds: run {run} is no sparse coder; leave it out")
     if config.slayer not in (AUTO, OFF) and coder:
         raise UserError(f"--slayer: run {run} is a sparse coder, which SLAYER does not train; leave it out")
-    chosen = None if thresholds is None else numbers("--thresholds", thresholds)
-    path = out or run / RESULT
-    page = path.with_suffix(".html")
-    if page == path:
+    page = path and path.with_suffix(".html")
+    if page is not None and page == path:
         raise UserError(f"--out {path}: is the JSON file, the page lies beside it; give a name that ends in .json")
-    tables, summary = _sweep(run, config, chosen, path, page) if coder else _bench(run, config, path, page)
-    console(as_json).print(tables)
-    console(as_json).print(f"written: {path}, {page}", markup=False)
-    print_json(as_json, summary)
-
-
-def _bench(run: Path, config: BenchConfig, path: Path, page: Path) -> tuple[Group, dict[str, Any]]:
-    """Benchmark a classifier, write both files, return what to show and what to print."""
-    from benchmarks.bench.page import write_bench_page
-    from benchmarks.bench.run import bench_run
-    from benchmarks.bench.screen import BenchScreen, bench_tables
-    from neuro.base.files import json_bytes, write_atomically
-
-    with BenchScreen() as screen:
-        bench = bench_run(run, config, screen.on_part)
-    write_bench_page(bench, page)
-    write_atomically(path, json_bytes(bench.content))
-    return bench_tables(bench), bench.summary()
-
-
-def _sweep(
-    run: Path, config: BenchConfig, thresholds: tuple[float, ...] | None, path: Path, page: Path
-) -> tuple[Group, dict[str, Any]]:
-    """Sweep a sparse coder, write both files, return what to show and what to print."""
-    from benchmarks.bench.screen import BenchScreen
-    from benchmarks.bench.sweep import sweep_run
-    from benchmarks.bench.sweep_page import sweep_tables, write_sweep_page
-    from neuro.base.files import json_bytes, write_atomically
-
-    with BenchScreen() as screen:
-        sweep = sweep_run(run, config, thresholds, screen.on_part)
-    write_sweep_page(sweep, page)
-    write_atomically(path, json_bytes(sweep.content))
-    return sweep_tables(sweep), sweep.summary()
+    with shown(progress), BenchScreen() as screen:
+        found = sweep_run(run, config, thresholds, screen.on_part) if coder else bench_run(run, config, screen.on_part)
+    if path is not None and page is not None:
+        write_sweep_page(found, page) if isinstance(found, Sweep) else write_bench_page(found, page)
+        write_atomically(path, json_bytes(found.content))
+    return found

@@ -58,6 +58,11 @@ class Row:
         """How its latency came about, which is how the row did."""
         return self.latency.kind
 
+    def line(self) -> tuple[str, str]:
+        """Who, on what, and what an image takes, each number with its kind."""
+        done = "learned" if self.work == TRAINING else "classified"
+        return f"{self.name}, {self.device}", f"one image {done}: {self.latency}; {self.energy}"
+
     def to_json(self) -> dict[str, Any]:
         """Return all of it."""
         counts = COUNTS if self.effort else ()

@@ -27,6 +27,7 @@ from neuro.base.errors import UserError
 from neuro.base.files import json_bytes, sha256
 from neuro.base.metrics import accuracy
 from neuro.base.quantities import Cell, Measured, NotMeasurable
+from neuro.base.shown import Lines, Shown
 from neuro.data.sets import require_test_images
 from sim.backends.protocol import native_backend
 from sim.evaluate import data_of, is_coder, load_run
@@ -58,8 +59,8 @@ class Meter:
         return str(self.counter) if isinstance(self.counter, NotMeasurable) else self.counter.name
 
 
-@dataclass(frozen=True, eq=False)
-class Bench:
+@dataclass(frozen=True, eq=False, repr=False)
+class Bench(Shown):
     """A finished benchmark. chip: rows of Loihi 2 and the profile they come from."""
 
     run: str
@@ -67,6 +68,10 @@ class Bench:
     rows: tuple[Row, ...]
     chip: OnChip | None
     content: dict[str, Any]
+
+    def lines(self) -> Lines:
+        """See `Shown`: what one image takes at batch 1, contestant by contestant; all rows are a field."""
+        return [("run", self.run), *(row.line() for row in self.rows if row.batch == 1)]
 
     def summary(self) -> dict[str, Any]:
         """Return the object that `settle bench --json` prints."""

@@ -9,7 +9,7 @@ from rich.text import Text
 from benchmarks.bench.rows import COLUMNS, INFERENCE, TRAINING, Row
 from benchmarks.bench.run import Bench
 from neuro.base.quantities import Cell, Counted, Modelled, NotMeasurable, with_prefix
-from sim.commands.screen import BarScreen
+from sim.screens.training import BarScreen
 
 HEADERS = {"accuracy": "accuracy", "latency": "latency", "p99": "p99", "throughput": "images/s", "energy": "energy",
            "energy_delay": "energy x delay", "spikes": "spikes", "operations": "operations"}  # fmt: skip

@@ -33,6 +33,7 @@ from neuro.base.arrays import Floats, Images
 from neuro.base.errors import UserError
 from neuro.base.files import json_bytes, sha256
 from neuro.base.quantities import Modelled, NotMeasurable
+from neuro.base.shown import Lines, Shown
 from neuro.coding.sigma_delta import CODE, codes_of
 from neuro.data.sets import require_test_images
 from neuro.spec.neurons import SigmaDelta
@@ -75,13 +76,21 @@ class Point:
         return {**own, "dynamic": self.dynamic.to_json(), "rows": [row.to_json() for row in self.rows]}
 
 
-@dataclass(frozen=True, eq=False)
-class Sweep:
+@dataclass(frozen=True, eq=False, repr=False)
+class Sweep(Shown):
     """A finished sweep."""
 
     run: str
     points: tuple[Point, ...]
     content: dict[str, Any]
+
+    def lines(self) -> Lines:
+        """See `Shown`: what each threshold costs; all rows are fields of the points."""
+        found = (
+            (f"threshold {point.threshold:.3g}", f"{point.spikes:.1f} spikes (counted), {point.dynamic}")
+            for point in self.points
+        )
+        return [("run", self.run), *found]
 
     def summary(self) -> dict[str, Any]:
         """Return the object that `settle bench --json` prints."""

@@ -24,10 +24,11 @@ def compile_command(
 ) -> None:
     """Place a run on the cores of a Loihi 2; say what is stock and what is not. Writes RUN/deployment.json."""
     from hardware.commands.screen import deployment_tables
-    from hardware.compile.compiler import compile_run
+    from hardware.face import DeployableRun
 
-    deployment = compile_run(
-        run, dry_run=dry_run, target=target, constants=constants, n_chips=chips, learns=not inference_only
+    finished = DeployableRun.load(run)
+    deployment = finished.compile(
+        target, chips=chips, constants=constants, inference_only=inference_only, dry_run=dry_run
     )
     screen = console(as_json)
     screen.print(deployment_tables(deployment))
@@ -35,9 +36,8 @@ def compile_command(
         from hardware.commands.screen import profile_table
         from hardware.energy.profile import profile
         from hardware.reports.page import REPORT, write_compile_report
-        from sim.evaluate import load_run
 
-        profiled = profile(load_run(run), deployment, images)
+        profiled = profile(finished.artifact, deployment, images)
         screen.print(profile_table(profiled))
         screen.print(f"report: {write_compile_report(profiled, run / REPORT)}", markup=False)
     print_json(as_json, deployment.summary())

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from hardware.slayer.config import SlayerConfig
 from sim.commands.from_config import options_of
-from sim.commands.options import Json, Run, StallS, console, print_json
-
-if TYPE_CHECKING:
-    from rich.table import Table
-
-    from hardware.export.run import Export
+from sim.commands.options import Json, Run, StallS, answer
 
 
 def export_command(
@@ -29,32 +24,10 @@ def export_command(
     as_json: Json = False,
 ) -> None:
     """Write a run for other tools, after reading it back and running it there; refuses what a format cannot hold."""
-    from hardware.export.run import IMAGES, NETX, export_run
-    from sim.commands.screen import ImageProgress
+    from hardware.face import DeployableRun
 
-    with ImageProgress("running the netx file in lava" if form == NETX else form, images or IMAGES) as progress:
-        export = export_run(
-            run, form, out, images, forward_only=forward_only, stall_s=stall_s, on_image=progress.on_image
-        )
-    console(as_json).print(export_table(export))
-    print_json(as_json, export.to_json())
-
-
-def export_table(export: Export) -> Table:
-    """Return what was written, and how it was proved."""
-    from sim.commands.screen import table_of
-
-    found = export.agreement
-    rows = [
-        ("file", export.file),
-        ("read back by", export.reader),
-        ("equal predictions", f"{found.equal} of {found.n}, measured"),
-        ("output spikes", f"{found.differing} of {found.spikes:,} differ; counts by {found.largest} at most"),
-        ("right", f"{found.correct} of {found.n} exported, {found.correct_reimported} read back"),
-    ]
-    if export.equal_to_run is not None:
-        rows.append(("without feedback", f"{export.equal_to_run} of {found.n} predictions are those of the run itself"))
-    return table_of(rows)
+    export = DeployableRun.load(run).export(form, out, images=images, forward_only=forward_only, stall_s=stall_s)
+    answer(export, as_json)
 
 
 @options_of(SlayerConfig)
@@ -69,12 +42,10 @@ def train_slayer_command(
     from hardware.slayer.network import check_lava_dl
     from hardware.slayer.training import SlayerScreen, train_slayer_run
     from neuro.data.sets import load_dataset
-    from sim.commands.screen import result_table
 
     check_lava_dl()
     dataset = load_dataset(data, config.seed)
     name = f"slayer-{dataset.name}-{'-'.join(map(str, config.hidden))}-seed{config.seed}"
     with SlayerScreen() as screen:
         result = train_slayer_run(dataset, config, out or Path("runs") / name, screen.on_epoch, screen.on_trial)
-    console(as_json).print(result_table(result))
-    print_json(as_json, result.to_json())
+    answer(result, as_json)

@@ -20,15 +20,8 @@ MOST_CONSTANTS = 5
 def deployment_tables(deployment: Deployment) -> Group:
     """Return populations, resources, checks and notes."""
     placement = deployment.placement
-    load = f"{100 * placement.busiest_load:.1f} %, mean {100 * placement.mean_load:.1f} %"
     facts = _table(("", ""), headed=False)
-    for row in (
-        ("run", deployment.run),
-        ("placed", f"{len(placement.cores)} cores on {placement.n_chips} chip(s), {deployment.target}"),
-        ("against a lower bound", f"{placement.ratio:.2f} x {placement.lower_bound} cores"),
-        ("busiest core", f"{load}; {100 * placement.greedy_load:.1f} % before it was relieved"),
-        ("learning", "on the chip" if deployment.learns else "none, inference only"),
-    ):
+    for row in deployment.lines():
         facts.add_row(*map(Text, row))
     populations = _table(("population", "neurons", "cores", "process", "stock"))
     for plan in deployment.populations:

@@ -8,6 +8,7 @@ from typing import Any
 from hardware.chip.blocks import KERNEL, SPARSE, Blocks, Deployable, SynapseBlock
 from hardware.chip.microcode import program, tally
 from hardware.placement.placement import Placement
+from neuro.base.shown import Lines, Shown
 from neuro.equilibrium.graded_network import GradedNetwork
 from neuro.spec.graph import Population
 from neuro.spec.neurons import SigmaDelta, Source
@@ -46,8 +47,8 @@ class Check:
     detail: str
 
 
-@dataclass(frozen=True, eq=False)
-class Deployment:
+@dataclass(frozen=True, eq=False, repr=False)
+class Deployment(Shown):
     """A network ready for the door. target: constants set; notes: what a user has to know before the first run."""
 
     run: str
@@ -63,6 +64,18 @@ class Deployment:
     def stock(self) -> bool:
         """Whether everything on the chip is a process that Lava ships."""
         return all(plan.stock for plan in self.populations)
+
+    def lines(self) -> Lines:
+        """See `Shown`: the facts; populations, resources, checks and notes are fields."""
+        placement = self.placement
+        load = f"{100 * placement.busiest_load:.1f} %, mean {100 * placement.mean_load:.1f} %"
+        return [
+            ("run", self.run),
+            ("placed", f"{len(placement.cores)} cores on {placement.n_chips} chip(s), {self.target}"),
+            ("against a lower bound", f"{placement.ratio:.2f} x {placement.lower_bound} cores"),
+            ("busiest core", f"{load}; {100 * placement.greedy_load:.1f} % before it was relieved"),
+            ("learning", "on the chip" if self.learns else "none, inference only"),
+        ]
 
     def summary(self) -> dict[str, Any]:
         """Return the object that `settle compile --json` prints."""

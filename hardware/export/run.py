@@ -23,6 +23,7 @@ from neuro.base.checks import require_choice
 from neuro.base.errors import UserError
 from neuro.base.files import json_bytes, sha256, write_atomically
 from neuro.base.metrics import accuracy
+from neuro.base.shown import Lines, Shown
 from neuro.data.sets import require_test_images
 from neuro.equilibrium.graded_network import GradedNetwork
 from neuro.spec.sigma_delta import NetworkSpec
@@ -64,8 +65,8 @@ class Agreement:
     correct_reimported: int
 
 
-@dataclass(frozen=True)
-class Export:
+@dataclass(frozen=True, repr=False)
+class Export(Shown):
     """A written file. forward_only: feedback was left out; then equal_to_run: predictions shared with the run."""
 
     run: str
@@ -76,6 +77,22 @@ class Export:
     agreement: Agreement
     forward_only: bool = False
     equal_to_run: int | None = None
+
+    def lines(self) -> Lines:
+        """See `Shown`: what was written, and how it was proved."""
+        proof = self.agreement
+        rows = [
+            ("file", self.file),
+            ("read back by", self.reader),
+            ("equal predictions", f"{proof.equal} of {proof.n}, measured"),
+            ("output spikes", f"{proof.differing} of {proof.spikes:,} differ; counts by {proof.largest} at most"),
+            ("right", f"{proof.correct} of {proof.n} exported, {proof.correct_reimported} read back"),
+        ]
+        if self.equal_to_run is not None:
+            rows.append(
+                ("without feedback", f"{self.equal_to_run} of {proof.n} predictions are those of the run itself")
+            )
+        return rows
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that `settle export --json` prints."""

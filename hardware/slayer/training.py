@@ -16,7 +16,7 @@ from neuro.artifact.run_folder import MANIFEST, Artifact, installed_versions, sa
 from neuro.base.errors import UserError
 from neuro.base.metrics import accuracy
 from neuro.data.sets import Dataset, split_validation
-from sim.commands.screen import BarScreen
+from sim.screens.training import BarScreen
 from sim.training.equilibrium import infer
 from sim.training.results import TrainResult, describe_data, result_of
 

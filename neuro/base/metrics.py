@@ -42,6 +42,11 @@ class Accuracy:
         low, high = self.interval
         return f"{self.value:.4f} [{low:.4f}, {high:.4f}] (n = {self.n})"
 
+    def describe(self) -> str:
+        """The accuracy with its interval and n, in words."""
+        low, high = self.interval
+        return f"{self.value:.4f}  (95 % interval {low:.4f} to {high:.4f}, n = {self.n})"
+
 
 def accuracy(predictions: Integers, labels: Integers) -> Accuracy:
     """Return the accuracy of `predictions` against `labels`, both of shape [B]."""

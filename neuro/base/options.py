@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Real
 from types import NoneType, UnionType
-from typing import Any
+from typing import Any, TypeVar
 
 from neuro.base.checks import LARGEST_SEED, Range, require_choice, require_integers
 from neuro.base.errors import UserError
@@ -187,3 +187,24 @@ def _argument_type(setting: Setting) -> Callable[[str], Any]:
             raise argparse.ArgumentTypeError(str(error)) from error
 
     return parse
+
+
+Config = TypeVar("Config")
+
+
+def configured(kind: type[Config], options: Mapping[str, Any]) -> Config:
+    """A config class filled from options by name; of several values one alone, or a list, will do.
+
+    Raises: UserError if an option is unknown, with the names nearest to it, or a value is out of range.
+    """
+    settings = {setting.name: setting for setting in settings_of(kind)}
+    for name in options:
+        require_choice("option", name, settings)
+    return kind(**{name: _several(value) if settings[name].several else value for name, value in options.items()})
+
+
+def _several(value: Any) -> Any:
+    """A value of an option that takes several, as a tuple; None stays: not given."""
+    if value is None:
+        return None
+    return tuple(value) if isinstance(value, Iterable) and not isinstance(value, str) else (value,)

@@ -20,6 +20,7 @@ from neuro.base.files import parse_arrays, read_bytes
 
 NAMED = ("digits", "mnist", "fashion-mnist", "cifar10")
 KEYS = ("x_train", "y_train", "x_test", "y_test")
+OWN_DATA = "data.npz"  # as a source: this file in the folder of the run, written where images came as arrays
 MAX_CLASSES = 4096
 MIN_TRAINING_IMAGES = 10
 DIGITS_TEST_SHARE = 0.2

@@ -15,6 +15,7 @@ from neuro.artifact.run_folder import Artifact
 from neuro.base.arrays import Int16
 from neuro.base.errors import UserError
 from neuro.base.files import sha256
+from neuro.base.shown import Lines, Shown
 from neuro.coding.sigma_delta import codes_of
 from neuro.data.sets import Dataset, split_validation
 from neuro.spec.sigma_delta import NetworkSpec
@@ -34,8 +35,8 @@ LASSO_SIGNALS, CONVERGED_SIGNALS, READOUT_IMAGES = 40, 200, 20_000
 ATOMS = "atoms"
 
 
-@dataclass(frozen=True)
-class CoderResult:
+@dataclass(frozen=True, repr=False)
+class CoderResult(Shown):
     """What a finished coder reached, measured on `events`. objective_gap: None with a hard threshold (no LASSO).
 
     artifact: the coder and its manifest.  folder: where it lies; None: in memory only.
@@ -50,6 +51,21 @@ class CoderResult:
     images_per_s: float
     sparsity_threshold: float
     artifact: Artifact = field(compare=False, repr=False)
+
+    def lines(self) -> Lines:
+        """See `Shown`."""
+        gap = "not defined for a hard threshold"
+        if self.objective_gap is not None:
+            gap = f"{100 * self.objective_gap:.2f} % above the LASSO solution, median"
+        return [
+            ("run", str(self.folder)),
+            ("objective", gap),
+            ("linear readout, test", f"{self.readout_accuracy:.4f}"),
+            ("spikes per image", f"{self.spikes_per_image:.1f}, of {self.active:.1f} active units"),
+            ("converged", f"{100 * self.converged:.1f} % of images, within 1 % of the objective at twice the steps"),
+            ("sparsity threshold", f"{self.sparsity_threshold:g}"),
+            ("training speed", f"{self.images_per_s:,.0f} images/s"),
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that `settle train lca --json` prints."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +9,7 @@ import typer
 
 from neuro.base.errors import UserError
 from sim.commands.from_config import options_of
-from sim.commands.options import Json, Run, console, print_json
+from sim.commands.options import Json, Run, answer, console, print_json
 from sim.robustness.bridge.config import AttackConfig
 
 
@@ -30,10 +29,9 @@ def attack_command(
     as_json: Json = False,
 ) -> None:
     """Attack a run through its twins, score the deployed integers, and judge whether the result can be trusted."""
-    from sim.commands.attack_screen import AttackScreen, attack_table
-    from sim.reports.attack import write_attack_report
+    from sim.face.attack import conclude, do
     from sim.robustness.bridge.run import AttackRun
-    from sim.robustness.bridge.workers import do_shards, submit_shards
+    from sim.robustness.bridge.workers import submit_shards
 
     job = AttackRun(run, config, against or ())
     part = _part(shard, job.n_shards)
@@ -46,17 +44,14 @@ def attack_command(
             )  # fmt: skip
             print_json(as_json, {"run": str(run), "missing": job.missing(), "shards": job.n_shards, "job": number})
             return
-    with AttackScreen(job.n_shards) as screen:
-        do_shards(job, part, (os.cpu_count() or 1) if workers is None else workers, screen)
+    do(job, part, workers)
     if job.missing():
         console(as_json).print(f"shards {job.missing()} of {job.n_shards} are still missing", markup=False)
         print_json(as_json, {"run": str(run), "missing": job.missing(), "shards": job.n_shards})
         return
-    result = job.result()
-    page = write_attack_report(job, result)
-    console(as_json).print(attack_table(result))
+    result, page = conclude(job)
     console(as_json).print(f"report: {page}", markup=False)
-    print_json(as_json, result.to_json())
+    answer(result, as_json)
 
 
 def _part(shard: str | None, n_shards: int) -> list[int]:

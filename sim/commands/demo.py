@@ -16,14 +16,15 @@ from neuro.artifact.run_folder import MANIFEST, SPEC, WEIGHTS, load_artifact
 from neuro.base.errors import UserError
 from neuro.data.sets import load_dataset
 from sim.backends.protocol import get_backend
-from sim.commands.attack_screen import AttackScreen, attack_table
-from sim.commands.screen import ImageProgress, TrainScreen, evaluation_table, result_table
+from sim.commands.options import table_of
 from sim.evaluate import RESULTS, add_result, evaluate
 from sim.reports.attack import write_attack_report
 from sim.reports.page import write_report
 from sim.robustness.bridge.config import AttackConfig
 from sim.robustness.bridge.run import ATTACKS, AttackRun
 from sim.robustness.bridge.workers import do_shards
+from sim.screens.attack import AttackScreen
+from sim.screens.training import ImageProgress, TrainScreen
 from sim.training.checkpoint import CHECKPOINT
 from sim.training.config import TrainConfig
 from sim.training.equilibrium import train_ep
@@ -58,7 +59,7 @@ def run_demo(
     )
     with TrainScreen() as screen:
         result = train_ep(dataset, TrainConfig(seed=seed, hidden=HIDDEN, threads=threads), folder, screen)
-    console.print(result_table(result))
+    console.print(table_of(result.lines()))
     content: dict[str, Any] = {**result.to_json(), "lava": None}
     artifact = load_artifact(folder)
     if importlib.util.find_spec("lava") is None:
@@ -72,7 +73,7 @@ def run_demo(
                 on_image=progress.on_image,
             )  # fmt: skip
         add_result(folder, artifact, evaluation)
-        console.print(evaluation_table(evaluation))
+        console.print(table_of(evaluation.lines()))
         content["lava"] = evaluation.to_json()
     content["attack"] = _attack(folder, console)
     if place is not None:
@@ -94,7 +95,7 @@ def _attack(folder: Path, console: Console) -> dict[str, Any]:
         do_shards(job, range(1, job.n_shards + 1), 1, screen)
     result = job.result()
     write_attack_report(job, result)
-    console.print(attack_table(result))
+    console.print(table_of(result.lines()))
     found = result.to_json()
     return {key: found[key] for key in ("n", "clean", "robust", "verdict", "reasons")}
 

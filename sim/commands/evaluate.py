@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from sim.commands.options import Device, Json, Run, StallS, Threads, console, print_json
-
-SLOW_BACKENDS = {"lava": 100, "reference": 1000, "loihi2": 100}  # images they evaluate by default
+from sim.commands.options import Device, Json, Run, StallS, Threads, answer
 
 
 def evaluate_command(
@@ -28,28 +26,9 @@ def evaluate_command(
     as_json: Json = False,
 ) -> None:
     """Measure accuracy and spikes of a run on a backend; with --check, prove it equal to another."""
-    from neuro.base.errors import UserError
-    from neuro.data.sets import load_dataset
-    from sim.backends.protocol import get_backend, native_backend
-    from sim.commands.screen import ImageProgress, evaluation_table
-    from sim.evaluate import add_result, data_of, evaluate, load_run
+    from sim.face.run import Run as Finished
 
-    artifact = load_run(run)
-    backend = backend or native_backend(artifact.spec)
-    if device != "cpu" and backend != "torch":
-        raise UserError(f"--device {device}: only backend torch computes there; give --backend torch too")
-    chosen, other = get_backend(backend), get_backend(check) if check else None
-    dataset = load_dataset(data, artifact.manifest["seed"]) if data else data_of(artifact)
-    if images is None and backend in SLOW_BACKENDS:
-        images = min(SLOW_BACKENDS[backend], len(dataset.y_test))
-    with ImageProgress(backend, images or len(dataset.y_test)) as progress:
-        options: dict[str, Any] = {"threads": threads}
-        if backend in ("lava", "loihi2"):
-            options.update(stall_s=stall_s, on_image=progress.on_image)
-        if backend == "torch":
-            options.update(device=device)
-        evaluation = evaluate(artifact, run, dataset, chosen, images, other, **options)
-    if data is None:
-        add_result(run, artifact, evaluation)
-    console(as_json).print(evaluation_table(evaluation))
-    print_json(as_json, evaluation.to_json())
+    evaluation = Finished.load(run).evaluate(
+        backend, images=images, check=check, data=data, device=device, threads=threads, stall_s=stall_s
+    )
+    answer(evaluation, as_json)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
 from neuro.base.errors import UserError
+from neuro.base.shown import Lines
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 Run = Annotated[Path, typer.Argument(help="Folder of a finished run.", metavar="RUN")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")]
@@ -23,6 +25,18 @@ CheckpointEveryS = Annotated[float, typer.Option(help="Seconds between checkpoin
 Device = Annotated[str, typer.Option(help="Where backend torch computes: cpu, cuda, cuda:N.")]
 FrontEndRun = Annotated[Path | None, typer.Option(help="A finished sparse coder whose codes are the input.")]
 StallS = Annotated[float, typer.Option(help="End a Lava run that finishes no image for so many seconds.")]
+
+
+class Answer(Protocol):
+    """What a command answers: rows for people, an object for scripts."""
+
+    def lines(self) -> Lines:
+        """See `neuro.base.shown.Shown`."""
+        ...
+
+    def to_json(self) -> dict[str, Any]:
+        """What `--json` prints."""
+        ...
 
 
 def console(as_json: bool) -> Console:
@@ -36,6 +50,25 @@ def print_json(as_json: bool, content: dict[str, Any]) -> None:
     """Print `content` as one line if asked to."""
     if as_json:
         sys.stdout.write(json.dumps(content, allow_nan=False) + "\n")
+
+
+def table_of(lines: Lines) -> Table:
+    """Rows of a name and a value as a table."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column()
+    for line in lines:
+        table.add_row(*(Text(part) for part in line))  # as it is: names may hold brackets
+    return table
+
+
+def answer(result: Answer, as_json: bool) -> None:
+    """Show a result, and print it as one line of JSON if asked to."""
+    console(as_json).print(table_of(result.lines()))
+    print_json(as_json, result.to_json())
 
 
 def numbers(option: str, text: str) -> tuple[float, ...]:

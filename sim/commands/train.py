@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,12 +11,21 @@ import typer
 from neuro.base.errors import UserError
 from sim.coding.config import LcaConfig
 from sim.commands.from_config import options_of
-from sim.commands.options import CheckpointEveryS, Device, FrontEndRun, Json, Resume, StallS, console, print_json
+from sim.commands.options import (
+    CheckpointEveryS,
+    Device,
+    FrontEndRun,
+    Json,
+    Resume,
+    StallS,
+    answer,
+    console,
+    print_json,
+    table_of,
+)
 from sim.training.config import TrainConfig, learns_on_chip
 
 if TYPE_CHECKING:
-    from neuro.data.sets import Dataset
-    from sim.training.front_end import FrontEnd
     from sim.training.parallel.sweep import Sweep
 
 app = typer.Typer(help="Train a network by its local rule.", no_args_is_help=True)
@@ -70,37 +77,19 @@ def train_ep_command(
     elif backend == "lava":
         _train_in_lava(data, config, folder, IMAGES_IN_LAVA if images is None else images, stall_s, as_json)
     else:
-        where = (backend or "", device)
-        _train_one(data, config, folder, front_end, where, resume, checkpoint_every_s, as_json)
+        from sim.face.training import train_network
 
-
-def _train_one(
-    data: str, config: TrainConfig, folder: Path, front_end: Path | None, where: tuple[str, str], resume: bool,
-    checkpoint_every_s: float, as_json: bool,
-) -> None:  # fmt: skip
-    """Train on a backend and device; every process that torchrun started does, and the first one reports."""
-    from neuro.data.sets import load_dataset
-    from sim.commands.screen import TrainScreen, result_table
-    from sim.training.equilibrium import train_ep
-    from sim.training.parallel.data_parallel import joined, own_folder
-    from sim.training.watcher import NOBODY
-
-    dataset = load_dataset(data, config.seed)
-    front = _front_end(front_end, dataset)
-    with joined(*where) as compute, own_folder(compute, folder) as own:
-        with TrainScreen() if compute.leads else contextlib.nullcontext(NOBODY) as screen:
-            result = train_ep(
-                dataset, config, own, screen, front, resume=resume, checkpoint_every_s=checkpoint_every_s,
-                compute=compute,
-            )  # fmt: skip
-        if compute.leads:
-            console(as_json).print(result_table(result))
-            print_json(as_json, result.to_json())
+        trained = train_network(
+            data, config, folder, front_end=front_end, backend=backend or "", device=device, resume=resume,
+            checkpoint_every_s=checkpoint_every_s,
+        )  # fmt: skip
+        if trained.leads:
+            answer(trained.result, as_json)
 
 
 def _train_seeds(sweep: Sweep, partition: str | None, as_json: bool) -> None:
     """Submit the missing seeds to a cluster, or train them here and report on all."""
-    from sim.commands.screen import TrainScreen, seeds_table
+    from sim.screens.training import TrainScreen
     from sim.training.parallel.data_parallel import started_by_torchrun
     from sim.training.parallel.sweep import submit_seeds, summary
 
@@ -120,16 +109,11 @@ def _train_seeds(sweep: Sweep, partition: str | None, as_json: bool) -> None:
         with TrainScreen() as screen:
             results.append(sweep.do(seed, screen))
     found = summary(results)
-    console(as_json).print(seeds_table(found))
+    spread = f" +- {found['test_accuracy_sd']:.4f}" if found["test_accuracy_sd"] is not None else ""
+    rows = [(run["run"], f"test accuracy {run['test_accuracy']:.4f}") for run in found["runs"]]
+    mean = ("mean", f"{found['test_accuracy']:.4f}{spread}, {found['n_seeds']} seeds")
+    console(as_json).print(table_of([*rows, mean]))
     print_json(as_json, found)
-
-
-def _front_end(run: Path | None, dataset: Dataset) -> FrontEnd | None:
-    if run is None:
-        return None
-    from sim.training.front_end import load_front_end
-
-    return load_front_end(run, dataset)
 
 
 @app.command("lca")
@@ -145,24 +129,16 @@ def train_lca_command(
     as_json: Json = False,
 ) -> None:
     """Learn a sparse coder (LCA) by its local rule; use it alone, or as the front end of another network."""
-    from neuro.data.sets import load_dataset
-    from sim.coding.training import train_lca
-    from sim.commands.screen import CoderScreen, coder_table
+    from sim.face.training import train_sparse_coder
 
-    dataset = load_dataset(data, config.seed)
-    front = _front_end(front_end, dataset)
-    if front is not None:
-        config = replace(config, front_end=front.sha256)
     kind = "lca" if front_end is None else f"{front_end.name}-lca"
     patch = config.patch and f"{config.patch}x{config.patch}"
-    name = "-".join(str(part) for part in (kind, dataset.name, config.atoms, patch) if part)
-    with CoderScreen() as screen:
-        result = train_lca(
-            dataset, config, out or Path("runs") / f"{name}-seed{config.seed}", screen, front, resume=resume,
-            checkpoint_every_s=checkpoint_every_s,
-        )  # fmt: skip
-    console(as_json).print(coder_table(result))
-    print_json(as_json, result.to_json())
+    name = "-".join(str(part) for part in (kind, Path(data).stem, config.atoms, patch) if part)
+    trained = train_sparse_coder(
+        data, config, out or Path("runs") / f"{name}-seed{config.seed}", front_end=front_end, resume=resume,
+        checkpoint_every_s=checkpoint_every_s,
+    )  # fmt: skip
+    answer(trained.result, as_json)
 
 
 IMAGES_IN_LAVA = 20  # seconds each
@@ -179,11 +155,10 @@ def _check_backend(backend: str | None, images: int | None, device: str) -> None
 
 def _train_in_lava(data: str, config: TrainConfig, folder: Path, images: int, stall_s: float, as_json: bool) -> None:
     from neuro.data.sets import load_dataset
-    from sim.commands.screen import ImageProgress, lava_training_table
+    from sim.screens.training import ImageProgress
     from sim.training.in_lava import train_in_lava
 
     dataset = load_dataset(data, config.seed)
     with ImageProgress("learning inside lava", images) as progress:
         result = train_in_lava(dataset, config, folder, images, stall_s, progress.on_image)
-    console(as_json).print(lava_training_table(result))
-    print_json(as_json, result.to_json())
+    answer(result, as_json)

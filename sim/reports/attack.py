@@ -13,7 +13,8 @@ from sim.reports.figures import attack as figures_attack
 from sim.reports.page import render
 from sim.reports.section import Panel, Section, Table, latest, provenance
 from sim.robustness.analysis.subject import ADVERSARIAL, Analysis
-from sim.robustness.bridge.run import AttackResult, AttackRun
+from sim.robustness.bridge.result import AttackResult
+from sim.robustness.bridge.run import AttackRun
 from sim.robustness.judging.verdict import Check
 
 PAGE = "attack.html"

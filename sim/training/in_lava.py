@@ -17,6 +17,7 @@ from neuro.artifact.run_folder import MANIFEST, Artifact, installed_versions, sa
 from neuro.base.checks import Range
 from neuro.base.errors import UserError
 from neuro.base.metrics import Accuracy, accuracy
+from neuro.base.shown import Lines, Shown
 from neuro.data.sets import Dataset, Split, split_validation
 from neuro.stock.network import StockNetwork
 from sim.backends.lava.stock.learning import learn_stock_in_lava
@@ -32,8 +33,8 @@ from sim.training.stock_recipe import stock_choices
 COMPARED = ("weights", "tags", "traces")  # what learning leaves
 
 
-@dataclass(frozen=True)
-class LavaTraining:
+@dataclass(frozen=True, repr=False)
+class LavaTraining(Shown):
     """What a training inside Lava did. differences: entries that differ from the chip's, by kind; all 0 if equal.
 
     val_accuracy: before and after, on the validation images, measured on the chip backend.
@@ -47,6 +48,20 @@ class LavaTraining:
     val_accuracy: Accuracy
     lava_s: float
     chip_s: float
+
+    def lines(self) -> Lines:
+        """See `Shown`."""
+        verdict = "equal" if sum(self.differences.values()) == 0 else "DIFFERENT"
+        counted = ", ".join(f"{count} {kind}" for kind, count in self.differences.items())
+        return [
+            ("run", str(self.folder)),
+            ("learned", f"{self.n_images} images inside Lava's learning engine"),
+            ("lava = chip?", f"{verdict}: {self.n_compared:,} weights; {counted} differ"),
+            ("validation accuracy before", self.val_before.describe()),
+            ("validation accuracy after", self.val_accuracy.describe()),
+            ("time, measured",
+             f"{self.lava_s:.0f} s in Lava, {self.chip_s:.1f} s on the chip backend, compiling included"),
+        ]  # fmt: skip
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that `settle train ep --backend lava --json` prints."""

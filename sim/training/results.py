@@ -9,11 +9,12 @@ from typing import Any
 from neuro.artifact.run_folder import Artifact
 from neuro.base.errors import UserError
 from neuro.base.metrics import Accuracy
+from neuro.base.shown import Lines, Shown
 from neuro.data.sets import Dataset
 
 
-@dataclass(frozen=True)
-class TrainResult:
+@dataclass(frozen=True, repr=False)
+class TrainResult(Shown):
     """What a finished training reached. Accuracies are measured by the `events` backend on the deployed integers.
 
     artifact: the network and its manifest.  folder: where it lies; None: in memory only.
@@ -26,6 +27,17 @@ class TrainResult:
     images_per_s: float
     spikes_per_inference: float
     artifact: Artifact = field(compare=False, repr=False)
+
+    def lines(self) -> Lines:
+        """See `Shown`."""
+        return [
+            ("run", str(self.folder)),
+            ("test accuracy", self.test_accuracy.describe()),
+            ("best validated epoch", self.val_accuracy.describe()),
+            ("spikes per inference", f"{self.spikes_per_inference:.1f}"),
+            ("training speed", f"{self.images_per_s:,.0f} images/s"),
+            ("CPU time", f"{self.train_cpu_s:.1f} s, choosing rates included"),
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that `settle train --json` prints."""

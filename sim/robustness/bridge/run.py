@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,44 +25,17 @@ from sim.evaluate import data_of, is_coder, load_run
 from sim.robustness.analysis.subject import Analysis, Subject, analyse, scorer_of
 from sim.robustness.attacks.search import Model, Threat
 from sim.robustness.bridge.config import AttackConfig
+from sim.robustness.bridge.result import AttackResult
 from sim.robustness.bridge.stages import Stage, attack_stages
 from sim.robustness.defences.baselines import build_baseline, real_images, train_baseline
 from sim.robustness.judging.shards import load_table, merge, save_table
 from sim.robustness.judging.table import RobustnessTable, Scorer, evaluate_robustness
-from sim.robustness.judging.verdict import Verdict, judge
+from sim.robustness.judging.verdict import judge
 
 SHARD_IMAGES = 100
 ATTACKS = "attacks"  # folder within a run
 SOURCE = "perceptron"
 RESULT = "attack.json"
-
-
-@dataclass(frozen=True, eq=False)
-class AttackResult:
-    """What a finished attack run found."""
-
-    run: str
-    config: AttackConfig
-    table: RobustnessTable
-    verdict: Verdict
-    folder: Path
-    analysis: Analysis
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the object that `settle attack --json` prints."""
-        table, threats = self.table, self.config.threats
-        zero = [o.zero_gradient.clean_entries for o in table.outcomes if o.zero_gradient and o.threat in threats]
-        return {
-            "run": self.run,
-            "n": len(table.labels),
-            "clean": float(table.clean.mean()),
-            "robust": {f"{t.eps:g}": table.robust(t).value for t in threats},
-            "robust_interval": {f"{t.eps:g}": list(table.robust(t).interval) for t in threats},
-            "by_attack": {f"{t.eps:g}": {k: a.value for k, a in table.by_attack(t).items()} for t in threats},
-            "zero_gradient_share": min(zero) if zero else None,
-            "fidelity": next(iter(table.clean_agreement.values())),
-            **self.verdict.to_json(),
-        }
 
 
 class AttackRun:

@@ -21,7 +21,7 @@ STARTED = "import sys, settle; sys.argv[0] = 'settle'; settle.main()"
 DIES_WHILE_TUNING = """
 import os, signal, sys
 import settle
-from sim.commands.screen import TrainScreen
+from sim.screens.training import TrainScreen
 def on_trial(self, trial, told=[]):
     told.append(trial)
     if len(told) == 2:

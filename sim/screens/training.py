@@ -2,31 +2,45 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from contextvars import ContextVar
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
-from rich.text import Text
 
-from neuro.base.metrics import Accuracy
-from sim.evaluate import Evaluation, equality_sentence
-from sim.training.results import TrainResult
+from sim.screens.notebook import NotebookProgress, in_notebook
 from sim.training.trainer import Trainer
 from sim.training.tune import Trial
 from sim.training.watcher import Watcher
 
 if TYPE_CHECKING:
     from sim.coding.trainer import LcaTrainer
-    from sim.coding.training import CoderResult
-    from sim.training.in_lava import LavaTraining
 
 STAGES = {"fit": "training", "refit": "training on all"}
 
 
+_SHOWN: ContextVar[bool] = ContextVar("shown", default=True)
+
+
+@contextlib.contextmanager
+def shown(progress: bool) -> Iterator[None]:
+    """Show the bars that are made within, or none."""
+    before = _SHOWN.set(progress)
+    try:
+        yield
+    finally:
+        _SHOWN.reset(before)
+
+
 def bar() -> Progress:
-    """Return a progress bar on stderr."""
+    """A progress bar: on stderr, or in the notebook that runs this."""
+    if not _SHOWN.get():
+        return Progress(disable=True)
+    if in_notebook():
+        return NotebookProgress()
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=12),
@@ -167,92 +181,3 @@ class ImageProgress:
             self._progress.start()
             self._task = self._progress.add_task(self._name, total=self._total, note="images")
         self._progress.update(self._task, completed=done)
-
-
-def accuracy_text(value: Accuracy) -> str:
-    """Return an accuracy with its interval and n."""
-    low, high = value.interval
-    return f"{value.value:.4f}  (95 % interval {low:.4f} to {high:.4f}, n = {value.n})"
-
-
-def table_of(rows: list[tuple[str, str]]) -> Table:
-    """Return rows of a name and a value as a table."""
-    table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_column(style="bold")
-    table.add_column()
-    for row in rows:
-        table.add_row(*(Text(part) for part in row))  # as it is: names may hold brackets
-    return table
-
-
-def result_table(result: TrainResult) -> Table:
-    """Return the result of a training."""
-    return table_of(
-        [
-            ("run", str(result.folder)),
-            ("test accuracy", accuracy_text(result.test_accuracy)),
-            ("best validated epoch", accuracy_text(result.val_accuracy)),
-            ("spikes per inference", f"{result.spikes_per_inference:.1f}"),
-            ("training speed", f"{result.images_per_s:,.0f} images/s"),
-            ("CPU time", f"{result.train_cpu_s:.1f} s, choosing rates included"),
-        ]
-    )
-
-
-def seeds_table(found: dict[str, Any]) -> Table:
-    """Return the result of several seeds."""
-    spread = f" +- {found['test_accuracy_sd']:.4f}" if found["test_accuracy_sd"] is not None else ""
-    rows = [(run["run"], f"test accuracy {run['test_accuracy']:.4f}") for run in found["runs"]]
-    return table_of([*rows, ("mean", f"{found['test_accuracy']:.4f}{spread}, {found['n_seeds']} seeds")])
-
-
-def coder_table(result: CoderResult) -> Table:
-    """Return the result of a sparse coder."""
-    gap = "not defined for a hard threshold"
-    if result.objective_gap is not None:
-        gap = f"{100 * result.objective_gap:.2f} % above the LASSO solution, median"
-    return table_of(
-        [
-            ("run", str(result.folder)),
-            ("objective", gap),
-            ("linear readout, test", f"{result.readout_accuracy:.4f}"),
-            ("spikes per image", f"{result.spikes_per_image:.1f}, of {result.active:.1f} active units"),
-            ("converged", f"{100 * result.converged:.1f} % of images, within 1 % of the objective at twice the steps"),
-            ("sparsity threshold", f"{result.sparsity_threshold:g}"),
-            ("training speed", f"{result.images_per_s:,.0f} images/s"),
-        ]
-    )
-
-
-def evaluation_table(evaluation: Evaluation) -> Table:
-    """Return the result of an evaluation."""
-    rows = [
-        ("run", evaluation.run),
-        ("backend", evaluation.backend),
-        ("accuracy", "none: a sparse coder has no classes"),
-        ("spikes per inference", f"{evaluation.spikes_per_inference:.1f}"),
-    ]
-    if evaluation.accuracy is not None:
-        rows[2] = ("accuracy", accuracy_text(evaluation.accuracy))
-    found = evaluation.differences
-    if found is not None:
-        rows.append((f"{evaluation.backend} = {evaluation.check}?", equality_sentence(evaluation)))
-    return table_of(rows)
-
-
-def lava_training_table(result: LavaTraining) -> Table:
-    """Return what a training inside Lava did."""
-    found = result.differences
-    verdict = "equal" if sum(found.values()) == 0 else "DIFFERENT"
-    counted = ", ".join(f"{count} {kind}" for kind, count in found.items())
-    speed = f"{result.lava_s:.0f} s in Lava, {result.chip_s:.1f} s on the chip backend, compiling included"
-    return table_of(
-        [
-            ("run", str(result.folder)),
-            ("learned", f"{result.n_images} images inside Lava's learning engine"),
-            ("lava = chip?", f"{verdict}: {result.n_compared:,} weights; {counted} differ"),
-            ("validation accuracy before", accuracy_text(result.val_before)),
-            ("validation accuracy after", accuracy_text(result.val_accuracy)),
-            ("time, measured", speed),
-        ]
-    )

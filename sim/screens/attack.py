@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from types import TracebackType
 
-from rich.table import Table
-
-from neuro.base.metrics import Accuracy
-from sim.commands.screen import accuracy_text, bar, table_of
-from sim.robustness.bridge.run import AttackResult
+from sim.screens.training import bar
 
 
 class AttackScreen:
@@ -35,17 +31,3 @@ class AttackScreen:
         """Count a shard."""
         self._progress.start()
         self._progress.update(self._task, advance=0 if error else 1, note=error.splitlines()[-1] if error else "")
-
-
-def attack_table(result: AttackResult) -> Table:
-    """Return what an attack found: one line for each size, then the verdict and what speaks against it."""
-    table, threats = result.table, result.config.threats
-    rows = [("run", result.run), ("clean", accuracy_text(Accuracy(int(table.clean.sum()), len(table.clean))))]
-    for threat in threats:
-        by_attack = table.by_attack(threat)
-        strongest = min(by_attack, key=lambda name: by_attack[name].value)
-        worst = f"{accuracy_text(table.robust(threat))}, strongest single attack {strongest}"
-        rows.append((f"robust, {threat}", f"{worst} {by_attack[strongest].value:.4f}"))
-    rows.append(("verdict", str(result.verdict)))
-    rows += [("", reason) for reason in result.verdict.reasons]
-    return table_of(rows)

@@ -1,0 +1,1 @@
+"""What notebooks and commands call: a run, and what one does with it."""

@@ -1,0 +1,230 @@
+"""A finished run in the hand: what it reached, and what one does with it. Light to import: every call imports late."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from neuro.base.errors import UserError
+from neuro.base.shown import Lines, Shown
+
+if TYPE_CHECKING:
+    from neuro.spec.network import Network
+
+    from neuro.artifact.run_folder import Artifact
+    from neuro.base.metrics import Accuracy
+    from neuro.data.sets import Dataset
+    from sim.coding.training import CoderResult
+    from sim.evaluate import Evaluation
+    from sim.face.data import Data
+    from sim.robustness.bridge.result import AttackResult
+    from sim.training.results import TrainResult
+
+AnyRun = TypeVar("AnyRun", bound="Run")
+SLOW_BACKENDS = {"lava": 100, "reference": 1000, "loihi2": 100}  # images they evaluate by default
+
+
+class Run(Shown):
+    """A finished training: a network of integers and the manifest of how it came to be.
+
+    artifact: both.  folder: where it lies, None for a run in memory (`save` writes it).  dataset: what it was trained
+    on, found again by the manifest if None.
+    """
+
+    def __init__(self, artifact: Artifact, folder: Path | None = None, dataset: Dataset | None = None) -> None:
+        self.artifact, self.folder = artifact, folder
+        self._dataset = dataset
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+
+    @classmethod
+    def load(cls: type[AnyRun], folder: str | Path) -> AnyRun:
+        """The finished run in `folder`. Raises: UserError if there is none, or it is damaged."""
+        from sim.evaluate import load_run
+
+        return cls(load_run(Path(folder)), Path(folder))
+
+    @property
+    def spec(self) -> Network:
+        """The network: frozen, integers."""
+        return self.artifact.spec
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """Seed, configuration, choices, data hash, versions, results: what replays the run."""
+        return self.artifact.manifest
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """One entry an epoch: accuracies or objective, images a second."""
+        return list(self.manifest["history"])
+
+    @property
+    def is_coder(self) -> bool:
+        """Whether it is a sparse coder: it has codes, and no classes."""
+        from sim.evaluate import is_coder
+
+        return is_coder(self.artifact)
+
+    @property
+    def results(self) -> TrainResult | CoderResult:
+        """What the training reached, as measured once at its end."""
+        from sim.coding.training import coder_result
+        from sim.training.results import result_of
+
+        return (coder_result if self.is_coder else result_of)(self.folder, self.artifact)
+
+    @property
+    def accuracy(self) -> Accuracy:
+        """Accuracy on the test set, with its interval, measured at the end of the training.
+
+        Raises: UserError for a sparse coder, which has no classes.
+        """
+        from sim.training.results import result_of
+
+        if self.is_coder:
+            raise UserError(f"run {self.name}: a sparse coder has no classes; see .results.readout_accuracy")
+        return result_of(self.folder, self.artifact).test_accuracy
+
+    @property
+    def dataset(self) -> Dataset:
+        """The data set it was trained on. Raises: UserError if it cannot be found or is no longer the same."""
+        from sim.evaluate import data_of
+
+        if self._dataset is None:
+            self._dataset = data_of(self.artifact)
+        return self._dataset
+
+    @property
+    def name(self) -> str:
+        """Its folder, in words if it has none."""
+        return "in memory" if self.folder is None else str(self.folder)
+
+    def lines(self) -> Lines:
+        """See `Shown`."""
+        return self.results.lines()
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the run, and the images if they came as arrays, into `folder`; it has a folder from then on.
+
+        Raises: UserError if the folder holds a run already, or cannot be written.
+        """
+        self.folder = self._write(Path(folder))
+        return self.folder
+
+    def evaluate(
+        self,
+        backend: str | None = None,
+        *,
+        images: int | None = None,
+        check: str | None = None,
+        data: Data | None = None,
+        device: str = "cpu",
+        threads: int | None = None,
+        stall_s: float = 120.0,
+        progress: bool = True,
+    ) -> Evaluation:
+        """Accuracy and spikes on a backend, measured; with `check`, how many spikes, states and predictions differ.
+
+        Args:   backend: events, torch, reference, snntorch, lava, loihi2, or chip; None for that of the family; images:
+                test images, from the first, None for all (100 where one takes seconds); check: a backend to compare
+                with; data: other data than it was trained on; device: of backend torch; stall_s: seconds after which
+                Lava is given up.
+        Raises: UserError if a backend or data is unknown or cannot take this network.
+        """
+        from sim.backends.protocol import get_backend, native_backend
+        from sim.evaluate import add_result, evaluate
+        from sim.face.data import dataset_of
+        from sim.screens.training import ImageProgress, shown
+
+        backend = backend or native_backend(self.spec)
+        if device != "cpu" and backend != "torch":
+            raise UserError(f"--device {device}: only backend torch computes there; give --backend torch too")
+        chosen, other = get_backend(backend), get_backend(check) if check else None
+        dataset = self.dataset if data is None else dataset_of(data, self.manifest["seed"])
+        if images is None and backend in SLOW_BACKENDS:
+            images = min(SLOW_BACKENDS[backend], len(dataset.y_test))
+        options: dict[str, Any] = {"threads": threads}
+        with shown(progress), ImageProgress(backend, images or len(dataset.y_test)) as bar:
+            if backend in ("lava", "loihi2"):
+                options.update(stall_s=stall_s, on_image=bar.on_image)
+            if backend == "torch":
+                options.update(device=device)
+            evaluation = evaluate(self.artifact, self.name, dataset, chosen, images, other, **options)
+        if data is None and self.folder is not None:
+            add_result(self.folder, self.artifact, evaluation)
+        return evaluation
+
+    def attack(
+        self,
+        attacks: str = "quick",
+        *,
+        eps: Sequence[float] | float | None = None,
+        norm: str = "linf",
+        images: int | None = None,
+        workers: int | None = None,
+        against: Sequence[str | Path | Run] = (),
+        progress: bool = True,
+        **options: Any,
+    ) -> AttackResult:
+        """Robust accuracy, measured on the deployed integers, and whether it can be trusted.
+
+        Args:   attacks: quick, standard, or names separated by commas; eps: sizes, None for the usual ones of the norm;
+                images: test images, from the first; workers: processes, None for one a core; against: other runs on the
+                same data, for the transfer matrix; options: further ones of `AttackConfig` (score, seed, device,
+                passes).
+        Raises: UserError if an option is out of range, or the run has no classes.
+        Writes: shards and a page below the folder of the run; a later call with the same options finds them.
+        """
+        from neuro.base.options import configured
+        from sim.face.attack import conclude, do
+        from sim.robustness.bridge.config import AttackConfig
+        from sim.robustness.bridge.run import AttackRun
+
+        given = {"attacks": attacks, "norm": norm, "eps": eps, "images": images, **options}
+        job = AttackRun(self.on_disk(), configured(AttackConfig, given), [Run.of(other).on_disk() for other in against])
+        do(job, None, workers, progress)
+        return conclude(job)[0]
+
+    def report(self, out: str | Path | None = None, *others: Run) -> Path:
+        """Write one self-contained HTML page about this run and `others`; default report.html in its folder.
+
+        Raises: UserError if it is in memory and `out` is not given.
+        """
+        from sim.reports.page import write_report
+
+        path = self.file("report.html", out)
+        return write_report([run.on_disk() for run in (self, *others)], path)
+
+    @classmethod
+    def of(cls: type[AnyRun], run: str | Path | Run) -> AnyRun | Run:
+        """A run, given it or its folder."""
+        return run if isinstance(run, Run) else cls.load(run)
+
+    def file(self, name: str, out: str | Path | None) -> Path:
+        """Where a result is written: `out`, by default `name` in the folder. Raises: UserError without either."""
+        if out is None and self.folder is None:
+            raise UserError(f"run in memory: nowhere to write {name}; give a file, or save(folder) the run first")
+        return Path(out) if out is not None else Path(self.name) / name
+
+    def on_disk(self) -> Path:
+        """The folder of the run; one in memory is written to a temporary folder, which goes with it."""
+        if self.folder is not None:
+            return self.folder
+        if self._temporary is None:
+            self._temporary = tempfile.TemporaryDirectory(prefix="settle-run-", ignore_cleanup_errors=True)
+            self._write(Path(self._temporary.name))
+        return Path(self._temporary.name)
+
+    def _write(self, folder: Path) -> Path:
+        from neuro.artifact.run_folder import MANIFEST, Artifact, load_artifact, save_artifact
+        from sim.face.data import keep_arrays
+
+        if (folder / MANIFEST).is_file():
+            raise UserError(f"run {folder}: already finished; give another folder")
+        source = keep_arrays(self.dataset, folder).source
+        manifest = {**self.manifest, "data": {**self.manifest["data"], "source": source}}
+        save_artifact(folder, Artifact(self.spec, manifest))
+        self.artifact = load_artifact(folder)
+        return folder

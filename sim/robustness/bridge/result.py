@@ -1,0 +1,69 @@
+"""What an attack found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from neuro.base.metrics import Accuracy
+from neuro.base.shown import Lines, Shown
+from sim.robustness.analysis.subject import Analysis
+from sim.robustness.bridge.config import AttackConfig
+from sim.robustness.judging.table import RobustnessTable
+from sim.robustness.judging.verdict import Verdict
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class AttackResult(Shown):
+    """What a finished attack run found."""
+
+    run: str
+    config: AttackConfig
+    table: RobustnessTable
+    verdict: Verdict
+    folder: Path
+    analysis: Analysis
+
+    @property
+    def clean(self) -> float:
+        """Accuracy on the images as they are."""
+        return float(self.table.clean.mean())
+
+    @property
+    def robust(self) -> dict[float, float]:
+        """Accuracy on the worst image of all attacks, by eps."""
+        return {threat.eps: self.table.robust(threat).value for threat in self.config.threats}
+
+    @property
+    def intervals(self) -> dict[float, tuple[float, float]]:
+        """95 % intervals of `robust`."""
+        return {threat.eps: self.table.robust(threat).interval for threat in self.config.threats}
+
+    def lines(self) -> Lines:
+        """See `Shown`: one line for each size, then the verdict and what speaks against it."""
+        table = self.table
+        clean = Accuracy(int(table.clean.sum()), len(table.clean))
+        rows = [("run", self.run), ("clean", clean.describe())]
+        for threat in self.config.threats:
+            by_attack = table.by_attack(threat)
+            strongest = min(by_attack, key=lambda name: by_attack[name].value)
+            worst = f"{table.robust(threat).describe()}, strongest single attack {strongest}"
+            rows.append((f"robust, {threat}", f"{worst} {by_attack[strongest].value:.4f}"))
+        return [*rows, ("verdict", str(self.verdict)), *(("", reason) for reason in self.verdict.reasons)]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that `settle attack --json` prints."""
+        table, threats = self.table, self.config.threats
+        zero = [o.zero_gradient.clean_entries for o in table.outcomes if o.zero_gradient and o.threat in threats]
+        return {
+            "run": self.run,
+            "n": len(table.labels),
+            "clean": self.clean,
+            "robust": {f"{eps:g}": value for eps, value in self.robust.items()},
+            "robust_interval": {f"{eps:g}": list(ends) for eps, ends in self.intervals.items()},
+            "by_attack": {f"{t.eps:g}": {k: a.value for k, a in table.by_attack(t).items()} for t in threats},
+            "zero_gradient_share": min(zero) if zero else None,
+            "fidelity": next(iter(table.clean_agreement.values())),
+            **self.verdict.to_json(),
+        }
