@@ -52,13 +52,13 @@ def test_a_run_in_memory_is_evaluated_and_checked(run):
 
 
 def test_it_is_attacked_and_judged(run):
-    result = run.attack("fgsm,pgd", eps=(0.1, 0.4), images=30, workers=1, progress=False)
+    result = run.attack("fgsm,pgd-10", eps=(0.1, 0.4), images=30, workers=1, progress=False)
     assert set(result.robust) == set(result.intervals) == {0.1, 0.4}
     assert 0 <= result.robust[0.4] <= result.robust[0.1] <= result.clean
     low, high = result.intervals[0.1]
     assert low <= result.robust[0.1] <= high
     assert str(result.verdict) in str(result)
-    again = run.attack("fgsm,pgd", eps=(0.1, 0.4), images=30, workers=1, progress=False)
+    again = run.attack("fgsm,pgd-10", eps=(0.1, 0.4), images=30, workers=1, progress=False)
     assert again.robust == result.robust
     assert run.attack("fgsm", eps=0.4, images=30, workers=1, progress=False).robust.keys() == {0.4}
 
