@@ -31,8 +31,8 @@ from neuro.stock.rules import RULES
 from sim.backends.lava.stock.learning import learn_stock_in_lava
 from sim.backends.lava.stock.learning_engine import learn_in_lava
 from sim.backends.lava.stock.run import run_stock_in_lava
-from sim.backends.stock.emulator import run_chip
-from sim.backends.stock.learning import LearningChip, learn_stock_on_chip
+from sim.backends.stock.emulator import emulate
+from sim.backends.stock.learning import LearningEmulator, learn_in_emulator
 from sim.backends.stock.segments import count_learning_differences
 from sim.coding.stock import run_coder
 from sim.contract.engine import count_differences, random_engine_case
@@ -67,7 +67,7 @@ def networks(count: int, seed: int) -> tuple[Counter[str], int]:
     for index in track(range(seed, seed + count), "networks"):
         spec = random_stock_spec(index)
         inputs = random_stock_inputs(spec, index, 1, STEPS)
-        record = run_chip(spec, inputs)
+        record = emulate(spec, inputs)
         differences.update(count_stock_differences(record, run_stock_in_lava(spec, inputs).record))
         n_spikes += sum(int((spikes != 0).sum()) for spikes in record.spikes.values())
     return differences, n_spikes
@@ -80,7 +80,7 @@ def learning_networks(count: int, seed: int) -> tuple[Counter[str], int]:
     for index in track(range(seed, seed + count), "networks that learn"):
         spec = random_learning_spec(index)
         inputs = random_stock_inputs(spec, index, 1, STEPS)
-        chip = LearningChip(spec)
+        chip = LearningEmulator(spec)
         record = chip.run(inputs[0])
         lava = run_stock_in_lava(spec, inputs)
         differences.update(count_stock_differences(record, lava.record))
@@ -103,7 +103,7 @@ def ep_networks(count: int, seed: int) -> tuple[Counter[str], int]:
         inputs = network.learning_inputs(payloads, dataset.y_train[:count])
         inputs, segments = inputs.reshape(-1, inputs.shape[2]), image_segments(network, count)
         lava = learn_stock_in_lava(network.graph, inputs, segments, keep_spikes=True).record
-        chip = learn_stock_on_chip(network.graph, inputs, segments, keep_spikes=True)
+        chip = learn_in_emulator(network.graph, inputs, segments, keep_spikes=True)
         found = count_learning_differences(lava, chip)
         differences.update({f"{rule} {key}": value for key, value in found.items()})
         initial = {projection.name: projection.weights for projection in network.projections}

@@ -21,8 +21,8 @@ from neuro.base.arrays import Int32
 from neuro.stock.learning_engine import EngineRule, product
 from neuro.stock.processes import LIF, SpikeInput, StockPopulation, StockProjection, StockSpec
 from sim.backends.lava.stock.run import run_stock_in_lava
-from sim.backends.stock.emulator import run_chip
-from sim.backends.stock.learning import LearningChip
+from sim.backends.stock.emulator import emulate
+from sim.backends.stock.learning import LearningEmulator
 from sim.contract.stock import count_stock_differences
 
 STEPS = 256
@@ -74,7 +74,7 @@ def check_equal(spec: StockSpec) -> None:
     """Stop the benchmark if the two engines do not agree: a speed of something else is worth nothing."""
     inputs = trains(1, SHORT)
     plastic = any(projection.rule for projection in spec.projections)
-    ours = LearningChip(spec).run(inputs[0]) if plastic else run_chip(spec, inputs)
+    ours = LearningEmulator(spec).run(inputs[0]) if plastic else emulate(spec, inputs)
     if any(count_stock_differences(ours, run_stock_in_lava(spec, inputs).record).values()):
         raise SystemExit("lava_speed: the two engines differ; run pytest tests/contract/test_stock.py")
 
@@ -87,9 +87,9 @@ def main() -> None:
         check_equal(spec)
     rates = {"lava, 784-512-10": lava_steps_per_s(still), "lava, 784-128-10 learning": lava_steps_per_s(plastic)}
     one, many = trains(1, STEPS), trains(BATCH, STEPS)
-    rates["chip, 784-512-10, batch 1"] = STEPS / seconds(lambda: run_chip(still, one, threads=1))
-    rates[f"chip, 784-512-10, batch {BATCH}"] = BATCH * STEPS / seconds(lambda: run_chip(still, many))
-    chip = LearningChip(plastic)
+    rates["chip, 784-512-10, batch 1"] = STEPS / seconds(lambda: emulate(still, one, threads=1))
+    rates[f"chip, 784-512-10, batch {BATCH}"] = BATCH * STEPS / seconds(lambda: emulate(still, many))
+    chip = LearningEmulator(plastic)
     rates["chip, 784-128-10 learning"] = STEPS / seconds(lambda: chip.run(one[0]))
     ratios = {
         "batch 1": rates["chip, 784-512-10, batch 1"] / rates["lava, 784-512-10"],

@@ -22,7 +22,7 @@ from neuro.base.arrays import Int16, Int32, Labels, Payloads, Reals
 from neuro.data.sets import load_dataset, split_validation
 from neuro.stock.network import SHADOW, StockNetwork
 from neuro.stock.rules import RULES
-from sim.backends.stock.learning import LearningChip
+from sim.backends.stock.learning import LearningEmulator
 from sim.oracles.lif import RateModel, input_rates
 from sim.training.config import TrainConfig
 from sim.training.recipe import build_network, make_trainer
@@ -63,7 +63,7 @@ def summed_change(network: StockNetwork, payloads: Int16, labels: Int32) -> dict
     inputs = network.learning_inputs(payloads, labels)
     for repeat in range(REPEATS):
         for index, sample in enumerate(inputs):
-            chip = LearningChip(network.graph, time=(repeat * len(inputs) + index) * steps)
+            chip = LearningEmulator(network.graph, time=(repeat * len(inputs) + index) * steps)
             chip.run(sample)
             for name, weights in chip.weights().items():
                 total[name] += weights

@@ -30,7 +30,7 @@ from neuro.stock.graded import present, readout, state_limit
 from neuro.stock.processes import StockSpec
 from sim.backends.lava.stock.run import run_stock_in_lava
 from sim.backends.protocol import get_backend
-from sim.backends.stock.emulator import run_chip
+from sim.backends.stock.emulator import emulate
 from sim.contract.stock import count_stock_differences
 from sim.oracles.equilibrium import RateNetwork
 from sim.training.config import TrainConfig
@@ -90,7 +90,7 @@ def outputs(stock: StockSpec, name: str, payloads: Integers, steps: int) -> Int3
     """Return what the output sends at every step of the free phase, of shape [B, steps, K]."""
     parts = []
     for first in range(0, len(payloads), CHUNK):
-        spikes = run_chip(stock, present(stock, payloads[first : first + CHUNK], steps)).spikes
+        spikes = emulate(stock, present(stock, payloads[first : first + CHUNK], steps)).spikes
         readout(stock, spikes, name, steps)  # refuses a network that ran away
         parts.append(spikes[name].copy())
     return np.concatenate(parts)
@@ -122,7 +122,7 @@ def nudged_inputs(
     stock: StockSpec, spec: NetworkSpec, design: GradedDesign, payloads: Integers, labels: Integers
 ) -> Any:
     """Return inputs of all three phases, the force taken from a free run."""
-    free = run_chip(stock, present(stock, payloads, design.free_steps)).spikes
+    free = emulate(stock, present(stock, payloads, design.free_steps)).spikes
     output = readout(stock, free, spec.output, design.free_steps)
     forces = output_forces(design, output, np.eye(spec.n_classes)[labels])
     return present(stock, payloads, design.all_steps, forces)
@@ -132,7 +132,7 @@ def chip_update(spec: NetworkSpec, design: GradedDesign, payloads: Integers, lab
     """Return the contrastive update of the graded network, summed over the images, by plastic projection."""
     stock = graded_from(spec, design)
     inputs = nudged_inputs(stock, spec, design, payloads, labels)
-    return contrastive_update(spec, design, run_chip(stock, inputs).spikes)
+    return contrastive_update(spec, design, emulate(stock, inputs).spikes)
 
 
 def gradient_cosines(task: Task, dataset: Dataset, split: Split, seed: int) -> dict[str, float]:
@@ -169,7 +169,7 @@ def in_lava(stock: StockSpec, spec: NetworkSpec, payloads: Integers, labels: Int
     """Return how many messages differ between Lava and the chip, free and nudged phases, and how many were compared."""
     design = GradedDesign(free_steps=steps)
     inputs = nudged_inputs(stock, spec, design, payloads, labels)
-    record, lava = run_chip(stock, inputs), run_stock_in_lava(stock, inputs)
+    record, lava = emulate(stock, inputs), run_stock_in_lava(stock, inputs)
     return {
         "images": len(payloads),
         "messages": int(sum((spikes != 0).sum() for spikes in record.spikes.values())),

@@ -21,7 +21,7 @@ from rich.table import Table
 from benchmarks.tools.results_file import RESULTS, earlier, parser, save
 from neuro.data.sets import Dataset, Split, load_dataset, split_validation
 from neuro.equilibrium.lif import StockDesign, build_stock_network
-from sim.backends.stock.backend import ChipSession
+from sim.backends.stock.backend import EmulatorSession
 from sim.training.config import TrainConfig
 from sim.training.recipe import build_network
 from sim.training.stock_recipe import StockTrainer, stock_choices
@@ -89,7 +89,7 @@ def attempt(
     network = build_stock_network(replace(design, **change), seed)
     choices: Choices = replace(chosen, learning_rate=chosen.learning_rate * factor)
     training_set = TrainingSet(payloads, dataset.y_train, split)
-    trainer = _Variant(ChipSession(network, 1), training_set, choices, epochs, seed)
+    trainer = _Variant(EmulatorSession(network, 1), training_set, choices, epochs, seed)
     trainer.averages, trainer.final_rate = averages, final
     trainer.run()
     found = [epoch.val_accuracy or 0.0 for epoch in trainer.progress.history]

@@ -35,7 +35,7 @@ from sim.backends.presentation import Lesson, Presentation
 from sim.backends.protocol import Backend, Capabilities
 from sim.backends.record import LearningOutcome, Record
 from sim.backends.session import Rates
-from sim.backends.stock.emulator import ChipRecord
+from sim.backends.stock.emulator import StockRun
 from sim.backends.stock.record import check_images, make_record
 from sim.backends.stock.session import StockSession, commit_pairs, engine_rules, stock_inputs
 
@@ -164,9 +164,9 @@ def _spikes(graph: StockSpec, inputs: Integers, folder: Path, n_groups: int) -> 
     return spikes
 
 
-def _without_states(spikes: dict[str, Int32]) -> ChipRecord:
+def _without_states(spikes: dict[str, Int32]) -> StockRun:
     unread = {name: np.zeros_like(trains[:, 0]) for name, trains in spikes.items()}
-    return ChipRecord(spikes, unread, unread)
+    return StockRun(spikes, unread, unread)
 
 
 def measurement(found: Mapping[str, Array], n_images: int, steps: int) -> BoardMeasurement:

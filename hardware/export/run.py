@@ -30,7 +30,7 @@ from neuro.spec.sigma_delta import NetworkSpec
 from neuro.stock.feed_forward import FeedForwardNetwork
 from neuro.stock.network import StockNetwork
 from neuro.stock.processes import StockSpec
-from sim.backends.stock.emulator import run_chip
+from sim.backends.stock.emulator import emulate
 from sim.evaluate import data_of, load_run
 
 NETX, NIR = "netx", "nir"
@@ -125,7 +125,7 @@ def export_run(
     _check(agreement, form, folder)
     own = None
     if forward_only:
-        sent = run_chip(network.inference, network.free_inputs(payloads)).spikes
+        sent = emulate(network.inference, network.free_inputs(payloads)).spikes
         own = int((network.scores(sent).argmax(axis=1) == answers).sum())
     write_atomically(path, content)
     export = Export(str(folder), form, str(path), sha256(content), READERS[form], agreement, forward_only, own)
@@ -177,7 +177,7 @@ def prove(
     delay = levels_of(graph)[network.output]
     if form == NETX:
         inputs[:, inputs.shape[1] - delay :] = 0  # what cannot reach the output would reach the next image
-    ours = run_chip(graph, inputs).spikes[network.output]
+    ours = emulate(graph, inputs).spikes[network.output]
     theirs = np.zeros_like(ours)
     if form == NETX:
         together = all(layer.recurrent is None for layer in netx_layers(graph))

@@ -15,7 +15,7 @@ import numpy as np
 from torch import Tensor
 
 from neuro.base.arrays import Int32, Integers
-from neuro.base.checks import require_choice
+from neuro.base.checks import Range, require_choice
 from neuro.base.errors import UserError
 from neuro.equilibrium.graded_network import AnyNetwork
 from neuro.spec.neurons import SigmaDelta
@@ -51,10 +51,8 @@ class Backend(ABC, Generic[N]):
 
     def admitted(self, spec: AnyNetwork, threads: int | None, batch_size: int) -> N:
         """The network, if this backend runs it on these options. Raises: UserError as `open` does."""
-        if threads is not None and threads < 1:
-            raise UserError(f"backend {self.name}: {threads} threads; give at least 1")
-        if not 1 <= batch_size <= MAX_BATCH:
-            raise UserError(f"backend {self.name}: batch_size {batch_size} outside 1..{MAX_BATCH}")
+        Range(1).require(f"backend {self.name}", threads=threads)
+        Range(1, MAX_BATCH).require(f"backend {self.name}", batch_size=batch_size)
         if not self._runs(spec):
             raise UserError(f"backend {self.name}: it runs no {spec.family} networks; use {native_backend(spec)}")
         if batch_size > 1 and not self.capabilities.batches:
@@ -70,7 +68,7 @@ class Backend(ABC, Generic[N]):
 AnyBackend = Backend[AnyNetwork]
 REGISTRY = {
     "events": "sim.backends.events.backend:EventsBackend",
-    "chip": "sim.backends.stock.backend:ChipBackend",
+    "chip": "sim.backends.stock.backend:EmulatorBackend",
     "reference": "sim.backends.reference:ReferenceBackend",
     "torch": "sim.backends.batched.backend:TorchBackend",
     "lava": "sim.backends.lava.backend:LavaBackend",

@@ -16,7 +16,7 @@ from neuro.base.checks import Range, require_choice
 from neuro.coding.coder import Drive, StockCoder
 from sim.backends.lava.stock.run import run_stock_in_lava
 from sim.backends.lava.worker.watch import STALL_S
-from sim.backends.stock.emulator import ChipRecord, run_chip
+from sim.backends.stock.emulator import StockRun, emulate
 
 BACKENDS = ("chip", "lava")
 AT_ONCE = 64  # signals whose spikes are in memory at once
@@ -63,14 +63,14 @@ def run_coder(
     threads: int | None = None,
     stall_s: float = STALL_S,
     on_signal: Callable[[int], None] = lambda done: None,
-) -> ChipRecord:
+) -> StockRun:
     """Run the graph of a coder; every spike, and u and v at the end.
 
     Raises: UserError if the backend is unknown, or Lava is missing, fails, or finishes no signal for `stall_s` seconds.
     """
     require_choice("backend of sparse coders", backend, BACKENDS)
     if backend == "chip":
-        return run_chip(coder.graph, drive.inputs, threads, drive.biases)
+        return emulate(coder.graph, drive.inputs, threads, drive.biases)
     return run_stock_in_lava(coder.graph, drive.inputs, stall_s, on_signal, drive.biases).record
 
 

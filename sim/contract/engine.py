@@ -21,7 +21,7 @@ from neuro.stock.learning_engine import (
     product,
 )
 from sim.backends.lava.stock.learning_engine import RESULTS, EngineCase
-from sim.backends.stock.learning_engine import ChipEngine
+from sim.backends.stock.learning_engine import EmulatedEngine
 
 MANTISSAS = (-7, -5, -3, -1, 1, 2, 4, 6, 7)
 CONSTANTS = (0, 0, 0, -5, 60, -64)
@@ -76,6 +76,6 @@ def _draw_factor(generator: np.random.Generator) -> EngineFactor:
 
 def count_differences(case: EngineCase, lava: Mapping[str, Int64]) -> dict[str, int]:
     """Run `case` on our engine and return how many weights, tags and traces differ from what Lava found."""
-    engine = ChipEngine(case.rule, case.weights, case.tags, sign_mode=case.sign_mode, seed=case.seed)
+    engine = EmulatedEngine(case.rule, case.weights, case.tags, sign_mode=case.sign_mode, seed=case.seed)
     state = engine.run(case.pre, case.post)
     return {name: int(np.count_nonzero(getattr(state, name) != lava[name])) for name in RESULTS}

@@ -10,7 +10,7 @@ import numpy as np
 from neuro.base.arrays import Int32
 from neuro.stock.learning_engine import SIGN_MODES, WEIGHT_RANGES, EngineRule
 from neuro.stock.processes import LIF, GradedRelu, SpikeInput, StockPopulation, StockProjection, StockSpec
-from sim.backends.stock.emulator import ChipRecord
+from sim.backends.stock.emulator import StockRun
 from sim.backends.stock.segments import Commit, Segment
 from sim.contract.engine import random_rule
 
@@ -116,7 +116,7 @@ def random_stock_inputs(spec: StockSpec, seed: int, batch: int, steps: int) -> I
     return (payloads * (generator.random(shape) < generator.random() * 0.5)).astype(np.int32)
 
 
-def count_stock_differences(first: ChipRecord, second: ChipRecord) -> dict[str, int]:
+def count_stock_differences(first: StockRun, second: StockRun) -> dict[str, int]:
     """Return how many spikes (payloads at any step), final u and final v differ between two records."""
     counts: dict[str, Any] = {}
     for key in ("spikes", "u", "v"):

@@ -21,7 +21,7 @@ from neuro.base.shown import Lines, Shown
 from neuro.data.sets import Dataset, Split, split_validation
 from neuro.stock.network import StockNetwork
 from sim.backends.lava.stock.learning import learn_stock_in_lava
-from sim.backends.stock.learning import learn_stock_on_chip
+from sim.backends.stock.learning import learn_in_emulator
 from sim.backends.stock.segments import Segment, count_learning_differences
 from sim.backends.stock.session import commit_pairs
 from sim.training.config import TrainConfig, learns_on_chip
@@ -101,7 +101,7 @@ def train_in_lava(
     start = time.perf_counter()
     learned = learn_stock_in_lava(network.graph, stream, segments, stall_s, on_image).record
     lava_s, start = time.perf_counter() - start, time.perf_counter()
-    expected = learn_stock_on_chip(network.graph, stream, segments)
+    expected = learn_in_emulator(network.graph, stream, segments)
     chip_s = time.perf_counter() - start
     found = count_learning_differences(learned, expected)
     after = network.with_weights(learned.weights)

@@ -3,7 +3,7 @@
 snnTorch's own `Synaptic` (a current and a voltage, both leaky, reset to zero) is the float form of the chip's LIF, and
 is what the relaxed twin runs. The integers it cannot run: the chip truncates the decayed current and the decayed
 voltage each towards zero before it adds, wraps the current at 24 bits and saturates the voltage, while snnTorch offers
-one hook, `state_quant`, on the finished sum. `ChipNeuron` therefore keeps snnTorch's base class, threshold and
+one hook, `state_quant`, on the finished sum. `IntegerNeuron` therefore keeps snnTorch's base class, threshold and
 surrogate, and brings its own step.
 """
 
@@ -46,7 +46,7 @@ def _unlist(neuron: snntorch.SpikingNeuron) -> None:
     listed[:] = [other for other in listed if other is not neuron]
 
 
-class ChipNeuron(snntorch.SpikingNeuron):
+class IntegerNeuron(snntorch.SpikingNeuron):
     """A LIF population in the chip's integers: see `neuro.stock.processes.LIF`. It holds no state."""
 
     def __init__(self, neuron: LIF, firing: Firing, reach: float) -> None:

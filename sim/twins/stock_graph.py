@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from neuro.base.fixed_point import INT32_MAX
 from neuro.stock.processes import LIF, GradedRelu, SpikeInput, StockNeuron, StockProjection, StockSpec
-from sim.twins.lif_unit import ChipNeuron, FloatNeuron
+from sim.twins.lif_unit import FloatNeuron, IntegerNeuron
 from sim.twins.surrogates import Firing
 from sim.twins.units import FLOAT32_INTEGERS, State, clip, floor_shift, straight, wrap32
 
@@ -66,7 +66,7 @@ class StockGraph(nn.Module):
         lif = {name: p.neuron for name, p in self.moving.items() if isinstance(p.neuron, LIF)}
         self.neurons = nn.ModuleDict(
             {
-                name: ChipNeuron(unit, firing, reach[name]) if rounds else FloatNeuron(unit, firing)
+                name: IntegerNeuron(unit, firing, reach[name]) if rounds else FloatNeuron(unit, firing)
                 for name, unit in lif.items()
             }
         )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from neuro.base.errors import UserError
 from neuro.stock.learning_engine import EngineRule, EngineTrace, product
 from sim.backends.lava.stock.learning_engine import learn_in_lava
-from sim.backends.stock.learning_engine import ChipEngine
+from sim.backends.stock.learning_engine import EmulatedEngine
 from sim.contract.engine import count_differences, random_engine_case
 
 needs_lava = pytest.mark.skipif(importlib.util.find_spec("lava") is None, reason="Lava needs Python 3.10")
@@ -43,7 +43,7 @@ def test_learning_in_pieces_equals_learning_at_once(noise):
     for seed in range(10):
         case = random_engine_case(seed, steps=120)
         whole, pieces = (
-            ChipEngine(case.rule, case.weights, case.tags, sign_mode=case.sign_mode, noise=noise) for _ in range(2)
+            EmulatedEngine(case.rule, case.weights, case.tags, sign_mode=case.sign_mode, noise=noise) for _ in range(2)
         )
         whole.run(case.pre, case.post)
         for part in np.array_split(np.arange(120), 7):
@@ -55,12 +55,12 @@ def test_learning_in_pieces_equals_learning_at_once(noise):
 def test_per_synapse_rounding_is_unbiased_and_independent():
     # dw = 1 * 2^-3 at every step: an eighth of a weight unit, rounded
     rule = EngineRule((product(1, -3, "u"),), k=0)
-    engine = ChipEngine(rule, np.zeros((200, 50), dtype=int), noise="per-synapse", seed=5)
+    engine = EmulatedEngine(rule, np.zeros((200, 50), dtype=int), noise="per-synapse", seed=5)
     silence = np.zeros((400, 200), bool), np.zeros((400, 50), bool)
     weights = engine.run(*silence).weights
     assert abs(weights.mean() - 50) < 5 * np.sqrt(400 * 7 / 64 / 10_000)
     assert 0.8 < weights.var() / (400 * 7 / 64) < 1.25
-    shared = ChipEngine(rule, np.zeros((200, 50), dtype=int)).run(*silence).weights
+    shared = EmulatedEngine(rule, np.zeros((200, 50), dtype=int)).run(*silence).weights
     assert len(np.unique(shared)) == 1  # Lava's noise: one number for all synapses
 
 
@@ -69,7 +69,7 @@ def test_a_trace_decays_and_gains():
     rule = EngineRule((product(1, 0, "x0", "x1"),), x1=trace)
     spikes = np.zeros((2000, 1), bool)
     spikes[::5] = True
-    engine = ChipEngine(rule, np.zeros((1, 1), dtype=int), noise="per-synapse")
+    engine = EmulatedEngine(rule, np.zeros((1, 1), dtype=int), noise="per-synapse")
     values = [int(engine.run(spikes[t : t + 1], np.zeros((1, 1), bool)).x[0, 0]) for t in range(2000)]
     after_spike = 20 / (1 - np.exp(-5 / 10))  # fixed point of z <- z exp(-5 / tau) + impulse
     assert np.mean(values[200::5]) == pytest.approx(after_spike, rel=0.02)
@@ -79,6 +79,6 @@ def test_a_trace_decays_and_gains():
 def test_weights_the_chip_cannot_hold_are_refused(wrong):
     rule = EngineRule((product(1, 0, "x0"),))
     with pytest.raises(UserError, match="weights"):
-        ChipEngine(rule, wrong)
+        EmulatedEngine(rule, wrong)
     with pytest.raises(UserError, match="spikes"):
-        ChipEngine(rule, np.zeros((2, 3), dtype=int)).run(np.zeros((4, 3), bool), np.zeros((4, 3), bool))
+        EmulatedEngine(rule, np.zeros((2, 3), dtype=int)).run(np.zeros((4, 3), bool), np.zeros((4, 3), bool))

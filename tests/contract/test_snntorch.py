@@ -14,7 +14,7 @@ from sim.backends.protocol import get_backend
 from sim.backends.record import compare
 from sim.backends.snn import backend as snn_torch
 from sim.backends.snn.backend import build_graph, run_stock
-from sim.backends.stock.emulator import run_chip
+from sim.backends.stock.emulator import emulate
 from sim.contract.sigma_delta import check_run, random_images, random_spec
 from sim.contract.stock import count_stock_differences, random_stock_inputs, random_stock_spec
 
@@ -35,7 +35,7 @@ def test_it_runs_any_sigma_delta_network_as_the_reference_does(seed):
 def test_it_runs_any_stock_network_as_the_chip_does(seed):
     spec = random_stock_spec(seed)
     inputs = random_stock_inputs(spec, seed, 3, 60)
-    differences = count_stock_differences(run_chip(spec, inputs, 1), run_stock(build_graph(spec), inputs))
+    differences = count_stock_differences(emulate(spec, inputs, 1), run_stock(build_graph(spec), inputs))
     assert not any(differences.values()), differences
 
 

@@ -12,8 +12,8 @@ from neuro.base.errors import UserError
 from neuro.stock.learning_engine import EngineRule, product
 from neuro.stock.processes import LIF
 from sim.backends.lava.stock.run import can_share_graph, run_stock_in_lava
-from sim.backends.stock.emulator import run_chip
-from sim.backends.stock.learning import LearningChip
+from sim.backends.stock.emulator import emulate
+from sim.backends.stock.learning import LearningEmulator
 from sim.contract.stock import count_stock_differences, random_learning_spec, random_stock_inputs, random_stock_spec
 
 EQUAL = {"spikes": 0, "u": 0, "v": 0}
@@ -30,7 +30,7 @@ def test_any_stock_network_runs_as_in_lava(seed):
     spec = random_stock_spec(seed)
     inputs = random_stock_inputs(spec, seed, 1, 200)
     lava = run_stock_in_lava(spec, inputs)
-    assert count_stock_differences(run_chip(spec, inputs), lava.record) == EQUAL
+    assert count_stock_differences(emulate(spec, inputs), lava.record) == EQUAL
 
 
 def random_biases(spec, seed, batch):
@@ -49,10 +49,10 @@ def test_biases_set_before_every_sequence_are_those_of_lava(seed, shared):
     biases = random_biases(spec, seed, 3)
     spec, inputs = replace(spec, biased=tuple(biases)), random_stock_inputs(spec, seed, 3, 60)
     assert can_share_graph(spec, 60) is shared
-    chip, lava = run_chip(spec, inputs, biases=biases), run_stock_in_lava(spec, inputs, biases=biases)
+    chip, lava = emulate(spec, inputs, biases=biases), run_stock_in_lava(spec, inputs, biases=biases)
     assert count_stock_differences(chip, lava.record) == EQUAL
     same = {name: np.repeat(values[:1], 3, axis=0) for name, values in biases.items()}
-    assert count_stock_differences(chip, run_chip(spec, inputs, biases=same)) != EQUAL
+    assert count_stock_differences(chip, emulate(spec, inputs, biases=same)) != EQUAL
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -61,8 +61,8 @@ def test_biases_equal_to_those_of_the_neurons_change_nothing(seed):
     inputs = random_stock_inputs(spec, seed, 2, 80)
     leaky = [p for p in spec.populations if isinstance(p.neuron, LIF)]
     biases = {p.name: np.full((2, p.size), p.neuron.bias_mantissa) for p in leaky}
-    host = run_chip(replace(spec, biased=tuple(biases)), inputs, biases=biases)
-    assert count_stock_differences(host, run_chip(spec, inputs)) == EQUAL
+    host = emulate(replace(spec, biased=tuple(biases)), inputs, biases=biases)
+    assert count_stock_differences(host, emulate(spec, inputs)) == EQUAL
 
 
 @needs_lava
@@ -72,7 +72,7 @@ def test_biases_equal_to_those_of_the_neurons_change_nothing(seed):
 def test_any_stock_network_learns_as_in_lava(seed):
     spec = random_learning_spec(seed)
     inputs = random_stock_inputs(spec, seed, 1, 200)
-    chip = LearningChip(spec)
+    chip = LearningEmulator(spec)
     record = chip.run(inputs[0])
     lava = run_stock_in_lava(spec, inputs)
     assert count_stock_differences(record, lava.record) == EQUAL
@@ -94,8 +94,8 @@ def test_sequences_are_independent_in_lava_whether_or_not_they_share_a_graph(int
     spec = replace(spec, populations=populations)
     inputs = random_stock_inputs(spec, 2, 3, 60)
     assert can_share_graph(spec, 60) is shared
-    chip, done = run_chip(spec, inputs), []
-    in_a_row = run_chip(spec, inputs.reshape(1, 180, -1))
+    chip, done = emulate(spec, inputs), []
+    in_a_row = emulate(spec, inputs.reshape(1, 180, -1))
     assert (in_a_row.spikes["moving0"].reshape(chip.spikes["moving0"].shape) != chip.spikes["moving0"]).any()
     lava = run_stock_in_lava(spec, inputs, on_image=done.append)
     assert count_stock_differences(chip, lava.record) == EQUAL
@@ -108,9 +108,9 @@ def test_sequences_are_independent_in_lava_whether_or_not_they_share_a_graph(int
 def test_sequences_are_independent_whatever_the_threads(seed):
     spec = random_stock_spec(seed)
     inputs = random_stock_inputs(spec, seed, 5, 40)
-    together = run_chip(spec, inputs, threads=3)
+    together = emulate(spec, inputs, threads=3)
     for index in range(5):
-        alone = run_chip(spec, inputs[index : index + 1], threads=1)
+        alone = emulate(spec, inputs[index : index + 1], threads=1)
         for key in ("spikes", "u", "v"):
             for name, values in getattr(alone, key).items():
                 np.testing.assert_array_equal(getattr(together, key)[name][index : index + 1], values)
@@ -121,7 +121,7 @@ def test_running_in_pieces_equals_running_at_once(noise):
     spec = random_learning_spec(3)
     inputs = random_stock_inputs(spec, 3, 1, 150)[0]
     plastic = tuple(replace(p, noise=noise) if p.rule else p for p in spec.projections)
-    whole, pieces = (LearningChip(replace(spec, projections=plastic)) for _ in range(2))
+    whole, pieces = (LearningEmulator(replace(spec, projections=plastic)) for _ in range(2))
     record = whole.run(inputs)
     spikes = [pieces.run(part).spikes for part in np.array_split(inputs, 4)]
     for name, values in record.spikes.items():
@@ -136,9 +136,9 @@ def test_a_rule_that_never_fires_leaves_the_network_as_it_is(seed):
     still = random_stock_spec(seed, graded=False)
     plastic = tuple(replace(p, rule=rule, tag=5) for p in still.projections[:3])
     inputs = random_stock_inputs(still, seed, 1, 512)
-    chip = LearningChip(replace(still, projections=plastic + still.projections[3:]))
+    chip = LearningEmulator(replace(still, projections=plastic + still.projections[3:]))
     record = chip.run(inputs[0, :511])
-    assert count_stock_differences(record, run_chip(still, inputs[:, :511])) == EQUAL
+    assert count_stock_differences(record, emulate(still, inputs[:, :511])) == EQUAL
     assert any(spikes.any() for name, spikes in record.spikes.items() if name.startswith("moving"))
     for projection in plastic:
         np.testing.assert_array_equal(chip.weights()[projection.name], projection.effective)
@@ -148,15 +148,15 @@ def test_a_rule_that_never_fires_leaves_the_network_as_it_is(seed):
 
 
 def test_a_network_without_rules_is_no_learning_chip():
-    with pytest.raises(UserError, match="run_chip"):
-        LearningChip(random_stock_spec(0))
+    with pytest.raises(UserError, match="emulate"):
+        LearningEmulator(random_stock_spec(0))
 
 
 def test_a_network_that_learns_takes_no_biases():
     spec = random_learning_spec(3)
     name = next(p.name for p in spec.populations if isinstance(p.neuron, LIF))
     with pytest.raises(UserError, match="biases"):
-        LearningChip(replace(spec, biased=(name,)))
+        LearningEmulator(replace(spec, biased=(name,)))
 
 
 def test_random_networks_cover_what_they_promise():

@@ -18,7 +18,7 @@ from neuro.equilibrium.sigma_delta import EquilibriumDesign, build_equilibrium
 from neuro.stock.graded import present, readout
 from sim.backends.lava.stock.run import run_stock_in_lava
 from sim.backends.protocol import get_backend, one_hot_targets
-from sim.backends.stock.emulator import run_chip
+from sim.backends.stock.emulator import emulate
 from sim.contract.stock import count_stock_differences
 from sim.oracles.equilibrium import RateNetwork
 from sim.training.config import TrainConfig
@@ -55,7 +55,7 @@ def digits() -> SimpleNamespace:
 
 def nudged_inputs(stock, spec, design, payloads, labels):
     """Inputs of all three phases; the force comes from a free run."""
-    free = run_chip(stock, present(stock, payloads, design.free_steps)).spikes
+    free = emulate(stock, present(stock, payloads, design.free_steps)).spikes
     output = readout(stock, free, spec.output, design.free_steps)
     forces = output_forces(design, output, np.eye(spec.n_classes)[labels])
     return present(stock, payloads, design.all_steps, forces)
@@ -67,7 +67,7 @@ def test_every_step_is_the_equation_but_for_rounding(seed, state_bits, step_shif
     spec, payloads = small_case(seed)
     design = GradedDesign(state_bits, step_shift, free_steps=25)
     stock = graded_from(spec, design)
-    spikes = run_chip(stock, present(stock, payloads, design.free_steps)).spikes
+    spikes = emulate(stock, present(stock, payloads, design.free_steps)).spikes
     network = RateNetwork(spec)
     sources = network.sources(torch.tensor(payloads))
     moving = [name for name in spikes if name.startswith(("hidden", "output"))]
@@ -85,7 +85,7 @@ def test_the_free_phase_ends_where_the_float_network_does(seed):
     spec, payloads = small_case(seed)
     design = GradedDesign(14, free_steps=200)
     stock = graded_from(spec, design)
-    spikes = run_chip(stock, present(stock, payloads, design.free_steps)).spikes
+    spikes = emulate(stock, present(stock, payloads, design.free_steps)).spikes
     network = RateNetwork(spec)
     wanted = network.relax(network.sources(torch.tensor(payloads)), 300).states
     for name in ("hidden1", "output"):
@@ -95,7 +95,7 @@ def test_the_free_phase_ends_where_the_float_network_does(seed):
 
 def test_predictions_are_those_of_the_float_network(digits):
     stock = graded_from(digits.spec, GradedDesign())
-    spikes = run_chip(stock, present(stock, digits.payloads, 30)).spikes
+    spikes = emulate(stock, present(stock, digits.payloads, 30)).spikes
     found = readout(stock, spikes, "output", 30).argmax(1)
     network = RateNetwork(digits.spec)
     wanted = network.relax(network.sources(torch.tensor(digits.payloads.astype(np.int64))), 100).states["output"]
@@ -109,7 +109,7 @@ def test_the_contrastive_update_points_along_the_gradient(digits, nudge):
     payloads, labels = digits.payloads[:200], digits.labels[:200]
     stock = graded_from(digits.spec, design)
     inputs = nudged_inputs(stock, digits.spec, design, payloads, labels)
-    update = contrastive_update(digits.spec, design, run_chip(stock, inputs).spikes)
+    update = contrastive_update(digits.spec, design, emulate(stock, inputs).spikes)
     network, goal = RateNetwork(digits.spec), torch.eye(10)[torch.tensor(labels, dtype=torch.int64)]
     x = torch.tensor(payloads.astype(np.int64))
     truth = network.autograd_update(x, goal, steps=200)
@@ -128,7 +128,7 @@ def test_free_and_nudged_phases_run_as_in_lava(digits):
     design = GradedDesign(free_steps=20, nudged_steps=10)
     stock = graded_from(digits.spec, design)
     inputs = nudged_inputs(stock, digits.spec, design, digits.payloads[:3], digits.labels[:3])
-    record = run_chip(stock, inputs)
+    record = emulate(stock, inputs)
     assert count_stock_differences(record, run_stock_in_lava(stock, inputs).record) == EQUAL
     assert (record.spikes["output"] != 0).any()
     assert (record.spikes["output"][:, 19] != record.spikes["output"][:, -1]).any()  # the nudge moved it
@@ -149,7 +149,7 @@ def test_sparse_codes_are_those_of_lasso(seed):
     dictionary, payloads = sparse_case(seed)
     threshold, steps, images = 0.05, 600, payloads / 128
     stock = sparse_coder(dictionary, threshold)
-    spikes = run_chip(stock, present(stock, payloads, steps)).spikes
+    spikes = emulate(stock, present(stock, payloads, steps)).spikes
     codes = readout(stock, spikes, "code", steps) / 2**14
 
     def objective(code):
@@ -169,4 +169,4 @@ def test_sparse_codes_are_those_of_lava():
     dictionary, payloads = sparse_case(0)
     stock = sparse_coder(dictionary, 0.05)
     inputs = present(stock, payloads[:2], 60)
-    assert count_stock_differences(run_chip(stock, inputs), run_stock_in_lava(stock, inputs).record) == EQUAL
+    assert count_stock_differences(emulate(stock, inputs), run_stock_in_lava(stock, inputs).record) == EQUAL

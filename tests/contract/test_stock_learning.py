@@ -10,7 +10,7 @@ from neuro.base.errors import UserError
 from neuro.stock.learning_engine import EngineRule, EngineTrace, product
 from neuro.stock.processes import committed
 from sim.backends.lava.stock.learning import learn_stock_in_lava
-from sim.backends.stock.learning import LearningChip, learn_stock_on_chip
+from sim.backends.stock.learning import LearningEmulator, learn_in_emulator
 from sim.backends.stock.segments import Commit, Segment, count_learning_differences
 from sim.contract.stock import random_learning_spec, random_lesson, random_stock_inputs
 
@@ -27,9 +27,7 @@ def test_any_stock_network_learns_in_segments_as_in_lava(seed):
     spec, inputs, segments = random_lesson(seed)
     done = []
     lava = learn_stock_in_lava(spec, inputs, segments, on_segment=done.append, keep_spikes=True)
-    assert (
-        count_learning_differences(learn_stock_on_chip(spec, inputs, segments, keep_spikes=True), lava.record) == EQUAL
-    )
+    assert count_learning_differences(learn_in_emulator(spec, inputs, segments, keep_spikes=True), lava.record) == EQUAL
     assert done == sorted(done)
     assert len(lava.segment_s) == len(segments)
 
@@ -40,7 +38,7 @@ def test_random_lessons_cover_what_they_promise():
     assert any(segment.rules for segment in segments)
     assert {commit.transposed for segment in segments for commit in segment.commits} == {False, True}
     for spec, inputs, several in lessons:
-        record = learn_stock_on_chip(spec, inputs, several)
+        record = learn_in_emulator(spec, inputs, several)
         moved = [(record.weights[p.name] != p.effective).any() for p in spec.projections if p.name in record.weights]
         assert sum(moved) >= 2
 
@@ -48,9 +46,9 @@ def test_random_lessons_cover_what_they_promise():
 def test_one_segment_is_a_run_without_segments():
     spec = random_learning_spec(3)
     inputs = random_stock_inputs(spec, 3, 1, 150)[0]
-    chip = LearningChip(spec)
+    chip = LearningEmulator(spec)
     record = chip.run(inputs)
-    lesson = learn_stock_on_chip(spec, inputs, [Segment(150)], keep_spikes=True)
+    lesson = learn_in_emulator(spec, inputs, [Segment(150)], keep_spikes=True)
     for name, weights in chip.weights().items():
         np.testing.assert_array_equal(lesson.weights[name], weights)
     for name, spikes in record.spikes.items():
@@ -61,7 +59,7 @@ def test_a_commit_copies_what_the_target_transmits():
     spec, inputs, _ = random_lesson(3)
     back = next(p for p in spec.projections if p.name.endswith(" back"))
     source = back.name.removesuffix(" back")
-    record = learn_stock_on_chip(spec, inputs, [Segment(len(inputs), commits=(Commit(source, back.name, True),))])
+    record = learn_in_emulator(spec, inputs, [Segment(len(inputs), commits=(Commit(source, back.name, True),))])
     wanted = committed(record.weights[source].T, back.sign_mode, back.weight_bits)
     np.testing.assert_array_equal(record.weights[back.name], wanted)
 
@@ -87,7 +85,7 @@ STILL = next(p for p in SPEC.projections if p.name == f"{PLASTIC.name} copy")
         ([Segment(20, commits=(Commit(PLASTIC.name, STILL.name, True),))], "transposed must say"),
     ],
 )
-@pytest.mark.parametrize("run", [learn_stock_on_chip, pytest.param(learn_stock_in_lava, marks=needs_lava)])
+@pytest.mark.parametrize("run", [learn_in_emulator, pytest.param(learn_stock_in_lava, marks=needs_lava)])
 def test_segments_that_cannot_be_are_refused(run, segments, words):
     with pytest.raises(UserError, match=words):
         run(SPEC, INPUTS, segments)

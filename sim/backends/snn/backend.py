@@ -19,7 +19,7 @@ from sim.backends.presentation import Presentation
 from sim.backends.protocol import Backend, Capabilities
 from sim.backends.record import Record, record_from_history
 from sim.backends.session import SigmaDeltaSession
-from sim.backends.stock.emulator import ChipRecord
+from sim.backends.stock.emulator import StockRun
 from sim.backends.stock.record import join_records, make_record
 from sim.backends.stock.session import StockSession, stock_inputs
 from sim.twins.sigma_delta_graph import SigmaDeltaGraph
@@ -109,8 +109,8 @@ def build_graph(spec: StockSpec) -> StockGraph:
     return StockGraph(spec, Firing(Surrogate()), rounds=True)
 
 
-def run_stock(graph: StockGraph, inputs: Integers) -> ChipRecord:
-    """Run B sequences as `sim.backends.stock.emulator.run_chip` does; inputs of shape [B, T, n] of all SpikeInputs.
+def run_stock(graph: StockGraph, inputs: Integers) -> StockRun:
+    """Run B sequences as `sim.backends.stock.emulator.emulate` does; inputs of shape [B, T, n] of all SpikeInputs.
 
     Raises: UserError if the inputs have another width or exceed the payload limit.
     """
@@ -139,7 +139,7 @@ def run_stock(graph: StockGraph, inputs: Integers) -> ChipRecord:
         }
         for kind in "uv"
     }
-    return ChipRecord(trains, ends["u"], ends["v"])
+    return StockRun(trains, ends["u"], ends["v"])
 
 
 class SnnTorchBackend(Backend[AnyNetwork]):

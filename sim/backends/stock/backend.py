@@ -1,4 +1,4 @@
-"""The chip backend: stock networks in integers, batched for inference, one sample after the other for learning.
+"""The emulator, backend "chip": stock networks in integers, batched for inference, learning one sample after the other.
 
 Checked: equal to Lava, spike for spike and weight for weight (tests/contract, benchmarks.lava_equality).
 """
@@ -16,8 +16,8 @@ from sim.backends.presentation import Lesson, Presentation
 from sim.backends.protocol import Backend, Capabilities
 from sim.backends.record import LearningOutcome, Record
 from sim.backends.session import Rates
-from sim.backends.stock.emulator import run_chip
-from sim.backends.stock.learning import LearningChip
+from sim.backends.stock.emulator import emulate
+from sim.backends.stock.learning import LearningEmulator
 from sim.backends.stock.record import join_records, make_record
 from sim.backends.stock.session import StockSession, commit_pairs, engine_rules, learned_names, stock_inputs
 
@@ -25,8 +25,8 @@ AT_ONCE = 128  # images whose spikes are in memory at once
 LEARNED_AT_ONCE = 32
 
 
-class ChipSession(StockSession):
-    """A stock network opened on the chip's integers."""
+class EmulatorSession(StockSession):
+    """A stock network opened on the emulator."""
 
     backend = "chip"
 
@@ -38,7 +38,7 @@ class ChipSession(StockSession):
         records = []
         for batch in shown.batches(AT_ONCE):
             graph, inputs = stock_inputs(self.spec, batch.payloads, batch.targets, self.threads)
-            run = run_chip(graph, inputs, self.threads)
+            run = emulate(graph, inputs, self.threads)
             records.append(make_record(self.spec, self.backend, batch, run))
         return join_records(records)
 
@@ -50,30 +50,30 @@ class ChipSession(StockSession):
         rules = engine_rules(rates)
         plastic = tuple(replace(p, rule=rules[p.name]) if p.name in rules else p for p in network.projections)
         steps = network.schedule.steps
-        chip = LearningChip(replace(network.graph, projections=plastic), time=lesson.first_image * steps)
+        emulator = LearningEmulator(replace(network.graph, projections=plastic), time=lesson.first_image * steps)
         phases, predictions = network.phases(steps), []
         counts = {p.name: np.zeros(2 + int(phases.max()), dtype=np.int64) for p in network.populations}
         for batch in lesson.batches(network.commit_every or LEARNED_AT_ONCE):
             inputs = network.learning_inputs(batch.payloads, batch.targets.argmax(axis=1))
-            run = chip.run(inputs.reshape(-1, inputs.shape[2]))
+            run = emulator.run(inputs.reshape(-1, inputs.shape[2]))
             for pair in commit_pairs(network):  # after every `commit_every` samples, and after the last
-                chip.commit(pair)
+                emulator.commit(pair)
             for name, spikes in run.spikes.items():
                 per_step = spikes[0].sum(axis=1, dtype=np.int32).reshape(-1, steps).sum(axis=0, dtype=np.int64)
                 counts[name][1:] += np.bincount(phases, per_step, len(counts[name]) - 1).astype(np.int64)
             output = run.spikes[network.output].reshape(-1, steps, network.n_classes)
             predictions.append(network.scores({network.output: output}).argmax(axis=1).astype(np.int32))
-        weights = {**chip.weights(), **chip.still_weights()}
+        weights = {**emulator.weights(), **emulator.still_weights()}
         self._spec = network.with_weights({name: weights[name] for name in learned_names(network)})
         return LearningOutcome(np.concatenate(predictions), counts)
 
 
-class ChipBackend(Backend[AnyStock]):
+class EmulatorBackend(Backend[AnyStock]):
     """Stock processes in integers, compiled."""
 
     name = "chip"
     capabilities = Capabilities(frozenset({"stock"}), learns=True, batches=False)
 
-    def open(self, spec: AnyNetwork, *, threads: int | None = None, batch_size: int = 1) -> ChipSession:
+    def open(self, spec: AnyNetwork, *, threads: int | None = None, batch_size: int = 1) -> EmulatorSession:
         """Open a network. batch_size must be 1: the engine learns while it runs."""
-        return ChipSession(self.admitted(spec, threads, batch_size), threads)
+        return EmulatorSession(self.admitted(spec, threads, batch_size), threads)

@@ -23,7 +23,7 @@ INPUT, LEAKY, GRADED = 0, 1, 2
 NONE: Mapping[str, Integers] = MappingProxyType({})
 
 
-class ChipPlan(NamedTuple):
+class EmulatorPlan(NamedTuple):
     """A network flattened: populations are ranges of one neuron index, projections blocks of one weight buffer."""
 
     start: Int64  # [P + 1]
@@ -45,7 +45,7 @@ class ChipPlan(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class ChipRecord:
+class StockRun:
     """What happened: by population, spikes (payloads) of shape [B, T, N] and, at the end, u and v of shape [B, N].
 
     u and v are zero for populations that have none.
@@ -56,7 +56,7 @@ class ChipRecord:
     v: dict[str, Int32]
 
 
-def make_chip_plan(spec: StockSpec) -> ChipPlan:
+def make_emulator_plan(spec: StockSpec) -> EmulatorPlan:
     """Flatten `spec`."""
     neurons = [population.neuron for population in spec.populations]
     sizes = [population.size for population in spec.populations]
@@ -70,7 +70,7 @@ def make_chip_plan(spec: StockSpec) -> ChipPlan:
     def integers(values: object) -> Int64:
         return np.array(values, dtype=np.int64)
 
-    return ChipPlan(
+    return EmulatorPlan(
         start=integers([0, *np.cumsum(sizes)]),
         kind=integers(kinds),
         input_start=integers(inputs[:-1]),
@@ -175,7 +175,7 @@ def advance(plan, time, inputs, bias, u, v, accumulated, spikes):
 
 
 @jit
-def chip_steps(plan, inputs, bias, u, v, accumulated, sums, spikes):
+def emulator_steps(plan, inputs, bias, u, v, accumulated, sums, spikes):
     """Run one sequence of T steps from zero state.
 
     inputs of shape [T, inputs]; bias of shape [N]; u, v, accumulated, sums of shape [N], all zero; spikes of shape
@@ -186,22 +186,22 @@ def chip_steps(plan, inputs, bias, u, v, accumulated, sums, spikes):
         deliver(plan, spikes[step], sums, accumulated)
 
 
-def run_chip(
+def emulate(
     spec: StockSpec,
     inputs: Integers,
     threads: int | None = None,
     biases: Mapping[str, Integers] = NONE,
-) -> ChipRecord:
+) -> StockRun:
     """Run B independent sequences.
 
     Args:    inputs of shape [B, T, n]: payloads of all SpikeInput populations side by side, in the order of the spec;
              biases, mantissas of shape [B, N] by biased population (`StockSpec.biased`).
-    Returns: ChipRecord.
+    Returns: StockRun.
     Raises:  UserError if inputs or biases have another shape, or exceed the payload limit or 13 bits.
     """
     spec.check_inputs(inputs)
     spec.check_biases(biases, len(inputs))
-    plan, (batch, steps, _) = make_chip_plan(spec), inputs.shape
+    plan, (batch, steps, _) = make_emulator_plan(spec), inputs.shape
     n_neurons, bias = int(plan.start[-1]), _biases(spec, plan, biases, batch)
     payloads = np.ascontiguousarray(inputs, dtype=np.int32)
     u, v = (np.zeros((batch, n_neurons), dtype=np.int32) for _ in range(2))
@@ -212,7 +212,7 @@ def run_chip(
         space = [np.zeros(n_neurons, dtype=np.int32) for _ in range(2)]
         for image in range(part, batch, threads):
             space[0][:] = 0  # nothing was sent before the first step
-            chip_steps(plan, payloads[image], bias[image], u[image], v[image], *space, spikes[image])
+            emulator_steps(plan, payloads[image], bias[image], u[image], v[image], *space, spikes[image])
 
     if threads == 1 or batch == 1:
         for part in range(threads):
@@ -221,14 +221,14 @@ def run_chip(
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(work, range(threads)))
     ranges = {p.name: slice(plan.start[i], plan.start[i + 1]) for i, p in enumerate(spec.populations)}
-    return ChipRecord(
+    return StockRun(
         {name: spikes[:, :, where] for name, where in ranges.items()},
         {name: u[:, where] for name, where in ranges.items()},
         {name: v[:, where] for name, where in ranges.items()},
     )
 
 
-def _biases(spec: StockSpec, plan: ChipPlan, biases: Mapping[str, Integers], batch: int) -> Int32:
+def _biases(spec: StockSpec, plan: EmulatorPlan, biases: Mapping[str, Integers], batch: int) -> Int32:
     """Return what is added to v of every neuron at every step of every sequence, of shape [B, N]."""
     values = np.repeat(plan.bias[None], batch, axis=0)
     for index, population in enumerate(spec.populations):

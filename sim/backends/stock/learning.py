@@ -1,4 +1,4 @@
-"""A stock network that learns while it runs: the neurons of `chip`, the learning engine of `chip_engine`, step by step.
+"""A stock network that learns while it runs: the neurons of the emulator, the learning engine beside them, stepwise.
 
 Order within a step, as in Lava: neurons update and send; the spikes are weighed with the present weights, to arrive at
 the next step; then every plastic projection learns from the spikes of its two ends.
@@ -17,7 +17,7 @@ from neuro.base.errors import UserError
 from neuro.stock.learning_engine import EngineRule
 from neuro.stock.processes import StockProjection, StockSpec, committed
 from sim.backends.jit import jit
-from sim.backends.stock.emulator import ChipRecord, advance, deliver, make_chip_plan
+from sim.backends.stock.emulator import StockRun, advance, deliver, make_emulator_plan
 from sim.backends.stock.engine_kernels import Constants, EngineState, engine_step
 from sim.backends.stock.learning_engine import NoiseSource, make_constants, make_engine_state, make_histories
 from sim.backends.stock.segments import Commit, LearningRecord, Segment, check_segments, commit_targets
@@ -25,7 +25,7 @@ from sim.backends.stock.segments import Commit, LearningRecord, Segment, check_s
 
 @jit
 def learning_steps(plan, engines, inputs, time, u, v, accumulated, sums, spikes, before, after):
-    """Run T steps of one sequence, learning; shapes as in `chip_steps`, `accumulated` goes on from the last call.
+    """Run T steps of one sequence, learning; shapes as in `emulator_steps`, `accumulated` goes on from the last call.
 
     engines: a tuple of (constants, state, noise, x_history, y_history) per plastic projection; before, after of shape
     [L]: population indices of their two ends.
@@ -53,7 +53,7 @@ class _Engine(NamedTuple):
     histories: tuple[Int32, Int32]  # of the traces x and y over an epoch
 
 
-class LearningChip:
+class LearningEmulator:
     """One sequence of a stock network with plastic projections; `run` goes on where the last call stopped.
 
     time: steps done before, where the noise goes on; neurons, traces and messages start from zero all the same.
@@ -62,11 +62,11 @@ class LearningChip:
     def __init__(self, spec: StockSpec, *, time: int = 0) -> None:
         plastic = [projection for projection in spec.projections if projection.rule is not None]
         if not plastic:
-            raise UserError("learning chip: no projection has a rule; run it with run_chip")
+            raise UserError("learning chip: no projection has a rule; run it with emulate")
         if spec.biased:
             raise UserError("learning chip: biases set by the host are for networks that do not learn; drop `biased`")
         self.spec, self._plastic, self._time = spec, plastic, time
-        self._plan = make_chip_plan(spec)
+        self._plan = make_emulator_plan(spec)
         index = {population.name: i for i, population in enumerate(spec.populations)}
         self._before = np.array([index[p.source] for p in plastic], dtype=np.int64)
         self._after = np.array([index[p.target] for p in plastic], dtype=np.int64)
@@ -103,7 +103,7 @@ class LearningChip:
         block = self._plan.block[self.spec.projections.index(projection)]
         return self._plan.weights[block : block + projection.weights.size].reshape(projection.weights.shape)
 
-    def run(self, inputs: Integers) -> ChipRecord:
+    def run(self, inputs: Integers) -> StockRun:
         """Run T more steps, inputs of shape [T, n]; returns a record of one sequence, shapes [1, T, N] and [1, N]."""
         self.spec.check_inputs(inputs[None])
         spikes = np.zeros((len(inputs), len(self._u)), dtype=np.int32)
@@ -119,7 +119,7 @@ class LearningChip:
         ranges = {
             p.name: slice(self._plan.start[i], self._plan.start[i + 1]) for i, p in enumerate(self.spec.populations)
         }
-        return ChipRecord(
+        return StockRun(
             {name: spikes[None, :, where] for name, where in ranges.items()},
             {name: self._u[None, where].copy() for name, where in ranges.items()},
             {name: self._v[None, where].copy() for name, where in ranges.items()},
@@ -153,7 +153,7 @@ class LearningChip:
         }
 
 
-def learn_stock_on_chip(
+def learn_in_emulator(
     spec: StockSpec, inputs: Integers, segments: Sequence[Segment], *, keep_spikes: bool = False
 ) -> LearningRecord:
     """Run one sequence, inputs of shape [T, n], in segments; see `sim.backends.stock.segments`.
@@ -161,20 +161,20 @@ def learn_stock_on_chip(
     Raises: UserError if the segments do not fit the network or the inputs.
     """
     check_segments(spec, len(inputs), segments)
-    chip, done, spikes = LearningChip(spec), 0, []
+    emulator, done, spikes = LearningEmulator(spec), 0, []
     for segment in segments:
-        chip.set_rules(segment.rules)
-        record = chip.run(inputs[done : done + segment.steps])
+        emulator.set_rules(segment.rules)
+        record = emulator.run(inputs[done : done + segment.steps])
         done += segment.steps
         for commit in segment.commits:
-            chip.commit(commit)
+            emulator.commit(commit)
         if keep_spikes:
             spikes.append({name: values[0] for name, values in record.spikes.items()})
-    still = chip.still_weights()
+    still = emulator.still_weights()
     return LearningRecord(
-        weights={**chip.weights(), **{name: still[name] for name in commit_targets(segments)}},
-        tags=chip.tags(),
-        traces=chip.traces(),
+        weights={**emulator.weights(), **{name: still[name] for name in commit_targets(segments)}},
+        tags=emulator.tags(),
+        traces=emulator.traces(),
         u={name: values[0] for name, values in record.u.items()},
         v={name: values[0] for name, values in record.v.items()},
         spikes={name: np.concatenate([part[name] for part in spikes]) for name in record.spikes} if keep_spikes else {},

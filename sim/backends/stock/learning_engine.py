@@ -115,7 +115,7 @@ def make_histories(rule: EngineRule, n_pre: int, n_post: int) -> tuple[Int32, In
     return x_history, y_history
 
 
-class ChipEngine:
+class EmulatedEngine:
     """One learning connection; `run` may be called again and again, state and noise go on.
 
     weights of shape [N_pre, N_post], 9-bit integers as Lava holds them; tags likewise, default 0.

@@ -1,4 +1,4 @@
-"""From the spikes of a stock network to a `Record`: the same summary for the chip and for Lava."""
+"""From the spikes of a stock network to a `Record`: the same summary for the emulator and for Lava."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from neuro.base.errors import UserError
 from neuro.equilibrium.graded_network import AnyStock
 from sim.backends.presentation import Presentation
 from sim.backends.record import Record, SpikeTable
-from sim.backends.stock.emulator import ChipRecord
+from sim.backends.stock.emulator import StockRun
 
 
 def check_images(network: AnyStock, payloads: Integers, targets: Integers | None) -> None:
@@ -26,7 +26,7 @@ def check_images(network: AnyStock, payloads: Integers, targets: Integers | None
         raise UserError(f"targets of shape {targets.shape}: {len(payloads)} images need [B, {network.n_classes}]")
 
 
-def make_record(network: AnyStock, backend: str, shown: Presentation, run: ChipRecord) -> Record:
+def make_record(network: AnyStock, backend: str, shown: Presentation, run: StockRun) -> Record:
     """Summarise one batch. States are u and v at the end, of shape [B, 2, N]; predictions count output spikes."""
     names = [name for name in run.spikes if name in {p.name for p in network.populations}]
     steps = run.spikes[network.output].shape[1]

@@ -1,4 +1,4 @@
-"""What a stock network opened on the chip's integers and one opened on Lava have in common."""
+"""What a stock network opened on the emulator and one opened on Lava have in common."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from neuro.stock.network import SHADOW, StockNetwork
 from neuro.stock.processes import StockSpec
 from sim.backends.presentation import Presentation
 from sim.backends.session import Rates, Session
-from sim.backends.stock.emulator import run_chip
+from sim.backends.stock.emulator import emulate
 from sim.backends.stock.record import check_images
 from sim.backends.stock.segments import Commit
 
@@ -55,7 +55,7 @@ def stock_inputs(
         return network.inference, network.free_inputs(payloads)
     outputs = None
     if network.nudge_needs_output:
-        outputs = network.scores(run_chip(network.inference, network.free_inputs(payloads), threads).spikes)
+        outputs = network.scores(emulate(network.inference, network.free_inputs(payloads), threads).spikes)
     return network.still, network.phase_inputs(payloads, targets, outputs)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from neuro.data.sets import Dataset
 from neuro.stock.network import RELAY, StockNetwork
 from sim.backends.protocol import get_backend, one_hot_targets
-from sim.backends.stock.emulator import run_chip
+from sim.backends.stock.emulator import emulate
 from sim.backends.stock.session import stock_inputs
 from sim.reports.probes.sigma_delta import Activity
 
@@ -29,7 +29,7 @@ def watch_stock_activity(network: StockNetwork, dataset: Dataset) -> Activity:
     right = np.zeros(free)
     for first in range(0, count, AT_ONCE):
         part = slice(first, first + AT_ONCE)
-        spikes = run_chip(*stock_inputs(network, payloads[part], targets[part])).spikes
+        spikes = emulate(*stock_inputs(network, payloads[part], targets[part])).spikes
         for name, values in spikes.items():
             totals[name][1:] += values.sum(axis=(0, 2), dtype=np.int64)
         so_far = spikes[network.output][:, :free].cumsum(axis=1).argmax(axis=2)

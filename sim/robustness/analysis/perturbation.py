@@ -11,7 +11,7 @@ from neuro.base.arrays import Float32, Floats, Reals
 from neuro.equilibrium.graded_network import AnyNetwork, GradedNetwork
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.protocol import get_backend, native_backend
-from sim.backends.stock.emulator import run_chip
+from sim.backends.stock.emulator import emulate
 
 Signals = dict[str, Reals]
 PAYLOADS = "input"
@@ -43,7 +43,7 @@ def signals(network: AnyNetwork, images: Float32) -> Signals:
             states = session.run(payloads, keep_states=True).states
         assert states is not None  # asked for
         return found | {p.name: states[p.name][:, 0].astype(np.float64) for p in network.moving}
-    sent = run_chip(network.inference, network.free_inputs(payloads)).spikes  # [B, T, N]
+    sent = emulate(network.inference, network.free_inputs(payloads)).spikes  # [B, T, N]
     if isinstance(network, GradedNetwork):
         return found | {p.name: sent[p.name][:, -1].astype(np.float64) for p in network.moving}
     return found | {p.name: sent[p.name].sum(axis=1, dtype=np.float64) for p in network.moving}

@@ -13,7 +13,7 @@ from neuro.base.errors import UserError
 from neuro.base.files import write_atomically
 from neuro.equilibrium.lif import StockDesign, build_stock_network
 from neuro.stock.processes import LIF, GradedRelu, StockProjection
-from sim.backends.stock.emulator import run_chip
+from sim.backends.stock.emulator import emulate
 
 lava = pytest.mark.lava
 needs_lava_dl = pytest.mark.skipif(importlib.util.find_spec("lava") is None, reason="needs lava-dl (Python 3.10)")
@@ -52,7 +52,7 @@ def test_lava_runs_synapses_within_a_layer_spike_for_spike(tmp_path):
     spec = with_projection(spec_of(), "code->code", weights=np.tile([[-20, 10, 4]], (9, 3)))
     inputs = (np.random.default_rng(0).random((2, 20, 12)) < 0.4).astype(np.int32)
     write_atomically(tmp_path / "network.net", netx_bytes(spec))
-    wanted = run_chip(spec, inputs, threads=1).spikes["output"]
+    wanted = emulate(spec, inputs, threads=1).spikes["output"]
     assert wanted.any(axis=(1, 2)).all()
     np.testing.assert_array_equal(run_netx(tmp_path / "network.net", inputs, together=False), wanted)
 

@@ -98,7 +98,7 @@ def test_feedback_is_refused_by_netx_unless_left_out(command, finished_stock, mo
     def fake(path, inputs, stall_s, on_image, *, together):
         """Lava's part, tested elsewhere: here the integers that it would find."""
         seen.append((inputs, together))
-        return export.run_chip(graph, inputs).spikes["output"]
+        return export.emulate(graph, inputs).spikes["output"]
 
     graph = export.forward_part(load_artifact(finished_stock).spec.inference)
     monkeypatch.setattr(export, "run_netx", fake)

@@ -10,7 +10,7 @@ from shared_export import feed_forward
 
 from neuro.base.errors import UserError
 from neuro.data.sets import split_validation
-from sim.backends.stock.emulator import run_chip
+from sim.backends.stock.emulator import emulate
 
 if importlib.util.find_spec("lava") is None:
     pytest.skip("needs lava-dl (Python 3.10)", allow_module_level=True)
@@ -30,7 +30,7 @@ def test_its_quantised_forward_pass_is_the_integers_of_the_chip(neuron):
     for seed in range(3):
         network = feed_forward(seed, neuron, steps=24)
         payloads = np.random.default_rng(seed).integers(0, 33, (20, 6))
-        ours = run_chip(network.inference, network.free_inputs(payloads), threads=1).spikes["output"]
+        ours = emulate(network.inference, network.free_inputs(payloads), threads=1).spikes["output"]
         assert ours.any()
         np.testing.assert_array_equal(slayer_spikes(network, payloads), ours)
 

@@ -15,7 +15,7 @@ from neuro.stock.feed_forward import FeedForwardNetwork, feed_forward_graph
 from neuro.stock.processes import LIF
 from sim.backends.protocol import get_backend
 from sim.backends.record import compare
-from sim.backends.stock.emulator import run_chip
+from sim.backends.stock.emulator import emulate
 from sim.robustness.bridge.fidelity import fidelity
 from sim.twins.make import make_twin
 
@@ -27,7 +27,7 @@ def test_what_the_last_steps_of_the_input_hold_cannot_reach_the_output():
     np.testing.assert_array_equal(cut[:, :-2], sent[:, :-2])
     assert sent[:, -2:].any()
     assert not cut[:, -2:].any()
-    whole, less = (run_chip(network.inference, inputs, threads=1).spikes["output"] for inputs in (sent, cut))
+    whole, less = (emulate(network.inference, inputs, threads=1).spikes["output"] for inputs in (sent, cut))
     assert whole.any()
     np.testing.assert_array_equal(whole, less)
 

@@ -6,7 +6,7 @@ import torch
 
 from neuro.equilibrium.lif import StockDesign, build_stock_network
 from neuro.stock.processes import LIF, SpikeInput, StockPopulation, StockProjection, StockSpec
-from sim.backends.stock.emulator import run_chip
+from sim.backends.stock.emulator import emulate
 from sim.oracles.lif import RateModel, firing_rate, input_rates, teacher
 
 
@@ -20,7 +20,7 @@ def images(count):
 
 def test_rates_are_those_that_the_spikes_settle_to():
     net, payloads = network(), images(40)
-    record = run_chip(net.inference, net.trains(payloads, net.schedule.free_steps))
+    record = emulate(net.inference, net.trains(payloads, net.schedule.free_steps))
     float_rates = RateModel.of(net).relax(input_rates(net, payloads))
     for name in ("hidden", "output"):
         counted = record.spikes[name][:, 32:].mean(axis=1)
@@ -57,6 +57,6 @@ def test_firing_rate_is_that_of_a_neuron_driven_steadily(drive):
         (StockPopulation("in", (1,), SpikeInput()), StockPopulation("out", (1,), neuron)),
         (StockProjection("w", "in", "out", weight, exponent=shift),),
     )
-    counted = run_chip(spec, np.ones((1, 2000, 1), dtype=np.int8)).spikes["out"].mean()
+    counted = emulate(spec, np.ones((1, 2000, 1), dtype=np.int8)).spikes["out"].mean()
     wanted = float(firing_rate(neuron, torch.tensor(float(weight[0, 0]) * 2**shift)))
     assert counted == pytest.approx(wanted, rel=0.2, abs=1e-3)

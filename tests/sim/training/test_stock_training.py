@@ -16,7 +16,7 @@ from neuro.base.errors import UserError
 from neuro.data.sets import Dataset, Split, load_dataset
 from neuro.stock.network import StockNetwork
 from sim.backends.protocol import get_backend
-from sim.backends.stock.backend import ChipSession
+from sim.backends.stock.backend import EmulatorSession
 from sim.backends.stock.session import learned_names
 from sim.evaluate import evaluate
 from sim.training.config import TrainConfig
@@ -101,9 +101,9 @@ def test_interrupted_inside_the_backend_the_last_checkpoint_stands(
     """A signal that arrives while a kernel runs: its images are learned, not yet counted."""
     config = replace(stock_config, rule=rule, refit=False)
     train(blob_data, config, tmp_path / "whole")
-    learn, left = ChipSession.learn, [4]  # the first is for compiling
+    learn, left = EmulatorSession.learn, [4]  # the first is for compiling
 
-    def interrupted(self: ChipSession, *arguments: Any, **options: Any) -> Any:
+    def interrupted(self: EmulatorSession, *arguments: Any, **options: Any) -> Any:
         result = learn(self, *arguments, **options)
         left[0] -= 1
         if left[0] == 0:
@@ -111,7 +111,7 @@ def test_interrupted_inside_the_backend_the_last_checkpoint_stands(
         return result
 
     with monkeypatch.context() as patched:
-        patched.setattr(ChipSession, "learn", interrupted)
+        patched.setattr(EmulatorSession, "learn", interrupted)
         with pytest.raises(KeyboardInterrupt):
             train(blob_data, config, tmp_path / "run", checkpoint_every_s=0.0)
     train(blob_data, config, tmp_path / "run", resume=True)

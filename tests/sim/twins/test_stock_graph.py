@@ -14,9 +14,9 @@ from neuro.equilibrium.lif import StockDesign, build_stock_network
 from neuro.equilibrium.sigma_delta import build_equilibrium, design_for
 from neuro.stock.processes import LIF
 from sim.backends.protocol import get_backend
-from sim.backends.stock.emulator import run_chip
+from sim.backends.stock.emulator import emulate
 from sim.twins.base import margin_direction
-from sim.twins.lif_unit import ChipNeuron, FloatNeuron
+from sim.twins.lif_unit import FloatNeuron, IntegerNeuron
 from sim.twins.make import make_twin
 from sim.twins.surrogates import SHAPES, Firing, Surrogate
 
@@ -152,7 +152,7 @@ def test_an_attack_may_take_more_steps_than_an_inference():
         for p in network.inference.populations
     )
     graph = replace(network.inference, populations=populations)
-    spikes = run_chip(graph, network.trains(network.encoder.encode(images.numpy()), steps), 1).spikes["output"]
+    spikes = emulate(graph, network.trains(network.encoder.encode(images.numpy()), steps), 1).spikes["output"]
     twin = make_twin(network, steps=steps)
     np.testing.assert_array_equal(twin.outputs(images).states.numpy(), spikes.sum(axis=1))
     np.testing.assert_array_equal(twin.infer(images).states.numpy(), spikes[:, : network.free_steps].sum(axis=1))
@@ -171,7 +171,7 @@ def test_twins_leave_nothing_on_the_list_of_snntorch_and_can_be_copied_after_use
 @pytest.mark.parametrize("bias", [0, 37])
 def test_float_neurons_follow_the_equations_of_the_chip_without_rounding(bias):
     neuron = LIF(current_decay=2047, voltage_decay=127, threshold=30, bias_mantissa=bias)
-    floats, integers = FloatNeuron(neuron, Firing(Surrogate())), ChipNeuron(neuron, Firing(Surrogate()), 100.0)
+    floats, integers = FloatNeuron(neuron, Firing(Surrogate())), IntegerNeuron(neuron, Firing(Surrogate()), 100.0)
     generator = torch.Generator().manual_seed(0)
     drives = torch.randint(-20, 40, (50, 1, 8), generator=generator).double()
     u = v = torch.zeros(1, 8, dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""A learning network in Lava itself, in segments: what `learn_stock_on_chip` must equal. Imports no lava itself."""
+"""A learning network in Lava itself, in segments: what `learn_in_emulator` must equal. Imports no lava itself."""
 
 from __future__ import annotations
 

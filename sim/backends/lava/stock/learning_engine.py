@@ -24,7 +24,7 @@ RESULTS = ("weights", "tags", "x", "y")
 
 @dataclass(frozen=True, eq=False)
 class EngineCase:
-    """One connection and the spikes that drive it; fields as in `sim.backends.stock.learning_engine.ChipEngine`."""
+    """One connection and the spikes that drive it; fields as in `sim.backends.stock.learning_engine.EmulatedEngine`."""
 
     rule: EngineRule
     weights: Integers  # [N, M]

@@ -16,7 +16,7 @@ from neuro.base.files import array_bytes, json_bytes, parse_arrays, read_bytes, 
 from neuro.stock.processes import LIF, StockPopulation, StockProjection, StockSpec
 from sim.backends.lava.stock.learning_engine import rule_to_json
 from sim.backends.lava.worker.watch import STALL_S, check_installed, run_worker
-from sim.backends.stock.emulator import NONE, ChipRecord
+from sim.backends.stock.emulator import NONE, StockRun
 
 WORKER = "sim.backends.lava.stock.worker"
 GRAPH, ARRAYS, BIAS = "graph.json", "arrays.npz", "bias."
@@ -29,7 +29,7 @@ class LavaStockRun:
     it is shared).
     """
 
-    record: ChipRecord
+    record: StockRun
     weights: list[dict[str, Array]]
     tags: list[dict[str, Array]]
     run_s: list[float]
@@ -43,7 +43,7 @@ def run_stock_in_lava(
     biases: Mapping[str, Integers] = NONE,
 ) -> LavaStockRun:
     """Run B independent sequences, inputs of shape [B, T, n], one after the other in one watched worker, and in one
-    graph if they can share it. biases: see `sim.backends.stock.emulator.run_chip`.
+    graph if they can share it. biases: see `sim.backends.stock.emulator.emulate`.
 
     Raises:  UserError if Lava is missing, fails, or finishes no sequence for `stall_s` seconds.
     """
@@ -65,7 +65,7 @@ def run_stock_in_lava(
         [{p.name: part[f"{key}.{p.name}"] for p in spec.projections if p.rule is not None} for part in parts]
         for key in ("weights", "tags")
     )
-    return LavaStockRun(ChipRecord(spikes, u, v), weights, tags, [float(part["run_s"]) for part in parts])
+    return LavaStockRun(StockRun(spikes, u, v), weights, tags, [float(part["run_s"]) for part in parts])
 
 
 def can_share_graph(spec: StockSpec, steps: int) -> bool:

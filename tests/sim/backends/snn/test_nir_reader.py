@@ -12,7 +12,7 @@ from neuro.artifact.nir_graph import levels_of, nir_bytes, read_nir, to_nir
 from neuro.base.errors import UserError
 from neuro.equilibrium.lif import StockDesign, build_stock_network
 from neuro.stock.processes import LIF, GradedRelu, SpikeInput, StockPopulation, StockProjection
-from sim.backends.stock.emulator import run_chip
+from sim.backends.stock.emulator import emulate
 
 nir = pytest.importorskip("nir")
 pytest.importorskip("nirtorch")
@@ -61,7 +61,7 @@ def test_where_nothing_is_rounded_the_file_holds_the_integers_of_the_chip(more, 
     edges = list(dict.fromkeys([*CHAIN, *sorted(more)]))
     spec = graph_of(SIZES, edges, MEMORYLESS, seed)
     inputs = (np.random.default_rng(seed).random((2, 25, 5)) < 0.5).astype(np.int32)
-    np.testing.assert_array_equal(spikes_of(spec, inputs), run_chip(spec, inputs, threads=1).spikes["third"])
+    np.testing.assert_array_equal(spikes_of(spec, inputs), emulate(spec, inputs, threads=1).spikes["third"])
 
 
 def test_a_reader_starts_every_batch_from_zero():
@@ -76,7 +76,7 @@ def test_a_network_that_settles_keeps_its_loop_and_nearly_all_its_spikes():
     graph = to_nir(network.inference, "output")
     assert [type(node).__name__ for node in graph.nodes.values()].count("Delay") == 1  # the loop takes two steps
     inputs = network.free_inputs(np.random.default_rng(3).integers(0, 33, (10, 6)))
-    ours = run_chip(network.inference, inputs, threads=1).spikes["output"]
+    ours = emulate(network.inference, inputs, threads=1).spikes["output"]
     assert np.count_nonzero(spikes_of(network.inference, inputs, "output") != ours) <= 0.05 * ours.sum() + 2
 
 

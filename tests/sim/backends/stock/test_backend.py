@@ -13,11 +13,11 @@ from neuro.stock.network import GATE, LABEL, OUTPUT, RELAY, SHADOW
 from neuro.stock.processes import committed
 from neuro.stock.rules import NUDGED
 from sim.backends.protocol import get_backend, one_hot_targets
-from sim.backends.stock.emulator import run_chip
+from sim.backends.stock.emulator import emulate
 from sim.backends.stock.learning_engine import NoiseSource
 from sim.backends.stock.session import commit_pairs
 
-CHIP = get_backend("chip")
+EMULATOR = get_backend("chip")
 LABELS = np.arange(40) % 4
 
 
@@ -45,7 +45,7 @@ def rates_in(net, spikes, kind):
 @pytest.mark.parametrize("target_rate", [0.125, 0.25])
 def test_the_nudge_moves_every_output_rate_toward_its_target(target_rate):
     net = lively(network(target_rate=target_rate))
-    run = run_chip(net.still, net.learning_inputs(images(), LABELS))
+    run = emulate(net.still, net.learning_inputs(images(), LABELS))
     free, nudged = rates_in(net, run.spikes, "free"), rates_in(net, run.spikes, NUDGED)
     target = target_rate * np.eye(4)[LABELS]
     far = np.abs(free - target) > 0.06
@@ -60,24 +60,24 @@ def test_the_nudge_moves_every_output_rate_toward_its_target(target_rate):
 def test_without_the_gate_nothing_comes_back_from_the_relay():
     net = lively(network())
     inputs = net.learning_inputs(images(), LABELS)
-    gated = run_chip(net.still, inputs).spikes
+    gated = emulate(net.still, inputs).spikes
     arrives = np.roll(net.schedule.mask(NUDGED), 1)  # a step on its way
     assert gated[RELAY][:, arrives].any()
     assert not gated[RELAY][:, ~arrives].any()
     closed = inputs.copy()
     closed[:, :, -1] = 0
-    found = run_chip(net.still, closed).spikes
+    found = emulate(net.still, closed).spikes
     assert found[OUTPUT].sum() > 1000
     assert not found[RELAY].any()
     kept = tuple(p for p in net.still.projections if (p.source, p.target) != (RELAY, OUTPUT))
-    alone = run_chip(replace(net.still, projections=kept), closed).spikes
+    alone = emulate(replace(net.still, projections=kept), closed).spikes
     for name, spikes in found.items():
         np.testing.assert_array_equal(spikes, alone[name])
 
 
 def test_the_free_slot_of_a_sample_is_an_inference():
     net, payloads = lively(network()), images()
-    with CHIP.open(net) as session:
+    with EMULATOR.open(net) as session:
         free = session.run(payloads, keep_spikes=True)
         whole = session.run(payloads, one_hot_targets(net, LABELS), keep_spikes=True)
     np.testing.assert_array_equal(free.output_states, whole.output_states)
@@ -89,7 +89,7 @@ def test_the_free_slot_of_a_sample_is_an_inference():
 def test_predictions_are_the_largest_counts_and_images_are_independent():
     net = lively(network())
     payloads = images(300)  # more than are in memory at once
-    with CHIP.open(net) as session:
+    with EMULATOR.open(net) as session:
         record = session.run(payloads, keep_spikes=True, keep_states=True)
         few = session.run(payloads[130:133])
     np.testing.assert_array_equal(record.predictions, record.output_states.argmax(axis=1))
@@ -115,7 +115,7 @@ def rules_of(net):
 
 def learn(net, payloads, labels, first_image=0, chunks=1):
     """Learn in chunks; returns the session and the predictions."""
-    session, predictions = CHIP.open(net), []
+    session, predictions = EMULATOR.open(net), []
     for part in np.array_split(np.arange(len(labels)), chunks):
         outcome = session.learn(
             payloads[part], one_hot_targets(net, labels[part]), rules_of(net), seed=0,
@@ -168,10 +168,10 @@ def test_learning_is_deterministic_and_the_noise_goes_on(rule, lsb, noise):
 def test_the_first_prediction_of_a_chunk_is_that_of_an_inference():
     net = network(**FAST)
     session, predictions = learn(net, images(1), LABELS[:1])
-    with CHIP.open(net) as fresh:
+    with EMULATOR.open(net) as fresh:
         assert predictions == fresh.run(images(1)).predictions
     _, predictions = learn(session.spec, images(8), LABELS[:8])
-    with CHIP.open(session.spec) as fresh:
+    with EMULATOR.open(session.spec) as fresh:
         assert predictions[0] == fresh.run(images(8)).predictions[0]
 
 
@@ -179,7 +179,7 @@ def test_the_first_prediction_of_a_chunk_is_that_of_an_inference():
 def test_weights_restore_a_session(rule):
     net = network(rule, **FAST)
     trained, _ = learn(net, images(), LABELS)
-    fresh = CHIP.open(net)
+    fresh = EMULATOR.open(net)
     before = fresh.weights()
     assert before.keys() == trained.weights().keys()
     fresh.restore(trained.full_weights())
@@ -219,10 +219,10 @@ def test_a_host_commits_every_so_many_samples():
 def test_what_does_not_fit_is_refused():
     net = network()
     with pytest.raises(UserError, match="batch_size 2"):
-        CHIP.open(net, batch_size=2)
+        EMULATOR.open(net, batch_size=2)
     with pytest.raises(UserError, match="threads"):
-        CHIP.open(net, threads=0)
-    with CHIP.open(net) as session:
+        EMULATOR.open(net, threads=0)
+    with EMULATOR.open(net) as session:
         with pytest.raises(UserError, match=r"needs \[B, 25\]"):
             session.run(images()[:, :24])
         for wrong in (-1, 33):
@@ -237,7 +237,7 @@ def test_what_does_not_fit_is_refused():
 
 def test_sigma_delta_networks_are_for_another_backend(small_sigma_delta):
     with pytest.raises(UserError, match="sigma-delta networks; use events"):
-        CHIP.open(small_sigma_delta)
+        EMULATOR.open(small_sigma_delta)
 
 
 @pytest.fixture

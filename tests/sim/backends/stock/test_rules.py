@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuro.stock.rules import EMPTY, FEEDBACK, FORWARD, HELD, engine_rule, stock_rule
-from sim.backends.stock.learning_engine import ChipEngine
+from sim.backends.stock.learning_engine import EmulatedEngine
 
 SLOT = 128
 N_PRE, N_POST = 5, 6
@@ -24,7 +24,7 @@ def engine_of(name, direction, mantissa, exponent, noise, weights, seed=1):
     rate = mantissa * 2.0**exponent * form.gain * (form.fast.impulse / 12) ** 2
     rule = engine_rule(form, direction, rate)
     assert (rule.dw[0].mantissa * 2.0 ** rule.dw[0].exponent) == mantissa * 2.0**exponent
-    return ChipEngine(rule, weights, np.full(weights.shape, form.tag), noise=noise, seed=seed)
+    return EmulatedEngine(rule, weights, np.full(weights.shape, form.tag), noise=noise, seed=seed)
 
 
 @law
@@ -103,7 +103,7 @@ def test_rules_with_slow_traces_learn_once_a_sample(seed, name, mantissa):
     for direction in (FORWARD, FEEDBACK):
         form = stock_rule(name)
         rule = engine_rule(form, direction, mantissa * 2.0**-7 * form.gain * (form.fast.impulse / 12) ** 2)
-        engine = ChipEngine(rule, weights, noise="per-synapse", seed=seed)
+        engine = EmulatedEngine(rule, weights, noise="per-synapse", seed=seed)
         pre, post = (trains(generator, 0.3, n) for n in (N_PRE, N_POST))
         engine.run(np.tile(pre, (2, 1))[:255], np.tile(post, (2, 1))[:255])
         np.testing.assert_array_equal(engine.state.weights, weights)
