@@ -24,7 +24,7 @@ from benchmarks.tools.results_file import earlier, parser, save
 from neuro.coding.coder import StockCoder
 from neuro.coding.dictionary import unit_norm
 from neuro.coding.graded_relu import graded_coder
-from neuro.coding.lif import LcaDesign, spiking_coder
+from neuro.coding.lif import SpikingDesign, spiking_coder
 from neuro.data.sets import load_dataset, split_validation
 from neuro.stock.network import StockNetwork
 from neuro.stock.rules import RULES
@@ -117,10 +117,10 @@ def make_sparse_coders(case: Case, seed: int) -> dict[str, StockCoder]:
     both = unit_norm(np.random.default_rng([seed, 0xB07]).normal(size=atoms.shape))
     return {
         "spiking, biases": spiking_coder(atoms, threshold),
-        "spiking, payloads of 7 bits": spiking_coder(atoms, threshold, LcaDesign(input_bits=7)),
-        "spiking, binary spikes": spiking_coder(atoms, threshold, LcaDesign(input_bits=0)),
+        "spiking, payloads of 7 bits": spiking_coder(atoms, threshold, SpikingDesign(input_bits=7)),
+        "spiking, binary spikes": spiking_coder(atoms, threshold, SpikingDesign(input_bits=0)),
         "spiking, both signs, two Denses": spiking_coder(both, threshold),
-        "spiking, both signs, one Dense": spiking_coder(both, threshold, LcaDesign(lateral="mixed")),
+        "spiking, both signs, one Dense": spiking_coder(both, threshold, SpikingDesign(lateral="mixed")),
         "graded": graded_coder(atoms, threshold),
         "graded, no momentum": graded_coder(atoms, threshold, momentum=0.0, step_scale=1.0),
     }

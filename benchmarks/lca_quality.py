@@ -28,11 +28,11 @@ from benchmarks.tools.results_file import parser, save
 from neuro.base.arrays import Array, Float32, Int32
 from neuro.base.convolution import Convolution, square
 from neuro.base.metrics import Accuracy, accuracy
-from neuro.coding.dictionary import Preparation, check_dictionary, patches_of
+from neuro.coding.dictionary import check_dictionary, patches_of
 from neuro.coding.problem import support_overlap
 from neuro.data.sets import Dataset, Split, load_dataset, split_validation
 from sim.coding.float_fast import encode_fast
-from sim.coding.float_learner import LearningDesign, learn_dictionary
+from sim.coding.float_learner import DictionaryConfig, learn_dictionary
 from sim.oracles.coding import Dynamics, Solution, encode, objective
 from sim.oracles.operators import DenseOperator
 
@@ -47,21 +47,22 @@ CONVERGED = {"tolerance": 1e-3, "max_steps": 5000}
 class Task:
     """A coder. patches: what it reads; whole images without. n_learned: signals its dictionary is learned from."""
 
-    design: LearningDesign
+    config: DictionaryConfig
     patches: Convolution | None = None
     n_learned: int = 60_000
 
     def prepare(self, images: Float32, mean: Float32) -> Float32:
         """Return signals of shape [n, positions, N] of flat images of shape [n, 784]."""
         if self.patches is None:
-            return Preparation(offset=mean).apply(images)[:, None]
-        return Preparation(subtract_mean=True).apply(patches_of(images, self.patches, SHAPE))
+            return (images - mean)[:, None]
+        patches = patches_of(images, self.patches, SHAPE)
+        return np.asarray(patches - patches.mean(axis=-1, keepdims=True))
 
 
 TASKS = {  # thresholds and rates were chosen on validation images
-    "digits": Task(LearningDesign(256, Dynamics(0.08, 20.0, max_steps=100, tolerance=None), 5.0, epochs=2)),
+    "digits": Task(DictionaryConfig(256, Dynamics(0.08, 20.0, max_steps=100, tolerance=None), 5.0, epochs=2)),
     "patches": Task(
-        LearningDesign(64, Dynamics(0.2, 20.0, max_steps=100, tolerance=None), 5.0, epochs=2),
+        DictionaryConfig(64, Dynamics(0.2, 20.0, max_steps=100, tolerance=None), 5.0, epochs=2),
         square(SHAPE, 8, 4, same=False),
     ),
 }
@@ -74,7 +75,7 @@ def flat(images: Array) -> Float32:
 
 def not_blank(signals: Float32, task: Task) -> Float32:
     """Return those of signals [n, N] that are larger than the threshold: others have no code."""
-    return signals[np.linalg.norm(signals, axis=1) > task.design.dynamics.sparsity_threshold]
+    return signals[np.linalg.norm(signals, axis=1) > task.config.dynamics.sparsity_threshold]
 
 
 def learn(task: Task, images: Float32, mean: Float32, seed: int) -> tuple[DenseOperator, dict[str, Any]]:
@@ -82,13 +83,13 @@ def learn(task: Task, images: Float32, mean: Float32, seed: int) -> tuple[DenseO
     order = np.random.default_rng([seed, 1]).permutation(len(images))[: task.n_learned]
     signals = not_blank(task.prepare(images[order], mean).reshape(-1, task.prepare(images[:1], mean).shape[-1]), task)
     signals = np.random.default_rng([seed, 2]).permutation(signals)[: task.n_learned]
-    learn_dictionary(signals[:64], replace(task.design, epochs=1), seed)  # compiles, once
+    learn_dictionary(signals[:64], replace(task.config, epochs=1), seed)  # compiles, once
     start = time.process_time()
-    learned = learn_dictionary(signals, task.design, seed)
+    learned = learn_dictionary(signals, task.config, seed)
     elapsed = time.process_time() - start
-    found = check_dictionary(learned.dictionary, task.design.dynamics.tau_steps)
+    found = check_dictionary(learned.dictionary, task.config.dynamics.tau_steps)
     return DenseOperator(learned.dictionary, torch.float32), {
-        "signals_per_cpu_s": task.design.epochs * len(signals) / elapsed,
+        "signals_per_cpu_s": task.config.epochs * len(signals) / elapsed,
         "n_signals": len(signals),
         "coherence": found.coherence,
         "gram_norm": found.gram_norm,
@@ -138,7 +139,7 @@ def codes_of(task: Task, operator: DenseOperator, images: Float32, mean: Float32
     parts, start = [], time.process_time()
     for first in range(0, len(images), 1000):
         signals = task.prepare(images[first : first + 1000], mean)
-        solution = encode_fast(operator, torch.from_numpy(signals.reshape(-1, signals.shape[-1])), task.design.dynamics)
+        solution = encode_fast(operator, torch.from_numpy(signals.reshape(-1, signals.shape[-1])), task.config.dynamics)
         parts.append(solution.codes.numpy().reshape(len(signals), -1))
     return np.concatenate(parts), time.process_time() - start
 
@@ -177,7 +178,7 @@ def measure(name: str, dataset: Dataset, seed: int) -> dict[str, Any]:
     return {
         "seed": seed,
         "learning": learning,
-        "lasso": against_lasso(operator, compared, task.design.dynamics),
+        "lasso": against_lasso(operator, compared, task.config.dynamics),
         "images_per_cpu_s": len(images) / coding_s,
         "active_per_image": float((test_codes != 0).sum(axis=1).mean()),
         "units_per_image": test_codes.shape[1],
@@ -213,9 +214,9 @@ def main() -> None:
         for seed in range(options.seeds):
             rows.append(measure(name, dataset, seed))
             report(name, rows[-1])
-        dynamics = task.design.dynamics
+        dynamics = task.config.dynamics
         content[name] = {
-            "n_atoms": task.design.n_atoms,
+            "n_atoms": task.config.n_atoms,
             "sparsity_threshold": dynamics.sparsity_threshold,
             "tau_steps": dynamics.tau_steps,
             "n_steps": dynamics.max_steps,

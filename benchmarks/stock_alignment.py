@@ -23,7 +23,7 @@ from neuro.data.sets import load_dataset, split_validation
 from neuro.stock.network import SHADOW, StockNetwork
 from neuro.stock.rules import RULES
 from sim.backends.stock.learning import LearningEmulator
-from sim.oracles.lif import RateModel, input_rates
+from sim.oracles.lif import LifRateNetwork, input_rates
 from sim.training.config import TrainConfig
 from sim.training.recipe import build_network, make_trainer
 from sim.training.stock_recipe import stock_choices
@@ -76,7 +76,7 @@ def cosines(seed: int, rule: str, trained: StockNetwork, payloads: Payloads, lab
     network = with_rule(trained, rule, seed)
     changed = summed_change(network, payloads, labels)
     targets = torch.eye(network.n_classes, dtype=torch.float64)[torch.as_tensor(labels, dtype=torch.int64)]
-    wanted = RateModel.of(network).update(input_rates(network, payloads), targets)
+    wanted = LifRateNetwork.of(network).update(input_rates(network, payloads), targets)
     return {
         name.removeprefix(SHADOW): float(np.sum(changed[name] * wanted[name]))
         / float(np.linalg.norm(changed[name]) * np.linalg.norm(wanted[name]) + 1e-12)

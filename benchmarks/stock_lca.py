@@ -26,7 +26,7 @@ from neuro.base.arrays import Reals
 from neuro.coding.coder import StockCoder
 from neuro.coding.dictionary import unit_norm
 from neuro.coding.graded_relu import graded_coder
-from neuro.coding.lif import LcaDesign, spiking_coder
+from neuro.coding.lif import SpikingDesign, spiking_coder
 from neuro.coding.problem import SparseProblem, support_overlap
 from neuro.data.sets import load_dataset
 from sim.coding.stock import code
@@ -36,17 +36,17 @@ N_TRAIN, N_TEST = 10_000, 100
 BRIGHT, N_BRIGHT = 0.1, 4  # a patch needs so many pixels above
 STEPS = (16, 32, 64, 128, 256, 512, 1024)
 DESIGNS = {
-    "spiking A4 tau8 (default)": LcaDesign(),
-    "spiking A4 tau8, overshoot not returned": LcaDesign(overshoot=0.0),
-    "spiking A4 tau8, last 3/4 counted": LcaDesign(skipped_share=0.25),
-    "spiking A2 tau8": LcaDesign(2.0),
-    "spiking A4 tau4": LcaDesign(tau_steps=4),
-    "spiking A8 tau8": LcaDesign(8.0),
-    "spiking A8 tau16": LcaDesign(8.0, 16),
-    "spiking A16 tau32": LcaDesign(16.0, 32),
-    "spiking, one mixed Dense": LcaDesign(lateral="mixed"),
-    "spiking, pixels send 7 bits": LcaDesign(input_bits=7),
-    "spiking, pixels send binary spikes": LcaDesign(input_bits=0),
+    "spiking A4 tau8 (default)": SpikingDesign(),
+    "spiking A4 tau8, overshoot not returned": SpikingDesign(overshoot=0.0),
+    "spiking A4 tau8, last 3/4 counted": SpikingDesign(skipped_share=0.25),
+    "spiking A2 tau8": SpikingDesign(2.0),
+    "spiking A4 tau4": SpikingDesign(tau_steps=4),
+    "spiking A8 tau8": SpikingDesign(8.0),
+    "spiking A8 tau16": SpikingDesign(8.0, 16),
+    "spiking A16 tau32": SpikingDesign(16.0, 32),
+    "spiking, one mixed Dense": SpikingDesign(lateral="mixed"),
+    "spiking, pixels send 7 bits": SpikingDesign(input_bits=7),
+    "spiking, pixels send binary spikes": SpikingDesign(input_bits=0),
 }
 GRADED = {
     "graded, momentum 7/8 (default)": (0.875, 2.0),

@@ -18,7 +18,7 @@ from neuro.base.checks import require_integers
 from neuro.base.errors import UserError
 from neuro.coding.coder import StockCoder
 from neuro.coding.graded_relu import GradedCoder
-from neuro.coding.lif import LcaDesign, SpikingCoder
+from neuro.coding.lif import SpikingCoder, SpikingDesign
 from neuro.coding.problem import SparseProblem
 
 DICTIONARY = "dictionary"
@@ -53,7 +53,7 @@ def coder_from_json(content: Mapping[str, Any], arrays: Arrays) -> StockCoder:
         graph, settings = graph_from_json(content, arrays, tuple(content["biased"])), content["settings"]
         require_integers("spec", **{name: value for name, value in settings.items() if name != "design"})
         if content["kind"] == SpikingCoder.kind:
-            return SpikingCoder(problem, graph, LcaDesign(**settings["design"]), settings["threshold"])
+            return SpikingCoder(problem, graph, SpikingDesign(**settings["design"]), settings["threshold"])
         if content["kind"] == GradedCoder.kind:
             return GradedCoder(problem, graph, settings["input_bits"], settings["state_bits"])
         raise UserError(f"spec: sparse coder {content['kind']!r} is unknown")

@@ -16,7 +16,7 @@ from itertools import product
 import numpy as np
 import numpy.typing as npt
 
-from neuro.base.arrays import AnyArray, Floats
+from neuro.base.arrays import AnyArray
 from neuro.base.convolution import OUTSIDE, Convolution
 from neuro.base.errors import UserError
 
@@ -215,34 +215,3 @@ def with_padding_observed(
     padded = np.pad(images.reshape(len(images), *image_shape), widths)
     bare = Convolution(convolution.kernel, convolution.stride, ((0, 0),) * axes)
     return padded.reshape(len(images), -1), bare, tuple(padded.shape[1:])
-
-
-@dataclass(frozen=True, eq=False)
-class Preparation:
-    """What is done to signals before they are coded: offset, then mean subtraction, then divisive normalisation.
-
-    offset:           values of shape [N] that are subtracted (usually the mean training signal), or None.
-    subtract_mean:    whether every signal's own mean over its N values is subtracted.
-    contrast_epsilon: divides a signal by sqrt(epsilon^2 + |x|^2), so that dark and bright ones weigh alike; None: not.
-    """
-
-    offset: Floats | None = None
-    subtract_mean: bool = False
-    contrast_epsilon: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.contrast_epsilon is not None and not self.contrast_epsilon > 0:
-            raise UserError(f"preparation: contrast_epsilon {self.contrast_epsilon!r} must be positive")
-
-    def apply(self, signals: AnyArray) -> AnyArray:
-        """Return prepared signals: float, of the given shape [..., N] (a signal per image, or per patch)."""
-        real = signals.astype(np.result_type(signals.dtype, np.float32), copy=False)
-        if self.offset is not None:
-            if self.offset.size != real.shape[-1]:
-                raise UserError(f"preparation: signals of {real.shape[-1]} values, the offset has {self.offset.size}")
-            real = real - self.offset.astype(real.dtype)
-        if self.subtract_mean:
-            real = real - real.mean(axis=-1, keepdims=True)
-        if self.contrast_epsilon is not None:
-            real = real / np.sqrt(self.contrast_epsilon**2 + np.square(real).sum(axis=-1, keepdims=True))
-        return np.asarray(real)

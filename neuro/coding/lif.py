@@ -10,7 +10,7 @@ from its own v: the reset is the diagonal of D^T D, hence atoms of length 1. A n
 mean drive V r_i, and one that does not a drive <= 0: the conditions for the solution of `neuro.coding.problem`.
 
 The reset to zero also loses what v had above the threshold, about half of the last increment: the neurons fire that
-much earlier (`LcaDesign.overshoot`; V / 4A is near the best of 0..20 % of V tried on held-out patches, A = 3..8).
+much earlier (`SpikingDesign.overshoot`; V / 4A is near the best of 0..20 % of V tried on held-out patches, A = 3..8).
 
 Signals come in by the biases, set by the host for every signal (cheapest on a chip), or as spikes through D^T.
 Source: Tang, Lin, Davies 2017; Rozell et al. 2008.
@@ -54,8 +54,8 @@ ROUNDING = 1e-6  # a unit vector may be a little longer
 
 
 @dataclass(frozen=True)
-class LcaDesign:
-    """How a spiking coder settles.
+class SpikingDesign:
+    """Choices from which `spiking_coder` makes a coder of LIF neurons: how it settles.
 
     full_scale:   A, the code of a neuron that spikes at every step; 0.5..64. Larger: fewer spikes, slower.
     tau_steps:    time constant of the inhibition, 1..256 steps.
@@ -115,7 +115,7 @@ class LcaDesign:
 class SpikingCoder(StockCoder):
     """Spiking LCA. threshold: that of the weights; the neurons fire `design.early` below."""
 
-    design: LcaDesign
+    design: SpikingDesign
     threshold: int
     kind: ClassVar[str] = "spiking"
 
@@ -155,13 +155,13 @@ class SpikingCoder(StockCoder):
         return np.asarray(self.design.full_scale * rates, dtype=np.float64)
 
 
-def spiking_coder(dictionary: Reals, sparsity_threshold: float, design: LcaDesign | None = None) -> SpikingCoder:
+def spiking_coder(dictionary: Reals, sparsity_threshold: float, design: SpikingDesign | None = None) -> SpikingCoder:
     """Return the network of the module docstring; populations "code" and, with spikes as input, "input".
 
     Args:   dictionary D of shape [N, K], atoms of length 1 a column; sparsity_threshold (lambda), real, > 0.
     Raises: UserError if an atom has another length, or 13 bits of bias or 24 bits of current cannot hold the design.
     """
-    problem, design = SparseProblem(dictionary, sparsity_threshold), design or LcaDesign()
+    problem, design = SparseProblem(dictionary, sparsity_threshold), design or SpikingDesign()
     problem.check_unit_atoms()
     threshold = _threshold(problem, design)
     neuron = _neuron(problem, design, threshold)
@@ -176,7 +176,7 @@ def spiking_coder(dictionary: Reals, sparsity_threshold: float, design: LcaDesig
     return SpikingCoder(problem, StockSpec(tuple(populations), tuple(projections), biased), design, threshold)
 
 
-def _check_drive_steps(problem: SparseProblem, design: LcaDesign, threshold: int) -> None:
+def _check_drive_steps(problem: SparseProblem, design: SpikingDesign, threshold: int) -> None:
     """Raise UserError if 1 of synaptic input, the least there is, drives an atom more than the threshold."""
     step = design.full_scale * DECAY_UNITY / design.decay / threshold
     if step > problem.sparsity_threshold:
@@ -186,7 +186,7 @@ def _check_drive_steps(problem: SparseProblem, design: LcaDesign, threshold: int
         )
 
 
-def _neuron(problem: SparseProblem, design: LcaDesign, threshold: int) -> LIF:
+def _neuron(problem: SparseProblem, design: SpikingDesign, threshold: int) -> LIF:
     """Return the code neuron; its bias holds the sparsity threshold if signals come as spikes."""
     unit, highest = design.unit(threshold), BIAS_MANTISSAS[1]
     if design.input_bits is None:
@@ -209,8 +209,8 @@ def _neuron(problem: SparseProblem, design: LcaDesign, threshold: int) -> LIF:
     )
 
 
-def _lateral(problem: SparseProblem, design: LcaDesign, threshold: int) -> list[StockProjection]:
-    """Return the synapses among code neurons, as `LcaDesign.lateral` says; at least one projection."""
+def _lateral(problem: SparseProblem, design: SpikingDesign, threshold: int) -> list[StockProjection]:
+    """Return the synapses among code neurons, as `SpikingDesign.lateral` says; at least one projection."""
     wanted = -threshold * design.decay / DECAY_UNITY * problem.gram
     np.fill_diagonal(wanted, 0.0)
     if design.lateral == "mixed":
@@ -220,7 +220,7 @@ def _lateral(problem: SparseProblem, design: LcaDesign, threshold: int) -> list[
     return [*parts, excitation] if excitation.weights.any() else parts
 
 
-def _forward(problem: SparseProblem, design: LcaDesign, threshold: int) -> StockProjection:
+def _forward(problem: SparseProblem, design: SpikingDesign, threshold: int) -> StockProjection:
     """Return the synapses through which pixels drive the code: V D^T x / A for a signal that goes on."""
     bits = design.input_bits or 0
     weights = design.unit(threshold) * design.decay / DECAY_UNITY / VOLTAGE_UNIT * problem.dictionary / 2**bits
@@ -242,14 +242,14 @@ def _synapses(name: str, source: str, weights: Reals, sign_mode: str, message_bi
     return StockProjection(name, source, CODE, integers, -exponent - mixed, 8, sign_mode, message_bits)
 
 
-def _lost(problem: SparseProblem, design: LcaDesign, threshold: int) -> float:
+def _lost(problem: SparseProblem, design: SpikingDesign, threshold: int) -> float:
     """Return what v loses in a step, on average, by the right shift of the forward synapses (floors)."""
     exponent = _forward(problem, design, threshold).exponent
     lost = 0.5 - float(2.0 ** (exponent - 1)) if exponent < 0 else 0.0
     return lost * VOLTAGE_UNIT * DECAY_UNITY / design.decay
 
 
-def _threshold(problem: SparseProblem, design: LcaDesign) -> int:
+def _threshold(problem: SparseProblem, design: SpikingDesign) -> int:
     """Return the threshold at which no current can leave 24 bits.
 
     Raises: UserError if the one of the design is too large, or if only one below LEAST_THRESHOLD would do.
@@ -264,7 +264,7 @@ def _threshold(problem: SparseProblem, design: LcaDesign) -> int:
     return min(safe, USUAL_THRESHOLD) if design.threshold is None else design.threshold
 
 
-def _largest_current(problem: SparseProblem, design: LcaDesign) -> float:
+def _largest_current(problem: SparseProblem, design: SpikingDesign) -> float:
     """Return a bound on |u|, in units of the threshold: every neuron spikes as often as it can, at the same steps.
 
     Without excitation, and biases alone for a drive, v climbs by V signal_reach / A a step, so that a neuron needs

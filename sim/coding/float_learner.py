@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from neuro.base.arrays import AnyArray
+from neuro.base.checks import Range
 from neuro.base.convolution import Convolution
 from neuro.base.errors import UserError
 from neuro.coding.dictionary import patches_of, random_dictionary, unit_norm
@@ -25,8 +26,8 @@ from sim.oracles.operators import ConvolutionalOperator, DenseOperator
 
 
 @dataclass(frozen=True)
-class LearningDesign:
-    """What is learned, and how.
+class DictionaryConfig:
+    """What dictionary is learned in floats, and how (a design is what a network is made from).
 
     n_atoms:       K. dynamics: of the coder; with tolerance None codes take exactly max_steps.
     learning_rate: of the first batch, dimensionless / signal^2; falls geometrically to final_share of it.
@@ -47,10 +48,7 @@ class LearningDesign:
     image_shape: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        if min(self.n_atoms, self.epochs, self.batch) < 1:
-            raise UserError(
-                f"dictionary learning: {self.n_atoms} atoms, {self.epochs} epochs, batch {self.batch}; each at least 1"
-            )
+        Range(1).require("dictionary learning", n_atoms=self.n_atoms, epochs=self.epochs, batch=self.batch)
         if not (self.learning_rate > 0 and 0 < self.final_share <= 1):
             raise UserError(
                 f"dictionary learning: rate {self.learning_rate} falling to a share of {self.final_share}; needs a "
@@ -93,7 +91,7 @@ class Learned:
 
 def learn_dictionary(
     signals: AnyArray,
-    design: LearningDesign,
+    config: DictionaryConfig,
     seed: int,
     start: AnyArray | None = None,
     on_batch: Callable[[LearningStep], None] | None = None,
@@ -105,34 +103,34 @@ def learn_dictionary(
     if signals.size == 0:
         raise UserError("dictionary learning: no signals; give at least one")
     flat = torch.as_tensor(np.asarray(signals, dtype=np.float32).reshape(len(signals), -1))
-    shape = design.dictionary_shape(flat.shape[1])
+    shape = config.dictionary_shape(flat.shape[1])
     if start is not None and start.shape != shape:
         raise UserError(f"dictionary learning: starts from shape {start.shape}, needs {shape}")
     first = random_dictionary(shape, seed) if start is None else unit_norm(start)
     dictionary = torch.as_tensor(first.astype(np.float32))
     history: list[LearningStep] = []
-    used, n_revived = torch.zeros(design.n_atoms, dtype=torch.bool), 0
-    batches = list(_batches(len(flat), design, seed))
+    used, n_revived = torch.zeros(config.n_atoms, dtype=torch.bool), 0
+    batches = list(_batches(len(flat), config, seed))
     for number, (chosen, last_of_epoch) in enumerate(batches):
-        operator = design.operator(dictionary)
-        solution = encode_fast(operator, flat[chosen], design.dynamics)
+        operator = config.operator(dictionary)
+        solution = encode_fast(operator, flat[chosen], config.dynamics)
         residuals = flat[chosen] - operator.synthesise(solution.codes)
-        rate = design.learning_rate * design.final_share ** (number / max(1, len(batches) - 1))
+        rate = config.learning_rate * config.final_share ** (number / max(1, len(batches) - 1))
         dictionary = _normalised(dictionary + rate * operator.gradient(residuals, solution.codes))
-        used |= (solution.codes.reshape(-1, design.n_atoms) != 0).any(0)
+        used |= (solution.codes.reshape(-1, config.n_atoms) != 0).any(0)
         if last_of_epoch:
-            if design.revive and number + 1 < len(batches):
-                n_revived += _revive(dictionary, ~used, _atom_residuals(residuals, design))
+            if config.revive and number + 1 < len(batches):
+                n_revived += _revive(dictionary, ~used, _atom_residuals(residuals, config))
             used.zero_()
         history.append(_told(number, len(batches), solution, on_batch))
     return Learned(dictionary.numpy(), tuple(history), n_revived)
 
 
-def _batches(n_signals: int, design: LearningDesign, seed: int) -> Iterator[tuple[Tensor, bool]]:
+def _batches(n_signals: int, config: DictionaryConfig, seed: int) -> Iterator[tuple[Tensor, bool]]:
     """Indices of each batch, and whether it is the last one of its epoch."""
-    for epoch in range(design.epochs):
+    for epoch in range(config.epochs):
         order = np.random.default_rng([seed, epoch]).permutation(n_signals)
-        parts = np.array_split(order, -(-n_signals // design.batch))
+        parts = np.array_split(order, -(-n_signals // config.batch))
         for number, part in enumerate(parts):
             yield torch.from_numpy(part), number == len(parts) - 1
 
@@ -144,11 +142,11 @@ def _normalised(dictionary: Tensor) -> Tensor:
     return dictionary / norms.clamp(min=1e-12)
 
 
-def _atom_residuals(residuals: Tensor, design: LearningDesign) -> Tensor:
+def _atom_residuals(residuals: Tensor, config: DictionaryConfig) -> Tensor:
     """What is left of the signals at the places of an atom, of shape [signals * positions, taps]."""
-    if design.convolution is None or design.image_shape is None:
+    if config.convolution is None or config.image_shape is None:
         return residuals
-    patches = patches_of(residuals.numpy(), design.convolution, design.image_shape)
+    patches = patches_of(residuals.numpy(), config.convolution, config.image_shape)
     return torch.from_numpy(patches.reshape(-1, patches.shape[-1]))
 
 

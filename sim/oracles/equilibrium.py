@@ -35,7 +35,9 @@ class Relaxed:
 
 
 class RateNetwork:
-    """A spec with real weights. Symmetric: every projection between moving populations has its transpose.
+    """A sigma-delta network with real weights, states and messages.
+
+    Symmetric: every projection between moving populations has its transpose.
 
     weights: by projection (those that are no transposes), tensors of shape [N_source, N_target] or of a shared kernel
     (extent..., channels, features), real units; gradients and updates likewise.

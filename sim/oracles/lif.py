@@ -25,16 +25,19 @@ Tensor = torch.Tensor
 
 
 @dataclass(frozen=True, eq=False)
-class RateModel:
-    """A network as a float model. weights: by transmitting projection, of shape [N, M], float64."""
+class LifRateNetwork:
+    """A stock network with real rates of firing for spikes.
+
+    weights: by transmitting projection, of shape [N, M], float64.
+    """
 
     network: StockNetwork
     weights: dict[str, Tensor]
 
     @staticmethod
-    def of(network: StockNetwork) -> RateModel:
+    def of(network: StockNetwork) -> LifRateNetwork:
         """Return the model of a network with its present weights."""
-        return RateModel(network, {p.name: torch.tensor(p.weights, dtype=torch.float64) for p in _wiring(network)})
+        return LifRateNetwork(network, {p.name: torch.tensor(p.weights, dtype=torch.float64) for p in _wiring(network)})
 
     def relax(self, inputs: Tensor, labels: Tensor | None = None, nudge: float = 0.0) -> dict[str, Tensor]:
         """Return the rates at equilibrium, spikes per step, by population, of shape [B, N].

@@ -78,8 +78,8 @@ def test_quality_of_two_small_coders(tmp_path, monkeypatch):
     np.savez(tmp_path / "bars.npz", x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
     monkeypatch.setattr(lca_quality, "COMPARED", 10)
     for name, task in lca_quality.TASKS.items():
-        design = replace(task.design, n_atoms=12, epochs=1)
-        monkeypatch.setitem(lca_quality.TASKS, name, replace(task, design=design, n_learned=300))
+        config = replace(task.config, n_atoms=12, epochs=1)
+        monkeypatch.setitem(lca_quality.TASKS, name, replace(task, config=config, n_learned=300))
     content = run(lca_quality, tmp_path / "q.json", monkeypatch, "--data", str(tmp_path / "bars.npz"))
     for name in ("digits", "patches"):
         (row,) = content[name]["rows"]

@@ -9,7 +9,7 @@ import pytest
 
 from neuro.coding.dictionary import unit_norm
 from neuro.coding.graded_relu import graded_coder
-from neuro.coding.lif import LcaDesign, spiking_coder
+from neuro.coding.lif import SpikingDesign, spiking_coder
 from sim.coding.stock import code, run_coder
 from sim.contract.stock import count_stock_differences
 
@@ -25,9 +25,9 @@ pytestmark = [
 ]
 CODERS = {
     "biases": spiking_coder(POSITIVE, 0.05),
-    "two Denses, payloads": spiking_coder(SIGNED, 0.05, LcaDesign(2.0, input_bits=6)),
-    "one Dense": spiking_coder(SIGNED, 0.05, LcaDesign(2.0, 4, lateral="mixed")),
-    "binary": spiking_coder(POSITIVE, 0.05, LcaDesign(2.0, input_bits=0)),
+    "two Denses, payloads": spiking_coder(SIGNED, 0.05, SpikingDesign(2.0, input_bits=6)),
+    "one Dense": spiking_coder(SIGNED, 0.05, SpikingDesign(2.0, 4, lateral="mixed")),
+    "binary": spiking_coder(POSITIVE, 0.05, SpikingDesign(2.0, input_bits=0)),
     "graded": graded_coder(POSITIVE, 0.05),
 }
 

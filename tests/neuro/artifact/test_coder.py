@@ -10,12 +10,12 @@ from neuro.artifact.run_folder import load_artifact, write_run
 from neuro.artifact.stock import graph_arrays
 from neuro.coding.dictionary import unit_norm
 from neuro.coding.graded_relu import graded_coder
-from neuro.coding.lif import LcaDesign, spiking_coder
+from neuro.coding.lif import SpikingDesign, spiking_coder
 
 ATOMS = unit_norm(np.random.default_rng(0).normal(size=(9, 12)))
 CODERS = {
     "biases": spiking_coder(ATOMS, 0.1),
-    "spikes": spiking_coder(ATOMS, 0.2, LcaDesign(2.0, 4, 500, 0.0, "mixed", 6, 1.5, 0.25)),
+    "spikes": spiking_coder(ATOMS, 0.2, SpikingDesign(2.0, 4, 500, 0.0, "mixed", 6, 1.5, 0.25)),
     "graded": graded_coder(ATOMS, 0.1),
     "plain": graded_coder(ATOMS, 0.1, 7, 12, 2.0, 0.0, 1.0),
 }

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from neuro.base.convolution import Convolution, square
 from neuro.coding.dictionary import (
     DictionaryWarning,
-    Preparation,
     check_dictionary,
     check_threshold,
     patches_of,
@@ -148,24 +147,3 @@ def test_patches_times_kernels_are_the_convolution(seed: int, shape: tuple[int, 
 def test_images_of_another_shape_have_no_patches(refused) -> None:
     with refused("9 values", "16"):
         patches_of(np.zeros((1, 3, 3)), square((4, 4), 3, 1, same=False), (4, 4))
-
-
-@given(SEEDS, st.floats(0.01, 10))
-def test_preparation_bounds_contrast_and_removes_means(seed: int, epsilon: float) -> None:
-    signals = np.random.default_rng(seed).normal(2.0, 3.0, size=(4, 3, 7))
-    offset = signals.mean(axis=(0, 1))
-    centred = Preparation(offset=offset, subtract_mean=True).apply(signals)
-    np.testing.assert_allclose(centred.mean(axis=-1), 0.0, atol=1e-12)
-    np.testing.assert_allclose(Preparation(offset=offset).apply(signals).mean(axis=(0, 1)), 0.0, atol=1e-12)
-    norms = np.linalg.norm(Preparation(contrast_epsilon=epsilon).apply(signals), axis=-1)
-    sizes = np.linalg.norm(signals, axis=-1)
-    np.testing.assert_allclose(norms, sizes / np.hypot(sizes, epsilon))
-    np.testing.assert_array_equal(Preparation().apply(signals), signals)
-
-
-def test_preparation_takes_bytes_and_refuses_what_does_not_fit(refused) -> None:
-    assert Preparation(subtract_mean=True).apply(np.full((1, 3), 255, np.uint8)).dtype == np.float32
-    with refused("3 values", "has 2"):
-        Preparation(offset=np.zeros(2)).apply(np.zeros((1, 3)))
-    with refused("contrast_epsilon"):
-        Preparation(contrast_epsilon=0.0)

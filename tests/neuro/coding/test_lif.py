@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuro.coding.dictionary import unit_norm
-from neuro.coding.lif import LcaDesign, SpikingCoder, spiking_coder
+from neuro.coding.lif import SpikingCoder, SpikingDesign, spiking_coder
 from neuro.front_ends.trains import present_spikes
 from neuro.stock.processes import STATE_LIMIT
 
@@ -18,9 +18,9 @@ SIGNED = unit_norm(GENERATOR.normal(size=(16, 24)))
 CODER = spiking_coder(POSITIVE, 0.1)
 LATERALS = st.sampled_from(("split", "mixed"))
 DESIGNS = st.one_of(
-    st.builds(LcaDesign, full_scale=st.floats(1, 16), tau_steps=st.integers(1, 64), lateral=LATERALS),
+    st.builds(SpikingDesign, full_scale=st.floats(1, 16), tau_steps=st.integers(1, 64), lateral=LATERALS),
     st.builds(
-        LcaDesign,
+        SpikingDesign,
         full_scale=st.floats(1, 8),
         tau_steps=st.integers(1, 16),
         lateral=LATERALS,
@@ -91,7 +91,7 @@ def test_atoms_of_one_sign_need_one_inhibitory_projection():
     assert projection.sign_mode == "inhibitory"
     modes = {p.sign_mode for p in spiking_coder(SIGNED, 0.1).graph.projections}
     assert modes == {"inhibitory", "excitatory"}
-    (both,) = spiking_coder(SIGNED, 0.1, LcaDesign(lateral="mixed")).graph.projections
+    (both,) = spiking_coder(SIGNED, 0.1, SpikingDesign(lateral="mixed")).graph.projections
     assert both.sign_mode == "mixed"
 
 
@@ -104,7 +104,7 @@ def test_the_threshold_gives_way_to_many_coherent_atoms():
 
 
 def test_spikes_of_the_first_steps_need_not_count():
-    coder = spiking_coder(POSITIVE, 0.1, LcaDesign(skipped_share=0.25))
+    coder = spiking_coder(POSITIVE, 0.1, SpikingDesign(skipped_share=0.25))
     spikes = np.zeros((1, 40, 24), dtype=np.int32)
     spikes[0, :10, 0] = 1
     spikes[0, 10::3, 1] = 1
@@ -117,27 +117,33 @@ def test_spikes_of_the_first_steps_need_not_count():
         (lambda: spiking_coder(POSITIVE, 0.0), ("sparsity_threshold 0",)),
         (lambda: spiking_coder(POSITIVE * np.nan, 0.1), ("dictionary", "finite")),
         (lambda: spiking_coder(2 * POSITIVE, 0.1), ("length 2", "unit_norm")),
-        (lambda: LcaDesign(full_scale=0.1), ("full_scale 0.1", "0.5..64")),
-        (lambda: LcaDesign(full_scale=float("nan")), ("full_scale nan",)),
-        (lambda: LcaDesign(tau_steps=0), ("tau_steps 0",)),
-        (lambda: LcaDesign(tau_steps=2.5), ("tau_steps 2.5", "integer")),
-        (lambda: LcaDesign(threshold=2**17), ("threshold 131072",)),
-        (lambda: LcaDesign(overshoot=0.6), ("overshoot 0.6",)),
-        (lambda: LcaDesign(input_bits=13), ("input_bits 13",)),
-        (lambda: LcaDesign(lateral="both"), ("lateral 'both'", "split, mixed")),
-        (lambda: LcaDesign(skipped_share=1.0), ("skipped_share 1.0",)),
-        (lambda: spiking_coder(POSITIVE, 0.1, LcaDesign(threshold=100_000)), ("24 bits", "lower it")),
+        (lambda: SpikingDesign(full_scale=0.1), ("full_scale 0.1", "0.5..64")),
+        (lambda: SpikingDesign(full_scale=float("nan")), ("full_scale nan",)),
+        (lambda: SpikingDesign(tau_steps=0), ("tau_steps 0",)),
+        (lambda: SpikingDesign(tau_steps=2.5), ("tau_steps 2.5", "integer")),
+        (lambda: SpikingDesign(threshold=2**17), ("threshold 131072",)),
+        (lambda: SpikingDesign(overshoot=0.6), ("overshoot 0.6",)),
+        (lambda: SpikingDesign(input_bits=13), ("input_bits 13",)),
+        (lambda: SpikingDesign(lateral="both"), ("lateral 'both'", "split, mixed")),
+        (lambda: SpikingDesign(skipped_share=1.0), ("skipped_share 1.0",)),
+        (lambda: spiking_coder(POSITIVE, 0.1, SpikingDesign(threshold=100_000)), ("24 bits", "lower it")),
         (
-            lambda: spiking_coder(POSITIVE[:, :2], 0.1, LcaDesign(threshold=20_000, signal_reach=9.0)),
+            lambda: spiking_coder(POSITIVE[:, :2], 0.1, SpikingDesign(threshold=20_000, signal_reach=9.0)),
             ("13 bits", "signal_reach"),
         ),
         (lambda: spiking_coder(np.ones((1, 4000)), 0.1), ("24 bits", "fewer")),
-        (lambda: spiking_coder(POSITIVE, 0.01, LcaDesign(input_bits=4)), ("steps of 0.016", "input_bits None")),
+        (
+            lambda: spiking_coder(POSITIVE, 0.01, SpikingDesign(input_bits=4)),
+            ("steps of 0.016", "input_bits None"),
+        ),
         (lambda: CODER.drive(3 * POSITIVE.T, 9), ("driven by 3", "signal_reach 1", "scale")),
         (lambda: CODER.drive(POSITIVE.T, 0), ("steps 0",)),
         (lambda: CODER.drive(POSITIVE, 9), ("signals", "[B, 16]")),
-        (lambda: spiking_coder(POSITIVE, 0.1, LcaDesign(input_bits=0)).drive(-POSITIVE.T, 9), ("0..1", "biases")),
-        (lambda: spiking_coder(POSITIVE, 0.1, LcaDesign(input_bits=4)).drive(9 * POSITIVE.T, 9), ("-1..1",)),
+        (
+            lambda: spiking_coder(POSITIVE, 0.1, SpikingDesign(input_bits=0)).drive(-POSITIVE.T, 9),
+            ("0..1", "biases"),
+        ),
+        (lambda: spiking_coder(POSITIVE, 0.1, SpikingDesign(input_bits=4)).drive(9 * POSITIVE.T, 9), ("-1..1",)),
         (
             lambda: spiking_coder(POSITIVE, 0.1).codes({"code": np.ones((1, 9, 24), int)}),
             ("beyond reach", "full_scale"),

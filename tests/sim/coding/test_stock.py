@@ -11,7 +11,7 @@ from sklearn.linear_model import Lasso
 from neuro.base.errors import UserError
 from neuro.coding.dictionary import unit_norm
 from neuro.coding.graded_relu import graded_coder
-from neuro.coding.lif import LcaDesign, spiking_coder
+from neuro.coding.lif import SpikingDesign, spiking_coder
 from neuro.coding.problem import support_overlap
 from neuro.data.sets import load_dataset
 from sim.coding.stock import code, run_coder
@@ -19,9 +19,9 @@ from sim.coding.stock import code, run_coder
 THRESHOLD = 0.1
 MAKE = {
     "biases": lambda atoms, threshold: spiking_coder(atoms, threshold),
-    "one Dense": lambda atoms, threshold: spiking_coder(atoms, threshold, LcaDesign(lateral="mixed")),
-    "payloads": lambda atoms, threshold: spiking_coder(atoms, threshold, LcaDesign(input_bits=8)),
-    "binary": lambda atoms, threshold: spiking_coder(atoms, threshold, LcaDesign(input_bits=0)),
+    "one Dense": lambda atoms, threshold: spiking_coder(atoms, threshold, SpikingDesign(lateral="mixed")),
+    "payloads": lambda atoms, threshold: spiking_coder(atoms, threshold, SpikingDesign(input_bits=8)),
+    "binary": lambda atoms, threshold: spiking_coder(atoms, threshold, SpikingDesign(input_bits=0)),
     "graded": lambda atoms, threshold: graded_coder(atoms, threshold),
 }
 coders = pytest.mark.parametrize("make", MAKE.values(), ids=MAKE)
@@ -115,7 +115,7 @@ def test_signals_and_threshold_halved_give_half_of_what_is_explained(digits, nam
 
 def test_half_the_full_scale_sends_twice_the_spikes(digits):
     counts = [
-        code(spiking_coder(digits.atoms, THRESHOLD, LcaDesign(scale)), digits.signals, 512).n_spikes.sum()
+        code(spiking_coder(digits.atoms, THRESHOLD, SpikingDesign(scale)), digits.signals, 512).n_spikes.sum()
         for scale in (4.0, 8.0)
     ]
     assert counts[0] / counts[1] == pytest.approx(2, rel=0.1)
@@ -159,7 +159,7 @@ def test_it_says_what_has_not_converged(digits):
 
 
 def test_signals_too_strong_for_the_rates_are_refused():
-    coder = spiking_coder(np.eye(4), THRESHOLD, LcaDesign(signal_reach=8.0))
+    coder = spiking_coder(np.eye(4), THRESHOLD, SpikingDesign(signal_reach=8.0))
     with pytest.raises(UserError, match="beyond reach"):
         code(coder, 4 * np.eye(4), 100)
     assert code(coder, 1.5 * np.eye(4), 100).codes.max() == pytest.approx(1.4, rel=0.1)

@@ -13,7 +13,7 @@ from shared_lca import KINDS, lasso_codes
 from sklearn.datasets import load_digits
 
 from neuro.base.convolution import Convolution
-from neuro.coding.dictionary import Preparation, random_dictionary
+from neuro.coding.dictionary import random_dictionary
 from neuro.coding.problem import support_overlap
 from sim.oracles.coding import Dynamics, NotConverged, encode, objective, optimality_violation, thresholded
 from sim.oracles.operators import ConvolutionalOperator, DenseOperator
@@ -50,7 +50,8 @@ def test_codes_are_those_of_the_lasso(seed: int, threshold: float) -> None:
 
 
 def test_the_default_tolerance_is_within_one_percent_on_digits() -> None:
-    images = Preparation(subtract_mean=True).apply(load_digits().data[:60] / 16.0)
+    pixels = load_digits().data[:60] / 16.0
+    images = pixels - pixels.mean(axis=1, keepdims=True)
     operator = DenseOperator(random_dictionary((64, 128), 0))
     dynamics = Dynamics(0.08)
     found = encode(operator, torch.tensor(images), dynamics)

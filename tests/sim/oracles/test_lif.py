@@ -7,7 +7,7 @@ import torch
 from neuro.equilibrium.lif import StockDesign, build_stock_network
 from neuro.stock.processes import LIF, SpikeInput, StockPopulation, StockProjection, StockSpec
 from sim.backends.stock.emulator import emulate
-from sim.oracles.lif import RateModel, firing_rate, input_rates, teacher
+from sim.oracles.lif import LifRateNetwork, firing_rate, input_rates, teacher
 
 
 def network(**more):
@@ -21,7 +21,7 @@ def images(count):
 def test_rates_are_those_that_the_spikes_settle_to():
     net, payloads = network(), images(40)
     record = emulate(net.inference, net.trains(payloads, net.schedule.free_steps))
-    float_rates = RateModel.of(net).relax(input_rates(net, payloads))
+    float_rates = LifRateNetwork.of(net).relax(input_rates(net, payloads))
     for name in ("hidden", "output"):
         counted = record.spikes[name][:, 32:].mean(axis=1)
         wanted = float_rates[name].numpy()
@@ -33,11 +33,11 @@ def test_update_tends_to_the_gradient():
     net = network(feedback_shift=0)  # with unequal gains there is an energy only after rescaling
     inputs = input_rates(net, images(12))
     labels = torch.eye(4, dtype=torch.float64)[torch.arange(12) % 4]
-    model = RateModel.of(net)
+    model = LifRateNetwork.of(net)
     shared = {p.name: model.weights[p.name] for p in net.plastic}
     forward = {name: values.clone().requires_grad_() for name, values in shared.items() if name != "output->hidden"}
     tied = {**forward, "output->hidden": forward["hidden->output"].T}
-    rates = RateModel(net, tied).relax(inputs)
+    rates = LifRateNetwork(net, tied).relax(inputs)
     target, inhibit = teacher(net)
     cost = 0.5 * inhibit * ((target * labels - rates["output"]) ** 2).sum()
     gradients = dict(zip(forward, torch.autograd.grad(cost, list(forward.values())), strict=True))
