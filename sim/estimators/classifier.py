@@ -17,8 +17,6 @@ from neuro.base.metrics import nearest_distribution
 from sim.estimators.base import SettlingEstimator, training_set
 
 if TYPE_CHECKING:
-    from neuro.artifact.run_folder import Artifact
-    from neuro.data.sets import Dataset
     from sim.training.config import TrainConfig
 
 FEATURE_BITS = 7  # of a payload, the unit in which a feature is presented
@@ -120,29 +118,16 @@ class EPClassifier(ClassifierMixin, SettlingEstimator):
 
         Raises: ValueError (UserError is one) if samples, labels or parameters cannot be used.
         """
+        from sim.training.equilibrium import train_ep
+
         samples, y = self._samples(X, y=y)
         check_classification_targets(y)
         self.classes_, labels = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise UserError("EPClassifier: y holds one class only; a classifier needs samples of at least two")
-        artifact = self._trained(training_set(self._learn_range(X, samples), labels))
-        self._deploy(artifact, classes=[str(label) for label in self.classes_])
+        dataset = training_set(self._learn_range(X, samples), labels)
+        self._deploy(train_ep(dataset, self._config(), None).artifact, classes=[str(c) for c in self.classes_])
         return self
-
-    def _trained(self, dataset: Dataset) -> Artifact:
-        import tempfile
-        from pathlib import Path
-
-        from neuro.artifact.run_folder import load_artifact
-        from sim.training.equilibrium import train_ep
-
-        class S:
-            def __getattr__(self, n):
-                return lambda *_: None
-
-        with tempfile.TemporaryDirectory() as folder:
-            result = train_ep(dataset, self._config(), Path(folder) / "run", S())
-            return load_artifact(result.folder)
 
     def _config(self) -> TrainConfig:
         from sim.training.config import TrainConfig

@@ -14,8 +14,6 @@ from neuro.base.errors import UserError
 from sim.estimators.base import SettlingEstimator, training_set
 
 if TYPE_CHECKING:
-    from neuro.artifact.run_folder import Artifact
-    from neuro.data.sets import Dataset
     from sim.coding.recipe import LcaConfig
 
 
@@ -102,42 +100,16 @@ class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SettlingEst
 
         Raises: ValueError (UserError is one) if samples or parameters cannot be used.
         """
+        from sim.coding.unlabelled import UnlabelledLearner
+        from sim.training.loop import run_learner
+        from sim.training.watcher import NOBODY
+
         samples = self._samples(X, ensure_min_samples=2)
-        self._deploy(self._trained(training_set(self._learn_range(X, samples), np.zeros(len(samples)))))
+        dataset = training_set(self._learn_range(X, samples), np.zeros(len(samples)))
+        self._deploy(run_learner(UnlabelledLearner(dataset, self._config()), None, NOBODY))
         self.sparsity_threshold_ = self.artifact_.manifest["chosen"]["sparsity_threshold"]
         self._n_features_out = self.spec_.population(self.spec_.output).size
         return self
-
-    def _trained(self, dataset: Dataset) -> Artifact:
-        import math
-        from dataclasses import asdict
-
-        from neuro.artifact.run_folder import Artifact
-        from sim.coding.learner import deployed_design
-        from sim.coding.measure import codes
-        from sim.coding.recipe import coder_epochs, design_coder, make_learner
-        from sim.coding.trainer import LcaTrainer
-
-        class S:
-            def __getattr__(self, n):
-                return lambda *_: None
-
-        config = self._config()
-        n = len(dataset.y_train)
-        design = design_coder(dataset, config, np.arange(n), None)
-        learner = make_learner(design, config)
-        payloads = design.encoder.encode(dataset.x_train)
-        trainer = LcaTrainer(learner, payloads, coder_epochs(config, n), config.normalise, config.threads)
-        trainer.run(S())
-        largest = float(np.abs(codes(learner.spec(), payloads, config.threads)).max(initial=0.0))
-        learner.design = deployed_design(learner.design, learner.leak, largest)
-        return Artifact(
-            learner.spec(),
-            {
-                "chosen": {"sparsity_threshold": learner.design.sparsity_threshold, "epochs": trainer.n_epochs},
-                "history": [asdict(epoch) for epoch in trainer.progress.history],
-            },
-        )
 
     def _config(self) -> LcaConfig:
         from sim.coding.recipe import LcaConfig

@@ -115,7 +115,7 @@ def test_weights_have_the_bits_asked_for():
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"hidden": (0,)}, "hidden layer of 0"),
+        ({"hidden": (0,)}, "hidden layers .0,."),
         ({"hidden": (2.5,)}, "must be an integer"),
         ({"rule": "backprop"}, "learning rule 'backprop' is unknown"),
         ({"weight_bits": 9}, "weight_bits 9 outside"),
