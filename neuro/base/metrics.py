@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from neuro.base.arrays import Int64, Integers
+from neuro.base.arrays import Int64, Integers, Reals
 
 Z_95 = 1.959963984540054  # normal quantile of a two-sided 95 % interval
 
@@ -63,6 +63,18 @@ def confusion_matrix(predictions: Integers, labels: Integers, n_classes: int) ->
     """Return counts of shape [K, K]: row = true class, column = predicted class."""
     index = labels.astype(np.int64) * n_classes + predictions
     return np.bincount(index, minlength=n_classes * n_classes).reshape(n_classes, n_classes)
+
+
+def nearest_distribution(scores: Reals) -> Reals:
+    """The probability distributions nearest to the rows of `scores`, both of shape [B, K]; their order stays.
+
+    p_k = max(score_k - excess, 0), with the excess at which they sum to 1. If scores estimate a distribution, p is
+    never farther from it. Source: Held, Wolfe & Crowder 1974; Duchi et al. 2008 (projection onto the simplex).
+    """
+    descending = -np.sort(-scores, axis=1)
+    excess = (np.cumsum(descending, axis=1) - 1.0) / np.arange(1, scores.shape[1] + 1)
+    n_kept = np.count_nonzero(descending > excess, axis=1)
+    return np.maximum(scores - excess[np.arange(len(scores)), n_kept - 1, None], 0.0)
 
 
 def cosine(a: npt.ArrayLike, b: npt.ArrayLike) -> float:

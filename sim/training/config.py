@@ -31,7 +31,7 @@ class TrainConfig:
     exponent_offset: of `sim.training.trainer.Choices`, tuned where None; shift: see `sim.training.shift`.
 
     front_end, code_bits: SHA-256 of the manifest of the coder in front ("": none), payload bits of its codes
-                          (`sim.training.front_end.behind`).
+                          (`sim.training.front_end.behind`); without it, of features that are no pixels (0: pixels).
     """
 
     seed: int = SEED.default(0)

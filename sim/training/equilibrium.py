@@ -201,8 +201,12 @@ class EquilibriumLearner:
             "test": {"n_correct": test.n_correct, "n": test.n},
             "train_cpu_s": self.notes.get("tune_cpu_s", 0.0) + self.notes["fit_cpu_s"] + refit_cpu_s,
             "images_per_s": self.notes["images_per_s"],
-            "spikes_per_inference": record.spikes_per_inference(spec),
+            "spikes_per_inference": record.spikes_per_inference(spec) if test.n else self._validated_spikes(),
         }
+
+    def _validated_spikes(self) -> float:
+        """Spikes per validation image in the best epoch: what is known of data without test images."""
+        return float(self.notes["history"][self.notes["best_epoch"] - 1]["spikes_per_inference"])
 
 
 def _integers(arrays: Arrays) -> dict[str, Integers]:

@@ -69,12 +69,13 @@ def build_network(dataset: Dataset, config: TrainConfig, choices: Choices, split
         return build_stock(dataset, config, split)
     images = dataset.x_train[split.train]
     encoder, more = PixelEncoder(gain_bits=gain_bits_for(images)), {}
-    if config.front_end:
+    if config.front_end or config.code_bits:
         encoder = PixelEncoder(activation_bits=config.code_bits)
-        n_first = math.prod(shapes_of(dataset.image_shape, config.hidden_layers)[0])
-        more["hidden_gain"] = gain_for(encoder.encode(images[:SAMPLE]), encoder, n_first)
     if choices.centred:
         encoder = encoder.centred_on(images)
+    if config.front_end or config.code_bits:
+        n_first = math.prod(shapes_of(dataset.image_shape, config.hidden_layers)[0])
+        more["hidden_gain"] = gain_for(encoder.encode(images[:SAMPLE]), encoder, n_first)
     design = design_for(
         dataset.image_shape,
         dataset.n_classes,
@@ -100,7 +101,8 @@ def behind(config: TrainConfig, front: FrontEnd) -> TrainConfig:
 def gain_for(payloads: Integers, encoder: PixelEncoder, n_hidden: int) -> float:
     """Return the gain of initial weights that gives hidden units a drive of standard deviation DRIVE, at least 1.
 
-    Codes are short where images are long: with Glorot weights of gain 1 nothing would reach the hidden layer.
+    Codes and small sets of features are short where images are long: with Glorot weights of gain 1 nothing would reach
+    the hidden layer.
     """
     length = math.sqrt(squared_length(encoder, payloads) - 1.0)
     drive = glorot_bound(payloads.shape[1], n_hidden) / math.sqrt(3.0) * length

@@ -58,9 +58,7 @@ def tune(
     dataset: Dataset, config: TrainConfig, split: Split, on_trial: Callable[[Trial], None], compute: Compute = NATIVE
 ) -> tuple[Choices, list[Trial]]:
     """Return hyper-parameters for `config` and the trials that led to them. What the user fixed stays fixed."""
-    depth = min(max(len(config.hidden_layers), 1 + config.convolutional), 3)
-    fall = min(1.0, FULL_RATE_BATCH / config.batch_size)
-    rates, shares = [rate * fall for rate in LEARNING_RATES[depth]], OUTPUT_SHARES[depth]
+    rates, shares = guesses(config)
     best = Choices(
         learning_rate=config.learning_rate or rates[0],
         output_share=config.output_share or shares[0],
@@ -88,6 +86,23 @@ def tune(
     if config.output_share is None:
         best = _significantly_best([attempt(replace(best, output_share=share)) for share in shares])
     return best, list(trials.values())
+
+
+def guesses(config: TrainConfig) -> tuple[list[float], tuple[float, ...]]:
+    """Learning rates and output shares that are tried with such layers and batches, the first guess first."""
+    depth = min(max(len(config.hidden_layers), 1 + config.convolutional), 3)
+    fall = min(1.0, FULL_RATE_BATCH / config.batch_size)
+    return [rate * fall for rate in LEARNING_RATES[depth]], OUTPUT_SHARES[depth]
+
+
+def untuned(config: TrainConfig) -> TrainConfig:
+    """The configuration with the first guess in place of every rate left open: it takes no trials."""
+    rates, shares = guesses(config)
+    return replace(
+        config,
+        learning_rate=config.learning_rate or rates[0],
+        output_share=config.output_share or shares[0],
+    )
 
 
 def wants_centring(dataset: Dataset, config: TrainConfig, split: Split) -> bool:
