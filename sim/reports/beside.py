@@ -19,6 +19,7 @@ from sim.reports.figures.curves import resource_bars
 from sim.reports.section import Box, Cell, Fact, Panel, Table, code, link, marked
 from sim.robustness.bridge.run import ATTACKS, RESULT, attack_key
 
+DAMAGED = (KeyError, TypeError, ValueError, AttributeError, ZeroDivisionError)
 ATTACK_PAGE, CHIP_PAGE, DEPLOYMENT = "attack.html", "compile.html", "deployment.json"
 ATTACK_HEADERS = ("attack", "test images", "clean", "robust, by eps", "verdict", "page")
 ATTACK_NOTE = (
@@ -58,7 +59,7 @@ def attacks_of(folder: Path, artifact: Artifact, page: Path) -> Beside | None:
         try:
             if path.parent.name == attack_key(content["config"], weights):
                 found.append(_Attack(path.parent, content))
-        except (KeyError, TypeError, ValueError) as error:
+        except DAMAGED as error:
             raise UserError(f"{path}: holds a damaged attack ({error}); delete the file and attack again") from error
     if not found:
         return None
@@ -130,7 +131,7 @@ def chip_of(folder: Path, page: Path) -> Beside | None:
         ]
         fact = f"{cores:,} core{'' if cores == 1 else 's'}"
         panel = Panel("On a chip: the fullest core", render(resource_bars, limits), RESOURCES)
-    except (KeyError, TypeError, ValueError) as error:
+    except DAMAGED as error:
         raise UserError(f"{path}: damaged ({error}); delete it, or compile the run again") from error
     report = folder / CHIP_PAGE
     text: Cell = "Not priced yet: " + code(f"settle compile {folder} --report")
