@@ -5,7 +5,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,18 @@ import numpy as np
 import pytest
 import torch
 from shared_coders import SMALL_CODER, SMALL_KERNELS
+from shared_export import even
 
 import settle
-from neuro.artifact.run_folder import load_artifact, save_artifact
+from neuro.artifact.run_folder import Artifact, load_artifact, save_artifact
+from neuro.base.metrics import accuracy
 from neuro.data.sets import Dataset, load_dataset
+from neuro.front_ends.pixels import PixelEncoder
+from neuro.stock.feed_forward import FeedForwardNetwork, feed_forward_graph
+from neuro.stock.processes import LIF
 from sim.coding.training import train_lca
 from sim.training.config import TrainConfig
-from sim.training.equilibrium import TrainResult, train_ep
+from sim.training.equilibrium import TrainResult, infer, train_ep
 from sim.training.front_end import load_front_end
 from sim.training.watcher import Watcher
 
@@ -121,6 +126,32 @@ def finished_stock(tmp_path_factory: pytest.TempPathFactory, blob_data: Dataset,
     """Folder of a finished run of the stock family on `blob_data`. Not to be written to: copy it."""
     folder = tmp_path_factory.mktemp("runs") / "stock"
     train_ep(blob_data, stock_config, folder, Silent())
+    return folder
+
+
+@pytest.fixture(scope="session")
+def finished_graded(tmp_path_factory: pytest.TempPathFactory, blob_data: Dataset, small_config: TrainConfig) -> Path:
+    """Folder of a finished run of graded processes on `blob_data`. Not to be written to: copy it."""
+    folder = tmp_path_factory.mktemp("runs") / "graded"
+    train_ep(blob_data, replace(small_config, epochs=3, family="stock", rule="graded"), folder, Silent())
+    return folder
+
+
+@pytest.fixture(scope="session")
+def finished_baseline(tmp_path_factory: pytest.TempPathFactory, blob_data: Dataset, finished: Path) -> Path:
+    """Folder of a feed-forward run, as `settle train slayer` leaves it, of random weights. Not to be written to."""
+    folder, generator = tmp_path_factory.mktemp("runs") / "baseline", np.random.default_rng(5)
+    graph = feed_forward_graph([even(generator, 17, 8), even(generator, 8, 3)], LIF(1023, 123, 80))
+    network = FeedForwardNetwork(graph, 16, PixelEncoder(), "slayer", 2, (4, 4))
+    record = infer(network, blob_data.x_test)
+    results = {
+        "test": asdict(accuracy(record.predictions, blob_data.y_test)),
+        "spikes_per_inference": record.spikes_per_inference(network),
+        "images_per_s": 100.0,
+    }
+    chosen = {"epochs": 4, "learning_rate": 0.003}
+    manifest = {**load_artifact(finished).manifest, "kind": "slayer", "chosen": chosen, "results": results}
+    save_artifact(folder, Artifact(network, manifest))
     return folder
 
 

@@ -1,36 +1,36 @@
-"""Figures of a benchmark, as SVG text: points were measured, bands are modelled, and what is neither is not drawn."""
+"""Figures of a benchmark: points were measured, bands are modelled, and what is neither is not drawn."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
 from benchmarks.bench.rows import Row
 from neuro.base.quantities import Cell, Modelled, NotMeasurable
-from sim.reports.figures.network import BLUE, GREY, ORANGE, STYLE, svg_of
+from sim.reports.figures.canvas import BLUE, GREY, INK, ORANGE, render
 
 KINDS = {"measured": BLUE, "modelled": ORANGE}
 
 
 def bars(rows: Sequence[Row], cell: Callable[[Row], Cell], label: str) -> str:
-    """Draw a quantity of every row on a logarithmic axis; rows without a number keep their line and say so."""
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(figsize=(6.4, 1.1 + 0.27 * len(rows)))
-        ends = [_ends(cell(row)) for row in rows]
-        known = [end for end in ends if end is not None]
-        low, high = (min(a for a, _ in known), max(b for _, b in known)) if known else (1.0, 10.0)
-        axes.set(xscale="log", xlim=(low / 3, high * 12), xlabel=label, ylim=(-len(rows) + 0.3, 0.7))
-        for place, (row, end) in enumerate(zip(rows, ends, strict=True)):
-            _draw(axes, -place, cell(row), end, low / 2.5)
-        names = [f"{row.name}, {row.device}, batch {row.batch}" for row in rows]
-        axes.set_yticks([-place for place in range(len(rows))], names)
-        axes.grid(axis="y", visible=False)
-        figure.legend([Patch(color=colour) for colour in KINDS.values()], list(KINDS), loc="upper right", ncols=2,
-                      frameon=False, bbox_to_anchor=(1, 1.02))  # fmt: skip
-        return svg_of(figure)
+    """A quantity of every row on a logarithmic axis, as SVG text; rows without a number keep their line and say so."""
+    return render(_bars, rows, cell, label, size=(6.4, 1.1 + 0.27 * len(rows)))
+
+
+def _bars(axes: Axes, rows: Sequence[Row], cell: Callable[[Row], Cell], label: str) -> None:
+    ends = [_ends(cell(row)) for row in rows]
+    known = [end for end in ends if end is not None]
+    low, high = (min(a for a, _ in known), max(b for _, b in known)) if known else (1.0, 10.0)
+    axes.set(xscale="log", xlim=(low / 3, high * 12), xlabel=label, ylim=(-len(rows) + 0.3, 0.7))
+    for place, (row, end) in enumerate(zip(rows, ends, strict=True)):
+        _draw(axes, -place, cell(row), end, low / 2.5)
+    names = [f"{row.name}, {row.device}, batch {row.batch}" for row in rows]
+    axes.set_yticks([-place for place in range(len(rows))], names)
+    axes.grid(visible=False, axis="y")
+    axes.figure.legend([Patch(color=colour) for colour in KINDS.values()], list(KINDS), loc="upper right", ncols=2,
+                       frameon=False, bbox_to_anchor=(1, 1.02))  # fmt: skip
 
 
 def _ends(cell: Cell) -> tuple[float, float] | None:
@@ -52,4 +52,4 @@ def _draw(axes: Axes, place: float, cell: Cell, ends: tuple[float, float] | None
     else:
         axes.plot([low], [place], marker="o", markersize=5, color=colour)
     said = str(cell).split(" (")[0]
-    axes.text(high, place, f"   {said}", va="center", size=7, color="#3b4252")
+    axes.text(high, place, f"   {said}", va="center", size=7, color=INK)

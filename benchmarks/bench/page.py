@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from benchmarks.bench import figures
 from benchmarks.bench.rows import COLUMNS, INFERENCE, TRAINING, Row
 from benchmarks.bench.run import Bench
 from benchmarks.bench.screen import Notes, cell_lines
-from hardware.reports.page import chip_panels, chip_tables, render_page
+from hardware.reports.page import chip_boxes, chip_panels
 from neuro.base.files import write_atomically
 from neuro.base.quantities import Cell, Measured, NotMeasurable
-from sim.reports.section import Panel, Table
+from sim.reports.document import document
+from sim.reports.section import Box, Fact, Panel, Section, Table
 
 LEAD = (
     "One image after the other, and as many at once as give the most images per second; images in host memory, classes "
@@ -37,15 +40,15 @@ PROVENANCE = ("date", "machine", "config", "config_sha256", "run_manifest_sha256
 def write_bench_page(bench: Bench, path: Path) -> Path:
     """Write the page, whole or not at all."""
     panels, chip = _panels(bench), bench.chip.profile if bench.chip else None
-    tables = [*_tables(bench), *_provenance(bench)]
+    boxes = [*_tables(bench), provenance(bench.content, bench.rows)]
     if chip is not None:
-        panels, tables = [*panels, *chip_panels(chip)], [*tables, *chip_tables(chip)]
-    title = f"{bench.run}: energy and latency"
-    write_atomically(path, render_page(title, LEAD, _facts(bench), panels, tables).encode())
+        panels, boxes = [*panels, *chip_panels(chip)], [*boxes, *chip_boxes(chip)]
+    section = Section("", "", _facts(bench), panels, boxes)
+    write_atomically(path, document(f"{bench.run}: energy and latency", LEAD, [section]).encode())
     return path
 
 
-def _facts(bench: Bench) -> list[tuple[str, str]]:
+def _facts(bench: Bench) -> list[Fact]:
     rows = [row for row in bench.rows if row.work == INFERENCE and not isinstance(row.latency, NotMeasurable)]
     facts = []
     for row in [row for row in rows if row.batch == 1]:
@@ -65,8 +68,8 @@ def _panels(bench: Bench) -> list[Panel]:
     return panels
 
 
-def _tables(bench: Bench) -> list[tuple[str, Table]]:
-    tables = []
+def _tables(bench: Bench) -> list[Box]:
+    boxes = []
     for work, title in ((INFERENCE, "One image classified"), (TRAINING, "One image learned")):
         rows = [row for row in bench.rows if row.work == work]
         if rows:
@@ -74,10 +77,10 @@ def _tables(bench: Bench) -> list[tuple[str, Table]]:
             lines = [_line(row, notes) for row in rows]
             said = "; ".join(f"note {index}: {text}" for index, text in enumerate(notes.texts, 1))
             heads = (HEADERS[name] for name in COLUMNS[work])
-            tables.append((title, Table(("", "device", "batch", *heads), lines, said)))
+            boxes.append(Box(title, [Table(("", "device", "batch", *heads), lines, said)]))
     who = {(row.name, row.device): row.note for row in bench.rows if row.note}
-    tables.append(("Who", Table(("", "device", "what it is"), [(*key, note) for key, note in who.items()])))
-    return tables
+    boxes.append(Box("Who", [Table(("", "device", "what it is"), [(*key, note) for key, note in who.items()])]))
+    return boxes
 
 
 def _line(row: Row, notes: Notes) -> tuple[str, ...]:
@@ -90,9 +93,9 @@ def one_line(cell: Cell, notes: Notes) -> str:
     return f"{' '.join(said)}, {kind}"
 
 
-def _provenance(bench: Bench) -> list[tuple[str, Table]]:
-    content = bench.content
-    meters = {row.energy.meter for row in bench.rows if isinstance(row.energy, Measured)}
-    rows = [(key, json.dumps(found) if isinstance(found, dict) else str(found))
-            for key, found in ((key, content[key]) for key in PROVENANCE)]  # fmt: skip
-    return [("Provenance", Table(("", ""), [*rows, *[("energy", meter) for meter in sorted(meters)]]))]
+def provenance(content: Mapping[str, Any], rows: Sequence[Row] = ()) -> Box:
+    """What is needed to measure again; rows: for the meters that read their energy."""
+    found = ((key, content[key]) for key in PROVENANCE)
+    lines = [(key, value if isinstance(value, str) else json.dumps(value)) for key, value in found]
+    meters = {row.energy.meter for row in rows if isinstance(row.energy, Measured)}
+    return Box("Provenance", [Table((), [*lines, *(("energy", meter) for meter in sorted(meters))])])

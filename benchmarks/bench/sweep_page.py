@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
-import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
 from rich.console import Group
 from rich.table import Table as ScreenTable
 from rich.text import Text
 
-from benchmarks.bench.page import ENERGY, PROVENANCE, one_line
+from benchmarks.bench.page import ENERGY, one_line, provenance
 from benchmarks.bench.rows import Row
 from benchmarks.bench.screen import LEGEND, Notes, cell_text
 from benchmarks.bench.sweep import Point, Sweep
-from hardware.reports.figures import COLOURS
-from hardware.reports.page import render_page
 from neuro.base.files import write_atomically
 from neuro.base.quantities import Cell, Measured, Modelled
-from sim.reports.figures.network import STYLE, svg_of
-from sim.reports.section import Panel, Table
+from sim.reports.document import document
+from sim.reports.figures.canvas import COLOURS, render
+from sim.reports.section import Box, Panel, Section, Table
 
 Pick = Callable[[Row], Cell]
 Key = tuple[str, str]
@@ -31,6 +29,7 @@ LEAD = (
 )
 LATENCY = "Median time of one image (modelled: mean)."
 MEASURED = "Measured: mean of {n} test images."
+SIZE = (5.6, 3.0)  # inches
 
 
 def keys_of(sweep: Sweep) -> list[Key]:
@@ -93,62 +92,58 @@ def write_sweep_page(sweep: Sweep, path: Path) -> Path:
     """Write the page, whole or not at all."""
     n, notes = sweep.points[0].n, Notes()
     panels = [
-        Panel("Activity", lines(sweep, {"active units": lambda p: p.active, "spikes": lambda p: p.spikes}), MEASURED),
-        Panel("Reconstruction error", lines(sweep, {"|x - D a|^2 / |x|^2": lambda p: p.error}), MEASURED),
+        Panel("Activity", _lines(sweep, {"active units": lambda p: p.active, "spikes": lambda p: p.spikes}), MEASURED),
+        Panel("Reconstruction error", _lines(sweep, {"|x - D a|^2 / |x|^2": lambda p: p.error}), MEASURED),
     ]
     panels = [Panel(panel.title, panel.figure, panel.caption.format(n=n)) for panel in panels]
     for title, (row_of, pick) in PICKS.items():
         if title != "Images per second, best batch":
             said = LATENCY if title.startswith("Latency") else ENERGY
-            panels.append(Panel(title, curves(sweep, row_of, pick), said))
-    tables = [("Activity", Table(ACTIVITY_HEADERS, [_activity(point) for point in sweep.points], ACTIVITY))]
+            panels.append(Panel(title, render(_curves, sweep, row_of, pick, size=SIZE), said))
+    boxes = [Box("Activity", [Table(ACTIVITY_HEADERS, [_activity(point) for point in sweep.points], ACTIVITY)])]
     for title, (row_of, pick) in PICKS.items():
         rows = [(f"{point.threshold:.3g}", *(one_line(pick(row_of(point, key)), notes) for key in keys_of(sweep)))
                 for point in sweep.points]  # fmt: skip
         said = "; ".join(f"note {index}: {text}" for index, text in enumerate(notes.texts, 1))
-        tables.append((title, Table(("threshold", *(", ".join(key) for key in keys_of(sweep))), rows, said)))
-    rows = [(key, json.dumps(sweep.content[key])) for key in PROVENANCE]
-    tables.append(("Provenance", Table(("", ""), rows)))
+        boxes.append(Box(title, [Table(("threshold", *(", ".join(key) for key in keys_of(sweep))), rows, said)]))
+    boxes.append(provenance(sweep.content))
     low, high = sweep.points[0], sweep.points[-1]
     facts = [
         (f"{low.threshold:.3g} to {high.threshold:.3g}", "sparsity threshold"),
         (f"{low.active:.1f} to {high.active:.1f}", f"active units, measured, n = {n}"),
         (f"{low.spikes:.0f} to {high.spikes:.0f}", f"spikes per image, measured, n = {n}"),
     ]
-    write_atomically(path, render_page(f"{sweep.run}: cost against sparsity", LEAD, facts, panels, tables).encode())
+    section = Section("", "", facts, panels, boxes)
+    write_atomically(path, document(f"{sweep.run}: cost against sparsity", LEAD, [section]).encode())
     return path
 
 
-def lines(sweep: Sweep, series: dict[str, Callable[[Point], float]]) -> str:
+def _lines(sweep: Sweep, series: dict[str, Callable[[Point], float]]) -> str:
+    return render(_draw_lines, sweep, series, size=SIZE)
+
+
+def _draw_lines(axes: Axes, sweep: Sweep, series: dict[str, Callable[[Point], float]]) -> None:
     """Draw measured figures against the threshold."""
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(figsize=(5.6, 3.0))
-        for index, (name, of) in enumerate(series.items()):
-            values = [of(point) for point in sweep.points]
-            axes.plot([p.threshold for p in sweep.points], values, marker="o", color=COLOURS[index], label=name)
-        axes.set(xscale="log", xlabel="sparsity threshold", ylim=(0, None))
-        axes.legend(frameon=False)
-        return svg_of(figure)
+    for index, (name, of) in enumerate(series.items()):
+        values = [of(point) for point in sweep.points]
+        axes.plot([p.threshold for p in sweep.points], values, marker="o", color=COLOURS[index], label=name)
+    axes.set(xscale="log", xlabel="sparsity threshold", ylim=(0, None))
+    axes.legend(frameon=False)
 
 
-def curves(sweep: Sweep, row_of: Callable[[Point, Key], Row], pick: Pick) -> str:
+def _curves(axes: Axes, sweep: Sweep, row_of: Callable[[Point, Key], Row], pick: Pick) -> None:
     """Draw a cost against the threshold: measured as lines, modelled as bands; what is neither is left out."""
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(figsize=(5.6, 3.0))
-        at = [point.threshold for point in sweep.points]
-        for index, key in enumerate(keys_of(sweep)):
-            cells, colour = [pick(row_of(point, key)) for point in sweep.points], COLOURS[index % len(COLOURS)]
-            label = f"{key[0]}, {key[1]}: {cells[0].kind}"
-            if all(isinstance(cell, Modelled) for cell in cells):
-                low, high = zip(*((c.low, c.high) for c in cells if isinstance(c, Modelled)), strict=True)
-                axes.fill_between(at, low, high, color=colour, alpha=0.35, linewidth=0, label=label)
-            elif all(isinstance(cell, Measured) for cell in cells):
-                axes.plot(
-                    at, [c.value for c in cells if isinstance(c, Measured)], marker="o", color=colour, label=label
-                )
-            else:
-                axes.plot([], [], color=colour, label=label)
-        unit = next((c.unit for p in sweep.points for r in p.rows for c in [pick(r)] if hasattr(c, "unit")), "")
-        axes.set(xscale="log", yscale="log", xlabel="sparsity threshold", ylabel=unit)
-        axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, fontsize=7)
-        return svg_of(figure)
+    at = [point.threshold for point in sweep.points]
+    for index, key in enumerate(keys_of(sweep)):
+        cells, colour = [pick(row_of(point, key)) for point in sweep.points], COLOURS[index % len(COLOURS)]
+        label = f"{key[0]}, {key[1]}: {cells[0].kind}"
+        if all(isinstance(cell, Modelled) for cell in cells):
+            low, high = zip(*((c.low, c.high) for c in cells if isinstance(c, Modelled)), strict=True)
+            axes.fill_between(at, low, high, color=colour, alpha=0.35, linewidth=0, label=label)
+        elif all(isinstance(cell, Measured) for cell in cells):
+            axes.plot(at, [c.value for c in cells if isinstance(c, Measured)], marker="o", color=colour, label=label)
+        else:
+            axes.plot([], [], color=colour, label=label)
+    unit = next((c.unit for p in sweep.points for r in p.rows for c in [pick(r)] if hasattr(c, "unit")), "")
+    axes.set(xscale="log", yscale="log", xlabel="sparsity threshold", ylabel=unit)
+    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, fontsize=7)

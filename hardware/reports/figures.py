@@ -1,56 +1,57 @@
-"""Figures of a compiled network, as SVG text, in the style of `sim.reports.figures.network`."""
+"""A compiled network drawn on axes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-import matplotlib.pyplot as plt
-import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
 
 from hardware.energy.estimate import PARTS, Estimate, Sensitivity
 from hardware.placement.placement import Core, Placement
 from neuro.base.arrays import Reals
 from neuro.base.quantities import Modelled
-from sim.reports.figures.network import BARS, BLUE, GREY, ORANGE, STYLE, svg_of
+from sim.reports.figures.canvas import BLUE, COLOURS, INK, Grid, render, render_grid
+from sim.reports.figures.spikes import stacked_spikes
 
 CHIPS_SHOWN = 8
-COLOURS = (BLUE, ORANGE, GREY, "#5a9367", "#8e6c8a", "#c0595c", "#4b9da9", "#b59f3b")
 CONSTANTS_SHOWN = 8
+CHIP = (4.9, 2.75)  # inches
 
 
 def core_map(placement: Placement) -> str:
-    """Draw the cores of every chip, tile by tile, coloured by the load of their scarcest resource."""
-    limits, shown = placement.limits, min(placement.n_chips, CHIPS_SHOWN)
+    """The cores of every chip, tile by tile, coloured by the load of their scarcest resource, as SVG text."""
+    shown = min(placement.n_chips, CHIPS_SHOWN)
     columns = min(shown, 2)
     rows = -(-shown // columns)
-    with plt.rc_context({**STYLE, "axes.grid": False}):
-        figure, grid = plt.subplots(rows, columns, figsize=(4.9 * columns + 1, 2.75 * rows), squeeze=False)
-        names = [block.name for block in placement.blocks.on_chip]
-        image = plt.cm.ScalarMappable(cmap="YlGnBu", norm=plt.Normalize(0, 100))
-        for chip, axes in enumerate(grid.ravel()):
-            axes.axis("off")
-            if chip < shown:
-                cores = [core for core in placement.cores if core.chip == chip]
-                _draw_chip(axes, cores, placement, names, image)
-                used = f"{len(cores)} of {limits.cores.value} cores"
-                axes.set_title(f"chip {chip + 1}: {used}", fontsize=9, color="#3b4252")
-        bar = figure.colorbar(image, ax=grid.ravel().tolist(), fraction=0.025, pad=0.02)
-        bar.set_label("load of the scarcest resource, %")
-        handles = [Rectangle((0, 0), 1, 1, facecolor="white", edgecolor=_colour(names, n), linewidth=2) for n in names]
-        figure.legend(handles, names, loc="lower center", ncols=min(len(names), 6), frameon=False,
-                      bbox_to_anchor=(0.45, -0.06 / rows))  # fmt: skip
-        return svg_of(figure)
+    return render_grid(lambda grid: _core_map(grid, placement), (CHIP[0] * columns + 1, CHIP[1] * rows), rows, columns)
+
+
+def _core_map(grid: Grid, placement: Placement) -> None:
+    names = [block.name for block in placement.blocks.on_chip]
+    image, figure = ScalarMappable(Normalize(0, 100), colormaps["YlGnBu"]), grid[0, 0].figure
+    for chip, axes in enumerate(grid.ravel()):
+        axes.axis("off")
+        if chip < placement.n_chips:
+            cores = [core for core in placement.cores if core.chip == chip]
+            _draw_chip(axes, cores, placement, names, image)
+            used = f"{len(cores)} of {placement.limits.cores.value} cores"
+            axes.set_title(f"chip {chip + 1}: {used}", fontsize=9, color=INK)
+    bar = figure.colorbar(image, ax=grid.ravel().tolist(), fraction=0.025, pad=0.02)
+    bar.set_label("load of the scarcest resource, %")
+    handles = [Rectangle((0, 0), 1, 1, facecolor="white", edgecolor=_colour(names, n), linewidth=2) for n in names]
+    figure.legend(handles, names, loc="lower center", ncols=min(len(names), 6), frameon=False,
+                  bbox_to_anchor=(0.45, -0.06 / len(grid)))  # fmt: skip
 
 
 def _colour(names: list[str], name: str) -> str:
     return COLOURS[names.index(name) % len(COLOURS)]
 
 
-def _draw_chip(
-    axes: Axes, cores: list[Core], placement: Placement, names: list[str], image: plt.cm.ScalarMappable
-) -> None:
+def _draw_chip(axes: Axes, cores: list[Core], placement: Placement, names: list[str], image: ScalarMappable) -> None:
     """Draw one chip: tiles in rows, the cores of a tile two by two; the frame says which population."""
     limits = placement.limits
     used = {core.index % limits.cores.value: core for core in cores}
@@ -69,41 +70,35 @@ def _draw_chip(
 
 
 def spikes_by_step(spikes: Mapping[str, Reals]) -> str:
-    """Draw mean spikes per image at each step of an inference, by population."""
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(figsize=(5.6, 2.9))
-        bottom = np.zeros(len(next(iter(spikes.values()))))
-        steps = np.arange(len(bottom))
-        for index, (name, values) in enumerate(spikes.items()):
-            colour = COLOURS[index % len(COLOURS)]
-            if len(steps) > BARS:
-                axes.fill_between(steps, bottom, bottom + values, step="mid", label=name, color=colour, linewidth=0)
-            else:
-                axes.bar(steps, values, bottom=bottom, width=0.8, label=name, color=colour)
-            bottom = bottom + values
-        axes.set(xlabel="step of an inference", ylabel="mean spikes per image", ylim=(0, None))
-        axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=4)
-        return svg_of(figure)
+    """Mean spikes per image at each step of an inference, by population, as SVG text."""
+    return render(_spikes_by_step, spikes, size=(5.6, 2.9))
+
+
+def _spikes_by_step(axes: Axes, spikes: Mapping[str, Reals]) -> None:
+    stacked_spikes(axes, spikes)
+    axes.set_xlabel("step of an inference")
+    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=4)
 
 
 def energy_bars(estimates: Mapping[str, Estimate]) -> str:
-    """Draw the energy of an image by what it is spent on, each as a band from low to high."""
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(figsize=(6.4, 0.5 + 0.28 * (len(PARTS) + 2) * len(estimates)))
-        labels, place, bands = [], 0.0, list[Modelled]()
-        for index, (work, estimated) in enumerate(estimates.items()):
-            for name, band in {**estimated.parts, "total": estimated.energy}.items():
-                if band.high > 0:
-                    _bar(axes, place, band, COLOURS[index], 1.0 if name == "total" else 0.55)
-                    labels.append((place, f"{work}: {name}"))
-                    bands.append(band)
-                    place -= 1
-            place -= 0.5
-        axes.set_yticks([at for at, _ in labels], [label for _, label in labels])
-        reach = (min(_low_end(band) for band in bands) / 2, 30 * max(band.high for band in bands))
-        axes.set(xscale="log", xlim=reach, xlabel="energy per image, J (modelled: low to high)")
-        axes.grid(axis="y", visible=False)
-        return svg_of(figure)
+    """The energy of an image by what it is spent on, each as a band from low to high, as SVG text."""
+    return render(_energy_bars, estimates, size=(6.4, 0.5 + 0.28 * (len(PARTS) + 2) * len(estimates)))
+
+
+def _energy_bars(axes: Axes, estimates: Mapping[str, Estimate]) -> None:
+    labels, place, bands = [], 0.0, list[Modelled]()
+    for index, (work, estimated) in enumerate(estimates.items()):
+        for name, band in {**estimated.parts, "total": estimated.energy}.items():
+            if band.high > 0:
+                _bar(axes, place, band, COLOURS[index], 1.0 if name == "total" else 0.55)
+                labels.append((place, f"{work}: {name}"))
+                bands.append(band)
+                place -= 1
+        place -= 0.5
+    axes.set_yticks([at for at, _ in labels], [label for _, label in labels])
+    reach = (min(_low_end(band) for band in bands) / 2, 30 * max(band.high for band in bands))
+    axes.set(xscale="log", xlim=reach, xlabel="energy per image, J (modelled: low to high)")
+    axes.grid(visible=False, axis="y")
 
 
 def _low_end(band: Modelled) -> float:
@@ -115,20 +110,21 @@ def _bar(axes: Axes, place: float, band: Modelled, colour: str, alpha: float) ->
     low = _low_end(band)
     width = max(band.high - low, 0.02 * band.high)
     axes.barh(place, width, left=low, height=0.62, color=colour, alpha=alpha, linewidth=0)
-    axes.text(low + width, place, f"  {str(band).removesuffix(' (modelled)')}", va="center", size=7, color="#3b4252")
+    axes.text(low + width, place, f"  {str(band).removesuffix(' (modelled)')}", va="center", size=7, color=INK)
 
 
 def sensitivity_bars(rows: list[Sensitivity]) -> str:
-    """Draw how far the energy of an image moves with each constant, the one that dominates first."""
-    with plt.rc_context(STYLE):
-        shown = [row for row in rows if row.swing > 1.001][:CONSTANTS_SHOWN]
-        figure, axes = plt.subplots(figsize=(5.6, 0.8 + 0.28 * len(shown)))
-        for place, row in enumerate(shown):
-            width = row.energy_high - row.energy_low
-            axes.barh(-place, width, left=row.energy_low, height=0.6, color=BLUE, linewidth=0)
-            axes.text(row.energy_high, -place, f"  x {row.swing:.3g}", va="center", size=7, color="#3b4252")
-        axes.set_yticks([-place for place in range(len(shown))], [row.constant.replace("_", " ") for row in shown])
-        reach = (min(row.energy_low for row in shown) / 1.5, 2 * max(row.energy_high for row in shown))
-        axes.set(xscale="log", xlim=reach, xlabel="energy per image, J, from the constant's low to its high end")
-        axes.grid(axis="y", visible=False)
-        return svg_of(figure)
+    """How far the energy of an image moves with each constant, the one that dominates first, as SVG text."""
+    shown = [row for row in rows if row.swing > 1.001][:CONSTANTS_SHOWN]
+    return render(_sensitivity_bars, shown, size=(5.6, 0.8 + 0.28 * len(shown)))
+
+
+def _sensitivity_bars(axes: Axes, shown: list[Sensitivity]) -> None:
+    for place, row in enumerate(shown):
+        width = row.energy_high - row.energy_low
+        axes.barh(-place, width, left=row.energy_low, height=0.6, color=BLUE, linewidth=0)
+        axes.text(row.energy_high, -place, f"  x {row.swing:.3g}", va="center", size=7, color=INK)
+    axes.set_yticks([-place for place in range(len(shown))], [row.constant.replace("_", " ") for row in shown])
+    reach = (min(row.energy_low for row in shown) / 1.5, 2 * max(row.energy_high for row in shown))
+    axes.set(xscale="log", xlim=reach, xlabel="energy per image, J, from the constant's low to its high end")
+    axes.grid(visible=False, axis="y")

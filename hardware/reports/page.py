@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, select_autoescape
-
 from hardware.compile.deployment import resource_rows
 from hardware.energy.constants import CONSTANTS
 from hardware.energy.profile import Profile
 from hardware.reports import figures
 from neuro.base.files import write_atomically
-from sim.reports.section import Panel, Table
+from sim.reports.document import document
+from sim.reports.section import Box, Fact, Panel, Section, Table
 
 REPORT = "compile.html"
 LEAD = (
@@ -27,29 +26,21 @@ ENERGY = (
     "Modelled. Low: every constant at its low end, all work of a core at once, unused cores switched off. High: every "
     "constant at its high end, work in sequence, measured static power of whole chips. Host traffic is in neither."
 )
+CONSTANT = ("constant", "low", "high", "unit", "marks", "sources")
 SENSITIVITY = "Modelled: each constant from its low to its high end, all others in the middle of their bands."
 
 
 def write_compile_report(profile: Profile, path: Path) -> Path:
     """Write the page, whole or not at all."""
+    section = Section("", "", _facts(profile), chip_panels(profile), chip_boxes(profile))
     title = f"{profile.deployment.run} on Loihi 2"
-    page = render_page(title, LEAD, _facts(profile), chip_panels(profile), chip_tables(profile))
-    write_atomically(path, page.encode())
+    write_atomically(path, document(title, LEAD, [section]).encode())
     return path
 
 
-def render_page(
-    title: str, lead: str, facts: list[tuple[str, str]], panels: list[Panel], tables: list[tuple[str, Table]]
-) -> str:
-    """Return a self-contained page: facts as cards, figures, tables under their titles."""
-    environment = Environment(loader=PackageLoader("hardware"), autoescape=select_autoescape(["html"]))
-    page = environment.get_template("compile.html")
-    return str(page.render(title=title, lead=lead, facts=facts, panels=panels, tables=tables))
-
-
-def _facts(profile: Profile) -> list[tuple[str, str]]:
+def _facts(profile: Profile) -> list[Fact]:
     placement, inference = profile.deployment.placement, profile.inference
-    facts = [
+    facts: list[Fact] = [
         (f"{len(placement.cores)} cores", f"on {placement.n_chips} chip(s); at least {placement.lower_bound} needed"),
         ("stock" if profile.deployment.stock else "microcode", "what the neurons need"),
         (str(inference.energy).removesuffix(" (modelled)"), "energy of an inference, modelled"),
@@ -61,7 +52,7 @@ def _facts(profile: Profile) -> list[tuple[str, str]]:
 
 
 def chip_panels(profile: Profile) -> list[Panel]:
-    """Return cores by load, energy bands by what they are spent on, spikes by step, and what dominates."""
+    """Cores by load, energy bands by what they are spent on, spikes by step, and what dominates."""
     estimates = {"inference": profile.inference}
     if profile.learning is not None:
         estimates["learning"] = profile.learning
@@ -75,8 +66,8 @@ def chip_panels(profile: Profile) -> list[Panel]:
     ]
 
 
-def chip_tables(profile: Profile) -> list[tuple[str, Table]]:
-    """Return resources, populations, checks, notes, counted operations and every constant with its source."""
+def chip_boxes(profile: Profile) -> list[Box]:
+    """Resources, populations, checks, notes, counted operations and every constant with its source."""
     deployment = profile.deployment
     counts = [("inference", profile.inference), ("learning", profile.learning)]
     rows = [
@@ -95,11 +86,14 @@ def chip_tables(profile: Profile) -> list[tuple[str, Table]]:
               deployment.placement.limits.table()]  # fmt: skip
     marks = "P: public document, read there. S: read in Lava's source. Q: quoted second-hand. I: inferred."
     return [
-        ("Resources", Table(("resource", "used by the fullest core", "max", "share"), resource_rows(deployment))),
-        ("Populations", Table(("population", "neurons", "process", "stock", "evidence"), plans)),
-        ("Checked without a board", Table(("check", "result", "detail"), checks)),
-        ("Notes", Table(("",), [(note,) for note in deployment.notes])),
-        ("Operations per image", Table(("work", "operation", "mean, counted"), rows)),
-        ("Limits", Table(("limit", "value", "mark", "source"), limits, marks)),
-        ("Energy and time constants", Table(("constant", "low", "high", "unit", "marks", "sources"), energies, marks)),
+        Box("Resources", [Table(("resource", "used by the fullest core", "max", "share"), resource_rows(deployment))]),
+        Box("Populations", [Table(("population", "neurons", "process", "stock", "evidence"), plans)]),
+        Box("Checked without a board", [Table(("check", "result", "detail"), checks)]),
+        Box("Notes", [Table(("",), [(note,) for note in deployment.notes])]),
+        Box("Operations per image", [Table(("work", "operation", "mean, counted"), rows)]),
+        Box("Limits", [Table(("limit", "value", "mark", "source"), limits, marks)]),
+        Box(
+            "Energy and time constants",
+            [Table(("constant", "low", "high", "unit", "marks", "sources"), energies, marks)],
+        ),
     ]

@@ -8,16 +8,23 @@ from pathlib import Path
 from neuro.base.arrays import Bools
 from neuro.base.files import write_atomically
 from neuro.base.metrics import Accuracy
-from sim.evaluate import equality_sentence, read_results
-from sim.reports.figures import attack as figures_attack
-from sim.reports.page import render
-from sim.reports.section import Panel, Section, Table, latest, provenance
+from sim.evaluate import read_results
+from sim.reports.beside import ATTACK_PAGE
+from sim.reports.document import document
+from sim.reports.figures import attack as figures
+from sim.reports.figures.canvas import render, render_grid
+from sim.reports.panels import backends, latest
+from sim.reports.section import Box, Cell, Panel, Section, Table, marked, provenance
 from sim.robustness.analysis.subject import ADVERSARIAL, Analysis
+from sim.robustness.analysis.transfer_matrix import TransferMatrix
 from sim.robustness.bridge.result import AttackResult
 from sim.robustness.bridge.run import AttackRun
 from sim.robustness.judging.verdict import Check
 
-PAGE = "attack.html"
+TITLE = "Settle attack report"
+LEAD = (
+    "Every accuracy on this page was measured on the integers that are deployed; nothing here is modelled or estimated."
+)
 INTRO = (
     "Adversarial images are made on differentiable twins of the network and scored on its deployed integers; an image "
     "counts as withstood only if no attack, on no twin, from no start, changed its label."
@@ -33,6 +40,7 @@ CHECKS = (
 ATTACKS = "Accuracy under each attack alone, the worst over twins, image by image. Measured on the deployed integers."
 EXAMPLES = "Top row: clean. Below: the same images under a gradient attack, by size."
 SHOWN = 8
+LARGE = (5.2, 3.4)  # inches
 RATIOS = (
     "How large a change of the image is in every layer at the end of the free phase, beside what the layer holds "
     "without it (Euclidean norms, mean over {n} images). Adversarial: the images above. Random: a random change of the "
@@ -58,13 +66,13 @@ TITLES = {
 
 def write_attack_report(job: AttackRun, result: AttackResult) -> Path:
     """Write the page of a finished attack beside its shards and return it."""
-    evaluations = [(found, equality_sentence(found)) for found in latest(read_results(job.run, job.artifact))]
     clean = _accuracy(result.table.clean)
+    reasons = "; ".join(result.verdict.reasons) or "all checks for gradient masking passed"
     section = Section(
         name=f"{job.run}: attacked, {result.config.attacks}",
         intro=INTRO,
         facts=[
-            (str(result.verdict), "; ".join(result.verdict.reasons) or "all checks for gradient masking passed"),
+            (marked(str(result.verdict), result.verdict.trusted), reasons),
             (f"{clean.value:.4f}", f"clean accuracy, measured; {_interval(clean)}"),
             *(
                 (f"{found.value:.4f}", f"robust accuracy at {threat}, measured; {_interval(found)}")
@@ -73,13 +81,15 @@ def write_attack_report(job: AttackRun, result: AttackResult) -> Path:
             ),
         ],
         panels=_panels(job, result),
-        tables=[_attack_table(result), _check_table(result.verdict.checks), *_skipped_table(result.analysis)],
-        evaluations=evaluations,
-        provenance=[*provenance(job.artifact), ("attack", str(result.config))],
-        check=job.scorer,
-    )
-    path = job.folder / PAGE
-    write_atomically(path, render([section]).encode())
+        boxes=[
+            Box("Attacks and checks", [_attack_table(result), _check_table(result.verdict.checks),
+                                       *_skipped_table(result.analysis)]),
+            backends(latest(read_results(job.run, job.artifact)), str(job.run), job.scorer),
+            provenance(job.artifact.manifest, ("attack", str(result.config))),
+        ],
+    )  # fmt: skip
+    path = job.folder / ATTACK_PAGE
+    write_atomically(path, document(TITLE, LEAD, [section]).encode())
     return path
 
 
@@ -94,13 +104,16 @@ def _interval(found: Accuracy) -> str:
 
 def _panels(job: AttackRun, result: AttackResult) -> list[Panel]:
     n = len(result.table.labels)
-    panels = [
-        Panel("Robust accuracy", figures_attack.robust_curves(result.table, result.config.threats), CURVES.format(n=n))
-    ]
+    curves = render(figures.robust_curves, result.config.norm, result.clean, result.by_attack, result.robust,
+                    result.intervals, size=LARGE)  # fmt: skip
+    panels = [Panel("Robust accuracy", curves, CURVES.format(n=n))]
     examples = job.examples()
     if examples:
         names = ["clean", *(str(threat) for threat in result.config.threats if str(threat) in examples)]
-        drawn = figures_attack.adversarial_examples([(name, examples[name][:SHOWN]) for name in names])
+        rows = [(name, examples[name][:SHOWN]) for name in names]
+        columns = len(rows[0][1])
+        size = (0.62 * columns, 0.72 * len(rows))
+        drawn = render_grid(lambda grid: figures.adversarial_examples(grid, rows), size, len(rows), columns)
         panels.append(Panel("What the attacked images look like", drawn, EXAMPLES))
     return [*panels, *_analysis_panels(result.analysis, result.config.norm)]
 
@@ -109,18 +122,27 @@ def _analysis_panels(found: Analysis, norm: str) -> list[Panel]:
     panels = []
     if found.ratios:
         n = max(ratio.n for layers in found.ratios[ADVERSARIAL].values() for ratio in layers.values())
-        panels.append(Panel(TITLES["ratios"], figures_attack.layer_ratios(found.ratios), RATIOS.format(n=n)))
+        panels.append(
+            Panel(TITLES["ratios"], render(figures.layer_ratios, found.ratios, size=LARGE), RATIOS.format(n=n))
+        )
     if found.lines:
         caption = LINES.format(
             n=found.lines[ADVERSARIAL].n,
             roughness=_listed({name: line.roughness for name, line in found.lines.items()}, "{:.2f}"),
             flat=_listed({name: line.flat for name, line in found.lines.items()}, "{:.0%}"),
         )
-        panels.append(Panel(TITLES["lines"], figures_attack.margin_lines(found.lines, norm), caption))
+        drawn = render(figures.margin_lines, found.lines, norm, size=LARGE)
+        panels.append(Panel(TITLES["lines"], drawn, caption))
     if found.transfer:
-        drawn, wide = figures_attack.transfer_tables(found.transfer), figures_attack.is_wide(found.transfer)
+        drawn = _transfer(found.transfer)
+        wide = figures.is_wide(found.transfer)
         panels.append(Panel(TITLES["transfer"], drawn, TRANSFER.format(n=found.transfer.n), wide))
     return panels
+
+
+def _transfer(found: TransferMatrix) -> str:
+    size = figures.transfer_size(found)
+    return render_grid(lambda grid: figures.transfer_tables(grid, found), size, 1, len(found.accuracy))
 
 
 def _listed(values: Mapping[str, float | None], layout: str) -> str:
@@ -146,9 +168,9 @@ def _cell(found: Accuracy | None) -> str:
 
 
 def _check_table(checks: list[Check]) -> Table:
-    rows = [
-        (c.name, "passed" if c.passed else "FAILED", "not measured" if c.value != c.value else f"{c.value:.3f}",
-         f"{c.limit:.3f}", c.detail)
+    rows: list[tuple[Cell, ...]] = [
+        (c.name, marked("passed" if c.passed else "FAILED", c.passed),
+         "not measured" if c.value != c.value else f"{c.value:.3f}", f"{c.limit:.3f}", c.detail)
         for c in checks
     ]  # fmt: skip
     return Table(("check", "", "value", "limit", "where"), rows, CHECKS)

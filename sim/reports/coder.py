@@ -1,19 +1,25 @@
-"""The section of a report about a sparse coder, alone or behind others."""
+"""A sparse coder, alone or behind others."""
 
 from __future__ import annotations
 
-import numpy as np
+from functools import cached_property
+from typing import ClassVar
 
-from neuro.artifact.run_folder import Artifact
+import numpy as np
+from matplotlib.axes import Axes
+
+from neuro.base.arrays import Integers, Reals
 from neuro.coding.sigma_delta import CODE
-from neuro.data.sets import Dataset
 from neuro.spec.sigma_delta import NetworkSpec
-from sim.evaluate import Evaluation
-from sim.reports.figures import coder as figures_lca
-from sim.reports.figures import network as figures
+from sim.reports import panels
+from sim.reports.figures import coder as figures
+from sim.reports.figures import spikes
+from sim.reports.figures.canvas import HALF_PAGE, WIDE, render, render_grid
+from sim.reports.panels import speed_fact
 from sim.reports.probes.coder import (
     DESCENT_IMAGES,
     SWEEP_IMAGES,
+    Descent,
     LoneCoder,
     atom_pictures,
     lone_coder,
@@ -22,9 +28,11 @@ from sim.reports.probes.coder import (
     use_of_atoms,
     watch_descent,
 )
-from sim.reports.probes.sigma_delta import Activity, watch_activity
-from sim.reports.section import Panel, Section, provenance, speed_fact
+from sim.reports.probes.raster import Phases
+from sim.reports.probes.sigma_delta import Activity, phases_of, watch_activity
+from sim.reports.section import Fact, Panel, Table
 from sim.reports.sigma_delta import network_tables
+from sim.reports.subject import Subject
 
 INTRO = (
     "A sparse coder: units compete by inhibition until each image is a sum of few atoms of a dictionary, which was "
@@ -33,113 +41,143 @@ INTRO = (
 STACKED = "It codes the codes of the coder in front of it; the atoms are drawn as what they add to an image. "
 
 
-def coder_section(
-    name: str, artifact: Artifact, spec: NetworkSpec, dataset: Dataset, evaluations: list[tuple[Evaluation, str]]
-) -> Section:
-    """Measure a coder and return its section."""
-    coder = lone_coder(spec)
-    activity = watch_activity(spec, dataset, artifact.manifest["seed"], classes=False)
-    return Section(
-        name=name,
-        intro=INTRO + (STACKED if coder.front else ""),
-        facts=_facts(artifact, coder),
-        panels=[*_code_panels(artifact, coder, spec, dataset), *_time_panels(artifact, coder, spec, dataset, activity)],
-        tables=network_tables(spec, activity),
-        evaluations=evaluations,
-        provenance=provenance(artifact),
-        check="events",
-    )
+RASTER = (
+    "Every spike of the first test image. Blue: the neuron's activation rose, orange: it fell. Between the spikes "
+    "nothing is sent."
+)
 
 
-def _facts(artifact: Artifact, coder: LoneCoder) -> list[tuple[str, str]]:
-    results, chosen = artifact.manifest["results"], artifact.manifest["chosen"]
-    lasso, size = results["lasso"], coder.spec.population(CODE).size
-    facts = [
-        (f"{results['readout_accuracy']:.4f}", f"test accuracy of a linear readout of the codes, measured, "
-         f"n = {results['n_test']}; it learned from {results['n_readout']} training images"),
-        (f"{results['spikes_per_image']:.1f}", "spikes of the code per test image, measured"),
-        (f"{results['active']:.1f}", f"of {size:,} units active, mean of validation images, measured"),
-        (f"{100 * results['converged']:.1f} %", "of validation images converged: twice the steps would lower the "
-         "objective by less than 1 %"),
-        (f"{chosen['sparsity_threshold']:g}", "sparsity threshold"),
-        speed_fact(artifact),
-    ]  # fmt: skip
-    if lasso is not None:
-        meaning = (
-            f"objective above the LASSO solution (scikit-learn, same integer dictionary), median of {lasso['n']} "
-            f"validation images, measured; {100 * lasso['support_overlap']:.0f} % of the atoms in use are the same"
-        )
-        facts.insert(0, (f"{100 * lasso['gap']:.2f} %", meaning))
-    return facts
+class CoderSubject(Subject[NetworkSpec]):
+    """A coder that settles by sigma-delta spikes."""
 
+    taught: ClassVar[bool] = False
 
-def _code_panels(artifact: Artifact, coder: LoneCoder, spec: NetworkSpec, dataset: Dataset) -> list[Panel]:
-    """What the atoms are and what they are worth."""
-    signals = coder.signals(dataset.x_test[:SWEEP_IMAGES])
-    pictures = atom_pictures(coder, spec.image_shape)
-    kind = "kernels" if coder.spec.population(CODE).shape[1:] else "atoms"
-    shown = min(len(pictures), figures_lca.ATOMS_SHOWN)
-    sweep = sweep_thresholds(coder, signals)
-    return [
-        Panel(
-            "Dictionary",
-            figures_lca.atoms(pictures, use_of_atoms(coder, signals)),
-            f"{shown} of {len(pictures)} {kind}, those most used first (over {len(signals)} test images); "
-            "red positive, blue negative, each on its own scale.",
-            wide=True,
-        ),
-        Panel(
-            "Images from their codes",
-            figures_lca.examples(show_examples(coder, spec, dataset)),
-            "The first test images and the sum of their active atoms, measured; left: share of the squared length "
-            "of the signal that the code does not explain.",
-            wide=True,
-        ),
-        Panel(
-            "Learning",
-            figures_lca.coder_learning(artifact.manifest["history"]),
-            "Training images, mean over each epoch, before each update.",
-        ),
-        Panel(
-            "Sparsity and reconstruction",
-            figures_lca.threshold_sweep(sweep),
-            f"The same dictionary at other thresholds; measured on {sweep.n} test images. Dotted: the threshold it "
-            "learned with and is deployed at.",
-        ),
-    ]  # fmt: skip
+    @cached_property
+    def coder(self) -> LoneCoder:
+        """The coder without what stands in front of it."""
+        return lone_coder(self.network)
 
+    @property
+    def phases(self) -> Phases:
+        """There is one only."""
+        return phases_of(self.network)
 
-def _time_panels(
-    artifact: Artifact, coder: LoneCoder, spec: NetworkSpec, dataset: Dataset, activity: Activity
-) -> list[Panel]:
-    """How codes come about."""
-    steps = artifact.manifest["chosen"].get("steps", spec.schedule.last_step)
-    found = watch_descent(coder, coder.signals(dataset.x_test[:DESCENT_IMAGES]), steps)
-    solution = "Reconstruction error: a hard threshold has no LASSO solution to compare with. "
-    if found.gap is not None:
+    @cached_property
+    def activity(self) -> Activity:
+        """Spikes and operations of the first test images."""
+        return watch_activity(self.network, self.dataset, self.artifact.manifest["seed"], classes=False)
+
+    def signals(self, images: int) -> Integers:
+        """What the coder is given for the first test images."""
+        return self.coder.signals(self.dataset.x_test[:images])
+
+    def descent(self, images: int) -> Descent:
+        """How the codes of the first test images settle."""
+        steps = self.artifact.manifest["chosen"].get("steps", self.network.schedule.last_step)
+        return watch_descent(self.coder, self.signals(images), steps)
+
+    @cached_property
+    def atoms(self) -> Reals:
+        """The atoms as pictures."""
+        return atom_pictures(self.coder, self.network.image_shape)
+
+    def draw_learning(self, axes: Axes) -> None:
+        """Draw objective and active units by epoch."""
+        figures.coder_learning(axes, self.artifact.manifest["history"])
+
+    def draw_settling(self, axes: Axes, images: int | None = None) -> None:
+        """Draw how far the objective lies above the LASSO solution, by step."""
+        figures.descent(axes, self.descent(images or DESCENT_IMAGES))
+
+    def draw_fields(self, axes: Axes) -> None:
+        """Draw the atoms used most."""
+        figures.atoms(axes, self.atoms, use_of_atoms(self.coder, self.signals(SWEEP_IMAGES)))
+
+    def intro(self) -> str:
+        """What a sparse coder is."""
+        return INTRO + (STACKED if self.coder.front else "")
+
+    def facts(self) -> list[Fact]:
+        """Worth of the codes, spikes, sparsity, convergence, speed."""
+        manifest = self.artifact.manifest
+        results, chosen = manifest["results"], manifest["chosen"]
+        lasso, size = results["lasso"], self.coder.spec.population(CODE).size
+        facts = [
+            (f"{results['readout_accuracy']:.4f}", f"test accuracy of a linear readout of the codes, measured, "
+             f"n = {results['n_test']}; it learned from {results['n_readout']} training images"),
+            (f"{results['spikes_per_image']:.1f}", "spikes of the code per test image, measured"),
+            (f"{results['active']:.1f}", f"of {size:,} units active, mean of validation images, measured"),
+            (f"{100 * results['converged']:.1f} %", "of validation images converged: twice the steps would lower the "
+             "objective by less than 1 %"),
+            (f"{chosen['sparsity_threshold']:g}", "sparsity threshold"),
+            speed_fact(manifest),
+        ]  # fmt: skip
+        if lasso is not None:
+            meaning = (
+                f"objective above the LASSO solution (scikit-learn, same integer dictionary), median of {lasso['n']} "
+                f"validation images, measured; {100 * lasso['support_overlap']:.0f} % of the atoms in use are the same"
+            )
+            facts.insert(0, (f"{100 * lasso['gap']:.2f} %", meaning))
+        return facts
+
+    def panels(self) -> list[Panel]:
+        """What the atoms are and what they are worth; how codes come about."""
+        return [*self._code_panels(), *self._time_panels()]
+
+    def tables(self) -> list[Table]:
+        """Populations and projections."""
+        return network_tables(self.network, self.activity)
+
+    def _code_panels(self) -> list[Panel]:
+        kind = "kernels" if self.coder.spec.population(CODE).shape[1:] else "atoms"
+        atoms = len(self.atoms)
+        shown, signals = min(atoms, figures.ATOMS_SHOWN), self.signals(SWEEP_IMAGES)
+        examples = show_examples(self.coder, self.network, self.dataset)
+        sweep = sweep_thresholds(self.coder, signals)
+        count = len(examples.images)
+        return [
+            Panel(
+                "Dictionary",
+                render(self.draw_fields, size=figures.atoms_size(self.atoms)),
+                f"{shown} of {atoms} {kind}, those most used first (over {len(signals)} test images); red positive, "
+                "blue negative, each on its own scale.",
+                wide=True,
+            ),
+            Panel(
+                "Images from their codes",
+                render_grid(lambda grid: figures.examples(grid, examples), (0.85 * count, 2.0), 2, count),
+                "The first test images and the sum of their active atoms, measured; left: share of the squared length "
+                "of the signal that the code does not explain.",
+                wide=True,
+            ),
+            panels.learning(self.draw_learning, "Training images, mean over each epoch, before each update."),
+            Panel(
+                "Sparsity and reconstruction",
+                render(figures.threshold_sweep, sweep),
+                f"The same dictionary at other thresholds; measured on {sweep.n} test images. Dotted: the threshold it "
+                "learned with and is deployed at.",
+            ),
+        ]
+
+    def _time_panels(self) -> list[Panel]:
+        activity, n = self.activity, self.activity.n_images
+        sent, codes = activity.per_image[self.network.output], self.coder.codes(self.signals(n))
+        active = np.count_nonzero(codes, axis=1)
+        drawn = render_grid(lambda grid: spikes.code_spikes(grid[0], sent, active), HALF_PAGE, 1, 2, sharey=True)
+        return [
+            panels.settling(self.draw_settling, self._settling_caption()),
+            Panel(
+                "Spikes per image",
+                drawn,
+                f"Spikes that the code sends, and units that end active, for each of {n} test images.",
+            ),
+            Panel("One image settles", render(spikes.raster, activity.raster, size=WIDE), RASTER),
+            panels.spikes_per_step(activity, f"Mean over {n} test images."),
+        ]
+
+    def _settling_caption(self) -> str:
         solution = "Objective against the LASSO solution on the same integer dictionary. "
-    counted = len(activity.per_image[spec.output])
-    active = np.count_nonzero(coder.codes(coder.signals(dataset.x_test[:counted])), axis=1)
-    return [
-        Panel(
-            "Settling",
-            figures_lca.descent(found),
-            f"{solution}Measured on {len(found.error)} test images. Dotted: the steps it is given.",
-        ),
-        Panel(
-            "Spikes per image",
-            figures_lca.code_spikes(activity.per_image[spec.output], active),
-            f"Spikes that the code sends, and units that end active, for each of {counted} test images.",
-        ),
-        Panel(
-            "One image settles",
-            figures.raster(activity),
-            "Every spike of the first test image. Blue: the neuron's activation rose, orange: it fell. Between the "
-            "spikes nothing is sent.",
-        ),
-        Panel(
-            "Spikes per step",
-            figures.spikes_per_step(activity),
-            f"Mean over {counted} test images.",
-        ),
-    ]
+        if self.coder.spec.unit(CODE).hard:
+            solution = "Reconstruction error: a hard threshold has no LASSO solution to compare with. "
+        n = min(DESCENT_IMAGES, len(self.dataset.y_test))
+        return f"{solution}Measured on {n} test images. Dotted: the steps it is given."

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, select_autoescape
-
-from neuro.base.errors import UserError
 from neuro.base.files import write_atomically
-from neuro.equilibrium.graded_network import GradedNetwork
-from neuro.stock.feed_forward import FeedForwardNetwork
-from neuro.stock.network import StockNetwork
-from sim.evaluate import data_of, equality_sentence, is_coder, load_run, read_results
-from sim.reports.coder import coder_section
-from sim.reports.section import Section, latest
-from sim.reports.sigma_delta import graded_section, sigma_delta_section
-from sim.reports.stock import stock_section
+from sim.evaluate import data_of, load_run, read_results
+from sim.reports.beside import attacks_of, chip_of
+from sim.reports.document import document
+from sim.reports.kinds import subject_of
+from sim.reports.panels import latest
+from sim.reports.section import Section
+
+TITLE = "Settle report"
+LEAD = (
+    "Spiking networks that settle to an equilibrium and learn by local, spike-driven rules. Every number on this page "
+    "was measured on the integers that are deployed, or says that it is modelled."
+)
 
 
 def write_report(folders: Sequence[Path], path: Path) -> Path:
@@ -24,28 +26,18 @@ def write_report(folders: Sequence[Path], path: Path) -> Path:
 
     Raises: UserError if a run or its data set cannot be read.
     """
-    write_atomically(path, render([_section(folder) for folder in folders]).encode())
+    sections = [_section(folder, path) for folder in folders]
+    write_atomically(path, document(TITLE, LEAD, sections).encode())
     return path
 
 
-def render(sections: Sequence[Section]) -> str:
-    """Return the page of some sections."""
-    environment = Environment(loader=PackageLoader("sim"), autoescape=select_autoescape(["html"]))
-    return environment.get_template("report.html").render(sections=sections)
-
-
-def _section(folder: Path) -> Section:
+def _section(folder: Path, path: Path) -> Section:
     artifact = load_run(folder)
-    dataset = data_of(artifact)
-    evaluations = [(found, equality_sentence(found)) for found in latest(read_results(folder, artifact))]
-    if isinstance(artifact.spec, FeedForwardNetwork):
-        raise UserError(
-            f"run {folder}: a baseline has no page of its own; see settle evaluate and settle compile --report"
-        )
-    if isinstance(artifact.spec, StockNetwork):
-        return stock_section(str(folder), artifact, artifact.spec, dataset, evaluations)
-    if isinstance(artifact.spec, GradedNetwork):
-        return graded_section(str(folder), artifact, artifact.spec, dataset, evaluations)
-    if is_coder(artifact):
-        return coder_section(str(folder), artifact, artifact.spec, dataset, evaluations)
-    return sigma_delta_section(str(folder), artifact, artifact.spec, dataset, evaluations)
+    subject = subject_of(artifact, data_of(artifact))
+    beside = [found for found in (attacks_of(folder, artifact, path), chip_of(folder, path)) if found is not None]
+    section = subject.section(str(folder), latest(read_results(folder, artifact)), [found.box for found in beside])
+    return replace(
+        section,
+        facts=[*section.facts, *(fact for found in beside for fact in found.facts)],
+        panels=[*section.panels, *(panel for found in beside for panel in found.panels)],
+    )

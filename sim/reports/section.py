@@ -1,27 +1,16 @@
-"""What a report shows of one run, whatever its family."""
+"""What a page shows, whatever it is about: facts, figures, tables under their titles."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from markupsafe import Markup
 
-from neuro.artifact.run_folder import Artifact
-from sim.evaluate import Evaluation
-from sim.reports.probes.sigma_delta import TestResult
-
-HELD_OUT = (
-    "The validation images are held out of the training set; hyper-parameters and the best epoch (dotted) are chosen "
-    "on them. The test set was never used for a choice."
-)
-FIELDS = "Input weights of the hidden neurons with the largest weights (red positive, blue negative)."
-FIELDS_BEHIND = (
-    "Weights of the hidden neurons with the largest ones, drawn in the image: each code they read as its atom, times "
-    "the weight (red positive, blue negative)."
-)
-OPERATIONS = "Synaptic operations: synapses that spikes reached, mean per test image."
+Cell = str | Markup
+Fact = tuple[Cell, str]  # a value and what it means, with how it was obtained
 
 
 @dataclass(frozen=True)
@@ -54,46 +43,47 @@ class Table:
     """Rows of text under their headers; `note` says what they mean."""
 
     headers: tuple[str, ...]
-    rows: list[tuple[str, ...]]
-    note: str = ""
+    rows: Sequence[tuple[Cell, ...]]
+    note: Cell = ""
+
+
+@dataclass(frozen=True)
+class Box:
+    """Tables under a title, with a line of text after them."""
+
+    title: str
+    tables: Sequence[Table] = ()
+    text: Cell = ""
 
 
 @dataclass(frozen=True)
 class Section:
-    """All that the page shows of one run. check: the backend to compare others with."""
+    """All that a page shows of one thing; without a name it has no heading."""
 
     name: str
     intro: str
-    facts: list[tuple[str, str]]
-    panels: list[Panel]
-    tables: list[Table]
-    evaluations: list[tuple[Evaluation, str]]
-    provenance: list[tuple[str, str]]
-    check: str
+    facts: Sequence[Fact]
+    panels: Sequence[Panel]
+    boxes: Sequence[Box] = field(default_factory=tuple)
 
 
-def accuracy_fact(test: TestResult) -> tuple[str, str]:
-    """Return the test accuracy and how it was obtained."""
-    low, high = test.accuracy.interval
-    meaning = f"test accuracy, measured; 95 % interval {low:.4f} to {high:.4f}, n = {test.n_images}"
-    return f"{test.accuracy.value:.4f}", meaning
+def marked(text: str, good: bool) -> Markup:
+    """A text in the colour of what is as it should be, or is not."""
+    return Markup('<span class="{}">{}</span>').format("good" if good else "bad", text)
 
 
-def speed_fact(artifact: Artifact) -> tuple[str, str]:
-    """Return the training speed and how it was obtained."""
-    speed = artifact.manifest["results"]["images_per_s"]
-    return f"{speed:,.0f}", "images per second while training, measured on the machine that trained"
+def link(reference: str, text: str) -> Markup:
+    """A link to a file beside the page."""
+    return Markup('<a href="{}">{}</a>').format(reference, text)
 
 
-def latest(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
-    """Return the newest evaluation of each kind."""
-    newest = {(e.backend, e.check, e.n): e for e in evaluations}
-    return list(newest.values())
+def code(text: str) -> Markup:
+    """A text as it is typed."""
+    return Markup("<code>{}</code>").format(text)
 
 
-def provenance(artifact: Artifact) -> list[tuple[str, str]]:
-    """Return all that is needed to replay the run."""
-    manifest = artifact.manifest
+def provenance(manifest: dict[str, Any], *more: tuple[str, str]) -> Box:
+    """All that is needed to replay a run."""
     data = manifest["data"]
     rows = [
         ("data", f"{data['name']}: {data['n_train']} training images, {data['n_validation']} of them held out for "
@@ -104,5 +94,6 @@ def provenance(artifact: Artifact) -> list[tuple[str, str]]:
         ("asked for", json.dumps(manifest["config"])),
         ("chosen", json.dumps(manifest["chosen"])),
         ("versions", json.dumps(manifest["versions"])),
+        *more,
     ]  # fmt: skip
-    return rows
+    return Box("Provenance", [Table((), [(key, code(value)) for key, value in rows])])

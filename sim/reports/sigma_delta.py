@@ -1,162 +1,141 @@
-"""The section of a report about a run of the sigma-delta family."""
+"""A run of the sigma-delta family, and a graded one, which is trained in that form."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
+from matplotlib.axes import Axes
 
-from neuro.artifact.run_folder import Artifact
 from neuro.base.arrays import Reals
-from neuro.data.sets import Dataset
-from neuro.equilibrium.graded_network import GradedNetwork
 from neuro.spec.neurons import Source
 from neuro.spec.projection import Projection
 from neuro.spec.sigma_delta import NetworkSpec
 from neuro.spec.stack import unstack
-from sim.evaluate import Evaluation
-from sim.reports.figures import network as figures
+from sim.reports import panels
+from sim.reports.figures import curves, pictures
+from sim.reports.panels import FIELDS, accuracy_fact, speed_fact
 from sim.reports.probes.coder import lone_coder
-from sim.reports.probes.sigma_delta import Activity, TestResult, measure_test, watch_activity, watch_relaxation
-from sim.reports.section import (
-    FIELDS,
-    FIELDS_BEHIND,
-    HELD_OUT,
-    OPERATIONS,
-    Panel,
-    Section,
-    Table,
-    accuracy_fact,
-    provenance,
-    speed_fact,
+from sim.reports.probes.raster import Phases
+from sim.reports.probes.sigma_delta import (
+    Activity,
+    Relaxation,
+    phases_of,
+    watch_activity,
+    watch_relaxation,
 )
+from sim.reports.section import Fact, Panel, Table
+from sim.reports.subject import Subject
 
+HELD_OUT = (
+    "The validation images are held out of the training set; hyper-parameters and the best epoch (dotted) are chosen "
+    "on them. The test set was never used for a choice."
+)
+FIELDS_BEHIND = (
+    "Weights of the hidden neurons with the largest ones, drawn in the image: each code they read as its atom, times "
+    "the weight (red positive, blue negative)."
+)
+SETTLING = (
+    "Energy of the network in the free phase, per test image, relative to all states at zero: it falls, then stays. "
+    "Dashed: accuracy if the output were read at that step. {n} test images."
+)
+RASTER = (
+    "Every spike of the first test image. Blue: the neuron's activation rose, orange: it fell. Between the spikes "
+    "nothing is sent; in the nudged phases the output is pushed towards, then away from, the target (or the reverse)."
+)
+STACKED = (
+    "Behind a sparse coder, as one network: the coder settles first, the network behind it receives its spikes. The "
+    "coder's atoms are fixed; only the network behind it learned from labels."
+)
+OPERATIONS = "Synaptic operations: synapses that spikes reached, mean per test image."
 POPULATIONS = ("population", "neurons", "model", "payload unit", "box of the state", "spikes per inference")
 PROJECTIONS = (
     "projection", "synapses", "weights", "at the limit", "local rule", "operations, presentation",
     "operations, free phase",
 )  # fmt: skip
 
-GRADED = (
-    "Deployed as a graded network of stock processes (GradedReluVec, Dense), whose states are the messages; trained as "
-    "a sigma-delta network with the same int8 weights and boxes open above. Panels and tables show the form it was "
-    "trained in; the first two figures are the deployed form, measured."
-)
 
+class SigmaDeltaSubject(Subject[NetworkSpec]):
+    """A network that settles by sigma-delta spikes, alone or behind a sparse coder."""
 
-STACKED = (
-    "Behind a sparse coder, as one network: the coder settles first, the network behind it receives its spikes. The "
-    "coder's atoms are fixed; only the network behind it learned from labels."
-)
+    @property
+    def phases(self) -> Phases:
+        """Free, then nudged."""
+        return phases_of(self.network)
 
+    @cached_property
+    def activity(self) -> Activity:
+        """Spikes and operations of the first test images through all phases."""
+        return watch_activity(self.network, self.dataset, self.artifact.manifest["seed"])
 
-def sigma_delta_section(
-    name: str, artifact: Artifact, spec: NetworkSpec, dataset: Dataset, evaluations: list[tuple[Evaluation, str]]
-) -> Section:
-    """Measure a run and return its section."""
-    test = measure_test(spec, dataset)
-    activity = watch_activity(spec, dataset, artifact.manifest["seed"])
-    front, _ = unstack(spec)
-    return Section(
-        name=name,
-        intro="" if front is None else STACKED,
-        facts=_facts(artifact, test, front is not None),
-        panels=_panels(artifact, spec, dataset, test, activity),
-        tables=network_tables(spec, activity),
-        evaluations=evaluations,
-        provenance=provenance(artifact),
-        check="events",
-    )
+    @cached_property
+    def relaxation(self) -> Relaxation:
+        """The free phase of the first test images."""
+        return watch_relaxation(self.network, self.dataset)
 
+    @cached_property
+    def behind(self) -> bool:
+        """Whether a sparse coder stands in front."""
+        return unstack(self.network)[0] is not None
 
-def graded_section(
-    name: str, artifact: Artifact, network: GradedNetwork, dataset: Dataset, evaluations: list[tuple[Evaluation, str]]
-) -> Section:
-    """Measure a graded network: the deployed form, and the sigma-delta form that it was trained in."""
-    section = sigma_delta_section(name, artifact, network.spec, dataset, evaluations)
-    test = measure_test(network, dataset)
-    design, (value, meaning) = network.design, accuracy_fact(test)
-    facts = [
-        (value, f"{meaning}; graded, {design.free_steps} steps, on the chip backend"),
-        (f"{100 * test.settled:.1f} %", "of test images at rest: no graded state moved by more than a unit"),
-        *((number, f"sigma-delta form: {what}") for number, what in section.facts),
-    ]
-    return replace(section, intro=GRADED, facts=facts, check="chip")
+    def draw_settling(self, axes: Axes, images: int | None = None) -> None:
+        """Draw the energy by step."""
+        found = self.relaxation if images is None else watch_relaxation(self.network, self.dataset, images)
+        curves.energy_curve(axes, found)
+
+    def draw_fields(self, axes: Axes) -> None:
+        """Draw the weights of the first layer, in the image."""
+        pictures.receptive_fields(axes, fields(self.network), self.network.image_shape)
+
+    def intro(self) -> str:
+        """That there is a coder in front, if so."""
+        return STACKED if self.behind else ""
+
+    def facts(self) -> list[Fact]:
+        """Accuracy, spikes, silence, speed."""
+        manifest = self.artifact.manifest
+        who = "front end, hidden and output" if self.behind else "hidden and output"
+        spikes = manifest["results"]["spikes_per_inference"]
+        return [
+            accuracy_fact(self.test.accuracy),
+            (f"{spikes:.1f}", f"spikes per inference, measured, {who}, free phase"),
+            (f"{100 * self.test.settled:.1f} %", "of test images silent in the last step of the free phase"),
+            speed_fact(manifest),
+        ]
+
+    def panels(self) -> list[Panel]:
+        """How it learns and settles, its spikes, fields and errors."""
+        activity, n = self.activity, self.activity.n_images
+        caption = FIELDS_BEHIND if self.behind else FIELDS
+        return [
+            panels.learning(self.draw_learning, HELD_OUT),
+            panels.settling(self.draw_settling, SETTLING.format(n=len(self.relaxation.energy))),
+            panels.one_image("One image through the three phases", activity, self.dataset, RASTER),
+            panels.spikes_per_step(activity, f"Mean over {n} test images. The network is silent once it has settled."),
+            panels.spikes_per_inference(
+                activity, f"Spikes in the free phase, per test image (of {n}): {', '.join(activity.per_image)}."
+            ),
+            panels.receptive_fields(fields(self.network), self.network.image_shape, caption),
+            panels.confusion(self.test),
+        ]
+
+    def tables(self) -> list[Table]:
+        """Populations and projections."""
+        return network_tables(self.network, self.activity)
 
 
 def fields(spec: NetworkSpec) -> Reals:
-    """Return the weights of the first layer, [pixels, hidden]; behind a front end through its atoms, into pixels."""
+    """The weights of the first layer, [pixels, hidden]; behind a front end through its atoms, into pixels."""
     front, back = unstack(spec)
     weights = back.weights_of(next(p for p in back.projections if p.source == back.input)).astype(np.float64)
     return weights if front is None else lone_coder(front).images @ weights
 
 
 def network_tables(spec: NetworkSpec, activity: Activity) -> list[Table]:
-    """Return the tables of populations and projections."""
+    """The tables of populations and projections."""
     return [
         Table(POPULATIONS, [_population_row(spec, p.name, activity) for p in spec.populations]),
         Table(PROJECTIONS, [_projection_row(spec, p, activity) for p in spec.projections], OPERATIONS),
-    ]
-
-
-def _facts(artifact: Artifact, test: TestResult, stacked: bool) -> list[tuple[str, str]]:
-    spikes = artifact.manifest["results"]["spikes_per_inference"]
-    who = "front end, hidden and output" if stacked else "hidden and output"
-    return [
-        accuracy_fact(test),
-        (f"{spikes:.1f}", f"spikes per inference, measured, {who}, free phase"),
-        (f"{100 * test.settled:.1f} %", "of test images silent in the last step of the free phase"),
-        speed_fact(artifact),
-    ]
-
-
-def _panels(
-    artifact: Artifact, spec: NetworkSpec, dataset: Dataset, test: TestResult, activity: Activity
-) -> list[Panel]:
-    manifest = artifact.manifest
-    relaxation = watch_relaxation(spec, dataset)
-    measured = (test.accuracy.value, *test.accuracy.interval)
-    return [
-        Panel("Learning", figures.learning_curve(manifest["history"], manifest["best_epoch"], measured), HELD_OUT),
-        Panel(
-            "Settling",
-            figures.energy_curve(relaxation),
-            "Energy of the network in the free phase, per test image, relative to all states at zero: it falls, then "
-            f"stays. Dashed: accuracy if the output were read at that step. {len(relaxation.energy)} test images.",
-        ),
-        Panel(
-            "One image through the three phases",
-            figures.raster(activity),
-            "Every spike of the first test image. Blue: the neuron's activation rose, orange: it fell. Between the "
-            "spikes nothing is sent; in the nudged phases the output is pushed towards, then away from, the target "
-            "(or the reverse).",
-            wide=True,
-            picture=figures.picture(dataset.x_test[0]),
-            notes=(f"true class {dataset.y_test[0]}", f"predicted {activity.first.predictions[0]}"),
-        ),
-        *_spike_panels(activity),
-        Panel(
-            "Receptive fields",
-            figures.receptive_fields(fields(spec), spec.image_shape),
-            FIELDS if unstack(spec)[0] is None else FIELDS_BEHIND,
-        ),
-        Panel("Confusion", figures.confusion(test.confusion), "Test images; row: true class."),
-    ]
-
-
-def _spike_panels(activity: Activity) -> list[Panel]:
-    n_watched = len(next(iter(activity.per_image.values())))
-    return [
-        Panel(
-            "Spikes per step",
-            figures.spikes_per_step(activity),
-            f"Mean over {n_watched} test images. The network is silent once it has settled.",
-        ),
-        Panel(
-            "Spikes per inference",
-            figures.spikes_per_inference(activity),
-            f"Spikes in the free phase, per test image (of {n_watched}): {', '.join(activity.per_image)}.",
-        ),
     ]
 
 

@@ -1,24 +1,28 @@
-"""The section of a report about a run of the stock family."""
+"""A run of the stock family: spiking processes that Lava ships, rules of the chip's learning engine."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
+from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
+from matplotlib.axes import Axes
 
-from neuro.artifact.run_folder import Artifact
+from neuro.base.arrays import Int16
 from neuro.base.metrics import Accuracy
-from neuro.data.sets import Dataset
 from neuro.stock.learning_engine import WEIGHT_RANGES
-from neuro.stock.network import GATE, LABEL, RELAY, StockNetwork
+from neuro.stock.network import GATE, INPUT, LABEL, RELAY, OfStockGraph, StockNetwork
 from neuro.stock.processes import LIF, StockPopulation, StockProjection
 from sim.backends.stock.session import learned_names
-from sim.evaluate import Evaluation
-from sim.reports.figures import network as figures
-from sim.reports.probes.sigma_delta import Activity, TestResult, measure_test
-from sim.reports.probes.stock import watch_stock_activity
-from sim.reports.section import FIELDS, Panel, Section, Table, accuracy_fact, provenance, speed_fact
+from sim.reports import panels
+from sim.reports.figures import curves, pictures
+from sim.reports.panels import accuracy_fact, speed_fact
+from sim.reports.probes.raster import Phases
+from sim.reports.probes.sigma_delta import Activity
+from sim.reports.probes.stock import slots_of, watch_stock_activity
+from sim.reports.section import Fact, Panel, Table
+from sim.reports.subject import Subject
 from sim.training.stock_recipe import STOCK_FINAL_RATE
 
 HELD_OUT = (
@@ -34,6 +38,7 @@ RASTER = (
     "changes. Free: an inference. Nudged: the teacher excites the neuron of the true class, and the relay sends the "
     "output's own spikes back, inhibiting."
 )
+SETTLING = "Accuracy over {watched} if the output spikes were counted up to that step only."
 INTRO = (
     "Stock family: processes that Lava ships, rules of the chip's learning engine. Measured by the chip backend, which "
     "computes in the integers of Lava's fixed-point models; no chip was involved."
@@ -53,123 +58,138 @@ RULES = ("learns", "dw", "dt", "traces: impulse, decay in steps", "noise", "weig
 SHOWN_OF_TEACHER = {LABEL: "teacher", GATE: "opens the relay", RELAY: "output spikes back, inhibiting"}
 
 
-def stock_section(
-    name: str, artifact: Artifact, network: StockNetwork, dataset: Dataset, evaluations: list[tuple[Evaluation, str]]
-) -> Section:
-    """Measure a run and return its section."""
-    test = measure_test(network, dataset)
-    activity = watch_stock_activity(network, dataset)
-    learned = learned_names(network)
-    return Section(
-        name=name,
-        intro=INTRO + _in_lava(artifact),
-        facts=_facts(artifact, test),
-        panels=_panels(artifact, network, dataset, test, activity),
-        tables=[
-            Table(POPULATIONS, [_population_row(p, activity) for p in network.populations], POPULATIONS_NOTE),
+class StockSubject(Subject[StockNetwork]):
+    """A network that settles by spikes of LIF neurons and learned by two-factor rules."""
+
+    check: ClassVar[str] = "chip"
+
+    @property
+    def phases(self) -> Phases:
+        """The slots of a sample."""
+        return slots_of(self.network)
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """Hidden, output and relay."""
+        return (*super().shown, RELAY)
+
+    @cached_property
+    def activity(self) -> Activity:
+        """Spikes and operations of the first test images through all slots."""
+        return watch_stock_activity(self.network, self.dataset)
+
+    @property
+    def in_lava(self) -> bool:
+        """Whether it learned inside Lava, image by image."""
+        return not self.artifact.manifest["history"]
+
+    def draw_learning(self, axes: Axes) -> None:
+        """Draw accuracy by epoch or, learned inside Lava, before and after."""
+        if not self.in_lava:
+            super().draw_learning(axes)
+            return
+        names = {"val_before": "validation, before", "val": "validation, after"}
+        results = self.artifact.manifest["results"]
+        found = [(title, Accuracy(**results[key])) for key, title in names.items() if key in results]
+        found.append(("test, after", self.accuracy))
+        curves.learned_images(axes, [(title, (value.value, *value.interval)) for title, value in found])
+
+    def draw_settling(self, axes: Axes, images: int | None = None) -> None:
+        """Draw the accuracy if the output spikes were counted up to a step only."""
+        found = self.activity if images is None else watch_stock_activity(self.network, self.dataset, images)
+        curves.accuracy_curve(axes, found.accuracy_by_step)
+
+    def draw_fields(self, axes: Axes) -> None:
+        """Draw the weights of the pixels onto the first layer."""
+        pictures.receptive_fields(axes, pixel_weights(self.network), self.network.pixels)
+
+    def intro(self) -> str:
+        """The family, and how it learned if that was inside Lava."""
+        if not self.in_lava:
+            return INTRO
+        manifest = self.artifact.manifest
+        found = manifest["results"].get("differences", {})
+        counted = ", ".join(f"{count} {kind}" for kind, count in found.items()) or "not compared"
+        return (
+            f"{INTRO} Learned inside Lava itself, {manifest['chosen'].get('images', 0)} images, without epochs. "
+            f"Compared at the end with the same learning on the chip backend: {counted} differ."
+        )
+
+    def facts(self) -> list[Fact]:
+        """Accuracy, spikes, steadiness, speed."""
+        manifest = self.artifact.manifest
+        facts = [
+            accuracy_fact(self.test.accuracy),
+            (
+                f"{self.test.spikes_per_inference:.1f}",
+                "spikes per inference, measured, hidden and output, free slots, mean over the test set",
+            ),
+            (
+                f"{100 * self.test.settled:.1f} %",
+                "of test images with steady rates: every neuron as many spikes, +-1, in the last two quarters of the "
+                "free slots",
+            ),
+        ]
+        if not self.in_lava:
+            return [*facts, speed_fact(manifest)]
+        if "lava_s" not in manifest["results"]:
+            return facts
+        seconds = manifest["results"]["lava_s"] / max(manifest["chosen"].get("images", 1), 1)
+        return [*facts, (f"{seconds:.1f} s", "per image learned inside Lava, measured, building the graph included")]
+
+    def panels(self) -> list[Panel]:
+        """How it learns and settles, its spikes, fields and errors."""
+        activity = self.activity
+        watched, slots = f"the first {activity.n_images} test images", ", ".join(self.network.schedule.slots)
+        return [
+            panels.learning(self.draw_learning, FEW_IMAGES if self.in_lava else HELD_OUT),
+            panels.settling(self.draw_settling, SETTLING.format(watched=watched)),
+            panels.one_image(f"One image through its slots: {slots}", activity, self.dataset, RASTER),
+            panels.spikes_per_step(
+                activity,
+                f"Mean over {watched}, through all slots with the teacher. Neurons are reset at the start only.",
+            ),
+            panels.spikes_per_inference(
+                activity, f"Hidden and output spikes in the free slots, per image, for {watched}."
+            ),
+            panels.receptive_fields(pixel_weights(self.network), self.network.pixels),
+            panels.confusion(self.test),
+        ]
+
+    def tables(self) -> list[Table]:
+        """Populations, projections and rules."""
+        network, learned = self.network, learned_names(self.network)
+        return [
+            Table(POPULATIONS, [population_row(p, self.activity) for p in network.populations], POPULATIONS_NOTE),
             Table(
-                PROJECTIONS, [_projection_row(p, activity, learned) for p in network.projections if p.transmits],
+                PROJECTIONS,
+                [projection_row(p, self.activity, learned) for p in network.projections if p.transmits],
                 PROJECTIONS_NOTE,
             ),
-            Table(RULES, [_rule_row(p) for p in network.plastic], _rules_note(artifact, network)),
-        ],
-        evaluations=evaluations,
-        provenance=provenance(artifact),
-        check="chip",
-    )  # fmt: skip
+            Table(RULES, [_rule_row(p) for p in network.plastic], self._rules_note()),
+        ]
+
+    def _rules_note(self) -> str:
+        text = f"Rule {self.network.rule}, as Lava's Loihi2FLearningRule takes it"
+        if not self.in_lava:
+            share = round(1 / STOCK_FINAL_RATE)
+            text += f"; in the first epoch. The factor of dw falls to 1/{share} by the last, at least one step"
+        if self.network.commit_every:
+            text += (
+                ". A host copies what was learned into the transmitting synapses every "
+                f"{self.network.commit_every} images"
+            )
+        return text + "."
 
 
-def _learned_in_lava(artifact: Artifact) -> bool:
-    return not artifact.manifest["history"]
+def pixel_weights(network: OfStockGraph) -> Int16:
+    """The weights of the pixels onto the first layer, of shape [pixels, hidden]; those of the bias are left out."""
+    first = next(p for p in network.projections if p.transmits and p.source == INPUT)
+    return first.weights[:-1]
 
 
-def _in_lava(artifact: Artifact) -> str:
-    """Return what to say of a run that learned inside Lava."""
-    if not _learned_in_lava(artifact):
-        return ""
-    results = artifact.manifest["results"]
-    found = results.get("differences", {})
-    counted = ", ".join(f"{count} {kind}" for kind, count in found.items()) or "not compared"
-    return (
-        f" Learned inside Lava itself, {artifact.manifest['chosen'].get('images', 0)} images, without epochs. Compared "
-        f"at the end with the same learning on the chip backend: {counted} differ."
-    )
-
-
-def _facts(artifact: Artifact, test: TestResult) -> list[tuple[str, str]]:
-    facts = [
-        accuracy_fact(test),
-        (
-            f"{test.spikes_per_inference:.1f}",
-            "spikes per inference, measured, hidden and output, free slots, mean over the test set",
-        ),
-        (
-            f"{100 * test.settled:.1f} %",
-            "of test images with steady rates: every neuron as many spikes, +-1, in the last two quarters of the free "
-            "slots",
-        ),
-    ]
-    if not _learned_in_lava(artifact):
-        return [*facts, speed_fact(artifact)]
-    results: dict[str, Any] = artifact.manifest["results"]
-    if "lava_s" not in results:
-        return facts
-    seconds = results["lava_s"] / max(artifact.manifest["chosen"].get("images", 1), 1)
-    return [*facts, (f"{seconds:.1f} s", "per image learned inside Lava, measured, building the graph included")]
-
-
-def _learning(artifact: Artifact, test: TestResult) -> Panel:
-    manifest = artifact.manifest
-    measured = (test.accuracy.value, *test.accuracy.interval)
-    if not _learned_in_lava(artifact):
-        curve = figures.learning_curve(manifest["history"], manifest["best_epoch"], measured)
-        return Panel("Learning", curve, HELD_OUT)
-    names = {"val_before": "validation, before", "val": "validation, after"}
-    found = [
-        (title, (value.value, *value.interval))
-        for title, value in ((names[key], Accuracy(**manifest["results"][key])) for key in names
-                             if key in manifest["results"])
-    ]  # fmt: skip
-    return Panel("Learning", figures.learned_images([*found, ("test, after", measured)]), FEW_IMAGES)
-
-
-def _panels(
-    artifact: Artifact, network: StockNetwork, dataset: Dataset, test: TestResult, activity: Activity
-) -> list[Panel]:
-    first = next(p for p in network.projections if p.transmits and p.source == network.input)
-    watched = f"the first {len(next(iter(activity.per_image.values())))} test images"
-    assert activity.accuracy is not None  # watch_stock_activity
-    return [
-        _learning(artifact, test),
-        Panel(
-            "Settling",
-            figures.accuracy_curve(activity.accuracy),
-            f"Accuracy over {watched} if the output spikes were counted up to that step only.",
-        ),
-        Panel(
-            f"One image through its slots: {', '.join(network.schedule.slots)}",
-            figures.raster(activity),
-            RASTER,
-            wide=True,
-            picture=figures.picture(dataset.x_test[0]),
-            notes=(f"true class {dataset.y_test[0]}", f"predicted {activity.first.predictions[0]}"),
-        ),
-        Panel(
-            "Spikes per step",
-            figures.spikes_per_step(activity),
-            f"Mean over {watched}, through all slots with the teacher. Neurons are reset at the start only.",
-        ),
-        Panel(
-            "Spikes per inference",
-            figures.spikes_per_inference(activity),
-            f"Hidden and output spikes in the free slots, per image, for {watched}.",
-        ),
-        Panel("Receptive fields", figures.receptive_fields(first.weights[:-1], network.pixels), FIELDS),
-        Panel("Confusion", figures.confusion(test.confusion), "Test images; row: true class."),
-    ]
-
-
-def _population_row(population: StockPopulation, activity: Activity) -> tuple[str, ...]:
+def population_row(population: StockPopulation, activity: Activity) -> tuple[str, ...]:
+    """A row of the table of populations."""
     neuron, name = population.neuron, population.name
     sent = activity.sent[name]
     counts = f"{sent[1]:,.1f}", f"{sent.sum():,.1f}"
@@ -185,7 +205,8 @@ def _population_row(population: StockPopulation, activity: Activity) -> tuple[st
     return name, str(population.size), process, "; ".join(filter(None, parts)), *counts
 
 
-def _projection_row(projection: StockProjection, activity: Activity, learned: set[str]) -> tuple[str, ...]:
+def projection_row(projection: StockProjection, activity: Activity, learned: set[str]) -> tuple[str, ...]:
+    """A row of the table of projections; learned: the names of those whose weights change."""
     weights = projection.weights.astype(int)
     free, whole = activity.operations[projection.name]
     return (
@@ -200,7 +221,7 @@ def _projection_row(projection: StockProjection, activity: Activity, learned: se
 
 
 def saturated_share(projection: StockProjection) -> float:
-    """Return the share of weights at an end of their range, as they transmit: even if of mixed sign."""
+    """Share of weights at an end of their range, as they transmit: even if of mixed sign."""
     lowest, highest = WEIGHT_RANGES[projection.sign_mode]
     step = 2 if projection.sign_mode == "mixed" else 1
     weights = projection.weights
@@ -221,16 +242,5 @@ def _rule_row(projection: StockProjection) -> tuple[str, ...]:
 
 
 def _spaced(text: str) -> str:
-    """Return the text of a rule with a space before every further product, where a line may break."""
+    """The text of a rule with a space before every further product, where a line may break."""
     return re.sub(r"(?<=.)([+-]\d\*2\^)", r" \1", text)
-
-
-def _rules_note(artifact: Artifact, network: StockNetwork) -> str:
-    """Return what the texts of the rules mean."""
-    text = f"Rule {network.rule}, as Lava's Loihi2FLearningRule takes it"
-    if not _learned_in_lava(artifact):
-        share = round(1 / STOCK_FINAL_RATE)
-        text += f"; in the first epoch. The factor of dw falls to 1/{share} by the last, at least one step"
-    if network.commit_every:
-        text += f". A host copies what was learned into the transmitting synapses every {network.commit_every} images"
-    return text + "."

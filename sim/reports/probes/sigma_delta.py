@@ -17,6 +17,7 @@ from neuro.spec.sigma_delta import NetworkSpec
 from neuro.spec.stack import unstack
 from sim.backends.protocol import get_backend, native_backend, one_hot_targets
 from sim.backends.record import Record
+from sim.reports.probes.raster import Phases, Raster
 
 MAX_IMAGES = 1000  # enough for smooth curves
 MAX_SPIKES, MAX_STATES = 4_000_000, 50_000_000  # kept at a time
@@ -47,16 +48,37 @@ class Activity:
     phases: name and steps of each, in turn.   where: by population, its index in the spike table and its size.
     sent: by population, mean spikes per image at the presentation and in each kind of phase, and accuracy, of shape
     [T], if the output were read after that step of the free phase; stock networks only.
+    output_counts: of shape [K, K], mean spikes of each output neuron by true class; spiking stock networks only.
     """
 
     per_step: dict[str, Reals]
     per_image: dict[str, Int64]
     operations: dict[str, Reals]
     first: Record
-    phases: tuple[tuple[str, int], ...]
+    phases: Phases
     where: dict[str, tuple[int, int]]
     sent: dict[str, Reals] = field(default_factory=dict)
     accuracy: Reals | None = None
+    output_counts: Reals | None = None
+
+    @property
+    def n_images(self) -> int:
+        """Images that were watched."""
+        return len(next(iter(self.per_image.values())))
+
+    @property
+    def accuracy_by_step(self) -> Reals:
+        """Accuracy if the output were read after each step. Raises: ValueError if it was not measured."""
+        if self.accuracy is None:
+            raise ValueError("activity: accuracy by step is measured of stock networks only")
+        return self.accuracy
+
+    @property
+    def raster(self) -> Raster:
+        """The spikes of the first image."""
+        assert self.first.spikes is not None  # asked for
+        shown = {name: self.where[name] for name in self.per_step}
+        return Raster(self.first.spikes, self.phases, shown, int(self.first.predictions[0]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,13 +108,13 @@ def measure_test(spec: AnyNetwork, dataset: Dataset) -> TestResult:
     )
 
 
-def watch_relaxation(spec: NetworkSpec, dataset: Dataset) -> Relaxation:
-    """Watch the free phase of the first test images: a phase of n steps is run as n phases of one step.
+def watch_relaxation(spec: NetworkSpec, dataset: Dataset, count: int = MAX_IMAGES) -> Relaxation:
+    """Watch the free phase of the first `count` test images: a phase of n steps is run as n phases of one step.
 
     The energy is that of the network behind its front end, if it has one, given the codes as they are at that step.
     """
     steps = spec.schedule.phases[0].steps
-    count = min(MAX_IMAGES, len(dataset.y_test), max(MAX_STATES // (steps * sum(p.size for p in spec.populations)), 1))
+    count = min(count, len(dataset.y_test), max(MAX_STATES // (steps * sum(p.size for p in spec.populations)), 1))
     labels = dataset.y_test[:count]
     phases = tuple(Phase(f"step {step + 1}", 1) for step in range(steps))
     slow = replace(spec, schedule=replace(spec.schedule, phases=phases))
@@ -138,6 +160,11 @@ def watch_activity(spec: NetworkSpec, dataset: Dataset, seed: int, classes: bool
         per_image={p.name: record.spike_counts[p.name][:, 1] for p in spec.moving},
         operations={name: n[:, :2].mean(axis=0) for name, n in record.synaptic_operations(spec).items()},
         first=first,
-        phases=tuple((phase.name, phase.steps) for phase in spec.schedule.phases),
+        phases=phases_of(spec),
         where={p.name: (spec.population_index[p.name], p.size) for p in spec.populations},
     )
+
+
+def phases_of(spec: NetworkSpec) -> Phases:
+    """Name and steps of each phase."""
+    return tuple((phase.name, phase.steps) for phase in spec.schedule.phases)

@@ -40,6 +40,15 @@ class AttackResult(Shown):
         """95 % intervals of `robust`."""
         return {threat.eps: self.table.robust(threat).interval for threat in self.config.threats}
 
+    @property
+    def by_attack(self) -> dict[str, dict[float, float]]:
+        """Accuracy under each attack alone, by its name and eps."""
+        found: dict[str, dict[float, float]] = {}
+        for threat in self.config.threats:
+            for name, accuracy in self.table.by_attack(threat).items():
+                found.setdefault(name, {})[threat.eps] = accuracy.value
+        return found
+
     def lines(self) -> Lines:
         """See `Shown`: one line for each size, then the verdict and what speaks against it."""
         table = self.table

@@ -25,6 +25,7 @@ from sim.evaluate import data_of, is_coder, load_run
 from sim.robustness.analysis.subject import Analysis, Subject, analyse, scorer_of
 from sim.robustness.attacks.search import Model, Threat
 from sim.robustness.bridge.config import AttackConfig
+from sim.robustness.bridge.examples import Examples
 from sim.robustness.bridge.result import AttackResult
 from sim.robustness.bridge.stages import Stage, attack_stages
 from sim.robustness.defences.baselines import build_baseline, real_images, train_baseline
@@ -53,8 +54,7 @@ class AttackRun:
         self.folder = run / ATTACKS / self._key()
 
     def _key(self) -> str:
-        content = {**asdict(self.config), "weights": self.artifact.manifest["files"]["weights.npz"]}
-        return f"{self.config.attacks.replace(',', '+')[:40]}-{sha256(json_bytes(content, sort_keys=True))[:10]}"
+        return attack_key(asdict(self.config), self.artifact.manifest["files"]["weights.npz"])
 
     @property
     def scorer(self) -> str:
@@ -155,20 +155,10 @@ class AttackRun:
         return result
 
 
-class Examples:
-    """The adversarial images of the first attack by projected gradients under each threat."""
-
-    def __init__(self, path: Path, images: torch.Tensor) -> None:
-        self.path, self.kept = path, {"clean": images.numpy()}
-
-    def keep(self, model: str, attack: str, threat: Threat, seed: int, index: int, images: torch.Tensor) -> None:
-        """See `table.evaluate_robustness`: told the images of every attack."""
-        if attack.startswith("pgd") and str(threat) not in self.kept:
-            self.kept[str(threat)] = images.cpu().numpy()
-
-    def save(self) -> None:
-        """Write them."""
-        write_atomically(self.path, array_bytes(self.kept))
+def attack_key(config: Mapping[str, Any], weights: str) -> str:
+    """Name of the folder of an attack: a function of what was asked, and of the SHA-256 of the weights."""
+    content = json_bytes({**config, "weights": weights}, sort_keys=True)
+    return f"{config['attacks'].replace(',', '+')[:40]}-{sha256(content)[:10]}"
 
 
 def load_classifier(run: Path) -> Artifact:

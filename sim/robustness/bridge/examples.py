@@ -1,0 +1,26 @@
+"""The adversarial images that a page shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from neuro.base.files import array_bytes, write_atomically
+from sim.robustness.attacks.search import Threat
+
+
+class Examples:
+    """The adversarial images of the first attack by projected gradients under each threat."""
+
+    def __init__(self, path: Path, images: torch.Tensor) -> None:
+        self.path, self.kept = path, {"clean": images.numpy()}
+
+    def keep(self, model: str, attack: str, threat: Threat, seed: int, index: int, images: torch.Tensor) -> None:
+        """See `table.evaluate_robustness`: told the images of every attack."""
+        if attack.startswith("pgd") and str(threat) not in self.kept:
+            self.kept[str(threat)] = images.cpu().numpy()
+
+    def save(self) -> None:
+        """Write them."""
+        write_atomically(self.path, array_bytes(self.kept))
