@@ -52,7 +52,8 @@ def _parameter(setting: Setting) -> Parameter:
         kind, default = bool, False
     else:
         kind, default = (str if setting.several else setting.kind) | None, setting.text(setting.default)
-    annotation = Annotated[kind, typer.Option(*setting.flags, help=setting.help)]
+    shown = setting.option.unset or True
+    annotation = Annotated[kind, typer.Option(*setting.flags, help=setting.help, show_default=shown)]
     return Parameter(setting.name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 

@@ -13,7 +13,7 @@ import typer
 from neuro.base.errors import UserError
 from sim.coding.config import LcaConfig
 from sim.commands.from_config import options_of
-from sim.commands.options import CheckpointEveryS, Device, FrontEndRun, Json, Resume, StallS, console, print_json
+from sim.commands.options import CheckpointEveryS, Data, Device, FrontEndRun, Json, Resume, StallS, console, print_json
 from sim.training.config import TrainConfig, learns_on_chip
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ app = typer.Typer(help="Train a network by its local rule.", no_args_is_help=Tru
 @app.command("ep")
 @options_of(TrainConfig)
 def train_ep_command(
-    data: Annotated[str, typer.Option(help="digits, mnist, fashion-mnist, cifar10, or a FILE.npz.")] = "digits",
+    data: Data = "digits",
     out: Annotated[Path | None, typer.Option(help="Folder of the run; default runs/ep-DATA-HIDDEN-seedN.")] = None,
     *,
     config: TrainConfig,
@@ -135,7 +135,7 @@ def _front_end(run: Path | None, dataset: Dataset) -> FrontEnd | None:
 @app.command("lca")
 @options_of(LcaConfig)
 def train_lca_command(
-    data: Annotated[str, typer.Option(help="digits, mnist, fashion-mnist, cifar10, or a FILE.npz.")] = "digits",
+    data: Data = "digits",
     out: Annotated[Path | None, typer.Option(help="Folder of the run; default runs/lca-DATA-ATOMS-seedN.")] = None,
     *,
     config: LcaConfig,

@@ -26,8 +26,8 @@ class AttackConfig:
 
     attacks: str = option("quick", "quick, standard, or names of attacks separated by commas.")
     norm: str = option("linf", "Size of a change", choices=NORMS)
-    eps: tuple[float, ...] = option(None, "Sizes separated by commas; default .05,.1,.2,.3 (l2: 10 times).")
-    images: int = option(None, "Test images, from the first; default 200, on Lava 10.", Range(1))
+    eps: tuple[float, ...] = option(None, "Sizes separated by commas.", unset=".05,.1,.2,.3; l2: 10 times that")
+    images: int = option(None, "Test images, from the first.", Range(1), f"{IMAGES}; on Lava: {LAVA_IMAGES}")
     score: str = option("", "Backend that scores: events or chip, reference, lava.")
     seed: int = SEED.default(0)
     device: str = option("cpu", "Where gradients are computed: cpu or cuda.")

@@ -14,7 +14,7 @@ import pytest
 
 from neuro.artifact.run_folder import load_artifact
 from sim.robustness.bridge import run as bridge
-from sim.robustness.bridge.run import default_images
+from sim.robustness.bridge.config import default_images
 
 Command = Callable[..., Any]
 
