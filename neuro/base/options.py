@@ -121,7 +121,7 @@ class Setting:
         if self.kind is int:
             require_integers(owner, **{name: value})
             value = int(value)
-        elif self.kind is float and isinstance(value, Real) and not isinstance(value, bool):
+        elif self.kind is float and not isinstance(value, bool) and isinstance(value, Real):
             value = float(value)
         elif not isinstance(value, self.kind):
             raise UserError(f"{said}{name} {value!r}: give {KINDS[self.kind]}")
@@ -163,10 +163,17 @@ def check_options(config: Any, owner: str = "") -> None:
     owner: whose options they are, in front of messages.
     Raises: UserError if a value is not allowed. None is, where it is the default.
     """
-    for setting in settings_of(type(config)):
+    for setting in settings_of(config.__class__):
         value = getattr(config, setting.name)
         if value is not None or setting.default is not None:
             object.__setattr__(config, setting.name, setting.checked(value, owner))
+
+
+def fill(config: Any, **values: Any) -> None:
+    """Set the options of a config that nobody gave, in its `__post_init__`, where they follow from others."""
+    for name, value in values.items():
+        if getattr(config, name) is None:
+            object.__setattr__(config, name, value)
 
 
 def add_arguments(parser: argparse.ArgumentParser, *config_classes: type, **defaults: Any) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from neuro.base.checks import Range
 from neuro.base.errors import UserError
-from neuro.base.options import SEED, THREADS, Option, check_options, option
+from neuro.base.options import SEED, THREADS, Option, check_options, fill, option
 
 if TYPE_CHECKING:
     from neuro.spec.layers import Layer
@@ -71,10 +71,7 @@ class TrainConfig:
     shift: int = option(0, "Shift training images at random by up to so many pixels each time they are learned.")
 
     def __post_init__(self) -> None:
-        if self.hidden is None:
-            object.__setattr__(self, "hidden", () if self.layers else HIDDEN)
-        if self.rule is None:
-            object.__setattr__(self, "rule", RULES.get(self.family, "event"))
+        fill(self, hidden=() if self.layers else HIDDEN, rule=RULES.get(self.family, "event"))
         check_options(self)
         self._check_layers()
         if self.shift and (self.front_end or self.family != "sigma-delta"):

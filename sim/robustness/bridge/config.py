@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from neuro.base.checks import Range
 from neuro.base.errors import UserError
-from neuro.base.options import SEED, check_options, option
+from neuro.base.options import SEED, check_options, fill, option
 
 if TYPE_CHECKING:
     from sim.robustness.attacks.search import Threat
@@ -34,10 +34,7 @@ class AttackConfig:
     passes: int = option(1, "Average the scores of a stochastic twin over so many (EoT).", Range(1, 1000))
 
     def __post_init__(self) -> None:
-        if self.eps is None:
-            object.__setattr__(self, "eps", EPS.get(self.norm, ()))
-        if self.images is None:
-            object.__setattr__(self, "images", default_images(self.score))
+        fill(self, eps=EPS.get(self.norm, ()), images=default_images(self.score))
         check_options(self)
         from sim.robustness.bridge.stages import check_names
         from sim.twins.make import checked_device

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from benchmarks.bench.config import BenchConfig
 from hardware.slayer.config import SlayerConfig
 from neuro.base.checks import Range
-from neuro.base.options import SEED, check_options, option, settings_of
+from neuro.base.options import SEED, check_options, fill, option, settings_of
 from neuro.spec.plasticity import MAX_SHADOW_BITS
 from sim.backends.protocol import MAX_BATCH
 from sim.coding.config import LcaConfig
@@ -31,8 +31,7 @@ class Config:
     inner: int = option(3, "Of Python alone.", flags=())
 
     def __post_init__(self) -> None:
-        if self.hidden is None:
-            object.__setattr__(self, "hidden", (64,))
+        fill(self, hidden=(64,))
         check_options(self)
 
 
