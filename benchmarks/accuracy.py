@@ -64,16 +64,11 @@ def summary(rows: list[dict[str, Any]]) -> str:
 
 def main() -> None:
     """Entry point."""
-    arguments = parser(__doc__ or "", "accuracy")
-    arguments.add_argument("--data", default="digits")
-    arguments.add_argument("--hidden", default="64", help="hidden layers, e.g. 256 or 256,128")
-    arguments.add_argument("--epochs", type=int, default=None)
-    arguments.add_argument("--seeds", type=int, default=3)
+    arguments = parser(__doc__ or "", "accuracy", data="digits", hidden=(64,), epochs=None, seeds=3)
     options = arguments.parse_args()
     torch.set_num_threads(1)
-    hidden = tuple(int(part) for part in options.hidden.split(","))
-    seeds = range(options.seeds)
-    name = f"{Path(options.data).stem} {options.hidden}, {options.seeds} seeds"
+    hidden, seeds = options.hidden, range(options.seeds)
+    name = f"{Path(options.data).stem} {','.join(map(str, hidden))}, {options.seeds} seeds"
     content: dict[str, Any] = {"data": options.data, "hidden": list(hidden), "kind": "measured", "local": {}}
     for shadow_bits in SHADOW_BITS:
         rows = [train_once(options.data, hidden, options.epochs, shadow_bits, seed) for seed in seeds]

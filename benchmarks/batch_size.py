@@ -44,19 +44,15 @@ def train_once(data: str, config: TrainConfig) -> dict[str, Any]:
 
 def main() -> None:
     """Entry point."""
-    arguments = parser(__doc__ or "", "batch_size")
-    arguments.add_argument("--data", default="digits")
-    arguments.add_argument("--hidden", type=int, default=64)
-    arguments.add_argument("--epochs", type=int, default=None)
-    arguments.add_argument("--seeds", type=int, default=3)
+    arguments = parser(__doc__ or "", "batch_size", data="digits", width=64, epochs=None, seeds=3)
     arguments.add_argument("--batches", default=BATCHES)
     options = arguments.parse_args()
-    content: dict[str, Any] = {"data": options.data, "hidden": options.hidden, "kind": "measured", "batches": {}}
+    content: dict[str, Any] = {"data": options.data, "hidden": options.width, "kind": "measured", "batches": {}}
     for batch in (int(part) for part in options.batches.split(",")):
         rows = [
             train_once(
                 options.data,
-                TrainConfig(seed=seed, hidden=(options.hidden,), epochs=options.epochs, batch_size=batch, threads=1),
+                TrainConfig(seed=seed, hidden=(options.width,), epochs=options.epochs, batch_size=batch, threads=1),
             )
             for seed in range(options.seeds)
         ]
@@ -65,7 +61,7 @@ def main() -> None:
             "rows": rows, "test_accuracy": mean(values), "sd": stdev(values) if len(values) > 1 else None,
         }  # fmt: skip
         rates = sorted({row["chosen"]["learning_rate"] for row in rows})
-        print(f"{options.data} {options.hidden}, batch {batch}: {summary(rows)}; learning rates {rates}", flush=True)
+        print(f"{options.data} {options.width}, batch {batch}: {summary(rows)}; learning rates {rates}", flush=True)
     save(of_data(options.out, "batch_size", options.data), content)
 
 

@@ -142,11 +142,8 @@ def _train_floats(
 
 def main() -> None:
     """Entry point."""
-    arguments = parser(__doc__ or "", "depth")
+    arguments = parser(__doc__ or "", "depth", data="mnist", seeds=2, epochs=12)
     arguments.add_argument("--part", choices=("tries", "accuracy", "kernels", "run"), default="tries")
-    arguments.add_argument("--data", default="mnist")
-    arguments.add_argument("--seeds", type=int, default=2)
-    arguments.add_argument("--epochs", type=int, default=12)
     arguments.add_argument("--hidden", default="128,128 128,128,128", help="Networks of the accuracy part.")
     arguments.add_argument("--only", choices=("spiking", "float"), help="Of the accuracy part; default both.")
     arguments.add_argument("--again", help="Try again only what begins with this; keep the rest of the file.")

@@ -104,10 +104,7 @@ def print_shallow(rows: list[dict[str, Any]]) -> None:
 
 def main() -> None:
     """Entry point."""
-    arguments = parser(__doc__ or "", "design_choices")
-    arguments.add_argument("--data", default="digits")
-    arguments.add_argument("--seeds", type=int, default=40)
-    arguments.add_argument("--epochs", type=int, default=None)
+    arguments = parser(__doc__ or "", "design_choices", data="digits", seeds=40, epochs=None)
     options = arguments.parse_args()
     shallow = shallow_rows(options.data, options.seeds, options.epochs)
     print_shallow(shallow)

@@ -61,8 +61,7 @@ def compare(twins: dict[str, Model], subject: Subject, images: Tensor, labels: T
 
 def main() -> None:
     """Train the network, unless a folder holds it, and compare."""
-    arguments = parser(__doc__ or "", "fixed_point")
-    arguments.add_argument("--data", default="mnist")
+    arguments = parser(__doc__ or "", "fixed_point", data="mnist")
     arguments.add_argument("--images", type=int, default=100)
     arguments.add_argument("--runs", type=Path, help="folder of `benchmarks.robustness --runs`")
     options = arguments.parse_args()

@@ -45,8 +45,7 @@ def half_trained(seed: int) -> tuple[NetworkSpec, Integers, Integers, Accuracy]:
 
 def main() -> None:
     """Entry point."""
-    arguments = parser(__doc__ or "", "gradient_alignment")
-    arguments.add_argument("--seeds", type=int, default=3)
+    arguments = parser(__doc__ or "", "gradient_alignment", seeds=3)
     options = arguments.parse_args()
     rows, float_rows = [], []
     for seed in range(options.seeds):

@@ -114,8 +114,7 @@ def compared(data: Dataset, layers: str, n_images: int) -> dict[str, Any]:
 
 def main() -> None:
     """Entry point."""
-    arguments = parser(__doc__ or "", "large_network")
-    arguments.add_argument("--data", default="cifar10")
+    arguments = parser(__doc__ or "", "large_network", data="cifar10")
     arguments.add_argument("--layers", default=LAYERS)
     arguments.add_argument("--images", type=int, default=2)
     options = arguments.parse_args()

@@ -159,14 +159,13 @@ def ask(section: str, options: Namespace) -> dict[str, Any]:
 
 def main() -> None:
     """Entry point."""
-    arguments = parser(__doc__ or "", "lava_equality")
+    arguments = parser(__doc__ or "", "lava_equality", seed=0)
     arguments.add_argument("--sections", default=",".join(SECTIONS), help="of " + ", ".join(SECTIONS))
     arguments.add_argument("--rules", type=int, default=200)
     arguments.add_argument("--networks", type=int, default=40)
     arguments.add_argument("--learning", type=int, default=12)
     arguments.add_argument("--samples", type=int, default=10, help="digits that every EP network learns")
     arguments.add_argument("--patches", type=int, default=10, help="digits that every sparse coder codes")
-    arguments.add_argument("--seed", type=int, default=0)
     options = arguments.parse_args()
     question: dict[str, Any] = {"kind": "measured", "steps": STEPS, "seed": options.seed}
     wanted, content = options.sections.split(","), dict(question)

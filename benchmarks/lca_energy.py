@@ -24,11 +24,8 @@ from sim.screens.training import CoderScreen
 
 def main() -> None:
     """Train, sweep, print, save."""
-    arguments = parser(__doc__.splitlines()[0], "lca_energy")
-    arguments.add_argument("--data", default="mnist")
+    arguments = parser(__doc__.splitlines()[0], "lca_energy", data="mnist", seed=0, epochs=None)
     arguments.add_argument("--seconds", type=float, default=1.0)
-    arguments.add_argument("--seed", type=int, default=0)
-    arguments.add_argument("--epochs", type=int, default=None, help="default from the size of the data")
     options = arguments.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder, config = Path(name) / "coder", LcaConfig(seed=options.seed, epochs=options.epochs)

@@ -101,8 +101,7 @@ def measure_single_patches(seed: int) -> dict[str, Any]:
 
 def main() -> None:
     """Measure and save."""
-    arguments = parser(__doc__ or "", "lca_integer")
-    arguments.add_argument("--seeds", type=int, default=1)
+    arguments = parser(__doc__ or "", "lca_integer", seeds=1)
     arguments.add_argument("--tasks", default="digits,patches,single patches")
     options = arguments.parse_args()
     rows: dict[str, list[dict[str, Any]]] = {}

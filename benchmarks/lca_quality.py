@@ -201,10 +201,8 @@ def report(name: str, row: dict[str, Any]) -> None:
 
 def main() -> None:
     """Entry point."""
-    arguments = parser(__doc__ or "", "lca_quality")
-    arguments.add_argument("--data", default="mnist")
+    arguments = parser(__doc__ or "", "lca_quality", data="mnist", seeds=1)
     arguments.add_argument("--tasks", default=",".join(TASKS))
-    arguments.add_argument("--seeds", type=int, default=1)
     options = arguments.parse_args()
     torch.set_num_threads(1)
     dataset = load_dataset(options.data)

@@ -145,12 +145,11 @@ def report(name: str, row: dict[str, Any]) -> None:
 
 def main() -> None:
     """Entry point."""
-    arguments = parser(__doc__ or "", "lca_speed")
+    arguments = parser(__doc__ or "", "lca_speed", seed=0)
     arguments.add_argument("--data", choices=("synthetic", "cifar10"), default="synthetic")
     arguments.add_argument("--images", type=int, default=BATCH)
     arguments.add_argument("--iterations", type=int, default=DYNAMICS.max_steps)
     arguments.add_argument("--repeats", type=int, default=3)
-    arguments.add_argument("--seed", type=int, default=0)
     options = arguments.parse_args()
     torch.set_num_threads(1)
     raw = load_dataset("cifar10").x_test[: options.images] if options.data == "cifar10" else None

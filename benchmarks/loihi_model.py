@@ -142,9 +142,7 @@ def _priced(found: Profile) -> dict[str, Any]:
 
 def main() -> None:
     """Answer, print, save."""
-    arguments = parser(__doc__.splitlines()[0], "loihi_model")
-    arguments.add_argument("--seeds", type=int, default=3)
-    arguments.add_argument("--epochs", type=int, default=None, help="default from the size of the data")
+    arguments = parser(__doc__.splitlines()[0], "loihi_model", seeds=3, epochs=None)
     options = arguments.parse_args()
     content = {
         "kind": "modelled; compile_s and accuracies measured; published figures reported",

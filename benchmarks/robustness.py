@@ -246,17 +246,14 @@ def plot(path: Path, rows: Mapping[str, list[dict[str, Any]]], data: str) -> Non
 
 def main() -> None:
     """Train, attack and save; rows that the file already holds for the same question are not measured again."""
-    arguments = parser(__doc__ or "", "robustness")
-    arguments.add_argument("--data", default="mnist")
-    arguments.add_argument("--hidden", type=int, default=256)
-    arguments.add_argument("--seeds", type=int, default=3)
+    arguments = parser(__doc__ or "", "robustness", data="mnist", width=256, seeds=3)
     arguments.add_argument("--images", type=int, default=1000)
     arguments.add_argument("--models", default=",".join(MODELS))
     arguments.add_argument("--runs", type=Path, help="folder to keep trained networks in, and to take them from")
     options = arguments.parse_args()
     torch.set_num_threads(1)
     question = {
-        "data": options.data, "hidden": options.hidden, "attacks": ATTACKS,
+        "data": options.data, "hidden": options.width, "attacks": ATTACKS,
         "attacks_on_other_twins": {name: ",".join(attacks) for name, attacks in OTHER_TWINS.items()},
         "adversary_eps": ADVERSARY,
     }  # fmt: skip
@@ -266,7 +263,7 @@ def main() -> None:
         dataset = load_dataset(options.data, seed)
         with tempfile.TemporaryDirectory() as folder:
             kept = Path(folder) if options.runs is None else options.runs / f"seed{seed}"
-            makers = Makers(dataset, options.hidden, seed, kept)
+            makers = Makers(dataset, options.width, seed, kept)
             sources = {"perceptron": makers.perceptron().model}
             for name in options.models.split(","):
                 n = min(options.images, len(dataset.y_test))

@@ -176,13 +176,11 @@ def summary(rows: Sequence[Row]) -> list[str]:
 
 def main() -> None:
     """Answer, print, save."""
-    arguments: argparse.ArgumentParser = parser(__doc__.splitlines()[0], "slayer")
-    arguments.add_argument("--data", default="digits")
-    arguments.add_argument("--hidden", type=int, default=64)
-    arguments.add_argument("--seeds", type=int, default=3)
-    arguments.add_argument("--epochs", type=int, default=None, help="default from the size of the data")
+    arguments: argparse.ArgumentParser = parser(
+        __doc__.splitlines()[0], "slayer", data="digits", width=64, seeds=3, epochs=None
+    )
     options = arguments.parse_args()
-    shared = {"data": options.data, "hidden": (options.hidden,), "epochs": options.epochs}
+    shared = {"data": options.data, "hidden": (options.width,), "epochs": options.epochs}
     rows = []
     for seed in range(options.seeds):
         rows.append(slayer_row(**shared, seed=seed))
@@ -191,7 +189,7 @@ def main() -> None:
     for line in summary(rows):
         print(line)
     merge(options.out, {"kind": "accuracies, spikes, cpu_s measured; energy, latency modelled; learning counted",
-                        "data": options.data, "hidden": options.hidden, "n_priced": IMAGES,
+                        "data": options.data, "hidden": options.width, "n_priced": IMAGES,
                         "rows": [row.to_json() for row in rows]})  # fmt: skip
 
 

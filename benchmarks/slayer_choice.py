@@ -93,17 +93,14 @@ def fewest_epochs(rows: list[dict[str, Any]], best: dict[str, Any]) -> dict[str,
 
 def main() -> None:
     """Answer, print, save."""
-    arguments = parser(__doc__.splitlines()[0], "slayer")
-    arguments.add_argument("--data", default="digits")
-    arguments.add_argument("--hidden", type=int, default=64)
+    arguments = parser(__doc__.splitlines()[0], "slayer", data="digits", width=64, epochs=EPOCHS)
     arguments.add_argument("--seeds", type=int, default=3, help="of the table, whose test images are left alone")
     arguments.add_argument("--splits", type=int, default=3)
-    arguments.add_argument("--epochs", type=int, default=EPOCHS)
     options = arguments.parse_args()
     dataset = never_tested(options.data, options.seeds)
-    found = compare(dataset, (options.hidden,), options.splits, options.epochs)
+    found = compare(dataset, (options.width,), options.splits, options.epochs)
     print(f"chosen: {found['chosen']}")
-    asked = {"data": options.data, "hidden": options.hidden, "tested seeds left out": options.seeds}
+    asked = {"data": options.data, "hidden": options.width, "tested seeds left out": options.seeds}
     merge(options.out, {"choice": {"kind": "measured on validation images", **asked, **found}})
 
 

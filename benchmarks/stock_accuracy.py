@@ -51,17 +51,14 @@ def train_once(
 
 def main() -> None:
     """Entry point."""
-    arguments = parser(__doc__ or "", "stock_accuracy")
-    arguments.add_argument("--data", default="digits")
-    arguments.add_argument("--hidden", default="128", help="hidden layers, e.g. 128")
-    arguments.add_argument("--epochs", type=int, default=None)
-    arguments.add_argument("--seeds", type=int, default=3)
+    arguments = parser(
+        __doc__ or "", "stock_accuracy", data="digits", hidden=(128,), epochs=None, seeds=3, weight_lsb=1
+    )
     arguments.add_argument("--rules", default=",".join(RULES))
-    arguments.add_argument("--weight-lsb", type=int, default=1)
     arguments.add_argument("--images", type=int, default=None, help="training images, default all")
     options = arguments.parse_args()
-    hidden = tuple(int(part) for part in options.hidden.split(","))
-    name = f"{Path(options.data).stem} {options.hidden}"
+    hidden = options.hidden
+    name = f"{Path(options.data).stem} {','.join(map(str, hidden))}"
     content: dict[str, Any] = {
         "data": options.data, "hidden": list(hidden), "epochs": options.epochs, "weight_lsb": options.weight_lsb,
         "kind": "measured",

@@ -225,10 +225,8 @@ def report(name: str, row: dict[str, Any]) -> None:
 
 def main() -> None:
     """Entry point."""
-    arguments = parser(__doc__ or "", "stock_graded")
+    arguments = parser(__doc__ or "", "stock_graded", seeds=3, epochs=None)
     arguments.add_argument("--data", default="digits,mnist", help=f"of {', '.join(TASKS)}")
-    arguments.add_argument("--seeds", type=int, default=3)
-    arguments.add_argument("--epochs", type=int, default=None)
     arguments.add_argument("--lava", type=int, default=20, help="test images of seed 0 to repeat in Lava, 0 for none")
     options = arguments.parse_args()
     torch.set_num_threads(1)

@@ -211,9 +211,8 @@ def ask(name: str, seeds: int, steps: tuple[int, ...], n_train: int) -> dict[str
 
 def main() -> None:
     """Entry point."""
-    arguments = parser(__doc__ or "", "stock_lca")
+    arguments = parser(__doc__ or "", "stock_lca", seeds=3)
     arguments.add_argument("--data", default=",".join(TASKS), help="of " + ", ".join(TASKS))
-    arguments.add_argument("--seeds", type=int, default=3)
     arguments.add_argument("--patches", type=int, default=N_TRAIN, help="training patches")
     arguments.add_argument("--steps", default=",".join(map(str, STEPS)))
     options = arguments.parse_args()

@@ -98,11 +98,8 @@ def attempt(
 
 def main() -> None:
     """Entry point."""
-    arguments = parser(__doc__ or "", "stock_tries")
-    arguments.add_argument("--data", default="digits")
+    arguments = parser(__doc__ or "", "stock_tries", data="digits", epochs=8, seeds=2)
     arguments.add_argument("--images", type=int, default=None, help="training images, default all")
-    arguments.add_argument("--epochs", type=int, default=8)
-    arguments.add_argument("--seeds", type=int, default=2)
     arguments.add_argument("--rules", default="R5,deferred")
     arguments.add_argument("--tries", default="; ".join(TRIES), help="names of tries, with semicolons between them")
     options = arguments.parse_args()

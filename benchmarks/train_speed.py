@@ -131,10 +131,8 @@ ENGINES = {
 
 def main() -> None:
     """Entry point."""
-    arguments = parser(__doc__ or "", "train_speed")
-    arguments.add_argument("--epochs", type=int, default=1)
+    arguments = parser(__doc__ or "", "train_speed", epochs=1, seed=0)
     arguments.add_argument("--images", type=int, default=None, help="training images; default all")
-    arguments.add_argument("--seed", type=int, default=0)
     options = arguments.parse_args()
     torch.set_num_threads(1)
     data = mnist_or_synthetic()

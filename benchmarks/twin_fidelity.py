@@ -162,11 +162,10 @@ def _parts(images: Tensor, labels: Tensor) -> list[tuple[Tensor, Tensor]]:
 
 def main() -> None:
     """Entry point."""
-    arguments = parser(__doc__ or "", "twin_fidelity")
+    arguments = parser(__doc__ or "", "twin_fidelity", seed=0)
     arguments.add_argument("--networks", default=",".join(NETWORKS))
     arguments.add_argument("--images", type=int, default=1000, help="test images, or all if there are fewer")
     arguments.add_argument("--eps", type=float, default=0.1)
-    arguments.add_argument("--seed", type=int, default=0)
     options = arguments.parse_args()
     torch.set_num_threads(1)
     rows = []

@@ -26,7 +26,7 @@ class BenchConfig:
     devices: tuple[str, ...] = option(
         DEVICES, "Among cpu, cuda, loihi2, separated by commas.", flags=("--devices", "--device")
     )
-    images: int | None = option(None, f"Test images, from the first; default {IMAGES} at most.")
+    images: int | None = option(None, "Test images, from the first.", unset=f"{IMAGES} at most")
     seconds: float = option(3.0, "Length of a measurement; energy needs several.", Range(0.01, 3600))
     train: bool = option(True, "Inference only.", flags=("--no-train",), sets=False)
     constants: str = option(DEFAULT_SET, "Energy constants of the chip", choices=dict.fromkeys(SETS, ""))

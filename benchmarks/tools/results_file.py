@@ -6,13 +6,17 @@ import argparse
 import io
 import os
 import platform
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
 from neuro.artifact.run_folder import installed_versions
+from neuro.base.checks import Range
 from neuro.base.files import json_bytes, parse_json, read_bytes, write_atomically
+from neuro.base.options import DATA, add_arguments, option
+from sim.training.config import TrainConfig
 
 RESULTS = Path(__file__).parents[1] / "results"
 
@@ -28,9 +32,22 @@ def machine() -> dict[str, Any]:
     return {"processor": model, "cores": os.cpu_count(), "versions": installed_versions()}
 
 
-def parser(description: str, name: str) -> argparse.ArgumentParser:
-    """Return an argument parser with the common option --out (default benchmarks/results/NAME.json)."""
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What several benchmarks are asked beside the options of a training. width: of the only hidden layer."""
+
+    data: str = DATA.default("digits")
+    seeds: int = option(3, "How many seeds, from 0 on.", Range(1))
+    width: int = option(64, "Neurons of the hidden layer.", Range(1), flags=("--hidden",))
+
+
+def parser(description: str, name: str, **defaults: Any) -> argparse.ArgumentParser:
+    """An argument parser with the common option --out (default benchmarks/results/NAME.json).
+
+    defaults: options of `Question` or `TrainConfig` that the benchmark takes, too, each with its default.
+    """
     arguments = argparse.ArgumentParser(description=description)
+    add_arguments(arguments, TrainConfig, Question, **defaults)
     arguments.add_argument("--out", type=Path, default=RESULTS / f"{name}.json", help="JSON file to write")
     return arguments
 

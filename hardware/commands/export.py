@@ -9,7 +9,7 @@ import typer
 
 from hardware.slayer.config import SlayerConfig
 from sim.commands.from_config import options_of
-from sim.commands.options import Json, Run, StallS, answer
+from sim.commands.options import Data, Json, Run, StallS, answer
 
 
 def export_command(
@@ -32,7 +32,7 @@ def export_command(
 
 @options_of(SlayerConfig)
 def train_slayer_command(
-    data: Annotated[str, typer.Option(help="digits, mnist, fashion-mnist, cifar10, or a FILE.npz.")] = "digits",
+    data: Data = "digits",
     out: Annotated[Path | None, typer.Option(help="Folder of the run; default runs/slayer-DATA-...-seedN.")] = None,
     *,
     config: SlayerConfig,

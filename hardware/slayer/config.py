@@ -37,8 +37,9 @@ class SlayerConfig:
     epochs: int | None = EPOCHS.default(None)
     learning_rate: float | None = option(
         None,
-        "Of Adam, with cosine decay; default by short trials, on validation images.",
+        "Of Adam, with cosine decay.",
         Range(0.0, 1.0, open_below=True, open_above=True),
+        "by short trials, on validation images",
         called="learning rate",
     )
     loss: str = option("rate", "What is minimised", choices=LOSSES, flags=())

@@ -2,7 +2,7 @@
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
-        epochs: int | None = option(None, "Passes over the training set; default from its size.", Range(1, 10_000))
+        epochs: int | None = option(None, "Passes over the training set.", Range(1, 10_000), "from its size")
 
         def __post_init__(self) -> None:
             check_options(self)
@@ -35,6 +35,7 @@ class Option:
 
     help:    what it is, a sentence; limits and choices are added to it.
     within:  the numbers allowed, None for any; of several numbers: each of them.
+    unset:   what no value stands for, where the default is None.
     choices: the names allowed, each with what it stands for, "" where the name says it; {} for any.
     flags:   what stands for it on the command line: None for --name, ("--yes/--no",) for both answers, () for nothing.
     sets:    what a flag that takes no value stands for.
@@ -43,6 +44,7 @@ class Option:
 
     help: str
     within: Range | None = None
+    unset: str = ""
     choices: Mapping[str, str] = dataclasses.field(default_factory=dict)
     flags: tuple[str, ...] | None = None
     sets: Any = True
@@ -53,13 +55,14 @@ class Option:
         return dataclasses.field(default=value, metadata={METADATA: self})
 
 
-def option(default: Any, help: str, within: Range | None = None, **details: Any) -> Any:
+def option(default: Any, help: str, within: Range | None = None, unset: str = "", **details: Any) -> Any:
     """A dataclass field that says what may be given; see `Option`."""
-    return Option(help, within, **details).default(default)
+    return Option(help, within, unset, **details).default(default)
 
 
+DATA = Option("digits, mnist, fashion-mnist, cifar10, or a FILE.npz.")
 SEED = Option("Draws weights, order, rounding and splits; same seed, same result.", Range(0, LARGEST_SEED))
-THREADS = Option("Cores to use; default all. Never changes a result.", Range(1))
+THREADS = Option("Cores to use. Never changes a result.", Range(1), "all")
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,7 @@ class Setting:
         if self.kind is int:
             require_integers(owner, **{name: value})
             value = int(value)
-        elif self.kind is float and isinstance(value, Real) and not isinstance(value, bool):
+        elif self.kind is float and not isinstance(value, bool) and isinstance(value, Real):
             value = float(value)
         elif not isinstance(value, self.kind):
             raise UserError(f"{said}{name} {value!r}: give {KINDS[self.kind]}")
@@ -160,18 +163,26 @@ def check_options(config: Any, owner: str = "") -> None:
     owner: whose options they are, in front of messages.
     Raises: UserError if a value is not allowed. None is, where it is the default.
     """
-    for setting in settings_of(type(config)):
+    for setting in settings_of(config.__class__):
         value = getattr(config, setting.name)
         if value is not None or setting.default is not None:
             object.__setattr__(config, setting.name, setting.checked(value, owner))
 
 
-def add_arguments(parser: argparse.ArgumentParser, config_class: type, **defaults: Any) -> None:
-    """Give a parser options of a config class, those named, with these defaults; help and limits are of the class."""
-    settings = {setting.name: setting for setting in settings_of(config_class)}
+def fill(config: Any, **values: Any) -> None:
+    """Set the options of a config that nobody gave, in its `__post_init__`, where they follow from others."""
+    for name, value in values.items():
+        if getattr(config, name) is None:
+            object.__setattr__(config, name, value)
+
+
+def add_arguments(parser: argparse.ArgumentParser, *config_classes: type, **defaults: Any) -> None:
+    """Give a parser options of config classes, those named, with these defaults; help and limits are of the class."""
+    settings = {setting.name: setting for config_class in config_classes for setting in settings_of(config_class)}
     for name, default in defaults.items():
         setting = settings[name]
-        words = f"{setting.help} Default {setting.text(default)}." if default is not None else setting.help
+        unset = setting.option.unset if default is None else setting.text(default)
+        words = f"{setting.help} Default: {unset}." if unset else setting.help
         parser.add_argument(
             *setting.flags, dest=name, type=_argument_type(setting), default=default, help=words.replace("%", "%%")
         )

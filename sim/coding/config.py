@@ -26,14 +26,15 @@ class LcaConfig:
     """
 
     seed: int = SEED.default(0)
-    atoms: int | None = option(None, "Atoms; default 256, of patches 64.", Range(1, 65_536))
-    patch: int | None = option(None, "Extent of convolutional atoms; default: whole images.", EXTENT)
-    stride: int | None = option(None, "Stride of convolutional atoms; default half their extent.", EXTENT)
+    atoms: int | None = option(None, "Atoms.", Range(1, 65_536), "256; of patches: 64")
+    patch: int | None = option(None, "Extent of convolutional atoms.", EXTENT, "whole images")
+    stride: int | None = option(None, "Stride of convolutional atoms.", EXTENT, "half their extent")
     same: bool = option(False, "Pad images so that any stride tiles them.")
     sparsity_threshold: float | None = option(
         None,
-        "Sparsity threshold (lambda); default from the data.",
+        "Sparsity threshold (lambda).",
         Range(0.0, open_below=True),
+        "from the data",
         flags=("--threshold",),
     )
     signed: bool = option(False, "Codes of both signs.")
@@ -41,7 +42,7 @@ class LcaConfig:
         "soft", "Hard threshold in place of the soft one.", choices=KINDS, flags=("--hard",), sets="hard"
     )
     layout: str | None = option(None, "How codes compete", choices=LAYOUTS)
-    activation_bits: int | None = option(None, "Payload unit of codes 2**-bits.", Range(0, 16))
+    activation_bits: int | None = option(None, "Payload unit of codes 2**-bits.", Range(0, 16), "from the threshold")
     epochs: int | None = EPOCHS.default(None)
     shadow_bits: int = SHADOW_BITS.default(8)
     normalise: bool = option(

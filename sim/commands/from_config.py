@@ -6,7 +6,7 @@ import functools
 import inspect
 from collections.abc import Callable
 from inspect import Parameter
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
@@ -46,14 +46,13 @@ def options_of(config_class: type) -> Callable[[Callable[..., None]], Callable[.
 
 def _parameter(setting: Setting) -> Parameter:
     """The parameter of a command that Typer makes an option of."""
-    if setting.kind is bool and "/" in setting.flags[0]:
-        kind, default = bool | None, setting.default
-    elif not setting.takes_value:
+    kind: Any = (str if setting.several else setting.kind) | None
+    default = setting.text(setting.default)
+    if not setting.takes_value and "/" not in setting.flags[0]:
         kind, default = bool, False
-    else:
-        kind, default = (str if setting.several else setting.kind) | None, setting.text(setting.default)
-    annotation = Annotated[kind, typer.Option(*setting.flags, help=setting.help)]
-    return Parameter(setting.name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+    shown = setting.option.unset or True
+    given = typer.Option(default, *setting.flags, help=setting.help, show_default=shown)
+    return Parameter(setting.name, Parameter.KEYWORD_ONLY, default=given, annotation=kind)
 
 
 def _value(setting: Setting, given: Any) -> Any:

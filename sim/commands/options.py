@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 import typer
 
 from neuro.base.errors import UserError
+from neuro.base.options import DATA, SEED, THREADS
 from neuro.base.shown import Lines
 
 if TYPE_CHECKING:
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 
 Run = Annotated[Path, typer.Argument(help="Folder of a finished run.", metavar="RUN")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")]
-Seed = Annotated[int, typer.Option(help="Draws weights, order, rounding and splits; same seed, same result.")]
-Threads = Annotated[int | None, typer.Option(help="Cores to use; default all. Never changes a result.")]
+Data = Annotated[str, typer.Option(help=DATA.help)]
+Seed = Annotated[int, typer.Option(help=SEED.help)]
+Threads = Annotated[int | None, typer.Option(help=THREADS.help, show_default=THREADS.unset)]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")]
 CheckpointEveryS = Annotated[float, typer.Option(help="Seconds between checkpoints.")]
 Device = Annotated[str, typer.Option(help="Where backend torch computes: cpu, cuda, cuda:N.")]

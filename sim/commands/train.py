@@ -13,6 +13,7 @@ from sim.coding.config import LcaConfig
 from sim.commands.from_config import options_of
 from sim.commands.options import (
     CheckpointEveryS,
+    Data,
     Device,
     FrontEndRun,
     Json,
@@ -34,7 +35,7 @@ app = typer.Typer(help="Train a network by its local rule.", no_args_is_help=Tru
 @app.command("ep")
 @options_of(TrainConfig)
 def train_ep_command(
-    data: Annotated[str, typer.Option(help="digits, mnist, fashion-mnist, cifar10, or a FILE.npz.")] = "digits",
+    data: Data = "digits",
     out: Annotated[Path | None, typer.Option(help="Folder of the run; default runs/ep-DATA-HIDDEN-seedN.")] = None,
     *,
     config: TrainConfig,
@@ -119,7 +120,7 @@ def _train_seeds(sweep: Sweep, partition: str | None, as_json: bool) -> None:
 @app.command("lca")
 @options_of(LcaConfig)
 def train_lca_command(
-    data: Annotated[str, typer.Option(help="digits, mnist, fashion-mnist, cifar10, or a FILE.npz.")] = "digits",
+    data: Data = "digits",
     out: Annotated[Path | None, typer.Option(help="Folder of the run; default runs/lca-DATA-ATOMS-seedN.")] = None,
     *,
     config: LcaConfig,

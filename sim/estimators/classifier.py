@@ -76,6 +76,7 @@ class EPClassifier(ClassifierMixin, SettlingEstimator):
     True
     >>> classifier.spec_.weights_of(classifier.spec_.projection("input->hidden1")).dtype
     dtype('int8')
+
     """
 
     def __init__(

@@ -64,6 +64,7 @@ class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SettlingEst
     (100, 32)
     >>> bool(((coder.inverse_transform(codes) - X[500:600]) ** 2).mean() < 0.5 * X[500:600].var(axis=0).mean())
     True
+
     """
 
     def __init__(

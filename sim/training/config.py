@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from neuro.base.checks import Range
 from neuro.base.errors import UserError
-from neuro.base.options import SEED, THREADS, Option, check_options, option
+from neuro.base.options import SEED, THREADS, Option, check_options, fill, option
 
 if TYPE_CHECKING:
     from neuro.spec.layers import Layer
@@ -16,8 +16,9 @@ GRADED = "graded"  # the rule that trains GradedRelu networks, by the sigma-delt
 
 HIDDEN = (256,)
 RULES = {"sigma-delta": "event", "stock": "R5"}  # of each family, unless another is asked for
-EPOCHS = Option("Passes over the training set; default from its size.", Range(1, 10_000))
+EPOCHS = Option("Passes over the training set.", Range(1, 10_000), "from its size")
 SHADOW_BITS = Option("Accumulator bits below the weight while learning.", Range(0, 8), called="shadow bits")
+TUNED = "chosen on a validation split"
 RATE = Range(0.0, 1e3, open_below=True, open_above=True)
 
 
@@ -35,9 +36,11 @@ class TrainConfig:
     """
 
     seed: int = SEED.default(0)
-    hidden: tuple[int, ...] = option(None, "Hidden layers from input to output, e.g. 256,128. Default 256.")
+    hidden: tuple[int, ...] = option(None, "Hidden layers from input to output, e.g. 256,128.", unset="256")
     rule: str = option(
-        None, "Local rule: event (STDP, default), end-point, y3; stock: R5 (default), R1..R4, deferred, graded."
+        None,
+        "Local rule: event (STDP), end-point, y3; stock: R1..R5, deferred, graded.",
+        unset="event; stock: R5",
     )
     shadow_bits: int = SHADOW_BITS.default(8)
     weight_bits: int = option(8, "Bits of a weight.", Range(2, 8))
@@ -53,14 +56,14 @@ class TrainConfig:
         "per-synapse", "Stock: random numbers", choices={"per-synapse": "as on a chip", "shared": "as in Lava"}
     )
     weight_lsb: int = option(1, "Stock: step of a learned weight, 1 (Lava) or 2.")
-    learning_rate: float | None = option(None, "Default: chosen on a validation split.", RATE)
-    output_share: float | None = option(None, "Output layer's share of the learning rate.", RATE)
+    learning_rate: float | None = option(None, "Learning rate.", RATE, TUNED)
+    output_share: float | None = option(None, "Output layer's share of the learning rate.", RATE, TUNED)
     centred: bool | None = option(
-        None, "Subtract the mean image; default from the data.", flags=("--centred/--not-centred",)
+        None, "Subtract the mean image.", unset="from the data", flags=("--centred/--not-centred",)
     )
     exponent_offset: int | None = None
     refit: bool | None = option(
-        None, "Train again on all training images; default if few.", flags=("--refit/--no-refit",)
+        None, "Train again on all training images.", unset="if they are few", flags=("--refit/--no-refit",)
     )
     front_end: str = ""
     code_bits: int = 0
@@ -68,10 +71,7 @@ class TrainConfig:
     shift: int = option(0, "Shift training images at random by up to so many pixels each time they are learned.")
 
     def __post_init__(self) -> None:
-        if self.hidden is None:
-            object.__setattr__(self, "hidden", () if self.layers else HIDDEN)
-        if self.rule is None:
-            object.__setattr__(self, "rule", RULES.get(self.family, "event"))
+        fill(self, hidden=() if self.layers else HIDDEN, rule=RULES.get(self.family, "event"))
         check_options(self)
         self._check_layers()
         if self.shift and (self.front_end or self.family != "sigma-delta"):

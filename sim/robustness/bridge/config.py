@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from neuro.base.checks import Range
 from neuro.base.errors import UserError
-from neuro.base.options import SEED, check_options, option
+from neuro.base.options import SEED, check_options, fill, option
 
 if TYPE_CHECKING:
     from sim.robustness.attacks.search import Threat
@@ -26,18 +26,15 @@ class AttackConfig:
 
     attacks: str = option("quick", "quick, standard, or names of attacks separated by commas.")
     norm: str = option("linf", "Size of a change", choices=NORMS)
-    eps: tuple[float, ...] = option(None, "Sizes separated by commas; default .05,.1,.2,.3 (l2: 10 times).")
-    images: int = option(None, "Test images, from the first; default 200, on Lava 10.", Range(1))
+    eps: tuple[float, ...] = option(None, "Sizes separated by commas.", unset=".05,.1,.2,.3; l2: 10 times that")
+    images: int = option(None, "Test images, from the first.", Range(1), f"{IMAGES}; on Lava: {LAVA_IMAGES}")
     score: str = option("", "Backend that scores: events or chip, reference, lava.")
     seed: int = SEED.default(0)
     device: str = option("cpu", "Where gradients are computed: cpu or cuda.")
     passes: int = option(1, "Average the scores of a stochastic twin over so many (EoT).", Range(1, 1000))
 
     def __post_init__(self) -> None:
-        if self.eps is None:
-            object.__setattr__(self, "eps", EPS.get(self.norm, ()))
-        if self.images is None:
-            object.__setattr__(self, "images", default_images(self.score))
+        fill(self, eps=EPS.get(self.norm, ()), images=default_images(self.score))
         check_options(self)
         from sim.robustness.bridge.stages import check_names
         from sim.twins.make import checked_device

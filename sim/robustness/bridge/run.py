@@ -23,7 +23,7 @@ from neuro.spec.layers import parse_layers
 from sim.backends.protocol import get_backend, native_backend
 from sim.evaluate import data_of, is_coder, load_run
 from sim.robustness.analysis.subject import Analysis, Subject, analyse, scorer_of
-from sim.robustness.attacks.search import Model, Threat
+from sim.robustness.attacks.search import Model
 from sim.robustness.bridge.config import AttackConfig
 from sim.robustness.bridge.examples import Examples
 from sim.robustness.bridge.result import AttackResult

@@ -14,7 +14,7 @@ from neuro.base.options import SEED, add_arguments, check_options, option, setti
 class Config:
     seed: int = SEED.default(0)
     hidden: tuple[int, ...] = option((64,), "Hidden layers.", Range(1))
-    rate: float | None = option(None, "Of learning; default by trial.", Range(0.0, 1.0, open_below=True))
+    rate: float | None = option(None, "Of learning.", Range(0.0, 1.0, open_below=True), "by trial")
     kind: str = option("soft", "Kind of threshold.", choices={"soft": "", "hard": "like l0"}, flags=("--shape",))
     centred: bool | None = option(None, "Subtract the mean.", flags=("--centred/--plain",))
     devices: tuple[str, ...] = option(("cpu",), "Where.", called="device", choices={"cpu": "", "cuda": ""})
@@ -61,7 +61,7 @@ def test_help_names_choices_and_limits() -> None:
     settings = {setting.name: setting for setting in settings_of(Config)}
     assert list(settings) == ["seed", "hidden", "rate", "kind", "centred", "devices"]  # inner is no option
     assert settings["hidden"].help == "Hidden layers. (at least 1)"
-    assert settings["rate"].help == "Of learning; default by trial. (0, 1]"
+    assert settings["rate"].help == "Of learning. (0, 1]"
     assert settings["kind"].help == "Kind of threshold: soft, hard (like l0)."
     assert settings["centred"].help == "Subtract the mean."
 
@@ -77,6 +77,14 @@ def test_a_parser_takes_the_options_that_are_named() -> None:
     assert vars(parsed("--hidden", "8,4", "--rate", ".5", "--shape", "soft")) == {
         "hidden": (8, 4), "rate": 0.5, "kind": "soft",
     }  # fmt: skip
+
+
+def test_help_of_a_parser_says_its_own_default_or_what_none_stands_for() -> None:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser, Config, hidden=(128, 64), rate=None)
+    text = " ".join(parser.format_help().split())
+    assert "Hidden layers. (at least 1) Default: 128,64." in text
+    assert "Of learning. (0, 1] Default: by trial." in text
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,9 @@ def test_codes_are_near_the_lasso_solution(coder):
     encoder = coder.spec_.encoder
     signals = encoder.encode(coder.range_.to_images(DIGITS[:50])) * 2.0**-encoder.activation_bits
     problem = SparseProblem(integer_dictionary(coder.spec_), coder.sparsity_threshold_)
-    assert np.median(problem.objective(signals, coder.transform(DIGITS[:50]))) < np.median(np.square(signals).sum(1) / 2)
+    assert np.median(problem.objective(signals, coder.transform(DIGITS[:50]))) < np.median(
+        np.square(signals).sum(1) / 2
+    )
 
 
 def test_codes_are_those_of_the_reference(coder):

@@ -67,7 +67,9 @@ def test_a_random_state_of_numpy_is_drawn_from(estimator):
 def test_images_may_keep_their_shape(estimator):
     images = np.random.default_rng(1).integers(0, 256, (30, 3, 4), dtype=np.uint8)
     first = clone(estimator).set_params(random_state=0).fit(images, np.arange(30) % 3)
-    flat = clone(estimator).set_params(random_state=0, image_shape=(3, 4)).fit(images.reshape(30, 12), np.arange(30) % 3)
+    flat = (
+        clone(estimator).set_params(random_state=0, image_shape=(3, 4)).fit(images.reshape(30, 12), np.arange(30) % 3)
+    )
     assert first.range_.image_shape == flat.range_.image_shape == (3, 4)
     assert first.spec_.population("input").shape == (3, 4)
     assert np.array_equal(
