@@ -9,7 +9,7 @@ import typer
 
 from hardware.slayer.config import SlayerConfig
 from sim.commands.from_config import options_of
-from sim.commands.options import Json, Run, StallS, console, print_json
+from sim.commands.options import CheckpointEveryS, Json, Resume, Run, StallS, console, print_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -63,6 +63,8 @@ def train_slayer_command(
     out: Annotated[Path | None, typer.Option(help="Folder of the run; default runs/slayer-DATA-...-seedN.")] = None,
     *,
     config: SlayerConfig,
+    resume: Resume = False,
+    checkpoint_every_s: CheckpointEveryS = 5.0,
     as_json: Json = False,
 ) -> None:
     """Train the usual competitor: feed-forward CUBA neurons, by backpropagation in lava-dl's SLAYER."""
@@ -75,6 +77,8 @@ def train_slayer_command(
     dataset = load_dataset(data, config.seed)
     name = f"slayer-{dataset.name}-{'-'.join(map(str, config.hidden))}-seed{config.seed}"
     with SlayerScreen() as screen:
-        result = train_slayer_run(dataset, config, out or Path("runs") / name, screen.on_epoch, screen.on_trial)
+        result = train_slayer_run(
+            dataset, config, out or Path("runs") / name, screen, resume=resume, checkpoint_every_s=checkpoint_every_s
+        )
     console(as_json).print(result_table(result))
     print_json(as_json, result.to_json())
