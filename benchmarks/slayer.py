@@ -86,7 +86,7 @@ def slayer_row(
     """
     with _folder() as folder:
         config = SlayerConfig(seed=seed, hidden=hidden, epochs=epochs)
-        result = train_slayer_run(load_dataset(data, seed), config, folder, lambda epoch, n: None)
+        result = train_slayer_run(load_dataset(data, seed), config, folder)
         return slayer_row_of(folder, result, n_images)
 
 

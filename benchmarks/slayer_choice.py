@@ -51,11 +51,11 @@ def reached(dataset: Dataset, config: SlayerConfig) -> dict[str, Any]:
     split = split_validation(dataset.y_train, config.seed, VALIDATION)
     found = {"seed": config.seed, "n": len(split.validation)}
     try:
-        training = train_slayer(dataset, config, split)
+        trainer = train_slayer(dataset, config, split)
     except UserError as error:
         return {**found, "val_accuracy": 0.0, "failed": str(error)}
-    reached = training.val_accuracy.value
-    return {**found, "val_accuracy": reached, "best_epoch": training.best_epoch, "cpu_s": training.cpu_s}
+    reached, progress = trainer.val_accuracy.value, trainer.progress
+    return {**found, "val_accuracy": reached, "best_epoch": progress.best_epoch, "cpu_s": progress.cpu_s}
 
 
 def compare(

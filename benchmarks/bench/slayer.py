@@ -12,9 +12,9 @@ from pathlib import Path
 from benchmarks.bench.config import AUTO
 from benchmarks.bench.job import Job
 from hardware.slayer.config import SlayerConfig
-from hardware.slayer.learning import LEARNING_RATES, SlayerLearner, slayer_epochs
 from hardware.slayer.network import check_lava_dl
-from hardware.slayer.training import slayer_artifact
+from hardware.slayer.trainer import LEARNING_RATES, SlayerLearner, slayer_epochs
+from hardware.slayer.training import train_slayer_run
 from neuro.base.errors import UserError
 from neuro.base.quantities import NotMeasurable
 from sim.evaluate import data_of, load_run
@@ -40,7 +40,7 @@ def slayer_job(job: Job, asked: str) -> Job | NotMeasurable:
         check_lava_dl()
         epochs = min(BUDGET, slayer_epochs(len(job.dataset.y_train)))
         config = SlayerConfig(seed=job.seed, hidden=job.hidden, epochs=epochs, learning_rate=LEARNING_RATES[0])
-        artifact = slayer_artifact(data_of(job.artifact), config)
+        artifact = train_slayer_run(data_of(job.artifact), config, None).artifact
     except UserError as error:
         return NotMeasurable(str(error))
     results = artifact.manifest["results"]

@@ -9,7 +9,7 @@ import typer
 
 from hardware.slayer.config import SlayerConfig
 from sim.commands.from_config import options_of
-from sim.commands.options import Data, Json, Run, StallS, answer
+from sim.commands.options import CheckpointEveryS, Data, Json, Resume, Run, StallS, answer
 
 
 def export_command(
@@ -36,6 +36,8 @@ def train_slayer_command(
     out: Annotated[Path | None, typer.Option(help="Folder of the run; default runs/slayer-DATA-...-seedN.")] = None,
     *,
     config: SlayerConfig,
+    resume: Resume = False,
+    checkpoint_every_s: CheckpointEveryS = 5.0,
     as_json: Json = False,
 ) -> None:
     """Train the usual competitor: feed-forward CUBA neurons, by backpropagation in lava-dl's SLAYER."""
@@ -47,5 +49,7 @@ def train_slayer_command(
     dataset = load_dataset(data, config.seed)
     name = f"slayer-{dataset.name}-{'-'.join(map(str, config.hidden))}-seed{config.seed}"
     with SlayerScreen() as screen:
-        result = train_slayer_run(dataset, config, out or Path("runs") / name, screen.on_epoch, screen.on_trial)
+        result = train_slayer_run(
+            dataset, config, out or Path("runs") / name, screen, resume=resume, checkpoint_every_s=checkpoint_every_s
+        )
     answer(result, as_json)

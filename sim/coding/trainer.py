@@ -83,7 +83,7 @@ class LcaTrainer(Stepwise):
         self.learner, self.payloads, self.n_epochs = learner, payloads, n_epochs
         self.normalise, self.threads = normalise, threads
         self.batch = min(BATCH if learner.design.convolution is None else KERNEL_BATCH, len(payloads))
-        self.progress = LcaProgress()
+        self.progress: LcaProgress = LcaProgress()
 
     @property
     def n_images(self) -> int:

@@ -76,7 +76,8 @@ def train_ep_command(
         sweep = Sweep(data, config, folder, 1 if seeds is None else seeds, backend or "", device, front_end)
         _train_seeds(sweep, slurm, as_json)
     elif backend == "lava":
-        _train_in_lava(data, config, folder, IMAGES_IN_LAVA if images is None else images, stall_s, as_json)
+        _train_in_lava(data, config, folder, IMAGES_IN_LAVA if images is None else images, stall_s, resume,
+                       checkpoint_every_s, as_json)  # fmt: skip
     else:
         from sim.face.training import train_network
 
@@ -154,12 +155,18 @@ def _check_backend(backend: str | None, images: int | None, device: str) -> None
         raise UserError("--images: counts images to learn inside Lava; give --backend lava too, or --epochs instead")
 
 
-def _train_in_lava(data: str, config: TrainConfig, folder: Path, images: int, stall_s: float, as_json: bool) -> None:
+def _train_in_lava(
+    data: str, config: TrainConfig, folder: Path, images: int, stall_s: float, resume: bool, checkpoint_every_s: float,
+    as_json: bool,
+) -> None:  # fmt: skip
     from neuro.data.sets import load_dataset
     from sim.screens.training import ImageProgress
     from sim.training.in_lava import train_in_lava
 
     dataset = load_dataset(data, config.seed)
     with ImageProgress("learning inside lava", images) as progress:
-        result = train_in_lava(dataset, config, folder, images, stall_s, progress.on_image)
+        result = train_in_lava(
+            dataset, config, folder, images, stall_s, progress.on_image, resume=resume,
+            checkpoint_every_s=checkpoint_every_s,
+        )  # fmt: skip
     answer(result, as_json)

@@ -1,36 +1,53 @@
 """A training that really happens inside Lava's learning engine, and its proof: the chip's integers are the same.
 
-Seconds per sample, so for tens of samples. The noise is Lava's, shared by all synapses; weights step by 1.
+Seconds per image, so for tens of images. The noise is Lava's, shared by all synapses; weights step by 1. All images go
+through one graph; after each the state of Lava's processes is kept, from which another graph goes on.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from neuro.artifact.run_folder import MANIFEST, Artifact, installed_versions, save_artifact
+from neuro.artifact.run_folder import Artifact
 from neuro.base.checks import Range
 from neuro.base.errors import UserError
 from neuro.base.metrics import Accuracy, accuracy
 from neuro.base.shown import Lines, Shown
-from neuro.data.sets import Dataset, Split, split_validation
+from neuro.data.sets import Dataset, split_validation
 from neuro.stock.network import StockNetwork
-from sim.backends.lava.stock.learning import learn_stock_in_lava
+from sim.backends.lava.stock.learning import LavaState, learn_stock_in_lava
+from sim.backends.lava.worker.watch import STALL_S
 from sim.backends.stock.learning import learn_in_emulator
-from sim.backends.stock.segments import Segment, count_learning_differences
+from sim.backends.stock.segments import TRACES, LearningRecord, Segment
 from sim.backends.stock.session import commit_pairs
+from sim.training.checkpoint import State
 from sim.training.config import TrainConfig, learns_on_chip
 from sim.training.equilibrium import infer
+from sim.training.loop import CHECKPOINT_EVERY_S, run_learner
 from sim.training.recipe import build_network
-from sim.training.results import describe_data
 from sim.training.stock_recipe import stock_choices
+from sim.training.watcher import NOBODY, Watcher
 
-COMPARED = ("weights", "tags", "traces")  # what learning leaves
+
+@dataclass(frozen=True, kw_only=True)
+class InLavaConfig(TrainConfig):
+    """What the user asks for; images: so many training images, in the order of the seed."""
+
+    images: int = 20
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not learns_on_chip(self):
+            raise UserError(
+                "backend lava: sigma-delta and graded units do not learn inside Lava; give --family stock --rule "
+                "R1..R5 or deferred"
+            )
 
 
 @dataclass(frozen=True, repr=False)
@@ -40,7 +57,7 @@ class LavaTraining(Shown):
     val_accuracy: before and after, on the validation images, measured on the chip backend.
     """
 
-    folder: Path
+    folder: Path | None
     n_images: int
     differences: dict[str, int]
     n_compared: int
@@ -48,6 +65,7 @@ class LavaTraining(Shown):
     val_accuracy: Accuracy
     lava_s: float
     chip_s: float
+    artifact: Artifact = field(compare=False, repr=False)
 
     def lines(self) -> Lines:
         """See `Shown`."""
@@ -66,7 +84,7 @@ class LavaTraining(Shown):
     def to_json(self) -> dict[str, Any]:
         """Return the object that `settle train ep --backend lava --json` prints."""
         return {
-            "run": str(self.folder),
+            "run": self.folder and str(self.folder),
             "backend": "lava",
             "images": self.n_images,
             "differences": self.differences,
@@ -77,41 +95,152 @@ class LavaTraining(Shown):
 
 
 def train_in_lava(
-    dataset: Dataset, config: TrainConfig, folder: Path, n_images: int, stall_s: float, on_image: Callable[[int], None]
+    dataset: Dataset,
+    config: TrainConfig,
+    folder: Path | None,
+    n_images: int,
+    stall_s: float = STALL_S,
+    on_image: Callable[[int], None] = lambda done: None,
+    *,
+    resume: bool = False,
+    checkpoint_every_s: float = CHECKPOINT_EVERY_S,
 ) -> LavaTraining:
     """Learn `n_images` training images, in the order of the seed, in Lava and on the chip, and leave a run in `folder`.
 
+    Interrupt it at any time; `resume=True` goes on after the last image that Lava had finished at a checkpoint.
     Raises: UserError if the network is not of the stock family, Lava is missing or hangs, or `folder` holds a run.
     """
-    config = replace(config, noise="shared", weight_lsb=1)
-    if not learns_on_chip(config):
-        raise UserError(
-            "backend lava: sigma-delta and graded units do not learn inside Lava; give --family stock --rule R1..R5 "
-            "or deferred"
-        )
-    if (folder / MANIFEST).is_file():
-        raise UserError(f"run {folder}: already finished; give another --out")
-    split = split_validation(dataset.y_train, config.seed)
-    Range(1, len(split.train)).require(remedy=f"{dataset.name} has {len(split.train)} to train on", images=n_images)
-    network = build_network(dataset, config, stock_choices(config), split)
-    assert isinstance(network, StockNetwork)  # the family
-    chosen = np.random.default_rng([config.seed, 0xE90C]).permutation(split.train)[:n_images]
-    inputs = network.learning_inputs(network.encoder.encode(dataset.x_train[chosen]), dataset.y_train[chosen])
-    stream, segments = inputs.reshape(-1, inputs.shape[2]), image_segments(network, n_images)
-    start = time.perf_counter()
-    learned = learn_stock_in_lava(network.graph, stream, segments, stall_s, on_image).record
-    lava_s, start = time.perf_counter() - start, time.perf_counter()
-    expected = learn_in_emulator(network.graph, stream, segments)
-    chip_s = time.perf_counter() - start
-    found = count_learning_differences(learned, expected)
-    after = network.with_weights(learned.weights)
-    result = LavaTraining(
-        folder, n_images, {kind: found[kind] for kind in COMPARED},
-        sum(values.size for values in learned.weights.values()),
-        _validate(network, dataset, split), _validate(after, dataset, split), lava_s, chip_s,
-    )  # fmt: skip
-    save_artifact(folder, Artifact(after, _manifest(dataset, config, split, result, after)))
-    return result
+    asked = InLavaConfig(**{**vars(config), "noise": "shared", "weight_lsb": 1, "images": n_images})
+    learner = InLavaLearner(dataset, asked, stall_s, on_image)
+    artifact = run_learner(learner, folder, NOBODY, resume=resume, checkpoint_every_s=checkpoint_every_s)
+    return lava_training_of(folder, artifact)
+
+
+class InLavaTrainer:
+    """Learns images one after the other. held: where Lava stood after the last one that it finished; None: nowhere."""
+
+    consistent = True  # `held` changes as a whole
+
+    def __init__(self, network: StockNetwork, inputs: Any, stall_s: float, on_image: Callable[[int], None]) -> None:
+        self.network, self.inputs, self.stall_s, self.on_image = network, inputs, stall_s, on_image
+        self.segments = image_segments(network, len(inputs))
+        self.held: LavaState | None = None
+        self.lava_s = 0.0
+
+    @property
+    def position(self) -> int:
+        """Images learned so far."""
+        return 0 if self.held is None else self.held.steps // self.network.schedule.steps
+
+    @property
+    def stream(self) -> Any:
+        """The input of all images, of shape [T, n]."""
+        return self.inputs.reshape(-1, self.inputs.shape[2])
+
+    def run(self, listener: Watcher = NOBODY) -> None:
+        """Learn the images that are left."""
+        start, spent, begun = time.perf_counter(), self.lava_s, self.held
+
+        def keep(state: LavaState) -> None:
+            self.held, self.lava_s = state, spent + time.perf_counter() - start
+            listener.on_chunk(self)
+            self.on_image(self.position)
+
+        left = self.segments[self.position :]
+        if left:
+            stream = self.stream[0 if begun is None else begun.steps :]
+            graph = self.network.graph
+            keep(learn_stock_in_lava(graph, stream, left, self.stall_s, start=begun, on_state=keep).state)
+
+
+class InLavaLearner:
+    """A stock network on its way: one stage, then it is compared with the chip's integers."""
+
+    kind = "ep in lava"
+    stage = "fit"
+
+    def __init__(self, dataset: Dataset, config: InLavaConfig, stall_s: float, on_image: Callable[[int], None]) -> None:
+        self.dataset, self.config, self.stall_s, self.on_image = dataset, config, stall_s, on_image
+        self.split = split_validation(dataset.y_train, config.seed)
+
+    def prepare(self, watcher: Watcher) -> None:
+        """Build the network and the trains of the images."""
+        dataset, n = self.dataset, self.config.images
+        most = len(self.split.train)
+        Range(1, most).require(remedy=f"{dataset.name} has {most} to train on", images=n)
+        network = build_network(dataset, self.config, stock_choices(self.config), self.split)
+        assert isinstance(network, StockNetwork)  # the family
+        chosen = np.random.default_rng([self.config.seed, 0xE90C]).permutation(self.split.train)[:n]
+        inputs = network.learning_inputs(network.encoder.encode(dataset.x_train[chosen]), dataset.y_train[chosen])
+        self.network, self.trainer = network, InLavaTrainer(network, inputs, self.stall_s, self.on_image)
+
+    def start(self, watcher: Watcher) -> None:
+        """Nothing is left to choose."""
+
+    def state(self) -> State:
+        """What Lava's processes hold."""
+        held = self.trainer.held
+        fields = {"steps": 0 if held is None else held.steps, "lava_s": self.trainer.lava_s}
+        return State({} if held is None else held.arrays, fields)
+
+    def restore(self, state: State) -> None:
+        """Stand where `state` was taken."""
+        steps, self.trainer.lava_s = state.fields["steps"], state.fields["lava_s"]
+        if steps:
+            for projection in self.network.plastic:
+                _ = state.arrays[f"weights.{projection.name}"]
+            self.trainer.held = LavaState(steps, state.arrays)
+
+    def history(self) -> list[dict[str, Any]]:
+        """There are no epochs."""
+        return []
+
+    def next_stage(self) -> bool:
+        """There is one."""
+        return False
+
+    def deployable(self) -> tuple[StockNetwork, dict[str, Any]]:
+        """The network with Lava's weights, compared with the chip's."""
+        trainer, start = self.trainer, time.perf_counter()
+        assert trainer.held is not None  # at least one image
+        expected = learn_in_emulator(self.network.graph, trainer.stream, trainer.segments)
+        chip_s = time.perf_counter() - start
+        arrays = trainer.held.arrays
+        after = self.network.with_weights({name: arrays[f"weights.{name}"] for name in expected.weights})
+        return after, {
+            "chosen": {
+                **asdict(stock_choices(self.config)),
+                "gain_bits": after.encoder.gain_bits,
+                "images": self.config.images,
+            },
+            "results": {
+                "val": asdict(self._validate(after)),
+                "val_before": asdict(self._validate(self.network)),
+                "differences": differences(trainer.held, expected),
+                "n_compared": sum(values.size for values in expected.weights.values()),
+                "lava_s": trainer.lava_s,
+                "chip_s": chip_s,
+            },
+            "history": self.history(),
+            "best_epoch": 0,
+        }
+
+    def _validate(self, network: StockNetwork) -> Accuracy:
+        record = infer(network, self.dataset.x_train[self.split.validation])
+        return accuracy(record.predictions, self.dataset.y_train[self.split.validation])
+
+
+def differences(state: LavaState, expected: LearningRecord) -> dict[str, int]:
+    """How many integers of what learning leaves differ, by kind."""
+    kinds = {
+        "weights": {f"weights.{name}": values for name, values in expected.weights.items()},
+        "tags": {f"tags.{name}": values for name, values in expected.tags.items()},
+        "traces": {f"{key}.{name}": traces[key] for name, traces in expected.traces.items() for key in TRACES},
+    }
+    return {
+        kind: sum(int(np.count_nonzero(state.arrays[name] != values)) for name, values in named.items())
+        for kind, named in kinds.items()
+    }
 
 
 def image_segments(network: StockNetwork, n_images: int) -> list[Segment]:
@@ -123,27 +252,20 @@ def image_segments(network: StockNetwork, n_images: int) -> list[Segment]:
     ]
 
 
-def _validate(network: StockNetwork, dataset: Dataset, split: Split) -> Accuracy:
-    record = infer(network, dataset.x_train[split.validation])
-    return accuracy(record.predictions, dataset.y_train[split.validation])
-
-
-def _manifest(
-    dataset: Dataset, config: TrainConfig, split: Split, result: LavaTraining, network: StockNetwork
-) -> dict[str, Any]:
-    return {
-        "kind": "ep in lava",
-        "seed": config.seed,
-        "config": {**asdict(config), "hidden": list(config.hidden)},
-        "chosen": {**asdict(stock_choices(config)), "gain_bits": network.encoder.gain_bits, "images": result.n_images},
-        "data": describe_data(dataset, len(split.validation)),
-        "versions": installed_versions(),
-        "results": {
-            "val": asdict(result.val_accuracy),
-            "val_before": asdict(result.val_before),
-            "differences": result.differences,
-            "lava_s": result.lava_s,
-        },
-        "history": [],
-        "best_epoch": 0,
-    }
+def lava_training_of(folder: Path | None, artifact: Artifact) -> LavaTraining:
+    """What the manifest of a training inside Lava says. Raises: UserError if it lacks something."""
+    try:
+        results = artifact.manifest["results"]
+        return LavaTraining(
+            folder,
+            artifact.manifest["chosen"]["images"],
+            results["differences"],
+            results["n_compared"],
+            Accuracy(**results["val_before"]),
+            Accuracy(**results["val"]),
+            results["lava_s"],
+            results["chip_s"],
+            artifact,
+        )
+    except (KeyError, TypeError) as error:
+        raise UserError(f"run {folder}: its manifest lacks {error}; train it again") from error

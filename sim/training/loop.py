@@ -29,7 +29,6 @@ from sim.training.identity import check_identity, identity, identity_of, setting
 from sim.training.interrupt import Terminated, terminable
 from sim.training.lock import locked
 from sim.training.results import describe_data
-from sim.training.stepwise import Stepwise
 from sim.training.watcher import Watcher
 
 if TYPE_CHECKING:
@@ -37,6 +36,16 @@ if TYPE_CHECKING:
 
 LOG = "log.jsonl"
 CHECKPOINT_EVERY_S = 5.0
+
+
+class Trainer(Protocol):
+    """Who trains one stage; most are `sim.training.stepwise.Stepwise`."""
+
+    consistent: bool
+
+    def run(self, listener: Watcher) -> None:
+        """Train to the end of the stage, from wherever it stands, and tell of every chunk and epoch."""
+        ...
 
 
 class Learner(Protocol):
@@ -65,7 +74,7 @@ class Learner(Protocol):
         ...
 
     @property
-    def trainer(self) -> Stepwise:
+    def trainer(self) -> Trainer:
         """Who trains the present stage; there after `start` or `restore`."""
         ...
 
@@ -183,13 +192,13 @@ class _Loop(Watcher):
                 self._save()
             raise
 
-    def on_chunk(self, trainer: Stepwise) -> None:
+    def on_chunk(self, trainer: Trainer) -> None:
         """Save now and then."""
         self.watcher.on_chunk(trainer)
         if time.monotonic() - self._saved_at >= self.every_s:
             self._save()
 
-    def on_epoch(self, trainer: Stepwise) -> None:
+    def on_epoch(self, trainer: Trainer) -> None:
         """Write the log."""
         if self.folder is not None:
             lines = "".join(json.dumps(line) + "\n" for line in self.learner.history())

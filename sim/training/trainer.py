@@ -127,7 +127,7 @@ class Trainer(Stepwise):
         self.n_epochs = n_epochs
         self.seed = seed
         self.chunk = batch_size * max(1, self.chunk_images // batch_size)
-        self.progress = Progress()
+        self.progress: Progress = Progress()
         self.best_weights: Weights = session.weights()
         self.scale = data.squared_length(session.spec)
 
@@ -153,7 +153,7 @@ class Trainer(Stepwise):
         """Learn the next chunk, and count it."""
         self._learn(self.upcoming(), self.rates(self.progress.epoch))
 
-    def _learn(self, chosen: Int64, rates: Mapping[str, Rate]) -> None:
+    def _learn(self, chosen: Int64, rates: Mapping[str, Any]) -> None:
         labels = self.data.labels[chosen]
         start, cpu_start = time.perf_counter(), time.process_time()
         outcome = self.session.learn(

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.lava
 
 def test_the_row_counts_what_was_done(blob_data, tmp_path):
     config = SlayerConfig(hidden=(8,), epochs=2, steps=16, learning_rate=0.003)
-    result = train_slayer_run(blob_data, config, tmp_path / "run", lambda epoch, n: None)
+    result = train_slayer_run(blob_data, config, tmp_path / "run")
     row = slayer_row_of(tmp_path / "run", result, 20)
     cost, network = row.learning, load_artifact(tmp_path / "run").spec
     assert cost.forward == 16 * (17 * 8 + 8 * 3)

@@ -22,7 +22,7 @@ pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("lava") is None, reason="Lava needs Python 3.10"),
 ]
 SCRIPT = """
-from sim.backends.lava.learning import learn_stock_in_lava
+from sim.backends.lava.stock.learning import learn_stock_in_lava
 from sim.backends.lava.watch import SHARED_MEMORY, run_worker, shared_memory_prefix
 from sim.backends.segments import Segment
 from sim.stock_contract import random_lesson

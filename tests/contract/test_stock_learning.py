@@ -32,6 +32,28 @@ def test_any_stock_network_learns_in_segments_as_in_lava(seed):
     assert len(lava.segment_s) == len(segments)
 
 
+@needs_lava
+@pytest.mark.lava
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_lesson_goes_on_in_another_graph_as_if_it_had_never_stopped(seed):
+    spec, inputs, segments = random_lesson(seed)
+    whole = learn_stock_on_chip(spec, inputs, segments, keep_spikes=True)
+    at = len(segments) // 2
+    steps = sum(segment.steps for segment in segments[:at])
+    state = learn_stock_in_lava(spec, inputs[:steps], segments[:at]).state
+    assert state.steps == steps
+    rules = {name: rule for segment in segments[:at] for name, rule in segment.rules.items()}
+    spec = replace(spec, projections=tuple(replace(p, rule=rules.get(p.name, p.rule)) for p in spec.projections))
+    rest = learn_stock_in_lava(spec, inputs[steps:], segments[at:], start=state, keep_spikes=True).record
+    later = replace(
+        whole,
+        weights={name: whole.weights[name] for name in rest.weights},
+        spikes={name: spikes[steps:] for name, spikes in whole.spikes.items()},
+    )
+    assert count_learning_differences(rest, later) == EQUAL
+
+
 def test_random_lessons_cover_what_they_promise():
     lessons = [random_lesson(seed) for seed in SEEDS]
     segments = [segment for _, _, several in lessons for segment in several]

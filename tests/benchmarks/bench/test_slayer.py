@@ -23,7 +23,7 @@ from benchmarks.bench.run import bench_run
 from benchmarks.bench.screen import bench_tables
 from benchmarks.bench.slayer import slayer_job
 from benchmarks.tools.learning_cost import dense_backprop
-from hardware.slayer import learning as slayer_learning
+from hardware.slayer import trainer as slayer_trainer
 from hardware.slayer.config import SlayerConfig
 from hardware.slayer.training import train_slayer_run
 from neuro.artifact.run_folder import load_artifact, save_artifact
@@ -110,7 +110,7 @@ def test_a_step_of_lava_dl_changes_its_weights_and_nothing_of_the_run(rival, blo
 @needs_lava
 def test_small_data_is_trained_on_there_and_then(finished, monkeypatch):
     for name in ("FEWEST_EPOCHS", "MOST_EPOCHS"):
-        monkeypatch.setattr(slayer_learning, name, 1)
+        monkeypatch.setattr(slayer_trainer, name, 1)
     bench = bench_run(finished, replace(BRIEF, train=False))
     rows = rows_of(bench, "slayer")
     assert set(rows) == {("slayer, chip", INFERENCE), ("slayer, Loihi 2", INFERENCE)}

@@ -17,9 +17,10 @@ if importlib.util.find_spec("lava") is None:
 
 from hardware.slayer import learning as slayer_learning
 from hardware.slayer.config import LOSSES, SlayerConfig
-from hardware.slayer.learning import LEARNING_RATES, SlayerEpoch, slayer_epochs, train_slayer, tune_slayer
+from hardware.slayer.learning import train_slayer, tune_slayer
 from hardware.slayer.network import slayer_loss, slayer_spikes
-from hardware.slayer.training import slayer_artifact
+from hardware.slayer.trainer import LEARNING_RATES, SlayerEpoch, SlayerProgress, slayer_epochs
+from hardware.slayer.training import train_slayer_run
 from neuro.stock.processes import LIF
 
 pytestmark = pytest.mark.lava
@@ -40,9 +41,10 @@ def test_it_learns_and_keeps_the_best_validated_epoch(blob_data):
     config = SlayerConfig(hidden=(12,), epochs=4, steps=16)
     first, again = (train_slayer(blob_data, config, split) for _ in range(2))
     assert first.val_accuracy.value > 0.6  # three classes
-    assert first.val_accuracy.value == max(epoch.val_accuracy for epoch in first.history)
-    assert first.history[first.best_epoch - 1].val_accuracy == first.val_accuracy.value
-    for one, two in zip(first.network.projections, again.network.projections, strict=True):
+    progress = first.progress
+    assert first.val_accuracy.value == max(epoch.val_accuracy for epoch in progress.history)
+    assert progress.history[progress.best_epoch - 1].val_accuracy == first.val_accuracy.value
+    for one, two in zip(first.best.projections, again.best.projections, strict=True):
         np.testing.assert_array_equal(one.weights, two.weights)  # same seed, same network
         assert not (one.weights & 1).any()
 
@@ -56,7 +58,7 @@ def stub_of(monkeypatch, reached):
         if reached[config.learning_rate] is None:
             raise UserError("not finite")
         epoch = SlayerEpoch(1, 0.0, reached[config.learning_rate], 0.0)
-        return type("Training", (), {"history": [epoch]})
+        return type("Trainer", (), {"progress": SlayerProgress(history=[epoch])})
 
     monkeypatch.setattr(slayer_learning, "train_slayer", train)
     return asked
@@ -95,7 +97,7 @@ def test_neither_rate_nor_epoch_knows_the_test_images(blob_data, monkeypatch):
     monkeypatch.setattr(slayer_learning, "TRIAL_PRESENTATIONS", 60)
     config = SlayerConfig(hidden=(6,), epochs=2, steps=8)
     wrong = replace(blob_data, x_test=blob_data.x_test[:0], y_test=blob_data.y_test[:0])
-    first, second = (slayer_artifact(dataset, config) for dataset in (blob_data, wrong))
+    first, second = (train_slayer_run(dataset, config, None).artifact for dataset in (blob_data, wrong))
     assert first.manifest["results"]["test"] != second.manifest["results"]["test"]
     for key in ("chosen", "best_epoch"):
         assert first.manifest[key] == second.manifest[key]

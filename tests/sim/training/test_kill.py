@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import os
 import random
 import signal
@@ -106,22 +108,60 @@ def without_litter(found: dict[str, Any]) -> dict[str, Any]:
     return {**found, "files": [name for name in found["files"] if not name.endswith(".tmp")]}
 
 
-@pytest.mark.parametrize("case", range(4))
-def test_killed_at_a_random_moment_a_run_resumes_to_the_same_end(
-    case: int, start: Start, options: list[str], whole: dict[str, Any], outcome: Callable[[Path], Any], tmp_path: Path
+KINDS = {
+    "ep": [*"train ep --hidden 32 --learning-rate 1.4 --output-share 0.125 --epochs".split(), str(EPOCHS)],
+    "lca": "train lca --atoms 12 --epochs 4".split(),
+    "slayer": "train slayer --hidden 12 --steps 8 --epochs 2 --learning-rate 0.003".split(),
+    "lava": "train ep --family stock --hidden 4 --backend lava --images 5".split(),
+}
+in_lava = (pytest.mark.lava, pytest.mark.skipif(importlib.util.find_spec("lava") is None, reason="needs Lava"))
+
+
+def wait_for_progress(process: subprocess.Popen[str], folder: Path, after: float) -> None:
+    """Wait until the checkpoint holds something learned, and a share `after` of a second more, or until the end."""
+    deadline = time.monotonic() + PATIENCE_S
+    while process.poll() is None and time.monotonic() < deadline:
+        if learned(folder):
+            time.sleep(after)
+            return
+        time.sleep(0.002)
+
+
+def learned(folder: Path) -> bool:
+    """Whether the checkpoint in `folder`, if there is one, is not that of the start."""
+    if not (folder / "checkpoint.npz").is_file():
+        return False
+    with np.load(folder / "checkpoint.npz") as archive:
+        state = json.loads(archive["state"].tobytes())
+    progress = state.get("progress", {})
+    return bool(state.get("steps", 0) or progress["epoch"] or progress["position"])
+
+
+@pytest.mark.parametrize(
+    "kind", ["ep", "lca", pytest.param("slayer", marks=in_lava), pytest.param("lava", marks=in_lava)]
+)
+def test_killed_a_training_of_any_kind_resumes_to_the_same_weights(
+    kind: str, start: Start, data_file: Path, tmp_path: Path
 ) -> None:
-    draw = random.Random(case)
-    folder = tmp_path / "run"
-    process = start([*options, "--out", str(folder)])
-    wait_for_epochs(process, folder, draw.randrange(case * EPOCHS // 2, (case + 1) * EPOCHS // 2))
-    end(process, signal.SIGKILL, draw.uniform(0, 0.02))
-    assert process.returncode == -signal.SIGKILL or case == 3  # the last may come too late on a busy machine
-    if process.returncode:
-        readable(folder)
-    resumed = start([*options, "--out", str(folder), "--resume", "--json"])
-    _, errors = resumed.communicate(timeout=PATIENCE_S)
-    assert resumed.returncode == 0, errors
-    assert without_litter(outcome(folder)) == whole
+    words, folder = [*KINDS[kind], "--data", str(data_file)], tmp_path / "run"
+    process = start([*words, "--out", str(folder)])
+    wait_for_progress(process, folder, random.Random(kind).uniform(0, 0.3))
+    process.kill()
+    _, errors = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == -signal.SIGKILL, errors
+    readable(folder)
+    assert learned(folder)
+    for out, more in ((folder, ["--resume"]), (tmp_path / "whole", [])):
+        process = start([*words, "--out", str(out), *more])
+        _, errors = process.communicate(timeout=PATIENCE_S)
+        assert process.returncode == 0, errors
+    for name in ("weights.npz", "spec.json"):
+        assert (folder / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    found, whole = (json.loads((out / "manifest.json").read_text()) for out in (folder, tmp_path / "whole"))
+    assert found["chosen"] == whole["chosen"]
+    assert len(found["history"]) == len(whole["history"])
+    if kind == "lava":
+        assert found["results"]["differences"] == {"weights": 0, "tags": 0, "traces": 0}
 
 
 def test_killed_again_and_again_a_run_resumes_to_the_same_end(
@@ -141,16 +181,25 @@ def test_killed_again_and_again_a_run_resumes_to_the_same_end(
     assert without_litter(outcome(folder)) == whole
 
 
+@pytest.mark.parametrize(("sign", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize("case", range(2))
-def test_interrupted_from_the_keyboard_a_run_resumes_to_the_same_end(
-    case: int, start: Start, options: list[str], whole: dict[str, Any], outcome: Callable[[Path], Any], tmp_path: Path
+def test_interrupted_or_terminated_a_run_resumes_to_the_same_end(
+    case: int,
+    sign: signal.Signals,
+    code: int,
+    start: Start,
+    options: list[str],
+    whole: dict[str, Any],
+    outcome: Callable[[Path], Any],
+    tmp_path: Path,
 ) -> None:
     draw = random.Random(1000 + case)
     folder = tmp_path / "run"
     process = start([*options, "--out", str(folder), "--json"])
     wait_for_epochs(process, folder, 5 + case * EPOCHS)
-    end(process, signal.SIGINT, draw.uniform(0, 0.02))
-    assert process.returncode == 130
+    end(process, sign, draw.uniform(0, 0.02))
+    assert process.returncode == code
+    assert ".lock" not in os.listdir(folder)
     readable(folder)
     resumed = start([*options, "--out", str(folder), "--resume"])
     _, errors = resumed.communicate(timeout=PATIENCE_S)

@@ -1,7 +1,12 @@
-"""A learning network in Lava itself, in segments: what `learn_in_emulator` must equal. Imports no lava itself."""
+"""A learning network in Lava itself, in segments: what `learn_in_emulator` must equal. Imports no lava itself.
+
+A sequence can go on from a state between two segments, in another graph, with the integers of one that never stopped:
+see `sim.backends.lava.stock.learning_worker`.
+"""
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,23 +15,38 @@ from typing import Any
 
 import numpy as np
 
-from neuro.base.arrays import Array, Int32, Integers
+from neuro.base.arrays import Array, Arrays, Int32, Integers
 from neuro.base.errors import UserError
-from neuro.stock.processes import StockProjection, StockSpec
+from neuro.base.files import array_bytes, write_atomically
+from neuro.stock.processes import LIF, StockProjection, StockSpec
 from sim.backends.lava.stock.run import read_arrays, read_spikes, result_path, save_network
 from sim.backends.lava.worker.watch import STALL_S, check_installed, run_worker
 from sim.backends.stock.segments import TRACES, LearningRecord, Segment, check_segments, commit_targets
 
 WORKER = "sim.backends.lava.stock.learning_worker"
+START = "start.npz"
+SEGMENT_S, STEPS = "segment_s", "steps"  # in the file of a result; all else is state
 IDLE = "0*x0"  # a text of no effect: Lava cannot switch to or from none
 
 
 @dataclass(frozen=True, eq=False)
+class LavaState:
+    """Where a sequence stands between two segments: the steps done, and what Lava's processes hold, int32 arrays."""
+
+    steps: int
+    arrays: Arrays
+
+
+@dataclass(frozen=True, eq=False)
 class LavaLearning:
-    """What Lava did, and the seconds each segment took, rules and commits included; building the graph in the first."""
+    """What Lava did, and the seconds each segment took, rules and commits included; building the graph in the first.
+
+    state: where it ended.
+    """
 
     record: LearningRecord
     segment_s: list[float]
+    state: LavaState
 
 
 def learn_stock_in_lava(
@@ -37,27 +57,58 @@ def learn_stock_in_lava(
     on_segment: Callable[[int], None] = lambda done: None,
     *,
     keep_spikes: bool = False,
+    start: LavaState | None = None,
+    on_state: Callable[[LavaState], None] | None = None,
 ) -> LavaLearning:
     """Run one sequence, inputs of shape [T, n], in segments (see `sim.backends.stock.segments`): one graph, built once.
 
-    on_segment is told the segments done.
+    on_segment is told the segments done, on_state where the last of them ended. start: such a state, of an earlier call
+    with the same network, rules as they were then; inputs and segments are those after it.
     Raises: UserError if the segments do not fit, nothing learns, or Lava is missing, fails, or finishes no segment for
             `stall_s` seconds.
     """
     check_installed()
     spec.check_inputs(inputs[None])
     check_segments(spec, len(inputs), segments)
+    before = 0 if start is None else start.steps
     plastic = [projection for projection in spec.projections if projection.rule is not None]
     if not plastic:
         raise UserError("backend lava: no projection has a rule; run the network with run_stock_in_lava")
     with tempfile.TemporaryDirectory(prefix="settle-lava-") as name:
         folder = Path(name)
-        save_network(folder, spec, inputs, segments=_segments_to_json(plastic, segments), keep_spikes=keep_spikes)
-        run_worker(WORKER, folder, len(segments), "segment", stall_s, on_segment)
+
+        def tell(done: int) -> None:
+            if on_state is not None:
+                on_state(_state(read_arrays(result_path(folder, 0)), before))
+            on_segment(done)
+
+        settings: dict[str, Any] = {"segments": _segments_to_json(plastic, segments), "keep_spikes": keep_spikes}
+        lead = 0
+        if start is not None:
+            lead = (before - 1) % _period(spec) + 1
+            settings |= {"lead": lead, "wound": before - lead}
+            inputs = np.concatenate([np.zeros((lead, inputs.shape[1]), dtype=np.int32), inputs])
+            write_atomically(folder / START, array_bytes(start.arrays))
+        save_network(folder, spec, inputs, **settings)
+        run_worker(WORKER, folder, len(segments), "segment", stall_s, tell)
         arrays = read_arrays(result_path(folder, 0))
-        spikes = {key: values[0] for key, values in read_spikes(spec, folder, 1).items()} if keep_spikes else {}
+        spikes = {key: values[0][lead:] for key, values in read_spikes(spec, folder, 1).items()} if keep_spikes else {}
     names = [projection.name for projection in plastic]
-    return LavaLearning(_record(spec, names, commit_targets(segments), arrays, spikes), arrays["segment_s"].tolist())
+    record = _record(spec, names, commit_targets(segments), arrays, spikes)
+    return LavaLearning(record, arrays[SEGMENT_S].tolist(), _state(arrays, before))
+
+
+def _state(arrays: Arrays, before: int) -> LavaState:
+    held = {name: values.astype(np.int32) for name, values in arrays.items() if name not in (SEGMENT_S, STEPS)}
+    return LavaState(before + int(arrays[STEPS]), held)
+
+
+def _period(spec: StockSpec) -> int:
+    """Steps after which all that depends on the number of the step comes round again: epochs, `u`, resets."""
+    rules = [projection.rule for projection in spec.projections if projection.rule is not None]
+    epochs = [rule.t_epoch << (rule.k or 0) for rule in rules]
+    resets = [p.neuron.reset_interval for p in spec.populations if isinstance(p.neuron, LIF)]
+    return math.lcm(*epochs, *(interval for interval in resets if interval))
 
 
 def _record(
