@@ -38,7 +38,7 @@ def test_any_stock_network_learns_in_segments_as_in_lava(seed):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_lesson_goes_on_in_another_graph_as_if_it_had_never_stopped(seed):
     spec, inputs, segments = random_lesson(seed)
-    whole = learn_stock_on_chip(spec, inputs, segments, keep_spikes=True)
+    whole = learn_in_emulator(spec, inputs, segments, keep_spikes=True)
     at = len(segments) // 2
     steps = sum(segment.steps for segment in segments[:at])
     state = learn_stock_in_lava(spec, inputs[:steps], segments[:at]).state
