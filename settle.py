@@ -31,11 +31,15 @@ if TYPE_CHECKING:
 
     from benchmarks.bench.run import Bench
     from benchmarks.bench.sweep import Sweep
-    from sim import plot as plot
+    from sim.reports import plot as plot
     from sim.face.data import Data
 
 __all__ = ["EPClassifier", "Run", "SparseCoder", "UserError", "load", "main", "plot", "train", "train_coder"]
-LATE = {"plot": "sim.plot", "EPClassifier": "sim.estimators:EPClassifier", "SparseCoder": "sim.estimators:SparseCoder"}
+LATE = {
+    "plot": "sim.reports.plot",
+    "EPClassifier": "sim.estimators:EPClassifier",
+    "SparseCoder": "sim.estimators:SparseCoder",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -58,7 +58,7 @@ class CoderResult(Shown):
         if self.objective_gap is not None:
             gap = f"{100 * self.objective_gap:.2f} % above the LASSO solution, median"
         return [
-            ("run", str(self.folder)),
+            ("run", "in memory" if self.folder is None else str(self.folder)),
             ("objective", gap),
             ("linear readout, test", f"{self.readout_accuracy:.4f}"),
             ("spikes per image", f"{self.spikes_per_image:.1f}, of {self.active:.1f} active units"),

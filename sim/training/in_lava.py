@@ -72,7 +72,7 @@ class LavaTraining(Shown):
         verdict = "equal" if sum(self.differences.values()) == 0 else "DIFFERENT"
         counted = ", ".join(f"{count} {kind}" for kind, count in self.differences.items())
         return [
-            ("run", str(self.folder)),
+            ("run", "in memory" if self.folder is None else str(self.folder)),
             ("learned", f"{self.n_images} images inside Lava's learning engine"),
             ("lava = chip?", f"{verdict}: {self.n_compared:,} weights; {counted} differ"),
             ("validation accuracy before", self.val_before.describe()),

@@ -31,7 +31,7 @@ class TrainResult(Shown):
     def lines(self) -> Lines:
         """See `Shown`."""
         return [
-            ("run", str(self.folder)),
+            ("run", "in memory" if self.folder is None else str(self.folder)),
             ("test accuracy", self.test_accuracy.describe()),
             ("best validated epoch", self.val_accuracy.describe()),
             ("spikes per inference", f"{self.spikes_per_inference:.1f}"),
