@@ -26,16 +26,20 @@ from neuro.base.errors import UserError
 
 if TYPE_CHECKING:
     import typer
-    from sim.estimators import EPClassifier as EPClassifier
-    from sim.estimators import SparseCoder as SparseCoder
 
     from benchmarks.bench.run import Bench
     from benchmarks.bench.sweep import Sweep
-    from sim import plot as plot
+    from sim.estimators import EPClassifier as EPClassifier
+    from sim.estimators import SparseCoder as SparseCoder
     from sim.face.data import Data
+    from sim.reports import plot as plot
 
 __all__ = ["EPClassifier", "Run", "SparseCoder", "UserError", "load", "main", "plot", "train", "train_coder"]
-LATE = {"plot": "sim.plot", "EPClassifier": "sim.estimators:EPClassifier", "SparseCoder": "sim.estimators:SparseCoder"}
+LATE = {
+    "plot": "sim.reports.plot",
+    "EPClassifier": "sim.estimators:EPClassifier",
+    "SparseCoder": "sim.estimators:SparseCoder",
+}
 
 
 def __getattr__(name: str) -> Any:
