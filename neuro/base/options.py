@@ -211,4 +211,11 @@ def configured(kind: type[Config], options: Mapping[str, Any]) -> Config:
     settings = {setting.name: setting for setting in settings_of(kind)}
     for name in options:
         require_choice("option", name, settings)
-    return kind(**options)
+    return kind(**{name: _several(value) if settings[name].several else value for name, value in options.items()})
+
+
+def _several(value: Any) -> Any:
+    """A value of an option that takes several, as a tuple; None stays: not given."""
+    if value is None:
+        return None
+    return tuple(value) if isinstance(value, Iterable) and not isinstance(value, str) else (value,)

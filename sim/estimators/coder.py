@@ -14,7 +14,7 @@ from neuro.base.errors import UserError
 from sim.estimators.base import SettlingEstimator, training_set
 
 if TYPE_CHECKING:
-    from sim.coding.config import LcaConfig
+    from sim.coding.recipe import LcaConfig
 
 
 class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SettlingEstimator):
@@ -113,7 +113,7 @@ class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SettlingEst
         return self
 
     def _config(self) -> LcaConfig:
-        from sim.coding.config import LcaConfig
+        from sim.coding.recipe import LcaConfig
 
         counts = self._integers("n_components", "patch", "stride", "epochs", "shadow_bits")
         return LcaConfig(

@@ -7,7 +7,7 @@ import pytest
 
 from neuro.base.checks import Range
 from neuro.base.errors import UserError
-from neuro.base.options import SEED, add_arguments, check_options, configured, option, settings_of
+from neuro.base.options import SEED, add_arguments, check_options, option, settings_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,12 +55,6 @@ def test_values_take_the_types_of_their_fields() -> None:
     }  # fmt: skip
     assert [type(value) for value in (config.seed, config.hidden[1], config.rate)] == [int, int, float]
     assert Config(hidden=16).hidden == (16,)
-
-
-def test_options_by_name_make_a_config() -> None:
-    assert configured(Config, {"hidden": 16, "seed": 3}) == Config(hidden=(16,), seed=3)
-    with pytest.raises(UserError, match=r"^option 'hiden' is unknown; did you mean hidden\? choose one of seed"):
-        configured(Config, {"hiden": 16})
 
 
 def test_help_names_choices_and_limits() -> None:

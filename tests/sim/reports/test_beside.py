@@ -15,8 +15,7 @@ from hardware.compile.compiler import compile_run
 from neuro.base.errors import UserError
 from sim.reports.attack import write_attack_report
 from sim.reports.page import write_report
-from sim.robustness.bridge.config import AttackConfig
-from sim.robustness.bridge.run import AttackRun, attack
+from sim.robustness.bridge.run import AttackConfig, AttackRun, attack
 
 CONFIG = AttackConfig(attacks="noise,pgd-10", eps=(0.1, 0.3), images=30)
 DEPLOYMENT = "deployment.json"
