@@ -26,13 +26,13 @@ from neuro.base.errors import UserError
 
 if TYPE_CHECKING:
     import typer
-    from sim.estimators import EPClassifier as EPClassifier
-    from sim.estimators import SparseCoder as SparseCoder
 
     from benchmarks.bench.run import Bench
     from benchmarks.bench.sweep import Sweep
-    from sim.reports import plot as plot
+    from sim.estimators import EPClassifier as EPClassifier
+    from sim.estimators import SparseCoder as SparseCoder
     from sim.face.data import Data
+    from sim.reports import plot as plot
 
 __all__ = ["EPClassifier", "Run", "SparseCoder", "UserError", "load", "main", "plot", "train", "train_coder"]
 LATE = {

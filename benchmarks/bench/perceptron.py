@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch._ops import ops
 
 from neuro.base.arrays import Images, Int64, Integers
 from neuro.base.errors import UserError
@@ -84,9 +85,10 @@ class Int8Perceptron:
         (scale, zero), *rest = self._scales
         values = torch.quantize_per_tensor(real_images(images).flatten(1), scale, zero, torch.quint8)
         for packed, (scale, zero) in zip(self._packed[:-1], rest, strict=False):
-            values = torch.ops.quantized.linear_relu(values, packed, scale, zero)
+            values = ops.quantized.linear_relu(values, packed, scale, zero)
         scale, zero = rest[-1]
-        return torch.ops.quantized.linear(values, self._packed[-1], scale, zero)
+        scores: Tensor = ops.quantized.linear(values, self._packed[-1], scale, zero)
+        return scores
 
 
 def _packed(layer: nn.Linear) -> torch.ScriptObject:
@@ -94,9 +96,10 @@ def _packed(layer: nn.Linear) -> torch.ScriptObject:
     weight = layer.weight.detach()
     scales = (weight.abs().amax(1) / SYMMETRIC).clamp_min(1e-12).double()
     zeros = torch.zeros(len(weight), dtype=torch.int64)
-    return torch.ops.quantized.linear_prepack(
+    packed: torch.ScriptObject = ops.quantized.linear_prepack(
         torch.quantize_per_channel(weight, scales, zeros, 0, torch.qint8), layer.bias.detach()
     )
+    return packed
 
 
 def _scales(layers: Sequence[nn.Linear], images: Tensor) -> list[tuple[float, int]]:

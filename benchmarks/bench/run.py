@@ -124,8 +124,8 @@ def _bench(job: Job, config: BenchConfig, on_part: Callable[[str], None]) -> Ben
     if LOIHI in config.devices:
         on_part("Loihi 2: placing, pricing")
         chip = _chip(job, rows)
-        found = (*chip.rows, *_rival_on_chip(job, rows))
-        rows += [row for row in found if config.train or row.work == INFERENCE]
+        on_loihi = (*chip.rows, *_rival_on_chip(job, rows))
+        rows += [row for row in on_loihi if config.train or row.work == INFERENCE]
     ordered = tuple(sorted(rows, key=lambda row: row.work == TRAINING))
     return Bench(job.run, config, ordered, chip, _content(job, config, meters, ordered))
 

@@ -82,7 +82,7 @@ def run_window(
     """Call `work` on one batch after the other for so many seconds, after a warm-up, with a counter or without."""
     batches = batches_of(arrays, batch)
     _warm_up(work, batches, WARM_UP_S if warm_up_s is None else warm_up_s)
-    tally = None if isinstance(counter, NotMeasurable) else Tally(counter)
+    tally = counter if isinstance(counter, NotMeasurable) else Tally(counter)
     durations, end, clock = [], time.perf_counter() + seconds, time.perf_counter
     while True:
         given = next(batches)
@@ -90,11 +90,11 @@ def run_window(
         work(*given)
         now = clock()
         durations.append(now - start)
-        if tally is not None:
+        if isinstance(tally, Tally):
             tally.look()
         if now >= end:
             break
-    energy = counter if tally is None else tally.finish()
+    energy = tally.finish() if isinstance(tally, Tally) else tally
     return Window(batch, np.array(durations), energy)
 
 

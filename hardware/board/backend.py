@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,6 @@ from neuro.base.arrays import Array, Int32, Integers
 from neuro.base.errors import UserError
 from neuro.base.quantities import Measured
 from neuro.equilibrium.graded_network import AnyNetwork, AnyStock
-from neuro.spec.neurons import SigmaDelta
 from neuro.spec.sigma_delta import NetworkSpec
 from neuro.stock.network import StockNetwork
 from neuro.stock.processes import LIF, SpikeInput, StockSpec
@@ -107,7 +107,7 @@ class BoardSession(StockSession):
         counts = {key: values.sum(axis=0) for key, values in record.spike_counts.items()}
         return LearningOutcome(record.predictions, counts)
 
-    def _work(self, folder: Path, graph: StockSpec, inputs: Integers, **settings: object) -> None:
+    def _work(self, folder: Path, graph: StockSpec, inputs: Integers, **settings: Any) -> None:
         """Run a job on the board in a watched worker."""
         run_job(folder, graph, inputs, self.door, self.stall_s, self.on_image, **settings)
 
@@ -126,7 +126,7 @@ def compile_on_board(graph: StockSpec, *, door: str = DOOR, stall_s: float = STA
 
 def run_job(
     folder: Path, graph: StockSpec, inputs: Integers, door: str, stall_s: float, on_image: Callable[[int], None],
-    **settings: object,
+    **settings: Any,
 ) -> None:  # fmt: skip
     """Run a job on the board in a watched worker, which leaves its results in `folder`."""
     blocks = blocks_of(graph, limits_of(DEFAULT_LIMITS))
@@ -176,10 +176,10 @@ def measurement(found: Mapping[str, Array], n_images: int, steps: int) -> BoardM
     def energy(name: str) -> Measured | None:
         if name not in found:
             return None
-        joules = float(np.sum(found[name]))
+        joules = float(found[name].astype(np.float64).sum())
         return Measured(joules / n_images, "J", probe.format(name, steps), n_images)
 
-    seconds = float(np.sum(found["execution_time"]))
+    seconds = float(found["execution_time"].astype(np.float64).sum())
     latency = Measured(seconds / n_images, "s", probe.format("execution time", steps), n_images)
     return BoardMeasurement(latency, energy("energy"), energy("static_energy"))
 
@@ -216,8 +216,7 @@ class BoardBackend(Backend[AnyStock]):
 
 
 def _needs_microcode(spec: NetworkSpec) -> str:
-    moving = [p for p in spec.populations if isinstance(p.neuron, SigmaDelta)]
-    sizes = ", ".join(f"{p.name} ({len(program(p.neuron))} micro-operations)" for p in moving)
+    sizes = ", ".join(f"{p.name} ({len(program(spec.unit(p.name)))} micro-operations)" for p in spec.moving)
     return (
         f"backend loihi2: it runs no {spec.family} networks: {sizes} need microcode that Lava does not ship; train "
         "with --family stock, or evaluate on events or lava"

@@ -21,13 +21,13 @@ def deployment_tables(deployment: Deployment) -> Group:
     """Return populations, resources, checks and notes."""
     placement = deployment.placement
     facts = _table(("", ""), headed=False)
-    for row in deployment.lines():
-        facts.add_row(*map(Text, row))
+    for line in deployment.lines():
+        facts.add_row(*map(Text, line))
     populations = _table(("population", "neurons", "cores", "process", "stock"))
     for plan in deployment.populations:
         cores = len(placement.of(plan.name))
-        row = (plan.name, f"{plan.neurons:,}", str(cores or "host"), plan.process, "yes" if plan.stock else "microcode")
-        populations.add_row(*map(Text, row))
+        stock = "yes" if plan.stock else "microcode"
+        populations.add_row(*map(Text, (plan.name, f"{plan.neurons:,}", str(cores or "host"), plan.process, stock)))
     resources = _table(("resource", "used, fullest core", "max", "share"))
     for row in resource_rows(deployment):
         resources.add_row(*map(Text, row))

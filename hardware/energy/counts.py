@@ -133,7 +133,12 @@ def count(network: Deployable, record: Record, placement: Placement, *, outputs:
                 _add_sent(found, part, sent, routes, placement.of(block.name))
     reads = outputs if outputs is not None else _n_outputs(network, placement)
     return Counts(
-        **found,
+        synaptic=found["synaptic"],
+        spikes=found["spikes"],
+        messages_out=found["messages_out"],
+        messages_in=found["messages_in"],
+        hops_row=found["hops_row"],
+        hops_column=found["hops_column"],
         learning=np.zeros(shape),
         host_in=host_in,
         host_out=np.full(record.n_images, float(reads)),

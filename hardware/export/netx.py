@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from hardware.slayer.network import check_lava_dl, quiet, slayer_block
-from neuro.base.arrays import Int32, Integers
+from neuro.base.arrays import Int16, Int32, Integers
 from neuro.base.errors import UserError
 from neuro.base.files import array_bytes, parse_arrays, read_bytes, write_atomically
 from neuro.stock.processes import LIF, SpikeInput, StockPopulation, StockProjection, StockSpec
@@ -36,7 +36,7 @@ class NetxLayer:
 
     population: StockPopulation
     projection: StockProjection
-    recurrent: Int32 | None
+    recurrent: Int16 | None
 
 
 def netx_layers(spec: StockSpec) -> list[NetxLayer]:
@@ -86,7 +86,7 @@ def _layer(spec: StockSpec, before: StockPopulation, population: StockPopulation
     return NetxLayer(population, acting, recurrent)
 
 
-def acting_weights(projection: StockProjection) -> Int32:
+def acting_weights(projection: StockProjection) -> Int16:
     """Return the weights of a projection with its exponent, as netx takes them.
 
     Raises: UserError if they are no even integers within 8 bits then.
@@ -99,7 +99,8 @@ def acting_weights(projection: StockProjection) -> Int32:
             f"netx: projection {projection.name}: weights times 2**{projection.exponent} must be even and within "
             f"{low}..{high}, they reach {exact.min():g}..{exact.max():g}; {ELSEWHERE}"
         )
-    return weights
+    acting: Int16 = weights.astype(np.int16)
+    return acting
 
 
 def forward_part(spec: StockSpec) -> StockSpec:

@@ -84,7 +84,7 @@ def slayer_block(projection: StockProjection, target: StockPopulation, recurrent
     assert isinstance(neuron, LIF)  # by the caller
     with quiet():
         kind = cuba.Dense if recurrent is None else cuba.Recurrent
-        block: Any = kind(neuron_settings(neuron), projection.weights.shape[0], target.size)
+        block = kind(neuron_settings(neuron), projection.weights.shape[0], target.size)
     block.neuron.shape = torch.Size([target.size])
     parts = {"synapse": projection.effective} if recurrent is None else {
         "input_synapse": projection.effective, "recurrent_synapse": recurrent
@@ -93,7 +93,8 @@ def slayer_block(projection: StockProjection, target: StockPopulation, recurrent
         synapse = getattr(block, name)
         values = torch.tensor(weights.T / SCALE, dtype=torch.float32)
         synapse.weight.data = values.reshape(synapse.weight.shape)
-    return block
+    made: nn.Module = block
+    return made
 
 
 def slayer_loss(config: SlayerConfig) -> Callable[[Tensor, Tensor], Tensor]:
@@ -144,7 +145,8 @@ def slayer_spikes(network: FeedForwardNetwork, payloads: Integers) -> Int32:
             for block in blocks:
                 signal = block(signal)
             parts.append(signal.permute(0, 2, 1).numpy() != 0)
-    return np.concatenate(parts).astype(np.int32)
+    spikes: Int32 = np.concatenate(parts).astype(np.int32)
+    return spikes
 
 
 def spike_trains(network: FeedForwardNetwork, payloads: Integers) -> Tensor:

@@ -22,6 +22,7 @@ Reals = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.floating[Any]]  # of any width
 Array = npt.NDArray[np.generic]  # of any type
 AnyArray = npt.NDArray[Any]  # of a type that is not checked
+Index = int | np.signedinteger[Any]  # the number of a neuron or weight in compiled code
 
 Arrays = dict[str, Array]  # by name, as files hold them
 Spikes = Mapping[str, Int32]  # by population, of shape [B, T, N]

@@ -57,7 +57,7 @@ class Range:
 def require_ranges(owner: str, values: Mapping[str, object], **ranges: Range) -> None:
     """Raise UserError unless each of the named values (the `vars` of an object, say) is in its range or None."""
     for name, span in ranges.items():
-        span.require(owner, **{name: values[name]})
+        span.require(owner, "", **{name: values[name]})
 
 
 def _written(end: float) -> str:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from neuro.base.arrays import Float32, Int64
+from neuro.base.arrays import Float32, Int64, Reals
 from sim.backends.jit import float_inlined, float_jit
 from sim.backends.primitives import copy
 
@@ -43,7 +43,7 @@ class Frame(NamedTuple):
 
 
 @float_inlined
-def _code(state, threshold, signed, hard):
+def _code(state: np.float32, threshold: np.float32, signed: bool, hard: bool) -> np.float32:
     """Return T(u)."""
     size = abs(state) if signed else state
     above = size - threshold
@@ -55,13 +55,13 @@ def _code(state, threshold, signed, hard):
 
 
 @float_inlined
-def _clear(values):
+def _clear(values: Float32) -> None:
     for j in range(values.shape[0]):
         values[j] = np.float32(0.0)
 
 
 @float_inlined
-def _compact(code, index, value):
+def _compact(code: Float32, index: Int64, value: Float32) -> int:
     """List the non-zero codes: index, value; padded with zeros to a multiple of 4. Returns how many.
 
     No branch per unit: which are active cannot be predicted. The lists need 4 entries more than there are codes.
@@ -79,7 +79,7 @@ def _compact(code, index, value):
 
 
 @float_inlined
-def _add_rows(total, rows, index, value, count):
+def _add_rows(total: Float32, rows: Float32, index: Int64, value: Float32, count: int) -> None:
     """Add to total the sum of value * rows[index], eight or four rows at a time; count is a multiple of 4."""
     done = 0
     while done + 8 <= count:
@@ -99,19 +99,22 @@ def _add_rows(total, rows, index, value, count):
 
 
 @float_jit
-def relative_move(state, before):
+def relative_move(state: Float32, before: Float32) -> float:
     """|u - u_before| / |u|, and remember u. Sums in double precision."""
-    moved, size = 0.0, 0.0
+    moved, size = np.float64(0.0), np.float64(0.0)
     for k in range(state.shape[0]):
         change = np.float64(state[k] - before[k])
         moved += change * change
         size += np.float64(state[k]) * np.float64(state[k])
         before[k] = state[k]
-    return math.sqrt(moved / max(size, 1e-60))
+    return math.sqrt(moved / max(size, np.float64(1e-60)))
 
 
 @float_jit
-def settle_dense(gram, drive, settling, codes, n_steps, residual, state, before, lateral, index, value):
+def settle_dense(
+    gram: Float32, drive: Float32, settling: Settling, codes: Float32, n_steps: Int64, residual: Reals, state: Float32,
+    before: Float32, lateral: Float32, index: Int64, value: Float32,
+) -> None:  # fmt: skip
     """Let the codes of every signal settle from rest.
 
     gram of shape [K, K]; drive = D^T x and codes (written) of shape [B, K]; n_steps, residual [B]: written; state,
@@ -141,7 +144,7 @@ def settle_dense(gram, drive, settling, codes, n_steps, residual, state, before,
 
 
 @float_inlined
-def _subtract_patch(residual, patch, first, frame):
+def _subtract_patch(residual: Float32, patch: Float32, first: np.uintp, frame: Frame) -> None:
     """Subtract a patch where a position reads, whose first value is `first`. Unsigned indices count from the front."""
     at = np.uintp(0)
     for _ in range(frame.runs):
@@ -152,7 +155,7 @@ def _subtract_patch(residual, patch, first, frame):
 
 
 @float_inlined
-def _read_patch(residual, columns, first, row, frame):
+def _read_patch(residual: Float32, columns: Float32, first: np.uintp, row: np.uintp, frame: Frame) -> np.uintp:
     """Write to columns what a position reads, from `row` on. What exceeds a run is overwritten by the next one."""
     for _ in range(frame.runs):
         for j in range(np.uintp(frame.width)):
@@ -163,7 +166,10 @@ def _read_patch(residual, columns, first, row, frame):
 
 
 @float_jit
-def lay_out_residual(images, codes, atoms, frame, residual, patch, index, value, columns):
+def lay_out_residual(
+    images: Float32, codes: Float32, atoms: Float32, frame: Frame, residual: Float32, patch: Float32, index: Int64,
+    value: Float32, columns: Float32,
+) -> None:  # fmt: skip
     """Write to columns what each position reads of the residual x - D a, position by position, image by image.
 
     images of shape [B, padded values]; codes [B, positions, K]; atoms [K, taps], every run padded with zeros to
@@ -186,7 +192,7 @@ def lay_out_residual(images, codes, atoms, frame, residual, patch, index, value,
 
 
 @float_jit
-def move(pull, settling, state, code):
+def move(pull: Float32, settling: Settling, state: Float32, code: Float32) -> None:
     """Move every state: u += (pull + a - u) / tau, a = T(u), where pull = D^T (x - D a). Flat arrays."""
     for k in range(state.shape[0]):
         state[k] += settling.rate * (pull[k] + code[k] - state[k])

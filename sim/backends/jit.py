@@ -11,7 +11,7 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numba
 from numba import config, njit
@@ -23,6 +23,7 @@ from neuro.base import fixed_point
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 HERE = Path(__file__).parent
+Kernel = TypeVar("Kernel", bound=Callable[..., Any])  # annotations are for the reader: numba ignores them
 
 
 def _cache_folder() -> Path:
@@ -35,13 +36,15 @@ def _cache_folder() -> Path:
 CACHE_FOLDER = _cache_folder()
 
 
-def _compiler(**options: Any) -> Callable[[Callable[..., Any]], Any]:
-    def compile_lazily(function: Callable[..., Any]) -> Any:
-        before, config.CACHE_DIR = config.CACHE_DIR, str(CACHE_FOLDER)  # read by numba while it decorates
+def _compiler(**options: Any) -> Callable[[Kernel], Kernel]:
+    def compile_lazily(function: Kernel) -> Kernel:
+        settings = vars(config)
+        before, settings["CACHE_DIR"] = settings["CACHE_DIR"], str(CACHE_FOLDER)  # read by numba while it decorates
         try:
-            return njit(cache=True, nogil=True, error_model="numpy", **options)(function)
+            compiled: Kernel = njit(cache=True, nogil=True, error_model="numpy", **options)(function)
+            return compiled
         finally:
-            config.CACHE_DIR = before
+            settings["CACHE_DIR"] = before
 
     return compile_lazily
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from neuro.base.arrays import AnyArray, Int8, Int16, Int32
 from sim.backends.jit import inlined, jit
 
 LANES = 16  # 32-bit numbers in a vector register
@@ -13,20 +14,20 @@ NARROW_ROW = 64  # shorter rows gain nothing
 
 
 @inlined
-def copy(values, into):
+def copy(values: AnyArray, into: AnyArray) -> None:
     """into[:] = values. (Slice assignment would allocate a temporary.)"""
     for j in range(values.shape[0]):
         into[j] = values[j]
 
 
 @inlined
-def shifted(value, bits):
+def shifted(value: np.int32, bits: int | np.int32) -> np.int32:
     """Value >> bits, int32, for 0 <= bits < 32. Without the mask the compiler would compute in 64 bits."""
     return np.int32(value >> np.int32(bits & 31))
 
 
 @inlined
-def gather(neuron, payload):
+def gather(neuron: Int32, payload: Int32) -> int:
     """Move the non-zero payloads to the front and list whose they are; returns how many.
 
     No branch per neuron (spikes are unpredictable); blocks in which nobody sent are skipped. The length is a multiple
@@ -47,7 +48,7 @@ def gather(neuron, payload):
 
 
 @inlined
-def fits_narrow(payload):
+def fits_narrow(payload: Int32) -> np.bool_:
     """Whether every |payload| <= NARROW_PAYLOAD, so that eight products with int8 weights add up in 16 bits."""
     magnitudes = np.int32(0)
     for k in range(payload.shape[0]):
@@ -56,7 +57,9 @@ def fits_narrow(payload):
 
 
 @jit
-def accumulate(a, narrow, weights, block, neuron, payload, count, scale):
+def accumulate(
+    a: Int32, narrow: Int16, weights: Int8, block: int, neuron: Int32, payload: Int32, count: int, scale: np.int32
+) -> None:
     """a_j += sum over events of payload * scale * W[neuron, j], eight rows at a time. Rows have the length of a.
 
     With a `narrow` buffer as long as `a` the eight products are added in 16 bits, twice as fast; else it has length 0.

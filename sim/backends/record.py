@@ -92,14 +92,15 @@ class Record:
         """reached: synapses of each neuron of `source`, of shape [N]."""
         counts = self.spike_counts[source]
         if (reached == reached[0]).all():
-            return counts * reached[0]
+            return counts * np.int64(reached[0])
         if self.spikes is None or not isinstance(spec, NetworkSpec):
             raise ValueError(f"synaptic operations: neurons of {source} differ in their synapses; run with keep_spikes")
         chosen = self.spikes.population == spec.population_index[source]
         column = np.array(spec.schedule.phase_of_step())[self.spikes.step[chosen]] + 1
         cell = self.spikes.image[chosen] * counts.shape[1] + column
         total = np.bincount(cell, reached[self.spikes.neuron[chosen]], minlength=counts.size)  # exact below 2**53
-        return total.astype(np.int64).reshape(counts.shape)
+        operations: Int64 = total.astype(np.int64).reshape(counts.shape)
+        return operations
 
 
 @dataclass(frozen=True)

@@ -139,7 +139,8 @@ def _normalised(dictionary: Tensor) -> Tensor:
     norms = dictionary.reshape(-1, dictionary.shape[-1]).norm(dim=0)
     if not bool(torch.isfinite(norms).all()):
         raise UserError("dictionary learning: atoms diverged; lower the learning rate or give codes a larger tau_steps")
-    return dictionary / norms.clamp(min=1e-12)
+    normalised: Tensor = dictionary / norms.clamp(min=1e-12)
+    return normalised
 
 
 def _atom_residuals(residuals: Tensor, config: DictionaryConfig) -> Tensor:

@@ -76,7 +76,7 @@ class DictionaryLearner:
         Range(0, MAX_SHADOW_BITS).require("dictionary", shadow_bits=shadow_bits)
         self.design, self.seed, self.shadow_bits = design, seed, shadow_bits
         convolution = design.convolution
-        self.shape = (math.prod(design.input_shape), n_atoms)
+        self.shape: tuple[int, ...] = (math.prod(design.input_shape), n_atoms)
         if convolution is not None:
             self.shape = convolution.kernel_shape(design.input_shape, n_atoms)
         n_taps = math.prod(self.shape[:-1])
@@ -89,7 +89,8 @@ class DictionaryLearner:
 
     def atoms(self) -> Int8:
         """Return the int8 atoms, of the shape of the dictionary."""
-        return saturate(round_shift(self.full, self.shadow_bits), -LIMIT, LIMIT).astype(np.int8).reshape(self.shape)
+        atoms: Int8 = saturate(round_shift(self.full, self.shadow_bits), -LIMIT, LIMIT).astype(np.int8)
+        return atoms.reshape(self.shape)
 
     def dictionary(self) -> Reals:
         """Return the atoms in real units."""

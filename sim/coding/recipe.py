@@ -89,7 +89,8 @@ def signal_lengths(images: Reals, shape: tuple[int, ...], convolution: Convoluti
     """Return the lengths |x| of all signals in real images [B, N]: of whole images or of patches."""
     if convolution is None:
         return np.asarray(np.linalg.norm(images, axis=1))
-    return np.sqrt(patches_of(np.square(images), convolution, shape).sum(axis=2)).ravel()
+    lengths: Reals = np.sqrt(patches_of(np.square(images), convolution, shape).sum(axis=2)).ravel()
+    return lengths
 
 
 def make_learner(design: CoderDesign, config: LcaConfig) -> DictionaryLearner:

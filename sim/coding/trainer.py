@@ -72,6 +72,8 @@ class LcaProgress:
 class LcaTrainer(Stepwise):
     """One training of a dictionary on encoded images of shape [n, N]: see `Stepwise`."""
 
+    progress: LcaProgress
+
     def __init__(
         self,
         learner: DictionaryLearner,
@@ -148,10 +150,11 @@ class LcaTrainer(Stepwise):
             revived = learner.revive(~np.array(progress.used), self.payloads[order[: 4 * self.batch]])
         learner.adapt(self.normalise)
         norms, coherence = norms_and_coherence(learner.dictionary())
-        means = [total / self.n_images for total in progress.sums]
+        objective, active, spikes, settled = (total / self.n_images for total in progress.sums)
         speed = self.n_images / max(progress.epoch_s, 1e-9)
         line = LcaEpoch(
-            progress.epoch + 1, *means, float(norms.min()), float(norms.max()), coherence, revived, speed
+            progress.epoch + 1, objective, active, spikes, settled, float(norms.min()), float(norms.max()), coherence,
+            revived, speed,
         )  # fmt: skip
         progress.history.append(line)
         progress.epoch += 1

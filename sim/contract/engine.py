@@ -36,11 +36,11 @@ def random_engine_case(seed: int, steps: int = 300, largest: int = 12) -> Engine
     n_pre, n_post = (int(n) for n in generator.integers(1, largest, 2))
     sign_mode = SIGN_MODES[int(generator.choice([0, 0, 1, 2]))]
     lowest, highest = WEIGHT_RANGES[sign_mode]
-    weights = generator.integers(lowest, highest, (n_pre, n_post), endpoint=True)
+    weights = generator.integers(lowest, highest, (n_pre, n_post), dtype=np.int64, endpoint=True)
     if sign_mode == "mixed":
         weights = weights // 2 * 2  # Lava drops the last bit of mixed weights at the start
     pre, post = (generator.random((steps, n)) < generator.random() * 0.5 for n in (n_pre, n_post))
-    tags = generator.integers(-128, 128, (n_pre, n_post))
+    tags = generator.integers(-128, 128, (n_pre, n_post), dtype=np.int64)
     return EngineCase(rule, weights, tags, pre, post, sign_mode, int(generator.integers(1000)))
 
 

@@ -52,7 +52,8 @@ def _draw(generator: np.random.Generator, learns: bool) -> NetworkSpec:
     ]
     maps: dict[tuple[str, str], Convolution] = {}
     for index in range(n_moving):
-        name, shape = f"moving{index}", (int(generator.integers(1, MAX_NEURONS)),)
+        name = f"moving{index}"
+        shape: tuple[int, ...] = (int(generator.integers(1, MAX_NEURONS)),)
         origin = populations[int(generator.integers(0, len(populations)))]
         if generator.random() < 0.4:
             maps[origin.name, name], shape = _draw_convolution(generator, origin.shape)

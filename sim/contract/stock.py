@@ -96,9 +96,10 @@ def _draw_projection(
 ) -> StockProjection:
     sign_mode = SIGN_MODES[int(generator.integers(3))]
     lowest, highest = WEIGHT_RANGES[sign_mode]
+    weights = generator.integers(lowest, highest, (origin.size, target.size), dtype=np.int64, endpoint=True)
     return StockProjection(
         name, origin.name, target.name,
-        weights=generator.integers(lowest, highest, (origin.size, target.size), endpoint=True),
+        weights=weights.astype(np.int16),
         exponent=int(generator.integers(-4, 6)),
         weight_bits=int(generator.integers(1, 9)),
         sign_mode=sign_mode,

@@ -80,7 +80,7 @@ class _Frame:
 def _frame(convolution: Convolution, shape: tuple[int, ...]) -> _Frame:
     lost = 2 - len(convolution.kernel)  # leading axes of extent 1
     height, width = (*(1,) * lost, *shape[: len(convolution.kernel)])
-    top_bottom, left_right = (*((0, 0),) * lost, *convolution.padding)
+    top_bottom, left_right = [*[(0, 0)] * lost, *convolution.padding]
     stride = (*(1,) * lost, *convolution.stride)
     rows, columns = (*(1,) * lost, *convolution.positions(shape))
     channels = convolution.channels(shape)

@@ -39,7 +39,7 @@ class Shift:
     def drawn(self, seed: int, epoch: int, n_images: int) -> Int64:
         """Return by how much each presentation of an epoch moves down and right, of shape [n_images, 2]."""
         generator = np.random.default_rng([seed, epoch, 0x5817])
-        return generator.integers(-self.reach, self.reach, (n_images, 2), endpoint=True)
+        return generator.integers(-self.reach, self.reach, (n_images, 2), dtype=np.int64, endpoint=True)
 
     def moved(self, payloads: Payloads, by: Int64) -> Payloads:
         """Return images of shape [B, N], moved by whole pixels, [B, 2].

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from neuro.base.arrays import Int64
+from neuro.base.arrays import Int32, Int64
 from neuro.data.sets import Dataset, Split
 from neuro.equilibrium.lif import StockDesign, build_stock_network
 from neuro.front_ends.pixels import PixelEncoder, gain_bits_for
 from neuro.stock.learning_engine import EngineRule
 from neuro.stock.network import StockNetwork
 from neuro.stock.rules import FEEDBACK, FORWARD, engine_rule, stock_rule
+from sim.backends.session import Rates
 from sim.training.trainer import Choices, Trainer, Weights, squared_length
 
 if TYPE_CHECKING:
@@ -88,9 +88,9 @@ class StockTrainer(Trainer):
     _sums: Weights | None = None
     _n_read = 0
 
-    def _learn(self, chosen: Int64, rates: Mapping[str, Any]) -> None:
+    def _learn(self, chosen: Int64, rates: Rates) -> None:
         super()._learn(chosen, rates)
-        weights = {name: values.astype(np.int32) for name, values in self.session.weights().items()}
+        weights: dict[str, Int32] = {name: values.astype(np.int32) for name, values in self.session.weights().items()}
         if self._sums is None or self.progress.position <= len(chosen):  # the first chunk of an epoch
             self._sums, self._n_read = weights, 1
         else:

@@ -21,16 +21,15 @@ from neuro.equilibrium.graded_network import AnyNetwork
 from neuro.front_ends.pixels import PixelEncoder
 from neuro.spec.plasticity import Rate, rate_for
 from neuro.spec.sigma_delta import NetworkSpec
-from neuro.stock.learning_engine import EngineRule
 from sim.backends.protocol import one_hot_targets
 from sim.backends.record import LearningOutcome
-from sim.backends.session import AnySession
+from sim.backends.session import AnySession, Rates
 from sim.training.shift import Shift
 from sim.training.stepwise import Stepwise
 
 CHUNK = 2048  # images between two looks at the clock, the keyboard and the progress bar
 FINAL_RATE = 1 / 8  # learning rate of the last epoch relative to the first; geometric in between
-Weights = dict[str, Integers]
+Weights = Mapping[str, Integers]
 
 
 @dataclass(frozen=True)
@@ -110,6 +109,7 @@ def squared_length(encoder: PixelEncoder, payloads: Integers) -> float:
 class Trainer(Stepwise):
     """One training of a network by its local rule, in chunks through a session; the best validated epoch is kept."""
 
+    progress: Progress
     chunk_images = CHUNK
 
     def __init__(
@@ -136,7 +136,7 @@ class Trainer(Stepwise):
         """Training images per epoch."""
         return len(self.data.split.train)
 
-    def rates(self, epoch: int) -> Mapping[str, Rate | EngineRule]:
+    def rates(self, epoch: int) -> Rates:
         """Return the learning rate of every plastic projection in this epoch, as the session takes it."""
         decay = FINAL_RATE ** (epoch / max(1, self.n_epochs - 1))
         base = self.choices.learning_rate / self.scale * decay
@@ -153,7 +153,7 @@ class Trainer(Stepwise):
         """Learn the next chunk, and count it."""
         self._learn(self.upcoming(), self.rates(self.progress.epoch))
 
-    def _learn(self, chosen: Int64, rates: Mapping[str, Any]) -> None:
+    def _learn(self, chosen: Int64, rates: Rates) -> None:
         labels = self.data.labels[chosen]
         start, cpu_start = time.perf_counter(), time.process_time()
         outcome = self.session.learn(
@@ -211,7 +211,7 @@ class Trainer(Stepwise):
 
     def full_weights(self) -> Weights:
         """Return all arrays that a checkpoint keeps."""
-        return dict(self.session.full_weights())
+        return self.session.full_weights()
 
     def restore(self, full: Weights) -> None:
         """Set what `full_weights` returned."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from neuro.equilibrium.graded_network import GradedNetwork
-from neuro.equilibrium.graded_relu import FORCE
+from neuro.stock.graded import FORCE
 from neuro.stock.processes import SpikeInput
 from sim.twins.base import Twin, TwinOutputs, carry
 from sim.twins.lif import _step

@@ -44,8 +44,8 @@ def test_a_lesson_goes_on_in_another_graph_as_if_it_had_never_stopped(seed):
     state = learn_stock_in_lava(spec, inputs[:steps], segments[:at]).state
     assert state.steps == steps
     rules = {name: rule for segment in segments[:at] for name, rule in segment.rules.items()}
-    spec = replace(spec, projections=tuple(replace(p, rule=rules.get(p.name, p.rule)) for p in spec.projections))
-    rest = learn_stock_in_lava(spec, inputs[steps:], segments[at:], start=state, keep_spikes=True).record
+    left = (replace(segments[at], rules={**rules, **segments[at].rules}), *segments[at + 1 :])
+    rest = learn_stock_in_lava(spec, inputs[steps:], left, start=state, keep_spikes=True).record
     later = replace(
         whole,
         weights={name: whole.weights[name] for name in rest.weights},

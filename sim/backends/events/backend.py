@@ -21,9 +21,10 @@ from neuro.base.fixed_point import image_keys, round_shift
 from neuro.equilibrium.graded_network import AnyNetwork
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.checks import check_learning
-from sim.backends.events.kernels import Outputs, Scratch, make_scratch, make_trace, simulate_range
+from sim.backends.events.kernels import simulate_range
 from sim.backends.events.layout import flatten_full, full_weights, make_plan, make_weights, unpad
 from sim.backends.events.learning_kernels import learn_in_batches, learn_online
+from sim.backends.events.space import Outputs, Scratch, make_scratch, make_trace
 from sim.backends.events.synapse_kernels import Synapses, Workspace, make_workspace
 from sim.backends.presentation import Lesson, Presentation
 from sim.backends.protocol import Backend, Capabilities

@@ -7,73 +7,20 @@ that the inner loops become vector instructions.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
-from neuro.base.arrays import Bools, Int16, Int32, Int64
-from sim.backends.events.layout import Plan
+from neuro.base.arrays import Int16, Int32
+from sim.backends.events.layout import Plan, Weights
 from sim.backends.events.map_kernels import convolve
 from sim.backends.events.maps import DENSE
+from sim.backends.events.space import Outputs, Scratch, Trace
+from sim.backends.events.synapse_kernels import Synapses
 from sim.backends.jit import inlined, jit
 from sim.backends.primitives import NARROW_ROW, accumulate, copy, fits_narrow, gather, shifted
 
 
-class Scratch(NamedTuple):
-    """State of one image in flight; one per thread."""
-
-    a: Int32  # [N] accumulated input
-    u: Int32  # [N] state
-    s: Int32  # [N] s_hat, what the receivers know
-    total: Int32  # [N] input plus the nudge
-    narrow: Int16  # [N] a sum of few products
-    neuron: Int32  # [N] who sent in the last step: local indices, per population from plan.start on
-    payload: Int32  # [N] and what
-    n_events: Int64  # [P]
-
-
-class Trace(NamedTuple):
-    """What learning reads afterwards, for each image of a batch (slots)."""
-
-    s_first: Int32  # [slots, N] s_hat at the end of the first nudge
-    s_second: Int32  # [slots, N]
-    u_first: Int32  # [slots, N]
-    u_second: Int32  # [slots, N]
-    active: Int32  # [slots, N] neurons of sources with a payload: local indices, per population from plan.start on
-    n_active: Int64  # [slots, P]
-    neuron: Int32  # [slots, capacity] spikes of the second nudge: neuron index over the whole network
-    payload: Int32  # [slots, capacity]
-    step_end: Int64  # [slots, steps + 1] where the spikes of each step end
-
-
-class Outputs(NamedTuple):
-    """Results of B images. Arrays of length 0 along B are not written."""
-
-    predictions: Int32  # [B]
-    output_states: Int32  # [B, K]
-    settled: Bools  # [B]
-    counts: Int64  # [B, P, 1 + phases]
-    states: Int32  # [B or 0, phases, N]
-    spikes: Int32  # [capacity, 5] rows of a SpikeTable
-
-
-def make_scratch(n_neurons: int, n_populations: int) -> Scratch:
-    """Return zeroed scratch space."""
-    a, u, s, total, neuron, payload = (np.zeros(n_neurons, dtype=np.int32) for _ in range(6))
-    narrow = np.zeros(n_neurons, dtype=np.int16)
-    return Scratch(a, u, s, total, narrow, neuron, payload, np.zeros(n_populations, dtype=np.int64))
-
-
-def make_trace(slots: int, n_neurons: int, n_populations: int, steps: int) -> Trace:
-    """Return space for the learning traces of `slots` images whose second nudge lasts `steps`."""
-    first, second, u_first, u_second, active = (np.zeros((slots, n_neurons), dtype=np.int32) for _ in range(5))
-    neuron, payload = (np.zeros((slots, n_neurons * steps), dtype=np.int32) for _ in range(2))
-    n_active, step_end = np.zeros((slots, n_populations), np.int64), np.zeros((slots, steps + 1), np.int64)
-    return Trace(first, second, u_first, u_second, active, n_active, neuron, payload, step_end)
-
-
 @inlined
-def deliver(plan, weights, scratch):
+def deliver(plan: Plan, weights: Weights | Synapses, scratch: Scratch) -> None:
     """Add the last step's spikes to the input of every target."""
     for population in range(plan.static.shape[0]):
         count = scratch.n_events[population]
@@ -99,7 +46,7 @@ def deliver(plan, weights, scratch):
 
 
 @inlined
-def present(plan, payload, scratch):
+def present(plan: Plan, payload: Int16, scratch: Scratch) -> None:
     """Step 0: reset every state and let the sources send."""
     for population in range(plan.static.shape[0]):
         first, last = plan.start[population], plan.start[population + 1]
@@ -121,7 +68,10 @@ def present(plan, payload, scratch):
 
 
 @inlined
-def relax(total, u, s, multiplier, shift, lower, upper, send_shift, neuron, payload):
+def relax(
+    total: Int32, u: Int32, s: Int32, multiplier: np.int32, shift: np.int32, lower: np.int32, upper: np.int32,
+    send_shift: np.int32, neuron: Int32, payload: Int32,
+) -> int:  # fmt: skip
     """One step of a sigma-delta population without threshold; returns how many neurons sent."""
     half = shifted(np.int32(1 << send_shift), 1)
     size = u.shape[0]
@@ -138,7 +88,10 @@ def relax(total, u, s, multiplier, shift, lower, upper, send_shift, neuron, payl
 
 
 @inlined
-def relax_sparsely(total, u, s, multiplier, shift, lower, upper, send_shift, threshold, hard, neuron, payload):
+def relax_sparsely(
+    total: Int32, u: Int32, s: Int32, multiplier: np.int32, shift: np.int32, lower: np.int32, upper: np.int32,
+    send_shift: np.int32, threshold: np.int32, hard: bool, neuron: Int32, payload: Int32,
+) -> int:  # fmt: skip
     """One step of a population with a sparsity threshold; returns how many neurons sent."""
     half = shifted(np.int32(1 << send_shift), 1)
     sent = np.int32(0)
@@ -156,7 +109,7 @@ def relax_sparsely(total, u, s, multiplier, shift, lower, upper, send_shift, thr
 
 
 @inlined
-def advance(plan, target, force, scratch):
+def advance(plan: Plan, target: Int32, force: np.int32, scratch: Scratch) -> None:
     """Update all populations from the input accumulated so far."""
     for population in range(plan.static.shape[0]):
         if plan.static[population]:
@@ -185,7 +138,7 @@ def advance(plan, target, force, scratch):
 
 
 @inlined
-def read_free_phase(plan, scratch, image, out):
+def read_free_phase(plan: Plan, scratch: Scratch, image: int, out: Outputs) -> None:
     """Write the prediction, the output state and whether the network was silent in this step."""
     begin = plan.start[plan.output]
     end = begin + plan.size[plan.output]
@@ -202,7 +155,7 @@ def read_free_phase(plan, scratch, image, out):
 
 
 @inlined
-def keep_end(plan, scratch, s, u):
+def keep_end(plan: Plan, scratch: Scratch, s: Int32, u: Int32) -> None:
     """Copy what a rule may read at the end of a nudge: s_hat of all neurons, u where a rule uses it."""
     for population in range(plan.static.shape[0]):
         first, last = plan.start[population], plan.start[population + 1]
@@ -212,7 +165,7 @@ def keep_end(plan, scratch, s, u):
 
 
 @inlined
-def keep_for_learning(plan, scratch, step, trace, slot):
+def keep_for_learning(plan: Plan, scratch: Scratch, step: int, trace: Trace, slot: int) -> None:
     """Store what the learning rules read: both equilibria, and every spike of the second nudge."""
     last = plan.ends.shape[0] - 1
     first_end = plan.ends[last - 1]
@@ -238,7 +191,7 @@ def keep_for_learning(plan, scratch, step, trace, slot):
 
 
 @inlined
-def keep_spikes(plan, scratch, image, step, spikes, at):
+def keep_spikes(plan: Plan, scratch: Scratch, image: int, step: int, spikes: Int32, at: int) -> int:
     """Append this step's spikes to the table; returns the new length, which may exceed the capacity."""
     for population in range(plan.static.shape[0]):
         first = plan.start[population]
@@ -254,7 +207,10 @@ def keep_spikes(plan, scratch, image, step, spikes, at):
 
 
 @inlined
-def simulate(plan, weights, payload, target, sign, last_step, scratch, image, out, trace, slot, learning, n_spikes):
+def simulate(
+    plan: Plan, weights: Weights | Synapses, payload: Int16, target: Int32, sign: np.int32, last_step: int,
+    scratch: Scratch, image: int, out: Outputs, trace: Trace, slot: int, learning: bool, n_spikes: int,
+) -> int:  # fmt: skip
     """Run one image to `last_step`; returns the length of the spike table."""
     present(plan, payload, scratch)
     for step in range(last_step + 1):
@@ -275,7 +231,7 @@ def simulate(plan, weights, payload, target, sign, last_step, scratch, image, ou
 
 
 @inlined
-def keep_states(plan, scratch, states):
+def keep_states(plan: Plan, scratch: Scratch, states: Int32) -> None:
     """Copy u, and s_hat for sources, which have no u."""
     for population in range(plan.static.shape[0]):
         begin, end = plan.start[population], plan.start[population + 1]
@@ -283,7 +239,10 @@ def keep_states(plan, scratch, states):
 
 
 @jit
-def simulate_range(plan, weights, payloads, targets, signs, last_step, first, last, scratch, out, trace):
+def simulate_range(
+    plan: Plan, weights: Weights | Synapses, payloads: Int16, targets: Int32, signs: Int32, last_step: int, first: int,
+    last: int, scratch: Scratch, out: Outputs, trace: Trace,
+) -> int:  # fmt: skip
     """Run images first..last-1 with fixed weights; returns the length of the spike table."""
     n_spikes = 0
     for image in range(first, last):
@@ -292,6 +251,3 @@ def simulate_range(plan, weights, payloads, targets, signs, last_step, first, la
             False, n_spikes,
         )  # fmt: skip
     return n_spikes
-
-
-__all__ = ["Outputs", "Plan", "Scratch", "Trace", "make_scratch", "make_trace", "simulate", "simulate_range"]

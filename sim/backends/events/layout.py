@@ -205,7 +205,8 @@ def _keeps_state(spec: NetworkSpec, name: str) -> bool:
 
 def _padded_constants(constants: list[int], sizes: list[int], padded: list[int]) -> Int32:
     parts = [np.pad(np.full(n, c), (0, m - n)) for c, n, m in zip(constants, sizes, padded, strict=True)]
-    return np.concatenate(parts).astype(np.int32)
+    constant: Int32 = np.concatenate(parts).astype(np.int32)
+    return constant
 
 
 def make_weights(spec: NetworkSpec, plan: Plan) -> Weights:
@@ -231,12 +232,15 @@ def _block(spec: NetworkSpec, projection: Projection) -> Array:
 def full_weights(spec: NetworkSpec) -> Int16:
     """Return the weights of plastic projections with their shadow bits, flat, rows of matrices padded with zeros."""
     parts = [_block(spec, p).astype(np.int16) << p.rule.shadow_bits for p in spec.plastic if p.rule]
-    return np.concatenate([np.zeros(0), *parts]).astype(np.int16)
+    flat: Int16 = np.concatenate([np.zeros(0), *parts]).astype(np.int16)
+    return flat
 
 
 def flatten_full(full: Iterable[Integers]) -> Int16:
     """Return full-resolution weights as one flat buffer: matrices [N_source, N_target] with padded rows, kernels."""
-    return np.concatenate([np.zeros(0), *(_padded(w) if w.ndim == 2 else w.ravel() for w in full)]).astype(np.int16)
+    parts = (_padded(w) if w.ndim == 2 else w.ravel() for w in full)
+    flat: Int16 = np.concatenate([np.zeros(0), *parts]).astype(np.int16)
+    return flat
 
 
 def unpad(flat: Array, shape: tuple[int, int]) -> Array:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from numba import prange
 
-from sim.backends.events.kernels import Scratch, simulate
-from sim.backends.events.synapse_kernels import Workspace
+from neuro.base.arrays import Int16, Int32, UInt32
+from sim.backends.events.kernels import simulate
+from sim.backends.events.layout import Plan
+from sim.backends.events.space import Outputs, Scratch, Trace
+from sim.backends.events.synapse_kernels import Synapses, Workspace
 from sim.backends.events.update_kernels import commit
 from sim.backends.jit import jit, parallel_jit
 
 
 @jit
-def learn_online(plan, synapses, payloads, targets, signs, keys, scratch, out, trace, work):
+def learn_online(
+    plan: Plan, synapses: Synapses, payloads: Int16, targets: Int32, signs: Int32, keys: UInt32, scratch: Scratch,
+    out: Outputs, trace: Trace, work: Workspace,
+) -> None:  # fmt: skip
     """Train on one image after the other: each sees the weights its predecessors left."""
     for image in range(payloads.shape[0]):
         simulate(
@@ -22,7 +28,7 @@ def learn_online(plan, synapses, payloads, targets, signs, keys, scratch, out, t
 
 
 @jit
-def _one_thread(scratch, work, part):
+def _one_thread(scratch: Scratch, work: Workspace, part: int) -> tuple[Scratch, Workspace]:
     """Return the `part`-th row of stacked scratch spaces and workspaces."""
     mine = Scratch(
         scratch.a[part], scratch.u[part], scratch.s[part], scratch.total[part], scratch.narrow[part],
@@ -36,7 +42,10 @@ def _one_thread(scratch, work, part):
 
 
 @parallel_jit
-def learn_in_batches(plan, synapses, payloads, targets, signs, keys, batch_size, threads, scratch, out, trace, work):
+def learn_in_batches(
+    plan: Plan, synapses: Synapses, payloads: Int16, targets: Int32, signs: Int32, keys: UInt32, batch_size: int,
+    threads: int, scratch: Scratch, out: Outputs, trace: Trace, work: Workspace,
+) -> None:  # fmt: skip
     """Train in batches: the images of a batch see the same weights, then update them in their order.
 
     scratch and work are stacked, one row per thread. The result does not depend on the number of threads.

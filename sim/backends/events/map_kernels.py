@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
+from neuro.base.arrays import Int16, Int32
+from sim.backends.events.layout import Plan
 from sim.backends.events.maps import CONVOLVED
 from sim.backends.jit import jit
 
 
 @jit
-def convolve(plan, projection, a, wide, neuron, payload, count, scale):
+def convolve(
+    plan: Plan, projection: int, a: Int32, wide: Int16, neuron: Int32, payload: Int32, count: int, scale: np.int32
+) -> None:
     """Add `count` spikes to the input `a` of a target whose synapses are a kernel, or the transpose of one."""
     forward = plan.kind[projection] == CONVOLVED
     group = plan.channels[projection] if forward else plan.features[projection]

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.backends.events.synapse_kernels import make_target, move_weight, rounded_step
+from neuro.base.arrays import Index, Int32
+from sim.backends.events.layout import Plan
+from sim.backends.events.space import Trace
+from sim.backends.events.synapse_kernels import Synapses, Workspace, make_target, move_weight, rounded_step
 from sim.backends.jit import inlined, jit
 from sim.backends.primitives import copy
 
 
 @inlined
-def add_window(plan, projection, x, neuron, y, wide):
+def add_window(plan: Plan, projection: int, x: Int32, neuron: Index, y: np.int32, wide: Int32) -> None:
     """Add y * x over the window of a post neuron to the sums of its feature, backward order."""
     features = plan.features[projection]
     at = plan.near_back[projection] + neuron // features
@@ -28,7 +31,10 @@ def add_window(plan, projection, x, neuron, y, wide):
 
 
 @inlined
-def add_positions(plan, projection, y, neuron, x, first_feature, last_feature, wide):
+def add_positions(
+    plan: Plan, projection: int, y: Int32, neuron: Index, x: np.int32, first_feature: int, last_feature: int,
+    wide: Int32,
+) -> None:  # fmt: skip
     """Add x * y over the positions that read a pre neuron to the sums of its tap there, forward order."""
     features, channels = plan.features[projection], plan.channels[projection]
     at, channel = plan.near[projection] + neuron // channels, np.int64(neuron % channels)
@@ -45,7 +51,9 @@ def add_positions(plan, projection, y, neuron, x, first_feature, last_feature, w
 
 
 @jit
-def add_moved(plan, projection, x, pre, first_feature, last_feature, count, work):
+def add_moved(
+    plan: Plan, projection: int, x: Int32, pre: int, first_feature: int, last_feature: int, count: int, work: Workspace
+) -> None:
     """Any rule, pre neurons constant: add x_i * (what post neuron j moved by) for the `count` neurons in `work`."""
     for k in range(count):
         j = np.int64(work.moved[k])
@@ -54,7 +62,10 @@ def add_moved(plan, projection, x, pre, first_feature, last_feature, count, work
 
 
 @jit
-def add_events(plan, projection, trace, slot, source, target, first_feature, last_feature, work):
+def add_events(
+    plan: Plan, projection: int, trace: Trace, slot: int, source: int, target: int, first_feature: int,
+    last_feature: int, work: Workspace,
+) -> int:  # fmt: skip
     """Event rule: add -(x1 y0 + x0 y1) over the spikes of the second nudge; returns how many there were.
 
     x1 is read after, y1 before, this step's spikes are added.
@@ -87,7 +98,10 @@ def add_events(plan, projection, trace, slot, source, target, first_feature, las
 
 
 @jit
-def add_end_points(plan, projection, trace, slot, source, target, first_feature, last_feature, work):
+def add_end_points(
+    plan: Plan, projection: int, trace: Trace, slot: int, source: int, target: int, first_feature: int,
+    last_feature: int, work: Workspace,
+) -> int:  # fmt: skip
     """End-point rule: add x y at the first end, subtract it at the second; returns how many post neurons took part."""
     pre, post, features, n_added = plan.start[source], plan.start[target], plan.features[projection], 0
     for j in range(plan.size[target]):
@@ -103,7 +117,7 @@ def add_end_points(plan, projection, trace, slot, source, target, first_feature,
 
 
 @inlined
-def fold_orders(plan, projection, first_feature, last_feature, work):
+def fold_orders(plan: Plan, projection: int, first_feature: int, last_feature: int, work: Workspace) -> None:
     """Add the sums in backward order to those in forward order, and clear them."""
     taps, features, rows = plan.wide_taps[projection], plan.features[projection], plan.wide_row_start[projection]
     for tap in range(taps):
@@ -114,7 +128,10 @@ def fold_orders(plan, projection, first_feature, last_feature, work):
 
 
 @inlined
-def sum_window(plan, projection, line, column, channel, first_feature, last_feature, sums, into):
+def sum_window(
+    plan: Plan, projection: int, line: int, column: int, channel: int, first_feature: int, last_feature: int,
+    sums: Int32, into: Int32,
+) -> None:  # fmt: skip
     """Write the sums of one tap of the small kernel: those of all wide taps that it is part of."""
     features, channels, rows = plan.features[projection], plan.channels[projection], plan.wide_row_start[projection]
     pool_columns = plan.pool_columns[projection]
@@ -132,7 +149,7 @@ def sum_window(plan, projection, line, column, channel, first_feature, last_feat
 
 
 @inlined
-def widen(plan, learner, projection, weights, first_feature, last_feature):
+def widen(plan: Plan, learner: int, projection: int, weights: Synapses, first_feature: int, last_feature: int) -> None:
     """Write the widened kernel of a projection, in both orders, from the small one."""
     features, channels, rows = plan.features[projection], plan.channels[projection], plan.wide_row_start[projection]
     taps, columns = plan.wide_taps[projection], plan.columns[projection]
@@ -161,7 +178,10 @@ def widen(plan, learner, projection, weights, first_feature, last_feature):
 
 
 @jit
-def commit_kernel(plan, learner, synapses, sign, stream, first_feature, last_feature, added, work):
+def commit_kernel(
+    plan: Plan, learner: int, synapses: Synapses, sign: np.int32, stream: np.uint32, first_feature: int,
+    last_feature: int, added: bool, work: Workspace,
+) -> None:  # fmt: skip
     """Apply and clear the sums of one image for features first_feature..last_feature - 1."""
     if not added:
         return

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from neuro.base.arrays import Bools, Int8, Int16, Int32, Int64, UInt32
+from neuro.base.arrays import Bools, Index, Int8, Int16, Int32, Int64, UInt32
 from sim.backends.events.layout import Plan
 from sim.backends.events.maps import DENSE
 from sim.backends.jit import inlined
@@ -81,7 +81,7 @@ class Target(NamedTuple):
 
 
 @inlined
-def make_target(plan, synapses, learner, stream):
+def make_target(plan: Plan, synapses: Synapses, learner: int, stream: np.uint32) -> Target:
     """Return the Target of plastic projection `learner` for one image."""
     projection, shadow = plan.plastic[learner], plan.shadow[learner]
     source, target = plan.source[projection], plan.target[projection]
@@ -95,7 +95,7 @@ def make_target(plan, synapses, learner, stream):
 
 
 @inlined
-def rounded_step(to, index, change):
+def rounded_step(to: Target, index: Index, change: np.int32) -> np.int32:
     """Return rate * change in units of the last shadow bit, rounded stochastically for synapse `index`.
 
     `fixed_point.stochastic_shift` in 32 bits; `checks.check_rates` makes sure that nothing overflows.
@@ -105,7 +105,9 @@ def rounded_step(to, index, change):
 
 
 @inlined
-def move_weight(weights, full, at, full_at, step, limit, shadow):
+def move_weight(
+    weights: Int8, full: Int16, at: Index, full_at: Index, step: np.int32, limit: int | np.int32, shadow: int
+) -> np.int8:
     """W += step at one synapse, saturated; without shadow bits `full` is not used. Returns the new int8 weight."""
     if shadow == 0:
         moved = min(max(np.int32(weights[at] + step), -limit), limit)
@@ -118,7 +120,7 @@ def move_weight(weights, full, at, full_at, step, limit, shadow):
 
 
 @inlined
-def move_and_mirror(plan, synapses, to, row, column, step):
+def move_and_mirror(plan: Plan, synapses: Synapses, to: Target, row: Index, column: Index, step: np.int32) -> None:
     """W += step at one synapse, and at the same synapse of every transpose."""
     at = row * to.stride + column
     rounded = move_weight(

@@ -7,10 +7,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.backends.events.layout import EVENT, RULE_CODES, STATE_DIFFERENCE
+from neuro.base.arrays import Int32
+from sim.backends.events.layout import EVENT, RULE_CODES, STATE_DIFFERENCE, Plan
 from sim.backends.events.map_update_kernels import add_end_points, add_events, add_moved, commit_kernel
 from sim.backends.events.maps import DENSE
-from sim.backends.events.synapse_kernels import DELTA_GAP, make_target, move_and_mirror, move_weight, rounded_step
+from sim.backends.events.space import Trace
+from sim.backends.events.synapse_kernels import (
+    DELTA_GAP,
+    Synapses,
+    Target,
+    Workspace,
+    make_target,
+    move_and_mirror,
+    move_weight,
+    rounded_step,
+)
 from sim.backends.jit import inlined
 from sim.backends.primitives import LANES, copy, gather
 from sim.backends.random_bits import stream_key
@@ -19,7 +30,7 @@ N_RULES = len(RULE_CODES)
 
 
 @inlined
-def list_moved(plan, trace, slot, population, rule, work):
+def list_moved(plan: Plan, trace: Trace, slot: int, population: int, rule: int, work: Workspace) -> int:
     """List the neurons of `population` that moved in the second nudge, and by how much (first minus second end).
 
     The event rule sums the payloads it saw; the others subtract the two ends. Returns how many moved.
@@ -57,7 +68,10 @@ def list_moved(plan, trace, slot, population, rule, work):
 
 
 @inlined
-def commit_static(plan, learner, synapses, trace, slot, sign, stream, row_first, row_last, count, work):
+def commit_static(
+    plan: Plan, learner: int, synapses: Synapses, trace: Trace, slot: int, sign: np.int32, stream: np.uint32,
+    row_first: int, row_last: int, count: int, work: Workspace,
+) -> None:  # fmt: skip
     """Any rule, pre neuron constant during the nudges: dW_ij = sign * x_i * (what post neuron j moved by).
 
     The `count` post neurons that moved are listed in `work` (see `list_moved`).
@@ -82,7 +96,10 @@ def commit_static(plan, learner, synapses, trace, slot, sign, stream, row_first,
 
 
 @inlined
-def add_to_traces(trace, slot, begin, end, pre, n_pre, row_first, row_last, n_sent, work):
+def add_to_traces(
+    trace: Trace, slot: int, begin: int, end: int, pre: int, n_pre: int, row_first: int, row_last: int, n_sent: int,
+    work: Workspace,
+) -> int:  # fmt: skip
     """Add spikes begin..end-1 to the traces work.x of the pre neurons, and list in work.sent who had not sent before.
 
     `n_sent` are listed so far; only neurons row_first..row_last-1 are. Returns how many are listed then.
@@ -99,7 +116,9 @@ def add_to_traces(trace, slot, begin, end, pre, n_pre, row_first, row_last, n_se
 
 
 @inlined
-def sum_events(plan, trace, slot, source, target, row_first, row_last, work):
+def sum_events(
+    plan: Plan, trace: Trace, slot: int, source: int, target: int, row_first: int, row_last: int, work: Workspace
+) -> tuple[int, int]:
     """Add -(x1 y0 + x0 y1) over the spikes of the second nudge to work.delta, for pre neurons row_first..row_last-1.
 
     x1 is read after, y1 before, this step's spikes are added. delta holds, per post neuron, an entry for each of these
@@ -139,7 +158,10 @@ def sum_events(plan, trace, slot, source, target, row_first, row_last, work):
 
 
 @inlined
-def commit_column(plan, synapses, to, column, sign, row_first, row_last, delta, work):
+def commit_column(
+    plan: Plan, synapses: Synapses, to: Target, column: np.int64, sign: np.int32, row_first: int, row_last: int,
+    delta: Int32, work: Workspace,
+) -> None:  # fmt: skip
     """Apply and clear `delta`, of shape [row_last - row_first], of one post neuron."""
     size = row_last - row_first
     padded = (size + LANES - 1) // LANES * LANES
@@ -153,7 +175,10 @@ def commit_column(plan, synapses, to, column, sign, row_first, row_last, delta, 
 
 
 @inlined
-def commit_events(plan, learner, synapses, trace, slot, sign, stream, row_first, row_last, work):
+def commit_events(
+    plan: Plan, learner: int, synapses: Synapses, trace: Trace, slot: int, sign: np.int32, stream: np.uint32,
+    row_first: int, row_last: int, work: Workspace,
+) -> None:  # fmt: skip
     """Event rule between two populations that both spike during the nudges."""
     projection = plan.plastic[learner]
     to = make_target(plan, synapses, learner, stream)
@@ -178,7 +203,10 @@ def commit_events(plan, learner, synapses, trace, slot, sign, stream, row_first,
 
 
 @inlined
-def commit_end_points(plan, learner, synapses, trace, slot, sign, stream, row_first, row_last, work):
+def commit_end_points(
+    plan: Plan, learner: int, synapses: Synapses, trace: Trace, slot: int, sign: np.int32, stream: np.uint32,
+    row_first: int, row_last: int, work: Workspace,
+) -> None:  # fmt: skip
     """End-point rule, both populations spike: dW = sign * (x y at the first end - x y at the second)."""
     projection = plan.plastic[learner]
     pre, post = plan.start[plan.source[projection]], plan.start[plan.target[projection]]
@@ -195,7 +223,10 @@ def commit_end_points(plan, learner, synapses, trace, slot, sign, stream, row_fi
 
 
 @inlined
-def commit(plan, synapses, trace, slot, sign, key, part, parts, work):
+def commit(
+    plan: Plan, synapses: Synapses, trace: Trace, slot: int, sign: np.int32, key: np.uint32, part: int, parts: int,
+    work: Workspace,
+) -> None:  # fmt: skip
     """Apply every rule for one image to the `part`-th of `parts` equal ranges of each projection's rows.
 
     The ranges of a shared kernel are features, not rows: its rows are summed over positions.
@@ -218,7 +249,7 @@ def commit(plan, synapses, trace, slot, sign, key, part, parts, work):
                 continue
             commit_static(plan, learner, synapses, trace, slot, sign, stream, first, last, count, work)
             continue
-        listed = -1
+        listed = np.int64(-1)
         if shared:
             if rule == EVENT:
                 added = add_events(plan, projection, trace, slot, source, target, first, last, work)

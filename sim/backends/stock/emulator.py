@@ -91,7 +91,7 @@ def make_emulator_plan(spec: StockSpec) -> EmulatorPlan:
 
 
 @inlined
-def _decayed(x, keep):
+def _decayed(x: np.int32, keep: np.int32) -> np.int32:
     """Return sign(x) * (|x| * keep >> 12) in 32 bits, for |x| < 2**31 and 0 <= keep <= 4096."""
     magnitude = np.int32(abs(x))
     low = np.int32(np.int32(np.int32(magnitude & 4095) * keep) >> 12)
@@ -100,7 +100,7 @@ def _decayed(x, keep):
 
 
 @inlined
-def _add_row(part, row, payload, graded):
+def _add_row(part: Int32, row: Int16, payload: np.int32, graded: bool) -> None:
     """part_j += payload * row_j, or row_j for a binary spike."""
     if graded:
         for j in range(part.shape[0]):
@@ -111,7 +111,7 @@ def _add_row(part, row, payload, graded):
 
 
 @inlined
-def deliver(plan, sent, sums, accumulated):
+def deliver(plan: EmulatorPlan, sent: Int32, sums: Int32, accumulated: Int32) -> None:
     """Fill `accumulated` with what the spikes `sent` at this step bring at the next, projection by projection."""
     accumulated[:] = 0
     for r in range(plan.source.shape[0]):
@@ -133,7 +133,9 @@ def deliver(plan, sent, sums, accumulated):
 
 
 @inlined
-def _lif(plan, population, time, bias, a, u, v, spikes):
+def _lif(
+    plan: EmulatorPlan, population: int, time: int, bias: Int32, a: Int32, u: Int32, v: Int32, spikes: Int32
+) -> None:
     """One step of a LIF population; sums beyond 32 bits wrap, as in Lava."""
     interval = plan.interval[population]
     keep_u, keep_v = np.int32(plan.keep_u[population]), np.int32(plan.keep_v[population])
@@ -156,7 +158,9 @@ def _lif(plan, population, time, bias, a, u, v, spikes):
 
 
 @inlined
-def advance(plan, time, inputs, bias, u, v, accumulated, spikes):
+def advance(
+    plan: EmulatorPlan, time: int, inputs: Int32, bias: Int32, u: Int32, v: Int32, accumulated: Int32, spikes: Int32
+) -> None:
     """Step `time` (from 1) of every neuron, from its bias and the input accumulated so far; writes what they send."""
     for population in range(plan.kind.shape[0]):
         first, last = plan.start[population], plan.start[population + 1]
@@ -175,7 +179,9 @@ def advance(plan, time, inputs, bias, u, v, accumulated, spikes):
 
 
 @jit
-def emulator_steps(plan, inputs, bias, u, v, accumulated, sums, spikes):
+def emulator_steps(
+    plan: EmulatorPlan, inputs: Int32, bias: Int32, u: Int32, v: Int32, accumulated: Int32, sums: Int32, spikes: Int32
+) -> None:
     """Run one sequence of T steps from zero state.
 
     inputs of shape [T, inputs]; bias of shape [N]; u, v, accumulated, sums of shape [N], all zero; spikes of shape
@@ -209,10 +215,10 @@ def emulate(
     threads = threads or os.cpu_count() or 1
 
     def work(part: int) -> None:
-        space = [np.zeros(n_neurons, dtype=np.int32) for _ in range(2)]
+        accumulated, sums = (np.zeros(n_neurons, dtype=np.int32) for _ in range(2))
         for image in range(part, batch, threads):
-            space[0][:] = 0  # nothing was sent before the first step
-            emulator_steps(plan, payloads[image], bias[image], u[image], v[image], *space, spikes[image])
+            accumulated[:] = 0  # nothing was sent before the first step
+            emulator_steps(plan, payloads[image], bias[image], u[image], v[image], accumulated, sums, spikes[image])
 
     if threads == 1 or batch == 1:
         for part in range(threads):

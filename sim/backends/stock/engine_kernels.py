@@ -71,7 +71,7 @@ class Noise(NamedTuple):
 
 
 @inlined
-def _note_spikes(spikes, traces, impulse, times, within):
+def _note_spikes(spikes: Bools | Int32, traces: Int32, impulse: Int64, times: Int32, within: int) -> None:
     """Keep the time of each spike; a second one in an epoch counts at once."""
     for i in range(spikes.shape[0]):
         if spikes[i]:
@@ -82,7 +82,7 @@ def _note_spikes(spikes, traces, impulse, times, within):
 
 
 @inlined
-def _decay(before, after, times, step, decay, impulse, rho):
+def _decay(before: Int32, after: Int32, times: Int32, step: int, decay: float, impulse: np.int32, rho: float) -> None:
     """After = before, decayed over one step with the random number rho, plus the impulse where a spike fell on it."""
     for i in range(times.shape[0]):
         decayed = decay * before[i]
@@ -92,7 +92,9 @@ def _decay(before, after, times, step, decay, impulse, rho):
 
 
 @inlined
-def _decay_each(before, after, times, step, decay, impulse, key, first):
+def _decay_each(
+    before: Int32, after: Int32, times: Int32, step: int, decay: float, impulse: np.int32, key: np.uint32, first: int
+) -> None:
     """As `_decay`, with a random number per trace; an empty trace needs none."""
     for i in range(times.shape[0]):
         if before[i] == 0:
@@ -105,7 +107,10 @@ def _decay_each(before, after, times, step, decay, impulse, key, first):
 
 
 @inlined
-def _epoch(traces, decay, impulse, times, history, rho, per_synapse, key):
+def _epoch(
+    traces: Int32, decay: Reals, impulse: Int64, times: Int32, history: Int32, rho: float, per_synapse: bool,
+    key: np.uint32,
+) -> None:  # fmt: skip
     """Write the course of the traces over the epoch into history [1 + t_epoch, 2, N], then move them to its end."""
     last = history.shape[0] - 1
     for trace in range(2):
@@ -122,7 +127,7 @@ def _epoch(traces, decay, impulse, times, history, rho, per_synapse, key):
 
 
 @inlined
-def _common(terms, k, i, x, tx):
+def _common(terms: Terms, k: int, i: int, x: Int32, tx: Int32) -> np.int32:
     """Return what product k has in common for all synapses from pre neuron i: mantissa times its own traces."""
     dependency, value = terms.dependency[k], np.int32(terms.mantissa[k])
     if dependency != Y0:
@@ -135,7 +140,10 @@ def _common(terms, k, i, x, tx):
 
 
 @inlined
-def _multiply(part, terms, f, dependency, i, x, y, tx, ty, weights, tags):
+def _multiply(
+    part: Int32, terms: Terms, f: int, dependency: int, i: int, x: Int32, y: Int32, tx: Int32, ty: Int32,
+    weights: Int16, tags: Int32,
+) -> None:  # fmt: skip
     """part_j *= factor f of the synapses from pre neuron i, traces read when its product is evaluated."""
     variable, constant = terms.variable[f], np.int32(terms.constant[f])
     lowest, highest = np.int32(-terms.reach[f]), np.int32(terms.reach[f] - 1)
@@ -159,7 +167,10 @@ def _multiply(part, terms, f, dependency, i, x, y, tx, ty, weights, tags):
 
 
 @inlined
-def _accumulate(total, part, terms, i, x, y, tx, ty, weights, tags, u):
+def _accumulate(
+    total: Int32, part: Int32, terms: Terms, i: int, x: Int32, y: Int32, tx: Int32, ty: Int32, weights: Int16,
+    tags: Int32, u: bool,
+) -> None:  # fmt: skip
     """Add all products to the 16-bit accumulators `total` of the synapses from pre neuron i."""
     lowest, highest = np.int32(ACCUMULATOR_MIN), np.int32(ACCUMULATOR_MAX)
     for k in range(terms.mantissa.shape[0]):
@@ -182,7 +193,10 @@ def _accumulate(total, part, terms, i, x, y, tx, ty, weights, tags, u):
 
 
 @inlined
-def _store(total, values, lowest, highest, clears_sign, coarse, per_synapse, key, first, r):
+def _store(
+    total: Int32, values: Int16 | Int32, lowest: np.int32, highest: np.int32, clears_sign: bool, coarse: bool,
+    per_synapse: bool, key: np.uint32, first: int, r: float,
+) -> None:  # fmt: skip
     """Values = total / 128, rounded stochastically (to even numbers if coarse), saturated.
 
     r: a random number in [0, 1) for all, unless per synapse. r < fraction is the same as floor(128 r) < 128 fraction.
@@ -211,7 +225,7 @@ def _store(total, values, lowest, highest, clears_sign, coarse, per_synapse, key
 
 
 @inlined
-def _update(constants, state, x, y, u, r, key):
+def _update(constants: Constants, state: EngineState, x: Int32, y: Int32, u: bool, r: float, key: np.uint32) -> None:
     """Apply the rule to the synapses that some product may move, row by row."""
     tx, ty, space = state.tx, state.ty, state.space
     any_post = False
@@ -240,7 +254,10 @@ def _update(constants, state, x, y, u, r, key):
 
 
 @inlined
-def engine_step(constants, state, pre, post, time, rho_x, rho_y, rounding, key, x_history, y_history):
+def engine_step(
+    constants: Constants, state: EngineState, pre: Bools | Int32, post: Bools | Int32, time: int, rho_x: float,
+    rho_y: float, rounding: float, key: np.uint32, x_history: Int32, y_history: Int32,
+) -> None:  # fmt: skip
     """Step `time` (from 1) of one connection: its spikes pre and post of shape [N] and [M], its random numbers."""
     within = time % constants.t_epoch
     ends = within == 0
@@ -260,7 +277,10 @@ def engine_step(constants, state, pre, post, time, rho_x, rho_y, rounding, key, 
 
 
 @jit
-def engine_steps(constants, state, pre, post, noise, first_step, x_history, y_history):
+def engine_steps(
+    constants: Constants, state: EngineState, pre: Bools, post: Bools, noise: Noise, first_step: int, x_history: Int32,
+    y_history: Int32,
+) -> None:  # fmt: skip
     """Run steps first_step + 1, .. ; pre, post of shape [T, N] and [T, M]."""
     for step in range(pre.shape[0]):
         engine_step(

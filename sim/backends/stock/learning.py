@@ -12,19 +12,22 @@ from typing import NamedTuple
 
 import numpy as np
 
-from neuro.base.arrays import Int16, Int32, Integers
+from neuro.base.arrays import Int16, Int32, Int64, Integers
 from neuro.base.errors import UserError
 from neuro.stock.learning_engine import EngineRule
 from neuro.stock.processes import StockProjection, StockSpec, committed
 from sim.backends.jit import jit
-from sim.backends.stock.emulator import StockRun, advance, deliver, make_emulator_plan
-from sim.backends.stock.engine_kernels import Constants, EngineState, engine_step
+from sim.backends.stock.emulator import EmulatorPlan, StockRun, advance, deliver, make_emulator_plan
+from sim.backends.stock.engine_kernels import Constants, EngineState, Noise, engine_step
 from sim.backends.stock.learning_engine import NoiseSource, make_constants, make_engine_state, make_histories
 from sim.backends.stock.segments import Commit, LearningRecord, Segment, check_segments, commit_targets
 
 
 @jit
-def learning_steps(plan, engines, inputs, time, u, v, accumulated, sums, spikes, before, after):
+def learning_steps(
+    plan: EmulatorPlan, engines: tuple[tuple[Constants, EngineState, Noise, Int32, Int32], ...], inputs: Int32,
+    time: int, u: Int32, v: Int32, accumulated: Int32, sums: Int32, spikes: Int32, before: Int64, after: Int64,
+) -> None:  # fmt: skip
     """Run T steps of one sequence, learning; shapes as in `emulator_steps`, `accumulated` goes on from the last call.
 
     engines: a tuple of (constants, state, noise, x_history, y_history) per plastic projection; before, after of shape

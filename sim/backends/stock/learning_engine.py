@@ -103,9 +103,9 @@ class NoiseSource:
 def make_engine_state(weights: Int16, tags: Integers) -> EngineState:
     """Return a fresh state around `weights` (not copied)."""
     n_pre, n_post = weights.shape
-    sides = [np.zeros((2, n), dtype=np.int32) for n in (n_pre, n_post)]
-    times = [np.zeros(n, dtype=np.int32) for n in (n_pre, n_post)]
-    return EngineState(weights, tags.astype(np.int32), *sides, *times, np.zeros((3, n_post), dtype=np.int32))
+    x, y, space = (np.zeros((rows, n), dtype=np.int32) for rows, n in ((2, n_pre), (2, n_post), (3, n_post)))
+    tx, ty = (np.zeros(n, dtype=np.int32) for n in (n_pre, n_post))
+    return EngineState(weights, tags.astype(np.int32), x, y, tx, ty, space)
 
 
 def make_histories(rule: EngineRule, n_pre: int, n_post: int) -> tuple[Int32, Int32]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from neuro.base.arrays import Integers
+from neuro.base.arrays import Int32, Integers
 from neuro.base.checks import Range, require_integers
 from neuro.base.errors import UserError
 from neuro.stock.learning_engine import EngineRule
@@ -55,12 +55,12 @@ class LearningRecord:
     u, v:    [N] by population, zero where there is none.   spikes: [T, N] by population; empty if not kept.
     """
 
-    weights: dict[str, Integers]
-    tags: dict[str, Integers]
-    traces: dict[str, dict[str, Integers]]
-    u: dict[str, Integers]
-    v: dict[str, Integers]
-    spikes: dict[str, Integers]
+    weights: Mapping[str, Integers]
+    tags: Mapping[str, Int32]
+    traces: Mapping[str, Mapping[str, Int32]]
+    u: Mapping[str, Int32]
+    v: Mapping[str, Int32]
+    spikes: Mapping[str, Int32]
 
 
 def commit_targets(segments: Sequence[Segment]) -> list[str]:

@@ -1,6 +1,7 @@
 """What all figures share: style, colours, and how a drawing on axes becomes SVG text on a page.
 
-A figure is a function that draws on matplotlib axes. Pages render it here; `sim.plot` hands the axes to a notebook.
+A figure is a function that draws on matplotlib axes. Pages render it here; `sim.reports.plot` hands the axes to a
+notebook.
 """
 
 from __future__ import annotations

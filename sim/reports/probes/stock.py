@@ -62,7 +62,7 @@ def _watch(
         output.append(so_far[:, -1])
         for name, found in per_image.items():
             found.append(spikes[name][:, :free].sum(axis=(1, 2), dtype=np.int64))
-    means = {name: values / count for name, values in totals.items()}
+    means: dict[str, Reals] = {name: values / count for name, values in totals.items()}
     with get_backend("chip").open(network) as session:
         record = session.run(payloads[:1], None if targets is None else targets[:1], keep_spikes=True)
     return Activity(

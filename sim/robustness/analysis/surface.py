@@ -56,11 +56,13 @@ def walk(model: Model, clean: Tensor, end: Tensor, labels: Tensor, eps: float, p
     moving = reach > 0
     low, high = np.percentile(values, [10, 90], axis=1)
     return Line(
-        tuple((eps * shares.double()).tolist()),
-        *(tuple(row.tolist()) for row in (values.mean(axis=1), low, high)),
-        float((steps.sum(axis=0)[moving] / reach[moving]).mean()) if moving.any() else None,
-        float((steps == 0).mean()),
-        values.shape[1],
+        sizes=tuple((eps * shares.double()).tolist()),
+        mean=tuple(values.mean(axis=1).tolist()),
+        low=tuple(low.tolist()),
+        high=tuple(high.tolist()),
+        roughness=float((steps.sum(axis=0)[moving] / reach[moving]).mean()) if moving.any() else None,
+        flat=float((steps == 0).mean()),
+        n=values.shape[1],
     )
 
 

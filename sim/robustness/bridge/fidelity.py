@@ -61,4 +61,5 @@ def inference_states(twin: Twin, images: Tensor) -> Reals:
     """Return the twin's output states after an inference, of shape [B, K], in the unit of `TwinOutputs.states`."""
     with torch.no_grad():
         parts = [twin.infer(part).states.cpu().numpy() for part in images.detach().split(AT_ONCE)]
-    return np.concatenate(parts).astype(np.float64)
+    states: Reals = np.concatenate(parts).astype(np.float64)
+    return states

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -200,5 +201,5 @@ def attack(run: Path, config: AttackConfig, progress: Callable[[int, int, str], 
     """
     job = AttackRun(run, config)
     for shard in job.missing():
-        job.do(shard, (lambda text, at=shard: progress(at, job.n_shards, text)) if progress else None)
+        job.do(shard, partial(progress, shard, job.n_shards) if progress else None)
     return job.result()

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -43,7 +44,7 @@ def do_shards(job: AttackRun, wanted: Sequence[int], workers: int, watcher: Shar
         watcher.on_shard(shard, "")
     if workers == 1 or len(todo) < 2:
         for shard in todo:
-            job.do(shard, lambda text, at=shard: watcher.on_attack(at, text))
+            job.do(shard, partial(watcher.on_attack, shard))
             watcher.on_shard(shard, "")
         return
     job.prepare()  # else every worker would train the perceptron

