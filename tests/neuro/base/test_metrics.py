@@ -7,7 +7,14 @@ import sklearn.metrics
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuro.base.metrics import Accuracy, accuracy, clearly_better, confusion_matrix, cosine
+from neuro.base.metrics import (
+    Accuracy,
+    accuracy,
+    clearly_better,
+    confusion_matrix,
+    cosine,
+    nearest_distribution,
+)
 
 law = settings(max_examples=60, deadline=None)
 Z = NormalDist().inv_cdf(0.975)
@@ -102,3 +109,19 @@ def test_clearly_better_is_two_standard_errors():
     assert not clearly_better(0.95, 0.9, 100)  # an error is 0.03
     assert clearly_better(0.97, 0.9, 100)
     assert not clearly_better(1.0, 0.99, 100)  # one image
+
+
+@law
+@given(st.lists(st.lists(reals, min_size=3, max_size=3), min_size=1, max_size=5), st.integers(0, 2**32 - 1))
+def test_no_distribution_is_nearer(rows, seed):
+    scores = np.array(rows)
+    nearest = nearest_distribution(scores)
+    assert nearest.min() >= 0
+    assert np.allclose(nearest.sum(axis=1), 1.0)
+    other = np.random.default_rng(seed).dirichlet(np.ones(3), len(scores))
+    assert (np.square(scores - nearest).sum(1) <= np.square(scores - other).sum(1) * (1 + 1e-9)).all()
+
+
+def test_distributions_stay_and_far_scores_become_sure():
+    assert nearest_distribution(np.array([[0.2, 0.3, 0.5]])) == pytest.approx(np.array([[0.2, 0.3, 0.5]]))
+    assert nearest_distribution(np.array([[1.5, 0.0], [-1.0, -0.5]])).tolist() == [[1.0, 0.0], [0.25, 0.75]]

@@ -119,7 +119,7 @@ def test_weights_have_the_bits_asked_for():
         ({"hidden": (2.5,)}, "must be an integer"),
         ({"rule": "backprop"}, "learning rule 'backprop' is unknown"),
         ({"weight_bits": 9}, "weight_bits 9 outside"),
-        ({"layers": "conv:4x3"}, "layer"),
+        ({"layers": "conv:4"}, "conv:4"),
         ({"learning_rate": -1.0}, "learning_rate -1.0 outside"),
     ],
 )
