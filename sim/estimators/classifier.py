@@ -40,7 +40,7 @@ class EPClassifier(ClassifierMixin, SettlingEstimator):
         None: the first guess of `sim.training.tune` for so many layers.
     tune : bool, default=False
         Whether short trainings on a validation split choose the rates that are None.
-    rule : {"event", "outer", "y3"}, default="event"
+    rule : {"event", "end-point", "y3"}, default="event"
         Local rule of the synapses.
     shadow_bits, weight_bits : int, default=8
         Bits of the accumulator below a weight while it learns, 0..8; bits of a weight, 2..8.
