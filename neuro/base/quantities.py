@@ -27,47 +27,49 @@ def with_prefix(value: float, unit: str) -> str:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What an instrument read. meter: which one, and over what; n: how many readings `value` is the mean of."""
+class _Number:
+    """One finite number with its unit; what it is, its kind says."""
 
     value: float
     unit: str
-    meter: str
-    n: int = 1
-    kind: ClassVar[str] = "measured"
+    kind: ClassVar[str]
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.value):
-            raise ValueError(f"measured {self.value}: not a finite number")
-
-    def __str__(self) -> str:
-        return f"{with_prefix(self.value, self.unit)} (measured: {self.meter}, n = {self.n})"
+            raise ValueError(f"{self.kind} {self.value}: not a finite number")
 
     def to_json(self) -> dict[str, Any]:
-        """Return all of it, and its kind."""
+        """All of it, and its kind."""
         return {"kind": self.kind, **asdict(self)}
 
 
 @dataclass(frozen=True)
-class Counted:
+class Measured(_Number):
+    """What an instrument read. meter: which one, and over what; n: how many readings `value` is the mean of."""
+
+    meter: str
+    n: int = 1
+    kind: ClassVar[str] = "measured"
+
+    def __str__(self) -> str:
+        return f"{with_prefix(self.value, self.unit)} (measured: {self.meter}, n = {self.n})"
+
+
+@dataclass(frozen=True)
+class Counted(_Number):
     """What a program did, the same on every machine. what: counted how, and over what; n: images it is the mean of."""
 
-    value: float
-    unit: str
     what: str
     n: int = 1
     kind: ClassVar[str] = "counted"
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.value) and self.value >= 0):
-            raise ValueError(f"counted {self.value}: not a finite number of at least 0")
+        super().__post_init__()
+        if self.value < 0:
+            raise ValueError(f"counted {self.value}: not a number of at least 0")
 
     def __str__(self) -> str:
         return f"{self.value:,.10g} {self.unit} (counted: {self.what}, n = {self.n})"
-
-    def to_json(self) -> dict[str, Any]:
-        """Return all of it, and its kind."""
-        return {"kind": self.kind, **asdict(self)}
 
 
 @dataclass(frozen=True)
@@ -102,26 +104,16 @@ class Modelled:
 
 
 @dataclass(frozen=True)
-class Reported:
+class Reported(_Number):
     """What somebody else says, unchecked. source: who; quoted_by: where it was read, if not there."""
 
-    value: float
-    unit: str
     source: str
     quoted_by: str = ""
     kind: ClassVar[str] = "reported"
 
-    def __post_init__(self) -> None:
-        if not math.isfinite(self.value):
-            raise ValueError(f"reported {self.value}: not a finite number")
-
     def __str__(self) -> str:
         quoted = f", as quoted by {self.quoted_by}" if self.quoted_by else ""
         return f"{with_prefix(self.value, self.unit)} (reported: {self.source}{quoted})"
-
-    def to_json(self) -> dict[str, Any]:
-        """Return all of it, and its kind."""
-        return {"kind": self.kind, **asdict(self)}
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ Source: Rozell et al. 2008 (LCA); Kim et al. 2007 (the certificate by duality).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,11 @@ from neuro.base.errors import UserError
 from neuro.coding.dictionary import NORM_TOLERANCE
 
 TINY = 1e-12
+
+
+def cost(residual: Any, codes: Any, sparsity_threshold: float) -> Any:
+    """1/2 |x - D a|^2 + threshold sum |a|, of shape [B]: of residuals x - D a [B, N], codes [B, K]; numpy or torch."""
+    return 0.5 * (residual * residual).sum(1) + sparsity_threshold * abs(codes).sum(1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,9 +85,8 @@ class SparseProblem:
         return values.astype(np.float64)
 
     def objective(self, signals: Reals, codes: Reals) -> Reals:
-        """Return P of shape [B], for signals of shape [B, N] and codes of shape [B, K]."""
-        residual = signals - codes @ self.dictionary.T
-        value: Reals = 0.5 * np.square(residual).sum(axis=1) + self.sparsity_threshold * codes.sum(axis=1)
+        """P, of shape [B], for signals of shape [B, N] and codes >= 0 of shape [B, K]."""
+        value: Reals = cost(signals - codes @ self.dictionary.T, codes, self.sparsity_threshold)
         return value
 
     def lower_bound(self, signals: Reals, codes: Reals) -> Reals:

@@ -261,12 +261,15 @@ def energy(spec: NetworkSpec, states: Mapping[str, Array]) -> Reals:
         neuron = population.neuron
         bits = neuron.activation_bits if isinstance(neuron, Source) else neuron.state_bits
         real[population.name] = np.asarray(states[population.name], dtype=np.float64) / 2.0**bits
-    total = np.zeros(len(next(iter(real.values()))))
-    for population in spec.populations:
-        if not isinstance(population.neuron, Source):
-            total += 0.5 * np.square(real[population.name]).sum(axis=1)
-    for projection in spec.projections:
-        if projection.transpose_of is None:
-            weights = spec.weights_of(projection) * 2.0**-projection.exponent
-            total -= np.einsum("bi,ij,bj->b", real[projection.source], weights, real[projection.target], optimize=True)
+    couplings = [projection for projection in spec.projections if projection.transpose_of is None]
+    weights = {p.name: spec.weights_of(p) * 2.0**-p.exponent for p in couplings}
+    return np.asarray(real_energy(spec, real, weights))
+
+
+def real_energy(spec: NetworkSpec, states: Mapping[str, Any], weights: Mapping[str, Any]) -> Any:
+    """E, of shape [B], of real states [B, N] by population and weights [N, M] by coupling; numpy or torch."""
+    total = sum(0.5 * (states[p.name] * states[p.name]).sum(1) for p in spec.moving)
+    for name, matrix in weights.items():
+        projection = spec.projection(name)
+        total = total - ((states[projection.source] @ matrix) * states[projection.target]).sum(1)
     return total

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from neuro.base.arrays import Integers, Reals, Trains
+from neuro.base.arrays import Int64, Integers, Reals, Trains
 from neuro.base.errors import UserError
 from neuro.base.fixed_point import quantize
 
 GOLDEN = (5**0.5 - 1) / 2  # phases that spread evenly
+
+
+def spread_starts(size: int, period: int) -> Int64:
+    """Where the running sums of `size` pixels start in 0..period - 1, of shape [size]: well spread (golden ratio)."""
+    return np.asarray(np.arange(size) * 0x9E3779B1 % 2**32 * period >> 32, dtype=np.int64)
 
 
 def pixel_trains(payloads: Integers, steps: int, spacing: int, one: int) -> Trains:
@@ -19,7 +24,7 @@ def pixel_trains(payloads: Integers, steps: int, spacing: int, one: int) -> Trai
     """
     values = np.concatenate([payloads, np.full((len(payloads), 1), one)], axis=1)
     period = spacing * one
-    start = np.arange(values.shape[1]) * 0x9E3779B1 % 2**32 * period >> 32  # golden ratio: well spread
+    start = spread_starts(values.shape[1], period)
     # It passed a multiple in step t if what is left of start + p t is below p. Sums of 8 bits wrap at 256, a
     # multiple of most periods, and are many times faster.
     kind = np.uint8 if period < 256 and 256 % period == 0 else np.int64

@@ -30,6 +30,7 @@ from neuro.base.fixed_point import (
     synapse_bits,
 )
 from neuro.coding.dictionary import patches_of
+from neuro.coding.problem import cost
 from neuro.coding.sigma_delta import (
     CODE,
     LIMIT,
@@ -129,10 +130,9 @@ class DictionaryLearner:
         assert record.states is not None  # asked for
         codes = codes_of(spec, record.states[CODE][:, 0])
         residual = self._residual(spec, record, payloads, codes)
-        penalty = self.design.sparsity_threshold * np.abs(codes).sum(axis=1)
         outcome = BatchOutcome(
             codes,
-            0.5 * np.square(residual).sum(axis=1) + penalty,
+            cost(residual, codes, self.design.sparsity_threshold),
             np.count_nonzero(codes, axis=1),
             record.spike_counts[CODE].sum(axis=1),
             float(record.settled.mean()),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from neuro.base.arrays import Floats, Integers, Reals
-from neuro.coding.problem import support_overlap
+from neuro.coding.problem import cost, support_overlap
 from neuro.coding.sigma_delta import CODE, codes_of
 from neuro.spec.schedule import Phase, Schedule
 from neuro.spec.sigma_delta import NetworkSpec
@@ -55,7 +55,7 @@ def objective(spec: NetworkSpec, payloads: Integers, found: Reals) -> Reals:
     """Return 1/2 |x - D a|^2 + threshold sum |a| of shape [B] on the deployed dictionary."""
     signals = payloads * 2.0**-spec.encoder.activation_bits
     residual = signals - found @ integer_dictionary(spec).T
-    return np.asarray(0.5 * np.square(residual).sum(axis=1) + threshold_of(spec) * np.abs(found).sum(axis=1))
+    return np.asarray(cost(residual, found, threshold_of(spec)))
 
 
 def lasso_codes(spec: NetworkSpec, payloads: Integers) -> Reals:

@@ -6,7 +6,6 @@ import numpy as np
 import torch
 
 from neuro.base.arrays import Int64, Integers, Reals
-from neuro.base.fixed_point import round_shift
 from neuro.base.metrics import cosine
 from neuro.spec.neurons import SigmaDelta, Source
 from neuro.spec.sigma_delta import NetworkSpec
@@ -46,8 +45,8 @@ def integer_update(
 def _sent(spec: NetworkSpec, name: str, states: dict[str, Int64]) -> Reals:
     """Return s_hat from the states of a population."""
     neuron = spec.population(name).neuron
-    shift = neuron.send_shift if isinstance(neuron, SigmaDelta) else 0
-    return np.asarray(round_shift(states[name], shift), dtype=np.float64)
+    sent = neuron.activation(states[name]) if isinstance(neuron, SigmaDelta) else states[name]
+    return np.asarray(sent, dtype=np.float64)
 
 
 def gradient_cosines(

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from neuro.base.checks import Range
 from neuro.base.errors import UserError
+from neuro.coding.problem import cost
 from sim.oracles.operators import Operator
 
 TINY = 1e-30
@@ -99,10 +100,11 @@ def thresholded(states: Tensor, dynamics: Dynamics) -> Tensor:
 
 def objective(operator: Operator, signals: Tensor, codes: Tensor, dynamics: Dynamics) -> Tensor:
     """Return E(a) of each signal, of shape [B]."""
-    error = 0.5 * (signals - operator.synthesise(codes)).square().sum(1)
+    residual = signals - operator.synthesise(codes)
     if dynamics.hard:
-        return error + 0.5 * dynamics.sparsity_threshold**2 * (codes != 0).sum(1)
-    return error + dynamics.sparsity_threshold * codes.abs().sum(1)
+        return 0.5 * residual.square().sum(1) + 0.5 * dynamics.sparsity_threshold**2 * (codes != 0).sum(1)
+    soft: Tensor = cost(residual, codes, dynamics.sparsity_threshold)
+    return soft
 
 
 @torch.no_grad()

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from neuro.base.errors import UserError
+from neuro.equilibrium.sigma_delta import real_energy
 from neuro.spec.neurons import Source
 from neuro.spec.sigma_delta import NetworkSpec
 
@@ -91,13 +92,7 @@ class RateNetwork:
 
     def energy(self, states: Mapping[str, Tensor]) -> Tensor:
         """Return E of shape [B]; states by population, sources included."""
-        total = torch.zeros(len(next(iter(states.values()))), dtype=self.dtype)
-        for population in self.spec.populations:
-            if not isinstance(population.neuron, Source):
-                total = total + 0.5 * states[population.name].square().sum(1)
-        for name, weights in self.matrices().items():
-            projection = self.spec.projection(name)
-            total = total - ((states[projection.source] @ weights) * states[projection.target]).sum(1)
+        total: Tensor = real_energy(self.spec, states, self.matrices())
         return total
 
     def relax(

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from neuro.front_ends.trains import spread_starts
 from neuro.stock.network import INPUT, StockNetwork
 from neuro.stock.processes import DECAY_UNITY, LIF, StockSpec
 from sim.twins.base import Twin, TwinOutputs, carry
@@ -90,7 +91,7 @@ class LifTwin(Twin):
         one = 1 << self.spec.encoder.activation_bits
         values = torch.cat([payloads, payloads.new_full((len(payloads), 1), float(one))], dim=1)[:, None]
         period = self.spec.spacing * one
-        start = np.arange(values.shape[2]) * 0x9E3779B1 % 2**32 * period >> 32  # as in StockNetwork.trains
+        start = spread_starts(values.shape[2], period)
         ramp = torch.arange(1, steps + 1, dtype=values.dtype, device=values.device)[:, None]
         rest = torch.remainder(torch.as_tensor(start, device=values.device) + values * ramp, period)
         return (rest < values).to(torch.float32)

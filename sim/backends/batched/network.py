@@ -15,6 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from neuro.base.fixed_point import round_shift
 from neuro.spec.neurons import SigmaDelta, Source
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.batched.synapses import Synapses, make_synapses
@@ -128,4 +129,5 @@ def activation(state: Tensor, unit: SigmaDelta) -> Tensor:
     if unit.threshold:
         beyond = state - state.clamp(-unit.threshold, unit.threshold)
         state = beyond + beyond.sign() * unit.threshold if unit.hard else beyond
-    return state + ((1 << unit.send_shift) >> 1) >> unit.send_shift
+    sent: Tensor = round_shift(state, unit.send_shift)
+    return sent

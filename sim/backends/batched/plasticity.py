@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from neuro.base.arrays import Int32, Integers, UInt32
-from neuro.base.fixed_point import stream_key
+from neuro.base.fixed_point import round_shift, stream_key
 from neuro.spec.neurons import Source
 from neuro.spec.plasticity import Rate
 from neuro.spec.projection import Projection
@@ -105,7 +105,8 @@ class Learner:
 
     def effective(self) -> Tensor:
         """Return the weights that transmit: rounded to nearest."""
-        return (self.full + ((1 << self.shadow) >> 1) >> self.shadow).view(self.synapses.shape)
+        rounded: Tensor = round_shift(self.full, self.shadow)
+        return rounded.view(self.synapses.shape)
 
     def registers(self, move: Move | None) -> tuple[Register, ...]:
         """Return what adds the steps: the weights themselves, or with workers a move."""
