@@ -116,7 +116,7 @@ def test_the_codes_of_digits_belong_to_one_split(command: Command, tmp_path: Pat
         (["--atoms", "0"], ["atoms 0"]),
         (["--epochs", "0"], ["epochs 0"]),
         (["--threads", "0"], ["threads 0"]),
-        (["--shadow-bits", "9"], ["shadow bits"]),
+        (["--shadow-bits", "9"], ["shadow_bits 9"]),
         (["--activation-bits", "20"], ["activation_bits 20"]),
         (["--seed", "-1"], ["seed -1"]),
         (["--front-end", "missing"], ["missing"]),

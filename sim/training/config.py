@@ -17,7 +17,7 @@ GRADED = "graded"  # the rule that trains GradedRelu networks, by the sigma-delt
 HIDDEN = (256,)
 RULES = {"sigma-delta": "event", "stock": "R5"}  # of each family, unless another is asked for
 EPOCHS = Option("Passes over the training set.", Range(1, 10_000), "from its size")
-SHADOW_BITS = Option("Accumulator bits below the weight while learning.", Range(0, 8), called="shadow bits")
+SHADOW_BITS = Option("Accumulator bits below the weight while learning.", Range(0, 8))
 TUNED = "chosen on a validation split"
 RATE = Range(0.0, 1e3, open_below=True, open_above=True)
 
