@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -36,7 +38,7 @@ class Run(Shown):
     def __init__(self, artifact: Artifact, folder: Path | None = None, dataset: Dataset | None = None) -> None:
         self.artifact, self.folder = artifact, folder
         self._dataset = dataset
-        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        self._temporary: Path | None = None
 
     @classmethod
     def load(cls: type[AnyRun], folder: str | Path) -> AnyRun:
@@ -213,9 +215,10 @@ class Run(Shown):
         if self.folder is not None:
             return self.folder
         if self._temporary is None:
-            self._temporary = tempfile.TemporaryDirectory(prefix="settle-run-", ignore_cleanup_errors=True)
-            self._write(Path(self._temporary.name))
-        return Path(self._temporary.name)
+            self._temporary = Path(tempfile.mkdtemp(prefix="settle-run-"))
+            weakref.finalize(self, shutil.rmtree, self._temporary, ignore_errors=True)
+            self._write(self._temporary)
+        return self._temporary
 
     def _write(self, folder: Path) -> Path:
         from neuro.artifact.run_folder import MANIFEST, Artifact, load_artifact, save_artifact
