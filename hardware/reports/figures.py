@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
@@ -61,7 +62,7 @@ def _draw_chip(axes: Axes, cores: list[Core], placement: Placement, names: list[
         row, column = divmod(tile, limits.tile_columns.value)
         corner = (2.3 * column + inside % 2, 2.3 * (n_rows - row) - inside // 2)
         core = used.get(place)
-        fill = "#f1f3f6" if core is None else image.to_rgba(100 * core.load(limits))
+        fill = "#f1f3f6" if core is None else image.to_rgba(np.array(100 * core.load(limits)))
         frame = "#d8dde6" if core is None else _colour(names, core.population)
         axes.add_patch(
             Rectangle(corner, 0.86, 0.86, facecolor=fill, edgecolor=frame, linewidth=0.6 if core is None else 1.8)

@@ -74,7 +74,8 @@ def nearest_distribution(scores: Reals) -> Reals:
     descending = -np.sort(-scores, axis=1)
     excess = (np.cumsum(descending, axis=1) - 1.0) / np.arange(1, scores.shape[1] + 1)
     n_kept = np.count_nonzero(descending > excess, axis=1)
-    return np.maximum(scores - excess[np.arange(len(scores)), n_kept - 1, None], 0.0)
+    distributions: Reals = np.maximum(scores - excess[np.arange(len(scores)), n_kept - 1, None], 0.0)
+    return distributions
 
 
 def cosine(a: npt.ArrayLike, b: npt.ArrayLike) -> float:

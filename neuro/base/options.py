@@ -203,7 +203,7 @@ def _argument_type(setting: Setting) -> Callable[[str], Any]:
 Config = TypeVar("Config")
 
 
-def configured(kind: type[Config], options: Mapping[str, Any]) -> Config:
+def configured(kind: Callable[..., Config], options: Mapping[str, Any]) -> Config:
     """A config class filled from options by name; of several values one alone, or a list, will do.
 
     Raises: UserError if an option is unknown, with the names nearest to it, or a value is out of range.

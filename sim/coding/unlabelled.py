@@ -9,7 +9,7 @@ import numpy as np
 from neuro.base.arrays import Int16
 from neuro.data.sets import Dataset, Split
 from neuro.spec.sigma_delta import NetworkSpec
-from sim.coding.recipe import LcaConfig
+from sim.coding.config import LcaConfig
 from sim.coding.training import CoderLearner
 
 

@@ -62,7 +62,7 @@ class SettlingEstimator(BaseEstimator):
         self.spec_, self.history_ = artifact.spec, artifact.manifest["history"]
         self.n_iter_ = artifact.manifest["chosen"]["epochs"]
 
-    def _common(self) -> dict[str, int]:
+    def _common(self) -> dict[str, Any]:
         """Seed and cores of a training: an integer `random_state` is the seed itself; cores as scikit-learn counts."""
         state, jobs = check_random_state(self.random_state), 1 if self.n_jobs is None else self.n_jobs
         require_integers(type(self).__name__, n_jobs=jobs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numbers import Integral
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -81,7 +81,7 @@ class EPClassifier(ClassifierMixin, SettlingEstimator):
 
     def __init__(
         self,
-        hidden: tuple[int, ...] = (256,),
+        hidden: int | Sequence[int] = (256,),
         *,
         layers: str = "",
         epochs: int | None = None,
@@ -134,7 +134,7 @@ class EPClassifier(ClassifierMixin, SettlingEstimator):
         from sim.training.config import TrainConfig
         from sim.training.tune import untuned
 
-        sizes = [self.hidden] if isinstance(self.hidden, Integral) else list(self.hidden)
+        sizes = [self.hidden] if isinstance(self.hidden, (int, np.integer)) else list(self.hidden)
         require_integers("EPClassifier: hidden", **{f"layer {index}": size for index, size in enumerate(sizes, 1)})
         config = TrainConfig(
             hidden=() if self.layers else tuple(int(size) for size in sizes),

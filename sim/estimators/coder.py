@@ -14,7 +14,7 @@ from neuro.base.errors import UserError
 from sim.estimators.base import SettlingEstimator, training_set
 
 if TYPE_CHECKING:
-    from sim.coding.recipe import LcaConfig
+    from sim.coding.config import LcaConfig
 
 
 class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SettlingEstimator):
@@ -113,7 +113,7 @@ class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SettlingEst
         return self
 
     def _config(self) -> LcaConfig:
-        from sim.coding.recipe import LcaConfig
+        from sim.coding.config import LcaConfig
 
         counts = self._integers("n_components", "patch", "stride", "epochs", "shadow_bits")
         return LcaConfig(
@@ -153,7 +153,8 @@ class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SettlingEst
         """What a sample without any active code is taken to be, of shape [d]."""
         check_is_fitted(self)
         encoder = self.spec_.encoder
-        return np.asarray(encoder.offset * 2.0**-encoder.activation_bits * self._unit + self.range_.low)
+        offset = 0 if encoder.offset is None else encoder.offset
+        return np.asarray(offset * 2.0**-encoder.activation_bits * self._unit + self.range_.low)
 
     @property
     def _unit(self) -> Reals:

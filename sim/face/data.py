@@ -44,7 +44,7 @@ def dataset_of(data: Data, seed: int = 0) -> Dataset:
             "data: give a name, a FILE.npz, (images, labels), (x_train, y_train, x_test, y_test), or a mapping of them"
         )
     parts = [_array(part) for part in arrays]
-    return checked_dataset(Path(OWN_DATA).stem, *(parts if len(parts) == 4 else _divided(*parts, seed)))
+    return checked_dataset(Path(OWN_DATA).stem, *(parts if len(parts) == 4 else _divided(parts[0], parts[1], seed)))
 
 
 def _array(part: Any) -> npt.NDArray[Any]:

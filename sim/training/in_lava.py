@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from neuro.artifact.run_folder import Artifact
+from neuro.base.arrays import Integers
 from neuro.base.checks import Range
 from neuro.base.errors import UserError
 from neuro.base.metrics import Accuracy, accuracy
@@ -232,7 +233,7 @@ class InLavaLearner:
 
 def differences(state: LavaState, expected: LearningRecord) -> dict[str, int]:
     """How many integers of what learning leaves differ, by kind."""
-    kinds = {
+    kinds: dict[str, dict[str, Integers]] = {
         "weights": {f"weights.{name}": values for name, values in expected.weights.items()},
         "tags": {f"tags.{name}": values for name, values in expected.tags.items()},
         "traces": {f"{key}.{name}": traces[key] for name, traces in expected.traces.items() for key in TRACES},

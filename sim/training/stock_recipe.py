@@ -129,7 +129,9 @@ class StockTrainer(Trainer):
     def rates(self, epoch: int) -> dict[str, EngineRule]:
         """Return the rule of every plastic projection in this epoch."""
         decay = self.final_rate ** (epoch / max(1, self.n_epochs - 1))
-        return stock_rules_at(self.session.spec, self.choices, decay, math.sqrt(self.scale))
+        network = self.session.spec
+        assert isinstance(network, StockNetwork)  # what `build_stock` makes
+        return stock_rules_at(network, self.choices, decay, math.sqrt(self.scale))
 
 
 def stock_rules_at(network: StockNetwork, choices: Choices, decay: float, length: float) -> dict[str, EngineRule]:

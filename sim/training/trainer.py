@@ -140,7 +140,9 @@ class Trainer(Stepwise):
         """Return the learning rate of every plastic projection in this epoch, as the session takes it."""
         decay = FINAL_RATE ** (epoch / max(1, self.n_epochs - 1))
         base = self.choices.learning_rate / self.scale * decay
-        return projection_rates(self.session.spec, base, self.choices.output_share)
+        spec = self.session.spec
+        assert isinstance(spec, NetworkSpec)  # networks of other kinds have trainers of their own
+        return projection_rates(spec, base, self.choices.output_share)
 
     def upcoming(self) -> Int64:
         """Return the next images of this epoch, in the order in which they will be learned; none at its end."""

@@ -63,13 +63,14 @@ def _watch(
         for name, found in per_image.items():
             found.append(spikes[name][:, :free].sum(axis=(1, 2), dtype=np.int64))
     means: dict[str, Reals] = {name: values / count for name, values in totals.items()}
+    column = 1 + network.phases(steps)
     with get_backend("chip").open(network) as session:
         record = session.run(payloads[:1], None if targets is None else targets[:1], keep_spikes=True)
     return Activity(
         {name: means[name] for name in shown},
         per_image={name: np.concatenate(found) for name, found in per_image.items()},
         operations={
-            p.name: np.array([means[p.source][: free + 1].sum(), means[p.source].sum()])
+            p.name: np.array([means[p.source][: free + 1].sum(), means[p.source].sum()], dtype=np.float64)
             * network.population(p.target).size
             for p in network.projections
             if p.transmits
@@ -77,7 +78,7 @@ def _watch(
         first=record,
         phases=phases,
         where={p.name: (index, p.size) for index, p in enumerate(network.populations)},
-        sent={name: np.bincount(1 + network.phases(steps), values[1:]) for name, values in means.items()},
+        sent={name: np.bincount(column, values[1:]).astype(np.float64) for name, values in means.items()},
         accuracy=right / count,
         output_counts=_by_class(np.concatenate(output), labels),
     )
