@@ -26,7 +26,6 @@ from neuro.coding.dictionary import unit_norm
 from neuro.coding.graded_relu import graded_coder
 from neuro.coding.lif import SpikingDesign, spiking_coder
 from neuro.data.sets import load_dataset, split_validation
-from neuro.stock.network import StockNetwork
 from neuro.stock.rules import RULES
 from sim.backends.lava.stock.learning import learn_stock_in_lava
 from sim.backends.lava.stock.learning_engine import learn_in_lava
@@ -39,8 +38,7 @@ from sim.contract.engine import count_differences, random_engine_case
 from sim.contract.stock import count_stock_differences, random_learning_spec, random_stock_inputs, random_stock_spec
 from sim.training.config import TrainConfig
 from sim.training.in_lava import image_segments
-from sim.training.recipe import build_network
-from sim.training.stock_recipe import stock_choices
+from sim.training.stock_recipe import build_stock
 
 STEPS = 300
 BATCH = 20  # rules per Lava worker
@@ -97,8 +95,7 @@ def ep_networks(count: int, seed: int) -> tuple[Counter[str], int]:
     dataset, differences, moved = load_dataset("digits", seed), Counter[str](), 0
     for rule in track(RULES, "EP networks, rule by rule"):
         config = TrainConfig(seed=seed, hidden=(32,), rule=rule, family="stock", noise="shared")
-        network = build_network(dataset, config, stock_choices(config), split_validation(dataset.y_train, seed))
-        assert isinstance(network, StockNetwork)  # the family
+        network = build_stock(dataset, config, split_validation(dataset.y_train, seed))
         payloads = network.encoder.encode(dataset.x_train[:count])
         inputs = network.learning_inputs(payloads, dataset.y_train[:count])
         inputs, segments = inputs.reshape(-1, inputs.shape[2]), image_segments(network, count)

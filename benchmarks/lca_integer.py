@@ -25,7 +25,6 @@ from neuro.artifact.run_folder import load_artifact
 from neuro.base.convolution import square
 from neuro.coding.dictionary import patches_of
 from neuro.data.sets import Dataset, load_dataset, split_validation
-from neuro.spec.sigma_delta import NetworkSpec
 from sim.coding.config import LcaConfig
 from sim.coding.learner import deployed_design
 from sim.coding.measure import measure_quality
@@ -47,13 +46,11 @@ def measure(task: str, seed: int, folder: Path) -> dict[str, Any]:
     dataset = load_dataset("mnist", seed)
     with CoderScreen() as screen:
         result = train_lca(dataset, LcaConfig(seed=seed, threads=1, **TASKS[task]), folder / "coder", screen)
-    artifact = load_artifact(folder / "coder")
-    spec = artifact.spec
-    assert isinstance(spec, NetworkSpec)  # a coder
+    artifact, front = load_artifact(folder / "coder"), load_front_end(folder / "coder", dataset)
+    spec = front.spec
     split = split_validation(dataset.y_train, seed)
     held = spec.encoder.encode(dataset.x_train[split.validation[: COMPARED[task]]])
     quality = measure_quality(spec, held)
-    front = load_front_end(folder / "coder", dataset)
     start = time.process_time()
     codes = front.codes(dataset, 1)
     coding_s = time.process_time() - start

@@ -31,8 +31,8 @@ from neuro.base.convolution import Convolution
 from neuro.base.quantities import Modelled, Reported
 from neuro.coding.sigma_delta import CoderDesign, build_coder
 from neuro.data.sets import load_dataset
-from neuro.equilibrium.graded_network import AnyNetwork
 from neuro.equilibrium.sigma_delta import build_equilibrium, design_for
+from neuro.spec.network import Network
 from sim.screens.training import TrainScreen
 from sim.training.config import TrainConfig
 from sim.training.equilibrium import train_ep
@@ -76,7 +76,7 @@ def step_time() -> dict[str, Any]:
     }
 
 
-def large_networks() -> dict[str, AnyNetwork]:
+def large_networks() -> dict[str, Network]:
     """Return the three networks that must compile in seconds."""
     dictionary = np.random.default_rng(0).normal(size=(784, 1024))
     return {

@@ -44,7 +44,7 @@ from sim.robustness.attacks.search import Attack, Model, Threat
 from sim.robustness.attacks.suites import build_attacks
 from sim.robustness.attacks.transfer import Transfer
 from sim.robustness.bridge.fixed_point_twin import FixedPointTwin
-from sim.robustness.bridge.stages import is_symmetric, main_twins
+from sim.robustness.bridge.stages import main_twins
 from sim.robustness.defences.adversarial import AdversarialTraining
 from sim.robustness.defences.baselines import adversarial_recipe, real_images, train_baseline
 from sim.screens.training import CoderScreen, TrainScreen
@@ -84,7 +84,7 @@ def deployed(folder: Path) -> Subject:
         f"{attack} on the {name} twin": Transfer(twins[name], f"{name} twin", build_attacks(attack)[attack])
         for name, attacks in OTHER_TWINS.items() if name != main for attack in attacks
     }  # fmt: skip
-    if is_symmetric(spec):
+    if spec.is_symmetric:
         own["local-40"] = ProjectedGradient(40, gradient_fn=_local(exact), family="local")
     return Subject(twins[main], lambda images: session.run(spec.encoder.encode(images)).predictions, own)
 

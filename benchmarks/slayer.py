@@ -35,7 +35,6 @@ from neuro.artifact.run_folder import Artifact, load_artifact
 from neuro.base.metrics import Accuracy
 from neuro.base.quantities import Modelled
 from neuro.data.sets import load_dataset
-from neuro.stock.feed_forward import FeedForwardNetwork
 from sim.screens.training import TrainScreen
 from sim.training.config import TrainConfig
 from sim.training.equilibrium import train_ep
@@ -94,8 +93,7 @@ def slayer_row_of(folder: Path, result: TrainResult, n_images: int = IMAGES) -> 
     """Return the row of a finished SLAYER run."""
     artifact, found = _profiled(folder, n_images)
     network = artifact.spec
-    assert isinstance(network, FeedForwardNetwork)  # what SLAYER trains
-    steps = network.steps
+    steps = network.free_steps
     forward, backward = dense_backprop([projection.weights.size for projection in network.projections], steps)
     manifest = artifact.manifest
     learned = manifest["data"]["n_train"] - manifest["data"]["n_validation"]

@@ -25,8 +25,8 @@ from neuro.stock.rules import RULES
 from sim.backends.stock.learning import LearningEmulator
 from sim.oracles.lif import LifRateNetwork, input_rates
 from sim.training.config import TrainConfig
-from sim.training.recipe import build_network, make_trainer
-from sim.training.stock_recipe import stock_choices
+from sim.training.recipe import make_trainer
+from sim.training.stock_recipe import build_stock, stock_choices
 
 SAMPLES, REPEATS, SEEDS = 300, 4, (0, 1, 2)
 HIDDEN = (64,)
@@ -49,8 +49,7 @@ def with_rule(trained: StockNetwork, rule: str, seed: int) -> StockNetwork:
     """Return a network that learns by `rule` and transmits with the (even) weights of `trained`."""
     config = TrainConfig(seed=seed, hidden=HIDDEN, rule=rule, family="stock")
     dataset = load_dataset("digits", seed)
-    network = build_network(dataset, config, stock_choices(config), split_validation(dataset.y_train, seed))
-    assert isinstance(network, StockNetwork)  # the family
+    network = build_stock(dataset, config, split_validation(dataset.y_train, seed))
     still = {projection.name: projection.weights for projection in trained.still.projections}
     names = [projection.name for projection in network.projections]
     return network.with_weights({name: still[name.removeprefix(SHADOW)] for name in names})

@@ -26,8 +26,8 @@ from torch import Tensor
 from benchmarks.tools.results_file import parser, save
 from neuro.artifact.run_folder import load_artifact
 from neuro.data.sets import Dataset, load_dataset
-from neuro.equilibrium.graded_network import AnyNetwork
-from sim.backends.protocol import get_backend, native_backend
+from neuro.spec.network import Network
+from sim.backends.protocol import get_backend
 from sim.robustness.bridge.fidelity import deployed_record, fidelity, inference_states
 from sim.training.config import TrainConfig
 from sim.training.equilibrium import train_ep
@@ -53,7 +53,7 @@ class Quiet:
         return lambda *told: None
 
 
-def trained(dataset: Dataset, seed: int, choices: dict[str, Any]) -> AnyNetwork:
+def trained(dataset: Dataset, seed: int, choices: dict[str, Any]) -> Network:
     """Return a network trained by its local rule."""
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
@@ -78,10 +78,10 @@ def attacked(twin: Twin, images: Tensor, labels: Tensor, eps: float) -> Tensor:
     return adversarial
 
 
-def agreement(spec: AnyNetwork, images: Tensor, labels: Tensor) -> dict[str, Any]:
+def agreement(spec: Network, images: Tensor, labels: Tensor) -> dict[str, Any]:
     """Return how integer and relaxed twins compare with the deployed network on some images."""
     exact, relaxed = make_twin(spec), make_twin(spec, forward="relaxed")
-    backend: Any = get_backend(native_backend(spec))
+    backend: Any = get_backend(spec.native_backend)
     with backend.open(spec, threads=1) as session:
         record = deployed_record(exact, session, images)
     states = inference_states(exact, images) * exact.unit
@@ -94,7 +94,7 @@ def agreement(spec: AnyNetwork, images: Tensor, labels: Tensor) -> dict[str, Any
     }
 
 
-def cost(spec: AnyNetwork, images: Tensor, labels: Tensor) -> dict[str, float]:
+def cost(spec: Network, images: Tensor, labels: Tensor) -> dict[str, float]:
     """Return the shortest of some forward and backward passes, seconds."""
     seconds = {}
     for mode in ("integer", "relaxed"):
@@ -107,7 +107,7 @@ def cost(spec: AnyNetwork, images: Tensor, labels: Tensor) -> dict[str, float]:
     return seconds
 
 
-def peak_mib(spec: AnyNetwork, images: Tensor, labels: Tensor, every: int) -> float:
+def peak_mib(spec: Network, images: Tensor, labels: Tensor, every: int) -> float:
     """Return the memory that one pass of MEMORY / steps images, repeated, adds to a fresh process, MiB."""
     os.environ["MALLOC_MMAP_THRESHOLD_"] = "65536"  # glibc then returns what is freed; else its heap is measured
     chosen = torch.arange(MEMORY // make_twin(spec).inference_steps) % len(images)
@@ -116,7 +116,7 @@ def peak_mib(spec: AnyNetwork, images: Tensor, labels: Tensor, every: int) -> fl
         return float(pool.apply(_peak, (spec, images.numpy(), labels.numpy(), every)))
 
 
-def _peak(spec: AnyNetwork, images: np.ndarray, labels: np.ndarray, every: int) -> float:
+def _peak(spec: Network, images: np.ndarray, labels: np.ndarray, every: int) -> float:
     torch.set_num_threads(1)
     twin = make_twin(spec, Surrogate("atan"), checkpoint_steps=every, steps=4 * make_twin(spec).inference_steps)
     pixels, classes = torch.tensor(images), torch.tensor(labels)

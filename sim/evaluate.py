@@ -14,7 +14,7 @@ from neuro.base.files import parse_json, read_bytes, write_atomically
 from neuro.base.metrics import Accuracy, accuracy
 from neuro.base.shown import Lines, Shown
 from neuro.data.sets import OWN_DATA, Dataset, load_dataset, require_test_images
-from neuro.equilibrium.graded_network import AnyNetwork
+from neuro.spec.network import Network
 from sim.backends.protocol import AnyBackend, one_hot_targets
 from sim.backends.record import Differences, Record, compare
 
@@ -131,7 +131,7 @@ def evaluate(
     )
 
 
-def _check_fits(spec: AnyNetwork, dataset: Dataset, n_images: int | None, n_classes: int) -> None:
+def _check_fits(spec: Network, dataset: Dataset, n_images: int | None, n_classes: int) -> None:
     """Raise UserError unless the network takes these images and classes, and there are so many."""
     if spec.n_inputs != dataset.x_test[0].size:
         raise UserError(

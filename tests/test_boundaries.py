@@ -226,3 +226,50 @@ def test_the_command_line_loads_nothing_heavy_at_start():
     code = f"import settle, sys; print([name for name in {HEAVY!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def derived_from(root: str) -> set[str]:
+    """Names of a class of ours and of all that derive from it."""
+    classes = [node for source in SOURCES for node in ast.walk(tree(source)) if isinstance(node, ast.ClassDef)]
+    names, before = {root}, 0
+    while len(names) > before:
+        before = len(names)
+        names |= {c.name for c in classes if names & {name_of(base) for base in c.bases}}
+    return names
+
+
+NETWORKS = derived_from("Network")
+MOST_INSTANCE_CHECKS = 8
+
+
+def network_checks(module: ast.Module) -> list[int]:
+    """Lines that ask of which class a network is: isinstance or issubclass, whose second argument names one."""
+    return [
+        node.lineno
+        for node in ast.walk(module)
+        if isinstance(node, ast.Call) and name_of(node.func) in ("isinstance", "issubclass") and len(node.args) == 2
+        and NETWORKS & {name_of(part) for part in ast.walk(node.args[1]) if isinstance(part, (ast.Name, ast.Attribute))}
+    ]  # fmt: skip
+
+
+def test_what_differs_by_kind_is_a_method_or_stands_in_a_table():
+    found = [f"{source}:{line}" for source in SOURCES for line in network_checks(tree(source))]
+    assert len(found) <= MOST_INSTANCE_CHECKS, found
+
+
+@pytest.mark.parametrize(
+    ("code", "lines"),
+    [
+        ("isinstance(x, NetworkSpec)", [1]),
+        ("y = 1\nisinstance(x, (int, stock.GradedNetwork))", [2]),
+        ("isinstance(x, NetworkSpec | StockNetwork)", [1]),
+        ("isinstance(x, SigmaDelta)\nnetwork(NetworkSpec)", []),
+    ],
+)
+def test_instance_checks_are_found(code, lines):
+    assert network_checks(ast.parse(code)) == lines
+
+
+def test_network_classes_are_found():
+    assert {"Network", "NetworkSpec", "StockNetwork", "FeedForwardNetwork", "GradedNetwork"} <= NETWORKS
+    assert "SigmaDelta" not in NETWORKS

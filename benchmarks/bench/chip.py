@@ -13,8 +13,6 @@ from hardware.compile.deployment import Deployment
 from hardware.energy.estimate import Estimate
 from hardware.energy.profile import Profile
 from neuro.base.quantities import Cell, Measured, Modelled, NotMeasurable
-from neuro.spec.sigma_delta import NetworkSpec
-from sim.backends.protocol import native_backend
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +70,7 @@ def modelled_row(estimate: Estimate, work: str, note: str, accuracy: Cell, name:
 
 def _measured(job: Job, note: str, accuracy: Cell, door: str) -> Row | None:
     """Return what a board measures, if there is one for this network. Never run on a board."""
-    if isinstance(job.spec, NetworkSpec) or not detect().extension:
+    if job.spec.family not in BoardBackend.capabilities.families or not detect().extension:
         return None
     payloads = job.spec.encoder.encode(job.dataset.x_test[: job.priced])
     with BoardBackend(door).open(job.spec) as session:
@@ -88,5 +86,5 @@ def borrowed_accuracy(job: Job, accuracy: Cell) -> Cell:
     """Return an accuracy that was measured on the native backend, for a device that computes the same integers."""
     if not isinstance(accuracy, Measured):
         return accuracy
-    said = f"{accuracy.meter}, on {native_backend(job.spec)}, whose integers the chip would compute"
+    said = f"{accuracy.meter}, on {job.spec.native_backend}, whose integers the chip would compute"
     return Measured(accuracy.value, accuracy.unit, said, accuracy.n)

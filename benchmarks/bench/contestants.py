@@ -24,8 +24,7 @@ from neuro.base.arrays import Images, Integers
 from neuro.base.errors import UserError
 from neuro.base.quantities import NotMeasurable
 from neuro.data.sets import Split
-from neuro.spec.sigma_delta import NetworkSpec
-from sim.backends.protocol import REGISTRY, get_backend, native_backend, one_hot_targets
+from sim.backends.protocol import REGISTRY, get_backend, one_hot_targets
 from sim.backends.session import AnySession
 from sim.robustness.defences.baselines import real_images
 from sim.training.recipe import make_trainer
@@ -63,9 +62,9 @@ Maker = Callable[[Job], Iterator[Contestant | Missing]]
 
 def settling(job: Job) -> Iterator[Contestant | Missing]:
     """The run itself, in integers, on the backend that trained it."""
-    session = get_backend(native_backend(job.spec)).open(job.spec, threads=job.threads)
+    session = get_backend(job.spec.native_backend).open(job.spec, threads=job.threads)
     learn, note = (taught if job.by_slayer else local_learning)(job)
-    yield Contestant(f"{job.title}, {native_backend(job.spec)}", CPU, note, infer_with(job, session), learn, job.effort)
+    yield Contestant(f"{job.title}, {job.spec.native_backend}", CPU, note, infer_with(job, session), learn, job.effort)
 
 
 def local_learning(job: Job) -> tuple[Learn | NotMeasurable, str]:
@@ -74,7 +73,7 @@ def local_learning(job: Job) -> tuple[Learn | NotMeasurable, str]:
     rates = learning_rates(job)
     if isinstance(rates, NotMeasurable):
         return rates, note
-    learning = get_backend(native_backend(job.spec)).open(job.spec, threads=job.threads)
+    learning = get_backend(job.spec.native_backend).open(job.spec, threads=job.threads)
     return learn_with(job, rates, lambda count: learning), note
 
 
@@ -136,7 +135,7 @@ def in_torch(job: Job) -> Iterator[Contestant | Missing]:
     for device in (CPU, CUDA):
         if device == CUDA and not has_cuda():
             yield Missing(f"{job.title}, torch", device, NO_CUDA)
-        elif isinstance(job.spec, NetworkSpec) and "torch" in REGISTRY:
+        elif "torch" in REGISTRY and job.spec.family in get_backend("torch").capabilities.families:
             yield torch_backend(job, device)
         else:
             yield twin(job, device)

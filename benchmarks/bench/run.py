@@ -29,7 +29,6 @@ from neuro.base.metrics import accuracy
 from neuro.base.quantities import Cell, Measured, NotMeasurable
 from neuro.base.shown import Lines, Shown
 from neuro.data.sets import require_test_images
-from sim.backends.protocol import native_backend
 from sim.evaluate import data_of, is_coder, load_run
 
 RESULT = "bench.json"
@@ -132,7 +131,7 @@ def _bench(job: Job, config: BenchConfig, on_part: Callable[[str], None]) -> Ben
 
 def _chip(job: Job, rows: Sequence[Row]) -> OnChip:
     """Return the rows of a chip; their accuracy is measured on the CPU."""
-    name = f"{job.title}, {native_backend(job.spec)}"
+    name = f"{job.title}, {job.spec.native_backend}"
     right = [row.accuracy for row in rows if row.name == name and row.device == CPU]
     asked = NotMeasurable("not measured: benchmark the cpu, too (--devices)")
     return on_chip(job, borrowed_accuracy(job, right[0] if right else asked))

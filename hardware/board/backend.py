@@ -25,9 +25,9 @@ from hardware.placement.partition import partition
 from neuro.base.arrays import Array, Int32, Integers
 from neuro.base.errors import UserError
 from neuro.base.quantities import Measured
-from neuro.equilibrium.graded_network import AnyNetwork, AnyStock
+from neuro.spec.network import Network
 from neuro.spec.sigma_delta import NetworkSpec
-from neuro.stock.network import StockNetwork
+from neuro.stock.family import StockFamily
 from neuro.stock.processes import LIF, SpikeInput, StockSpec
 from sim.backends.lava.stock.run import read_arrays, result_path, save_graph, spikes_path
 from sim.backends.lava.worker.watch import run_worker
@@ -60,7 +60,7 @@ class BoardSession(StockSession):
 
     backend = "loihi2"
 
-    def __init__(self, network: AnyStock, door: str, stall_s: float, on_image: Callable[[int], None]) -> None:
+    def __init__(self, network: StockFamily, door: str, stall_s: float, on_image: Callable[[int], None]) -> None:
         super().__init__(network)
         self.door, self.stall_s, self.on_image = door, stall_s, on_image
 
@@ -88,7 +88,7 @@ class BoardSession(StockSession):
     def _learn(self, lesson: Lesson, rates: Rates) -> LearningOutcome:
         """Learn the samples on the chip."""
         network = self.spec
-        if not isinstance(network, StockNetwork) or commit_pairs(network):
+        if not network.plastic or commit_pairs(network):
             raise UserError(
                 "backend loihi2: the host has a part in this rule; train with R1..R5, or on another backend"
             )
@@ -184,7 +184,7 @@ def measurement(found: Mapping[str, Array], n_images: int, steps: int) -> BoardM
     return BoardMeasurement(latency, energy("energy"), energy("static_energy"))
 
 
-class BoardBackend(Backend[AnyStock]):
+class BoardBackend(Backend[StockFamily]):
     """Stock networks on a Loihi 2."""
 
     name = "loihi2"
@@ -195,7 +195,7 @@ class BoardBackend(Backend[AnyStock]):
 
     def open(
         self,
-        spec: AnyNetwork,
+        spec: Network,
         *,
         threads: int | None = None,
         batch_size: int = 1,

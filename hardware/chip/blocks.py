@@ -9,18 +9,19 @@ import numpy as np
 
 from hardware.chip.limits import Limits
 from hardware.chip.pattern import Pattern, full, of_kernel, of_kernel_weights, of_matrix, transposed
+from hardware.families import of_kind
 from neuro.base.arrays import Bools, Int64
 from neuro.base.errors import UserError
-from neuro.equilibrium.graded_network import AnyNetwork, GradedNetwork
+from neuro.spec.network import Network
 from neuro.spec.neurons import Source
 from neuro.spec.projection import Projection
 from neuro.spec.sigma_delta import NetworkSpec
-from neuro.stock.network import StockNetwork
+from neuro.stock.family import StockFamily
 from neuro.stock.processes import SpikeInput, StockProjection, StockSpec
 
 DENSE, SPARSE, KERNEL = "dense", "sparse", "kernel"
 SPARSE_SHARE = 0.5  # fixed weights of which at most this share is not zero are stored one by one
-Deployable = AnyNetwork | StockSpec
+Deployable = Network | StockSpec
 
 
 @dataclass(frozen=True)
@@ -107,11 +108,9 @@ class Blocks:
         return sum((s.pattern.fan_in() for s in self.into[name] if s.learns), np.zeros(size, dtype=np.int64))
 
 
-def graph_of(network: StockNetwork | GradedNetwork | StockSpec, learns: bool) -> StockSpec:
+def graph_of(network: StockFamily | StockSpec, learns: bool) -> StockSpec:
     """Return the graph of stock processes that is deployed: with all that learning needs, or only what classifies."""
-    if isinstance(network, StockSpec):
-        return network
-    return network.graph if learns else network.inference
+    return network if isinstance(network, StockSpec) else network.deployed(learns)
 
 
 def blocks_of(network: Deployable, limits: Limits, *, learns: bool = True) -> Blocks:
@@ -119,20 +118,27 @@ def blocks_of(network: Deployable, limits: Limits, *, learns: bool = True) -> Bl
 
     Raises: UserError if weights or payloads are wider than the chip's.
     """
-    if isinstance(network, NetworkSpec):
-        neurons = tuple(NeuronBlock(p.name, p.size, isinstance(p.neuron, Source)) for p in network.populations)
-        synapses = tuple(_of_projection(network, projection, learns) for projection in network.projections)
-    else:
-        graph = graph_of(network, learns)
-        neurons = tuple(NeuronBlock(p.name, p.size, isinstance(p.neuron, SpikeInput)) for p in graph.populations)
-        synapses = tuple(_of_stock(projection, learns, limits) for projection in graph.projections)
-    for block in synapses:
+    blocks: Blocks = of_kind("blocks", network)(network, limits, learns)
+    for block in blocks.synapses:
         if block.bits > limits.weight_bits.value:
             raise UserError(
                 f"projection {block.name}: weights of {block.bits} bits, a synapse of {limits.name} has "
                 f"{limits.weight_bits.value}; train with --weight-bits {limits.weight_bits.value}"
             )
-    return Blocks(neurons, synapses)
+    return blocks
+
+
+def sigma_delta_blocks(network: NetworkSpec, limits: Limits, learns: bool) -> Blocks:
+    """The blocks of a sigma-delta network."""
+    neurons = tuple(NeuronBlock(p.name, p.size, isinstance(p.neuron, Source)) for p in network.populations)
+    return Blocks(neurons, tuple(_of_projection(network, projection, learns) for projection in network.projections))
+
+
+def stock_blocks(network: StockFamily | StockSpec, limits: Limits, learns: bool) -> Blocks:
+    """The blocks of stock processes. Raises: UserError if payloads are wider than the chip's."""
+    graph = graph_of(network, learns)
+    neurons = tuple(NeuronBlock(p.name, p.size, isinstance(p.neuron, SpikeInput)) for p in graph.populations)
+    return Blocks(neurons, tuple(_of_stock(projection, learns, limits) for projection in graph.projections))
 
 
 def _of_stock(projection: StockProjection, learns: bool, limits: Limits) -> SynapseBlock:

@@ -13,7 +13,6 @@ from hardware.compile.dry_checks import dry_checks
 from hardware.placement.partition import partition
 from neuro.artifact.run_folder import load_artifact
 from neuro.base.files import json_bytes, write_atomically
-from neuro.spec.sigma_delta import NetworkSpec
 from neuro.stock.processes import StockSpec
 
 DEPLOYMENT = "deployment.json"
@@ -58,7 +57,7 @@ def with_chip_compiler(network: Deployable, deployment: Deployment, *, dry_run: 
         check = Check("chip compiler", None, "left out: dry run")
     elif not detect().extension:
         check = Check("chip compiler", None, f"not asked: {detect()}; {INSTALL}")
-    elif isinstance(network, NetworkSpec):
+    elif not deployment.stock:
         check = Check("chip compiler", None, "not asked: the neurons need microcode")
     else:
         from hardware.board.backend import compile_on_board

@@ -7,13 +7,15 @@ from typing import Any
 
 from hardware.chip.blocks import KERNEL, SPARSE, Blocks, Deployable, SynapseBlock
 from hardware.chip.microcode import program, tally
+from hardware.families import of_kind
 from hardware.placement.placement import Placement
 from neuro.base.shown import Lines, Shown
-from neuro.equilibrium.graded_network import GradedNetwork
+from neuro.equilibrium.graded_relu import GradedNetwork
 from neuro.spec.graph import Population
 from neuro.spec.neurons import SigmaDelta, Source
 from neuro.spec.sigma_delta import NetworkSpec
-from neuro.stock.network import SlotSchedule, StockNetwork
+from neuro.stock.family import StockFamily
+from neuro.stock.network import StockNetwork
 from neuro.stock.processes import LIF, GradedRelu, StockPopulation, StockSpec
 
 HOST = "RingBuffer behind PyToNxAdapter"
@@ -127,11 +129,19 @@ def _synapses_to_json(block: SynapseBlock) -> dict[str, Any]:
 
 def plan_populations(network: Deployable, blocks: Blocks) -> tuple[PopulationPlan, ...]:
     """Return how each population that is deployed runs."""
-    if isinstance(network, NetworkSpec):
-        return tuple(_plan(network, population) for population in network.populations)
-    graph = network if isinstance(network, StockSpec) else network.graph
+    plans: tuple[PopulationPlan, ...] = of_kind("plans", network)(network, blocks)
+    return plans
+
+
+def sigma_delta_plans(network: NetworkSpec, blocks: Blocks) -> tuple[PopulationPlan, ...]:
+    """How each population of sigma-delta units runs."""
+    return tuple(_plan(network, population) for population in network.populations)
+
+
+def stock_plans(network: StockFamily | StockSpec, blocks: Blocks) -> tuple[PopulationPlan, ...]:
+    """How each population of stock processes that is deployed runs."""
     deployed = {block.name for block in blocks.neurons}
-    return tuple(_plan_stock(population) for population in graph.populations if population.name in deployed)
+    return tuple(_plan_stock(population) for population in network.populations if population.name in deployed)
 
 
 def _plan_stock(population: StockPopulation) -> PopulationPlan:
@@ -172,24 +182,31 @@ def notes_of(network: Deployable, placement: Placement, learns: bool) -> tuple[s
     if placement.n_chips > 1:
         notes.append("Lava 0.10: channels of embedded processes do not span chips (mapper.py); one adapter per chip")
     notes += [f"projection {block.name}: {block.note}" for block in placement.blocks.synapses if block.note]
-    if isinstance(network, NetworkSpec):
-        if learns and network.plastic:
-            notes.append(
-                "learning: the rule multiplies graded payloads, which two-factor rules cannot (they see binary spikes);"
-                " it needs a third factor from the neuron's microcode"
-            )
-        coder = any(isinstance(p.neuron, SigmaDelta) and p.neuron.threshold for p in network.populations)
-        advice = "neuro.coding.graded_relu.sparse_coder" if coder else "train with --family stock"
-        notes.append(f"for a network of processes that Lava ships: {advice}")
-    if isinstance(network, GradedNetwork):
-        notes.append("learning: by the host, from graded states that it reads; the chip only relaxes")
-    if isinstance(network, StockNetwork):
-        notes += _stock_notes(network, network.schedule, learns)
-    return tuple(notes)
+    more = of_kind("notes", network)
+    return (*notes, *(more(network, learns) if more is not None else ()))
 
 
-def _stock_notes(network: StockNetwork, schedule: SlotSchedule, learns: bool) -> list[str]:
+def sigma_delta_notes(network: NetworkSpec, learns: bool) -> list[str]:
+    """What to know of sigma-delta units on a board."""
     notes = []
+    if learns and network.plastic:
+        notes.append(
+            "learning: the rule multiplies graded payloads, which two-factor rules cannot (they see binary spikes);"
+            " it needs a third factor from the neuron's microcode"
+        )
+    coder = any(isinstance(p.neuron, SigmaDelta) and p.neuron.threshold for p in network.populations)
+    advice = "neuro.coding.graded_relu.sparse_coder" if coder else "train with --family stock"
+    return [*notes, f"for a network of processes that Lava ships: {advice}"]
+
+
+def graded_notes(network: GradedNetwork, learns: bool) -> list[str]:
+    """What to know of graded networks on a board."""
+    return ["learning: by the host, from graded states that it reads; the chip only relaxes"]
+
+
+def lif_notes(network: StockNetwork, learns: bool) -> list[str]:
+    """What to know of LIF networks that learn on a board."""
+    notes, schedule = [], network.schedule
     interval = schedule.steps if learns else schedule.free_steps
     if interval & (interval - 1):
         notes.append(

@@ -11,10 +11,13 @@ import numpy as np
 
 from hardware.chip.blocks import SPARSE, Blocks, Deployable, graph_of
 from hardware.compile.deployment import Check
+from hardware.families import of_kind
 from hardware.placement.placement import Placement
 from neuro.base.errors import UserError
 from neuro.base.files import parse_json, read_bytes
 from neuro.spec.sigma_delta import NetworkSpec
+from neuro.stock.family import StockFamily
+from neuro.stock.processes import StockSpec
 from sim.backends.lava.sigma_delta.jobs import save_job
 from sim.backends.lava.stock.run import save_graph
 from sim.backends.lava.worker.watch import run_worker
@@ -50,7 +53,7 @@ def _graph_check(network: Deployable, blocks: Blocks, learns: bool) -> Check:
     if "refusal" in answer:
         raise UserError(f"lava refuses the network: {answer['refusal']}; report this as a bug")
     built = f"{answer['processes']} Lava processes built and connected"
-    if isinstance(network, NetworkSpec):
+    if network.family == "sigma-delta":
         return Check("graph", True, f"{built}, sigma-delta units as processes of our own")
     rules = sum(block.learns for block in blocks.synapses)
     return Check("graph", True, f"{built}, all stock; {rules} learning rules taken by Loihi2FLearningRule")
@@ -60,14 +63,21 @@ def _built(network: Deployable, blocks: Blocks, learns: bool) -> dict[str, Any]:
     """Build the graph in a worker, because Lava changes the program that imports it; return the worker's answer."""
     with tempfile.TemporaryDirectory(prefix="settle-dry-") as name:
         folder = Path(name)
-        if isinstance(network, NetworkSpec):
-            nudged = any(phase.nudge for phase in network.schedule.phases)
-            targets = np.zeros((1, network.n_classes), dtype=np.int32) if nudged else None
-            payloads = np.zeros((1, network.n_inputs), dtype=np.int32)
-            save_job(folder, network, payloads, targets, np.ones(1, dtype=np.int32))
-        else:
-            graph = graph_of(network, learns)
-            sparse = [block.name for block in blocks.synapses if block.kind == SPARSE]
-            save_graph(folder, graph, np.zeros((1, 1, graph.n_inputs), dtype=np.int32), sparse=sparse)
+        of_kind("dry job", network)(folder, network, blocks, learns)
         run_worker(WORKER, folder, 1, "graph", STALL_S, lambda done: None, "loihi2")
         return parse_json(read_bytes(folder / ANSWER), folder / ANSWER)
+
+
+def sigma_delta_job(folder: Path, network: NetworkSpec, blocks: Blocks, learns: bool) -> None:
+    """Write the job that builds a network of sigma-delta units."""
+    nudged = any(phase.nudge for phase in network.schedule.phases)
+    targets = np.zeros((1, network.n_classes), dtype=np.int32) if nudged else None
+    payloads = np.zeros((1, network.n_inputs), dtype=np.int32)
+    save_job(folder, network, payloads, targets, np.ones(1, dtype=np.int32))
+
+
+def stock_job(folder: Path, network: StockFamily | StockSpec, blocks: Blocks, learns: bool) -> None:
+    """Write the job that builds a graph of stock processes."""
+    graph = graph_of(network, learns)
+    sparse = [block.name for block in blocks.synapses if block.kind == SPARSE]
+    save_graph(folder, graph, np.zeros((1, 1, graph.n_inputs), dtype=np.int32), sparse=sparse)

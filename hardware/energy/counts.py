@@ -15,7 +15,6 @@ from hardware.chip.blocks import Deployable, SynapseBlock
 from hardware.placement.placement import Core, Placement
 from neuro.base.arrays import Int64, Reals
 from neuro.base.errors import UserError
-from neuro.spec.sigma_delta import NetworkSpec
 from neuro.stock.processes import StockSpec
 from sim.backends.record import Record
 
@@ -186,7 +185,7 @@ class Trains:
         self.record, self.index = record, {name: i for i, name in enumerate(names)}
         self.phases = phases_of_steps(network, next(iter(record.spike_counts.values())).shape[1] - 1)
         self.n_steps = len(self.phases)
-        self.first_step = 0 if isinstance(network, NetworkSpec) else 1
+        self.first_step = network.first_step
 
     def of(self, name: str, size: int, part: slice) -> Reals | None:
         """Return the spikes of a population in a part of the images; None if there are none."""
@@ -210,13 +209,7 @@ class Trains:
 
 def phases_of_steps(network: Deployable, n_phases: int) -> Int64:
     """Return the phase of each step that a record of so many phases holds; -1 for the presentation."""
-    if isinstance(network, NetworkSpec):
-        phases = np.array(network.schedule.phase_of_step(), dtype=np.int64)
-    elif isinstance(network, StockSpec):
+    if isinstance(network, StockSpec):
         raise UserError("counts: a bare graph has no phases; give the network it belongs to")
-    else:
-        kinds = 3 * network.free_steps + 10**5  # more steps than there are: all of them
-        phases = network.phases(kinds)
-        if n_phases == 1:
-            phases = phases[: network.free_steps]
+    phases = network.phases()
     return phases[phases < n_phases]

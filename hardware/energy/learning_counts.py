@@ -14,10 +14,11 @@ import numpy as np
 
 from hardware.chip.blocks import Deployable
 from hardware.energy.counts import Counts, Trains, count
+from hardware.families import of_kind
 from hardware.placement.placement import Placement
 from neuro.base.arrays import Int64, Reals
 from neuro.base.errors import UserError
-from neuro.equilibrium.graded_network import GradedNetwork
+from neuro.equilibrium.graded_relu import GradedNetwork
 from neuro.spec.sigma_delta import NetworkSpec
 from neuro.stock.network import SHADOW, StockNetwork
 from neuro.stock.processes import StockProjection, StockSpec
@@ -32,15 +33,17 @@ def count_learning(network: Deployable, record: Record, placement: Placement) ->
     Args:   record of all phases (run with targets); placement with learning.
     Raises: UserError if the network does not learn, or the record holds the free phase only.
     """
-    if isinstance(network, StockSpec) or not _learns(network):
+    if isinstance(network, StockSpec) or not network.trained.plastic:
         raise UserError("learning: the network has no rule; compile and count an inference instead")
     if next(iter(record.spike_counts.values())).shape[1] < 3:
         raise UserError("learning: the record holds the free phase only; run it with targets")
+    counts: Counts = of_kind("learning", network)(network, record, placement)
+    return counts
+
+
+def sigma_delta_learns(network: NetworkSpec, record: Record, placement: Placement) -> Counts:
+    """Count updates by the rules of sigma-delta units."""
     counts = count(network, record, placement)
-    if isinstance(network, GradedNetwork):
-        return _host_learns(network, counts)
-    if isinstance(network, StockNetwork):
-        return _engine(network, counts, placement)
     learning = np.zeros_like(counts.synaptic)
     trains = Trains(network, record, [p.name for p in network.populations], placement)
     products = 1
@@ -54,10 +57,6 @@ def count_learning(network: Deployable, record: Record, placement: Placement) ->
             else:
                 _add_ends(learning, trains, placement, block.target, block.name, both=rule.name == "end-point")
     return replace(counts, learning=learning, products=products, host_in=_with_targets(network, counts, trains))
-
-
-def _learns(network: NetworkSpec | StockNetwork | GradedNetwork) -> bool:
-    return bool(network.spec.plastic if isinstance(network, GradedNetwork) else network.plastic)
 
 
 def _with_targets(network: NetworkSpec, counts: Counts, trains: Trains) -> Reals:
@@ -92,8 +91,9 @@ def _add_ends(learning: Reals, trains: Trains, placement: Placement, target: str
             learning[:, step, core.index] += block.pattern.synapses(core.first, core.last)
 
 
-def _engine(network: StockNetwork, counts: Counts, placement: Placement) -> Counts:
-    """Updates of the chip's engine, and what a host-assisted rule makes the host copy."""
+def engine_learns(network: StockNetwork, record: Record, placement: Placement) -> Counts:
+    """Count updates of the chip's engine, and what a host-assisted rule makes the host copy."""
+    counts = count(network, record, placement)
     learning, products, copied = np.zeros_like(counts.synaptic), 1, 0
     for projection in network.plastic:
         rule = projection.rule
@@ -119,7 +119,8 @@ def _evaluations(projection: StockProjection, steps: int) -> Int64:
     return np.arange(period - 1, steps, period)
 
 
-def _host_learns(network: GradedNetwork, counts: Counts) -> Counts:
+def host_learns(network: GradedNetwork, record: Record, placement: Placement) -> Counts:
     """Graded states are read at the end of both nudges, by a host that computes the update itself."""
+    counts = count(network, record, placement)
     read = 2 * sum(population.size for population in network.moving)
     return replace(counts, host_out=counts.host_out + read)

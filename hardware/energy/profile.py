@@ -15,9 +15,8 @@ from hardware.energy.learning_counts import count_learning
 from neuro.artifact.run_folder import Artifact
 from neuro.base.arrays import Reals
 from neuro.data.sets import require_test_images
-from neuro.equilibrium.graded_network import AnyNetwork
-from neuro.spec.sigma_delta import NetworkSpec
-from sim.backends.protocol import get_backend, native_backend, one_hot_targets
+from neuro.spec.network import Network
+from sim.backends.protocol import get_backend, one_hot_targets
 from sim.backends.record import Record
 from sim.evaluate import data_of, is_coder
 
@@ -54,7 +53,7 @@ def profile(
     require_test_images(dataset, n_images)
     payloads, labels = network.encoder.encode(dataset.x_test[:n_images]), dataset.y_test[:n_images]
     learns = deployment.learns and not is_coder(artifact)
-    with get_backend(native_backend(network)).open(network) as session:
+    with get_backend(network.native_backend).open(network) as session:
         record = session.run(payloads, keep_spikes=True)
         taught = session.run(payloads, one_hot_targets(network, labels), keep_spikes=True) if learns else None
     limits, chips = deployment.target, deployment.placement.n_chips
@@ -75,16 +74,15 @@ def profile(
     )
 
 
-def spikes_per_step(network: AnyNetwork, record: Record) -> dict[str, Reals]:
+def spikes_per_step(network: Network, record: Record) -> dict[str, Reals]:
     """Return mean spikes per image at each step, by population; the record holds every spike."""
     table = record.spikes
     if table is None:
         raise ValueError("spikes_per_step: the record needs spikes; ask for them in run()")
-    first = 0 if isinstance(network, NetworkSpec) else 1
     steps = len(phases_of_steps(network, next(iter(record.spike_counts.values())).shape[1] - 1))
     found = {}
     for index, population in enumerate(network.populations):
         if population.name in record.spike_counts:
-            at = table.step[table.population == index] - first
+            at = table.step[table.population == index] - network.first_step
             found[population.name] = np.bincount(at, minlength=steps) / max(record.n_images, 1)
     return found

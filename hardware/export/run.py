@@ -25,10 +25,7 @@ from neuro.base.files import json_bytes, sha256, write_atomically
 from neuro.base.metrics import accuracy
 from neuro.base.shown import Lines, Shown
 from neuro.data.sets import require_test_images
-from neuro.equilibrium.graded_network import GradedNetwork
-from neuro.spec.sigma_delta import NetworkSpec
-from neuro.stock.feed_forward import FeedForwardNetwork
-from neuro.stock.network import StockNetwork
+from neuro.stock.family import LifNetwork
 from neuro.stock.processes import StockSpec
 from sim.backends.stock.emulator import emulate
 from sim.evaluate import data_of, load_run
@@ -43,7 +40,6 @@ ENCODING = (
     "2**gain_bits, 1)), start = floor((i * 0x9E3779B1 mod 2**32) * spacing * one / 2**32); the last input is a bias "
     "unit of p = one; the answer is the output neuron of most spikes over all steps, the first of equals"
 )
-Spiking = StockNetwork | FeedForwardNetwork
 OnImage = Callable[[int], None]
 
 
@@ -139,23 +135,23 @@ READERS = {
 }
 
 
-def _exportable(artifact: Artifact, form: str) -> Spiking:
+def _exportable(artifact: Artifact, form: str) -> LifNetwork:
     """Return the network of a run if it is of spiking stock processes.
 
     Raises: UserError with the reason and the remedy.
     """
     network, owner = artifact.spec, f"export --format {form}"
     remedy = f"train with --family stock and a rule of the engine ({RULES}), or settle train slayer"
-    if isinstance(network, NetworkSpec):
-        reason = {
-            NETX: "netx's SDNN is another neuron (a ReLU without box or step), and has no feedback",
-            NIR: "NIR's neurons send spikes without payloads, and none is a sigma-delta unit",
-        }[form]
-        raise UserError(f"{owner}: the run is of the sigma-delta family: {reason}; {remedy}")
-    if isinstance(network, GradedNetwork):
-        raise UserError(f"{owner}: the run is a graded network: its messages carry payloads, and {form} has no graded "
+    if isinstance(network, LifNetwork):
+        return network
+    if network.family == "stock":
+        raise UserError(f"{owner}: the run is a {network.title}: its messages carry payloads, and {form} has no graded "
                         f"neuron without memory; {remedy}")  # fmt: skip
-    return network
+    reason = {
+        NETX: "netx's SDNN is another neuron (a ReLU without box or step), and has no feedback",
+        NIR: "NIR's neurons send spikes without payloads, and none is a sigma-delta unit",
+    }[form]
+    raise UserError(f"{owner}: the run is of the sigma-delta family: {reason}; {remedy}")
 
 
 def _images(artifact: Artifact, n_images: int | None) -> tuple[Array, Int32]:
@@ -166,7 +162,7 @@ def _images(artifact: Artifact, n_images: int | None) -> tuple[Array, Int32]:
 
 
 def prove(
-    network: Spiking, graph: StockSpec, path: Path, form: str, payloads: Integers,
+    network: LifNetwork, graph: StockSpec, path: Path, form: str, payloads: Integers,
     labels: Int32, stall_s: float = STALL_S, on_image: OnImage = lambda done: None,
 ) -> tuple[Agreement, Int64]:  # fmt: skip
     """Read the file at `path`, run it, and compare it with `graph` on the chip's integers; also return its predictions.
@@ -212,7 +208,7 @@ def _check(found: Agreement, form: str, folder: Path) -> None:
                         f"{LEAST_AGREEMENT:.0%}: its rounding matters; nothing was written")  # fmt: skip
 
 
-def _sidecar(artifact: Artifact, network: Spiking, graph: StockSpec, export: Export) -> dict[str, Any]:
+def _sidecar(artifact: Artifact, network: LifNetwork, graph: StockSpec, export: Export) -> dict[str, Any]:
     """Return what a user of the file needs: where it comes from, how to drive it, how it was proved."""
     encoder, manifest = network.encoder, artifact.manifest
     return {
@@ -237,7 +233,7 @@ def _sidecar(artifact: Artifact, network: Spiking, graph: StockSpec, export: Exp
     }
 
 
-def _time(network: Spiking, graph: StockSpec, form: str) -> dict[str, Any]:
+def _time(network: LifNetwork, graph: StockSpec, form: str) -> dict[str, Any]:
     """Return how steps of the file go with steps of the run."""
     level = levels_of(graph)[network.output]
     if form == NETX:

@@ -8,31 +8,29 @@ from __future__ import annotations
 
 import json
 import platform
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from neuro.artifact.sigma_delta import spec_arrays, spec_from_json, spec_to_json
-from neuro.artifact.stock import (
-    FEED_FORWARD,
-    feed_forward_from_json,
-    feed_forward_to_json,
-    network_arrays,
-    network_from_json,
-    network_to_json,
-)
 from neuro.base.arrays import Arrays
 from neuro.base.errors import UserError
 from neuro.base.files import array_bytes, json_bytes, parse_arrays, parse_json, read_bytes, sha256, write_atomically
-from neuro.equilibrium.graded_network import AnyNetwork, GradedNetwork
-from neuro.equilibrium.graded_relu import GradedDesign
-from neuro.stock.feed_forward import FeedForwardNetwork
-from neuro.stock.network import StockNetwork
+from neuro.base.late import named
+from neuro.spec.network import Network
 
 FORMAT = 1
 SPEC, WEIGHTS, MANIFEST = "spec.json", "weights.npz", "manifest.json"
 SELF = "manifest_sha256"
+FILES = {  # by kind of network, in this package: everything but the arrays as JSON, the arrays, and back
+    "sigma-delta": ("sigma_delta:spec_to_json", "sigma_delta:spec_arrays", "sigma_delta:spec_from_json"),
+    "graded-relu": ("graded:graded_to_json", "graded:graded_arrays", "graded:graded_from_json"),
+    "lif": ("stock:network_to_json", "stock:network_arrays", "stock:network_from_json"),
+    "feed-forward": ("stock:feed_forward_to_json", "stock:network_arrays", "stock:feed_forward_from_json"),
+}
+KINDS = {"stock": "lif", "stock-feed-forward": "feed-forward"}  # by "family" in spec.json; else sigma-delta
+GRADED = "graded"  # in spec.json of networks made of a sigma-delta one
 CODER_FAMILY = "stock-coder"  # what `neuro.artifact.coder` writes
 RECORDED_PACKAGES = ("settle", "numpy", "numba", "torch", "lava-nc", "lava-dl", "nir")
 
@@ -45,7 +43,7 @@ class Artifact:
     manifest_sha256.
     """
 
-    spec: AnyNetwork
+    spec: Network
     manifest: dict[str, Any]
 
 
@@ -71,7 +69,8 @@ def save_artifact(folder: Path, artifact: Artifact) -> None:
 
     Raises: UserError if the folder cannot be written.
     """
-    write_run(folder, _to_json(artifact.spec), _arrays(artifact.spec), artifact.manifest)
+    to_json, arrays, _ = _files(artifact.spec.kind)
+    write_run(folder, to_json(artifact.spec), arrays(artifact.spec), artifact.manifest)
 
 
 def write_run(folder: Path, fields: dict[str, Any], arrays: Arrays, manifest: dict[str, Any]) -> None:
@@ -92,7 +91,14 @@ def load_artifact(folder: Path) -> Artifact:
     fields, arrays, manifest = read_run(folder)
     if fields.get("family") == CODER_FAMILY:
         raise UserError(f"run {folder}: holds a sparse coder, no classifier; read it with load_coder")
-    return Artifact(_from_json(fields, arrays), manifest)
+    return Artifact(network_of(fields, arrays), manifest)
+
+
+def network_of(fields: dict[str, Any], arrays: Arrays) -> Network:
+    """The network that spec.json and weights.npz describe. Raises: UserError if they describe none."""
+    *_, from_json = _files(_kind_of(fields))
+    network: Network = from_json(fields, arrays)
+    return network
 
 
 def read_run(folder: Path) -> tuple[dict[str, Any], Arrays, dict[str, Any]]:
@@ -116,31 +122,10 @@ def read_run(folder: Path) -> tuple[dict[str, Any], Arrays, dict[str, Any]]:
     return fields, arrays, manifest
 
 
-def _to_json(network: AnyNetwork) -> dict[str, Any]:
-    if isinstance(network, StockNetwork):
-        return network_to_json(network)
-    if isinstance(network, FeedForwardNetwork):
-        return feed_forward_to_json(network)
-    if isinstance(network, GradedNetwork):
-        return {**spec_to_json(network.spec), "graded": asdict(network.design)}
-    return spec_to_json(network)
+def _files(kind: str) -> tuple[Callable[..., Any], ...]:
+    return tuple(named(f"neuro.artifact.{function}") for function in FILES[kind])
 
 
-def _arrays(network: AnyNetwork) -> Arrays:
-    if isinstance(network, (StockNetwork, FeedForwardNetwork)):
-        return network_arrays(network)
-    return spec_arrays(network.spec if isinstance(network, GradedNetwork) else network)
-
-
-def _from_json(content: dict[str, Any], arrays: Arrays) -> AnyNetwork:
-    if content.get("family") == StockNetwork.family:
-        return network_from_json(content, arrays)
-    if content.get("family") == FEED_FORWARD:
-        return feed_forward_from_json(content, arrays)
-    spec = spec_from_json(content, arrays)
-    if "graded" not in content:
-        return spec
-    try:
-        return GradedNetwork(spec, GradedDesign(**content["graded"]))
-    except TypeError as error:
-        raise UserError(f"spec: not a graded network of this version ({error}); train it again") from error
+def _kind_of(fields: dict[str, Any]) -> str:
+    """The kind of the network that spec.json describes."""
+    return "graded-relu" if GRADED in fields else KINDS.get(str(fields.get("family")), "sigma-delta")

@@ -11,6 +11,7 @@ import numpy as np
 from neuro.base.arrays import Array, NamedArrays
 from neuro.base.errors import UserError
 from neuro.front_ends.pixels import PixelEncoder
+from neuro.stock.family import StockFamily
 from neuro.stock.feed_forward import FeedForwardNetwork
 from neuro.stock.learning_engine import EngineFactor, EngineProduct, EngineRule, EngineTrace
 from neuro.stock.network import SlotSchedule, StockNetwork
@@ -67,7 +68,7 @@ def feed_forward_to_json(network: FeedForwardNetwork) -> dict[str, Any]:
     }
 
 
-def network_arrays(network: StockNetwork | FeedForwardNetwork) -> dict[str, Array]:
+def network_arrays(network: StockFamily) -> dict[str, Array]:
     """Return the weights by projection."""
     return graph_arrays(network.graph)
 

@@ -18,18 +18,21 @@ Source: Scellier & Bengio 2017; Laborieux et al. 2021.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 
-from neuro.base.arrays import Int32, Integers, Reals
+from neuro.base.arrays import Array, Bools, Int32, Int64, Integers, Reals, Spikes
 from neuro.base.checks import Range, require_integers, require_ranges
 from neuro.base.errors import UserError
 from neuro.base.fixed_point import quantize
 from neuro.spec.neurons import SigmaDelta, Source
 from neuro.spec.projection import Projection
 from neuro.spec.sigma_delta import NetworkSpec
-from neuro.stock.graded import FORCE, MESSAGE_BITS, ROUNDING, check_reach, compensation
+from neuro.stock.family import StockFamily
+from neuro.stock.graded import FORCE, MESSAGE_BITS, ROUNDING, check_reach, compensation, present, readout
 from neuro.stock.processes import GradedRelu, SpikeInput, StockPopulation, StockProjection, StockSpec
 
 FORCE_BITS = 12  # the force 1 is 2**12 in its payload, so that a payload reaches 8
@@ -192,3 +195,96 @@ def contrastive_update(spec: NetworkSpec, design: GradedDesign, spikes: Mapping[
         )
         updates[projection.name] = (first - second) / (2 * design.nudge)
     return updates
+
+
+@dataclass(frozen=True, eq=False)
+class GradedNetwork(StockFamily):
+    """A network of GradedRelu populations that classifies; `graph` holds the processes that run.
+
+    The weights live in a `NetworkSpec`: boxes opened above, trained as sigma-delta units.
+    Raises: UserError on construction if the chip's 32-bit sums cannot hold it (`graded_from`).
+    """
+
+    spec: NetworkSpec
+    design: GradedDesign
+    graph: StockSpec = field(init=False)
+    kind: ClassVar[str] = "graded-relu"
+    title: ClassVar[str] = "graded network"
+    nudge_needs_output: ClassVar[bool] = True
+    rule = "graded"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "graph", graded_from(self.spec, self.design))
+        for name in ("encoder", "input", "output"):
+            object.__setattr__(self, name, getattr(self.spec, name))
+        super().__post_init__()
+
+    @property
+    def trained(self) -> NetworkSpec:
+        """The sigma-delta network whose weights are those of this one."""
+        return self.spec
+
+    @property
+    def free_steps(self) -> int:
+        """Steps of an inference."""
+        return self.design.free_steps
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """Shape of an image."""
+        return self.spec.image_shape
+
+    @cached_property
+    def moving(self) -> tuple[StockPopulation, ...]:
+        """Hidden and output populations: what an inference computes."""
+        return tuple(p for p in self.populations if isinstance(p.neuron, GradedRelu))
+
+    def with_weights(self, weights: Mapping[str, Array]) -> GradedNetwork:
+        """The network with new int8 weights in the named projections of its spec."""
+        return replace(self, spec=self.spec.with_weights(weights))
+
+    def _with_projections(self, projections: tuple[StockProjection, ...]) -> GradedNetwork:
+        raise UserError("graded network: its processes follow from its spec; give the weights of the spec")
+
+    def phases(self) -> Int64:
+        """The phase of each step, of shape [steps]: 0 free, 1 and 2 nudged."""
+        lengths = (self.design.free_steps, self.design.nudged_steps, self.design.nudged_steps)
+        return np.repeat(np.arange(3), lengths).astype(np.int64)
+
+    def scores(self, spikes: Spikes) -> Int32:
+        """The output state at the end of the free phase, of shape [B, K], in state units.
+
+        Raises: UserError if some state ran away.
+        """
+        return readout(self.graph, spikes, self.output, self.free_steps)
+
+    def settled(self, spikes: Spikes) -> Bools:
+        """Whether no state moved in the last step of the free phase by more than a unit, of shape [B]."""
+        last, end = (slice(None), self.free_steps - 1), self.free_steps - 2
+        moved = [np.abs(spikes[p.name][last] - spikes[p.name][:, end]).max(axis=1) for p in self.moving]
+        return np.asarray(np.max(moved, axis=0) <= 1)
+
+    def signals(self, spikes: Spikes) -> dict[str, Reals]:
+        """The activations sent in the last step, of shape [B, N] by name."""
+        return {p.name: spikes[p.name][:, -1].astype(np.float64) for p in self.moving}
+
+    @property
+    def inference(self) -> StockSpec:
+        """The graph, which classifies without forces."""
+        return self.graph
+
+    @property
+    def still(self) -> StockSpec:
+        """The graph, which runs through all phases."""
+        return self.graph
+
+    def free_inputs(self, payloads: Integers) -> Int32:
+        """The input of the graph in the free phase, for payloads of shape [B, N]."""
+        return present(self.graph, payloads, self.design.free_steps)
+
+    def phase_inputs(self, payloads: Integers, targets: Integers, free_outputs: Integers | None) -> Int32:
+        """The input through all phases; targets of shape [B, K] 0 or 1, free_outputs the free equilibrium."""
+        if free_outputs is None:
+            raise ValueError("graded network: the force depends on the free output; give it")
+        forces = output_forces(self.design, free_outputs, targets.astype(np.float64))
+        return present(self.graph, payloads, self.design.all_steps, forces)

@@ -20,7 +20,8 @@ import numpy as np
 from neuro.base.arrays import Int16
 from neuro.base.errors import UserError
 from neuro.front_ends.pixels import PixelEncoder
-from neuro.stock.network import GATE, INPUT, LABEL, OUTPUT, RELAY, SHADOW, SlotSchedule, StockNetwork
+from neuro.stock.family import INPUT, OUTPUT
+from neuro.stock.network import GATE, LABEL, RELAY, SHADOW, SlotSchedule, StockNetwork
 from neuro.stock.processes import LIF, SpikeInput, StockPopulation, StockProjection, StockSpec
 from neuro.stock.rules import FEEDBACK, FORWARD, engine_rule, stock_rule
 

@@ -11,7 +11,7 @@ from typing import Protocol
 from neuro.base.arrays import AnyArray, Int8
 from neuro.base.checks import require_integers
 from neuro.base.errors import UserError
-from neuro.spec.neurons import NeuronModel, SigmaDelta
+from neuro.spec.neurons import NeuronModel, SigmaDelta, Source
 from neuro.spec.projection import Projection
 
 
@@ -47,6 +47,20 @@ class Edge(Protocol):
     @property
     def target(self) -> str:
         """Name of the population that receives."""
+        ...
+
+
+class Connection(Edge, Protocol):
+    """A projection of either family."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def weights(self) -> AnyArray | None:
+        """Its weights, None if it uses those of another."""
         ...
 
 
@@ -144,6 +158,16 @@ class Graph:
         """Return the left shift from payload x weight to the target's state unit."""
         source_bits = self.population(projection.source).neuron.activation_bits
         return self.unit(projection.target).state_bits - source_bits - projection.exponent
+
+    @property
+    def is_symmetric(self) -> bool:
+        """Whether the network has an energy whose gradient it can follow: every coupling tied, no threshold."""
+        transposed = {p.transpose_of for p in self.projections if p.sign == 1}
+        return all(
+            p.transpose_of is not None or p.name in transposed
+            for p in self.projections
+            if not isinstance(self.population(p.source).neuron, Source)
+        ) and all(self.unit(p.name).threshold == 0 for p in self.moving)
 
     @property
     def moving(self) -> tuple[Population, ...]:

@@ -10,21 +10,22 @@ step t is received at step t + 1.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import numpy as np
 
-from neuro.base.arrays import Array
-from neuro.base.errors import UserError
+from neuro.base.arrays import Int64
 from neuro.front_ends.pixels import PixelEncoder
 from neuro.spec.graph import Graph
+from neuro.spec.network import Network
+from neuro.spec.projection import Projection
 from neuro.spec.schedule import Schedule
-from neuro.spec.validate import check_spec
+from neuro.spec.validate import check_spec, fan_out
 
 
 @dataclass(frozen=True, eq=False)
-class NetworkSpec(Graph):
+class NetworkSpec(Graph, Network):
     """A network: populations, projections, schedule, encoder; `input` and `output` name two populations.
 
     family: "sigma-delta" (our own unit) or "stock" (processes that Lava ships).
@@ -36,6 +37,10 @@ class NetworkSpec(Graph):
     output: str
     encoder: PixelEncoder = field(default_factory=PixelEncoder)
     family: str = "sigma-delta"
+    kind: ClassVar[str] = "sigma-delta"
+    title: ClassVar[str] = "spec"
+    native_backend: ClassVar[str] = "events"
+    first_step: ClassVar[int] = 0
 
     def __post_init__(self) -> None:
         check_spec(self, self.schedule, self.input, self.output, self.encoder, self.family)
@@ -46,21 +51,22 @@ class NetworkSpec(Graph):
         return self.population(self.input).shape
 
     @property
-    def n_inputs(self) -> int:
-        """Number of input neurons."""
-        return self.population(self.input).size
+    def free_steps(self) -> int:
+        """Steps of an inference, the presentation left out."""
+        return self.schedule.ends[0]
 
     @property
-    def n_classes(self) -> int:
-        """Number of output neurons."""
-        return self.population(self.output).size
+    def one(self) -> int:
+        """The real value 1 in state units of the output."""
+        return self.unit(self.output).one
 
-    def with_weights(self, weights: Mapping[str, Array]) -> NetworkSpec:
-        """Return a spec in which the named projections carry new weights of the same shape."""
-        unknown = set(weights) - {p.name for p in self.projections if p.weights is not None}
-        if unknown:
-            raise UserError(f"spec: no weights to set for {', '.join(sorted(unknown))}")
-        projections = tuple(
-            replace(p, weights=np.asarray(weights[p.name])) if p.name in weights else p for p in self.projections
-        )
+    def phases(self) -> Int64:
+        """See `Network.phases`."""
+        return np.array(self.schedule.phase_of_step(), dtype=np.int64)
+
+    def fan_out(self, projection: Projection) -> Int64:
+        """See `Network.fan_out`: taps of a kernel that fall on the padding are no synapses; zero weights are."""
+        return fan_out(self, projection)
+
+    def _with_projections(self, projections: tuple[Projection, ...]) -> NetworkSpec:
         return replace(self, projections=projections)

@@ -11,24 +11,23 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 
-from neuro.base.arrays import Array, Bools, Int32, Int64, Integers, Spikes, Trains
+from neuro.base.arrays import Bools, Int64, Integers, Spikes, Trains
 from neuro.base.checks import require_integers
 from neuro.base.errors import UserError
 from neuro.front_ends.pixels import PixelEncoder
-from neuro.front_ends.trains import pixel_trains
-from neuro.stock.network import INPUT, OUTPUT, OfStockGraph
+from neuro.stock.family import INPUT, OUTPUT, LifNetwork, with_reset
 from neuro.stock.processes import LIF, SpikeInput, StockPopulation, StockProjection, StockSpec
 
 
 @dataclass(frozen=True, eq=False)
-class FeedForwardNetwork(OfStockGraph):
+class FeedForwardNetwork(LifNetwork):
     """A stock network whose layers each hear the one before, and nothing else.
 
     graph:   populations from "input" (pixels, and last a bias unit that always spikes) to "output", the others between.
@@ -42,12 +41,11 @@ class FeedForwardNetwork(OfStockGraph):
     rule: str
     spacing: int
     pixels: tuple[int, ...]
-    family: ClassVar[str] = "stock"
-    input: ClassVar[str] = INPUT
-    output: ClassVar[str] = OUTPUT
-    nudge_needs_output: ClassVar[bool] = False
+    kind: ClassVar[str] = "feed-forward"
+    title: ClassVar[str] = "feed-forward network"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         names = [population.name for population in self.populations]
         if not names or names[0] != INPUT or names[-1] != OUTPUT or not all(_spiking(p) for p in self.populations[1:]):
             raise UserError(f"feed-forward network: populations {names}; give {INPUT} first, LIF layers, {OUTPUT} last")
@@ -68,11 +66,6 @@ class FeedForwardNetwork(OfStockGraph):
         return len(self.projections)
 
     @property
-    def plastic(self) -> tuple[StockProjection, ...]:
-        """Nothing learns on the chip."""
-        return ()
-
-    @property
     def moving(self) -> tuple[StockPopulation, ...]:
         """Hidden and output populations: what an inference computes."""
         return self.populations[1:]
@@ -82,50 +75,16 @@ class FeedForwardNetwork(OfStockGraph):
         """Steps of an inference."""
         return self.steps
 
-    @property
-    def image_shape(self) -> tuple[int, ...]:
-        """Shape of an image."""
-        return self.pixels
-
-    @property
-    def n_inputs(self) -> int:
-        """Values per image."""
-        return math.prod(self.pixels)
-
-    @property
-    def n_classes(self) -> int:
-        """Number of classes."""
-        return self.population(OUTPUT).size
-
-    def with_weights(self, weights: Mapping[str, Array]) -> FeedForwardNetwork:
-        """Return the network with new weights in the named projections."""
-        unknown = set(weights) - {projection.name for projection in self.projections}
-        if unknown:
-            raise UserError(f"feed-forward network: no weights to set for {', '.join(sorted(unknown))}")
-        projections = tuple(
-            replace(p, weights=np.asarray(weights[p.name])) if p.name in weights else p for p in self.projections
-        )
-        return replace(self, graph=replace(self.graph, projections=projections))
-
     @cached_property
     def inference(self) -> StockSpec:
         """The graph, reset at the start of every image."""
-        populations = tuple(
-            replace(p, neuron=replace(p.neuron, reset_interval=self.steps, reset_offset=1))
-            if isinstance(p.neuron, LIF)
-            else p
-            for p in self.populations
-        )
+        populations = tuple(with_reset(p, reset_interval=self.steps, reset_offset=1) for p in self.populations)
         return replace(self.graph, populations=populations)
 
     @property
     def still(self) -> StockSpec:
         """What runs through all phases: there is one only."""
         return self.inference
-
-    def trains(self, payloads: Integers, steps: int) -> Trains:
-        """Return regular spike trains of shape [B, steps, N + 1] for payloads of shape [B, N], the bias unit last."""
-        return pixel_trains(payloads, steps, self.spacing, 1 << self.encoder.activation_bits)
 
     def free_inputs(self, payloads: Integers) -> Trains:
         """Return the input of an inference; what could not reach the output in time is not sent."""
@@ -137,14 +96,9 @@ class FeedForwardNetwork(OfStockGraph):
         """Return the input of all phases, which is that of the free one; targets and free_outputs are not used."""
         return self.free_inputs(payloads)
 
-    def phases(self, steps: int) -> Int64:
-        """Return, of shape [steps], the phase of each step: 0, free."""
-        return np.zeros(min(steps, self.steps), dtype=np.int64)
-
-    def scores(self, spikes: Spikes) -> Int32:
-        """Return, of shape [B, K], the output spikes counted; spikes of shape [B, T, N] by name."""
-        counts: Int32 = spikes[OUTPUT][:, : self.steps].sum(axis=1, dtype=np.int32)
-        return counts
+    def phases(self) -> Int64:
+        """The phase of each step, of shape [steps]: 0, free."""
+        return np.zeros(self.steps, dtype=np.int64)
 
     def settled(self, spikes: Spikes) -> Bools:
         """Return, of shape [B], True: without feedback there is nothing to settle."""

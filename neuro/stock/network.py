@@ -12,15 +12,15 @@ from typing import ClassVar
 
 import numpy as np
 
-from neuro.base.arrays import Bools, Int32, Int64, Integers, NamedArrays, Spikes, Trains
+from neuro.base.arrays import Bools, Int64, Integers, Spikes, Trains
 from neuro.base.checks import Range, require_integers, require_ranges
 from neuro.base.errors import UserError
 from neuro.front_ends.pixels import PixelEncoder
-from neuro.front_ends.trains import pixel_trains
+from neuro.stock.family import INPUT, OUTPUT, LifNetwork, with_reset
 from neuro.stock.processes import LIF, StockPopulation, StockProjection, StockSpec, committed
 from neuro.stock.rules import BLANK, FREE, NUDGED, stock_rule
 
-INPUT, LABEL, GATE, RELAY, OUTPUT = "input", "label", "gate", "relay", "output"
+LABEL, GATE, RELAY = "label", "gate", "relay"
 SHADOW = "learn "  # prefix of a projection that only learns, for the host to copy ("deferred")
 
 
@@ -54,28 +54,8 @@ class SlotSchedule:
         return np.repeat([slot in kinds for slot in self.slots], self.slot_steps)
 
 
-class OfStockGraph:
-    """A network whose processes are those of `graph`."""
-
-    graph: StockSpec
-
-    @property
-    def populations(self) -> tuple[StockPopulation, ...]:
-        """All populations."""
-        return self.graph.populations
-
-    @property
-    def projections(self) -> tuple[StockProjection, ...]:
-        """All projections."""
-        return self.graph.projections
-
-    def population(self, name: str) -> StockPopulation:
-        """Return the population called `name`. Raises: KeyError."""
-        return {population.name: population for population in self.populations}[name]
-
-
 @dataclass(frozen=True, eq=False)
-class StockNetwork(OfStockGraph):
+class StockNetwork(LifNetwork):
     """A stock network that classifies.
 
     graph:    the network as it learns, with inputs "input" (pixels, and last a bias unit that always spikes), "label"
@@ -92,12 +72,11 @@ class StockNetwork(OfStockGraph):
     spacing: int
     pixels: tuple[int, ...]
     commit_every: int = 0
-    family: ClassVar[str] = "stock"
-    input: ClassVar[str] = INPUT
-    output: ClassVar[str] = OUTPUT
-    nudge_needs_output: ClassVar[bool] = False
+    kind: ClassVar[str] = "lif"
+    title: ClassVar[str] = "stock network"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         stock_rule(self.rule)
         require_integers("stock network", spacing=self.spacing, commit_every=self.commit_every)
         require_ranges("stock network", vars(self), spacing=Range(1), commit_every=Range(0))
@@ -114,11 +93,6 @@ class StockNetwork(OfStockGraph):
             )
 
     @property
-    def plastic(self) -> tuple[StockProjection, ...]:
-        """The projections that learn."""
-        return tuple(projection for projection in self.graph.projections if projection.rule is not None)
-
-    @property
     def moving(self) -> tuple[StockPopulation, ...]:
         """Hidden and output populations: what an inference computes."""
         return tuple(p for p in self.populations if isinstance(p.neuron, LIF) and p.name != RELAY)
@@ -127,31 +101,6 @@ class StockNetwork(OfStockGraph):
     def free_steps(self) -> int:
         """Steps of an inference."""
         return self.schedule.free_steps
-
-    @property
-    def image_shape(self) -> tuple[int, ...]:
-        """Shape of an image."""
-        return self.pixels
-
-    @property
-    def n_inputs(self) -> int:
-        """Values per image."""
-        return int(np.prod(self.pixels))
-
-    @property
-    def n_classes(self) -> int:
-        """Number of classes."""
-        return self.population(OUTPUT).size
-
-    def with_weights(self, weights: NamedArrays) -> StockNetwork:
-        """Return the network with new weights in the named projections."""
-        unknown = set(weights) - {projection.name for projection in self.projections}
-        if unknown:
-            raise UserError(f"stock network: no weights to set for {', '.join(sorted(unknown))}")
-        projections = tuple(
-            replace(p, weights=np.asarray(weights[p.name])) if p.name in weights else p for p in self.projections
-        )
-        return replace(self, graph=replace(self.graph, projections=projections))
 
     @cached_property
     def still(self) -> StockSpec:
@@ -163,29 +112,15 @@ class StockNetwork(OfStockGraph):
         """What classifies: input, hidden and output populations, reset at the start of every image, no learning."""
         names = {INPUT, *(population.name for population in self.moving)}
         populations = tuple(
-            replace(p, neuron=replace(p.neuron, reset_interval=self.schedule.free_steps))
-            if isinstance(p.neuron, LIF)
-            else p
-            for p in self.populations
-            if p.name in names
+            with_reset(p, reset_interval=self.schedule.free_steps) for p in self.populations if p.name in names
         )
         kept = tuple(p for p in self.still.projections if p.source in names and p.target in names)
         return StockSpec(populations, kept)
 
-    def trains(self, payloads: Integers, steps: int) -> Trains:
-        """Return regular spike trains of shape [B, steps, N + 1] for payloads of shape [B, N], the bias unit last."""
-        return pixel_trains(payloads, steps, self.spacing, 1 << self.encoder.activation_bits)
-
-    def phases(self, steps: int) -> Int64:
-        """Return, of shape [steps], the phase of each step of a sample: 0 free, 1 nudged, 2 blank."""
+    def phases(self) -> Int64:
+        """The phase of each step of a sample, of shape [steps]: 0 free, 1 nudged, 2 blank."""
         order = {FREE: 0, NUDGED: 1, BLANK: 2}
-        phases = np.repeat([order[slot] for slot in self.schedule.slots], self.schedule.slot_steps)
-        return phases[:steps].astype(np.int64)
-
-    def scores(self, spikes: Spikes) -> Int32:
-        """Return, of shape [B, K], the output spikes counted over the free phase; spikes of shape [B, T, N] by name."""
-        counts: Int32 = spikes[OUTPUT][:, : self.free_steps].sum(axis=1, dtype=np.int32)
-        return counts
+        return np.repeat([order[slot] for slot in self.schedule.slots], self.schedule.slot_steps).astype(np.int64)
 
     def settled(self, spikes: Spikes) -> Bools:
         """Return, of shape [B], whether all rates are steady: the last two quarters of the free phase hold as many

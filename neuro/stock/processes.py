@@ -207,8 +207,7 @@ class StockProjection:
 
 @dataclass(frozen=True, eq=False)
 class StockSpec:
-    """A network of stock processes: the specification of the family "stock", beside
-    `neuro.spec.sigma_delta.NetworkSpec`.
+    """A network of stock processes, the wiring of a `neuro.stock.family.StockFamily`.
 
     Cycles are allowed. All SpikeInputs together are the input, side by side in the order of `populations`.
     biased: names of LIF populations whose bias mantissas, one a neuron, the host sets before every sequence; the
@@ -220,6 +219,7 @@ class StockSpec:
     projections: tuple[StockProjection, ...]
     biased: tuple[str, ...] = ()
     family: ClassVar[str] = "stock"
+    kind: ClassVar[str] = "graph"
 
     def __post_init__(self) -> None:
         names = [population.name for population in self.populations]

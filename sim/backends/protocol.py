@@ -6,7 +6,6 @@ the executable definition. What a backend cannot do it declares in `Capabilities
 
 from __future__ import annotations
 
-import importlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, Generic, Protocol, TypeGuard
@@ -17,9 +16,8 @@ from torch import Tensor
 from neuro.base.arrays import Int32, Integers
 from neuro.base.checks import Range, require_choice
 from neuro.base.errors import UserError
-from neuro.equilibrium.graded_network import AnyNetwork
-from neuro.spec.neurons import SigmaDelta
-from neuro.spec.sigma_delta import NetworkSpec
+from neuro.base.late import named
+from neuro.spec.network import Network
 from sim.backends.session import N, Session
 
 MAX_BATCH = 4096  # images that learn from the same weights
@@ -43,29 +41,29 @@ class Backend(ABC, Generic[N]):
     capabilities: ClassVar[Capabilities]
 
     @abstractmethod
-    def open(self, spec: AnyNetwork, *, threads: int | None = None, batch_size: int = 1) -> Session[N]:
+    def open(self, spec: Network, *, threads: int | None = None, batch_size: int = 1) -> Session[N]:
         """Prepare `spec`. threads: None for all cores. batch_size: images that learn from the same weights.
 
         Raises: UserError if the network is of another family, or an option out of range.
         """
 
-    def admitted(self, spec: AnyNetwork, threads: int | None, batch_size: int) -> N:
+    def admitted(self, spec: Network, threads: int | None, batch_size: int) -> N:
         """The network, if this backend runs it on these options. Raises: UserError as `open` does."""
         Range(1).require(f"backend {self.name}", threads=threads)
         Range(1, MAX_BATCH).require(f"backend {self.name}", batch_size=batch_size)
         if not self._runs(spec):
-            raise UserError(f"backend {self.name}: it runs no {spec.family} networks; use {native_backend(spec)}")
+            raise UserError(f"backend {self.name}: it runs no {spec.family} networks; use {spec.native_backend}")
         if batch_size > 1 and not self.capabilities.batches:
             raise UserError(
                 f"backend {self.name}: batch_size {batch_size}; the learning engine takes one image at a time"
             )
         return spec
 
-    def _runs(self, spec: AnyNetwork) -> TypeGuard[N]:
+    def _runs(self, spec: Network) -> TypeGuard[N]:
         return spec.family in self.capabilities.families
 
 
-AnyBackend = Backend[AnyNetwork]
+AnyBackend = Backend[Network]
 REGISTRY = {
     "events": "sim.backends.events.backend:EventsBackend",
     "chip": "sim.backends.stock.backend:EmulatorBackend",
@@ -83,26 +81,19 @@ def get_backend(name: str) -> AnyBackend:
     Raises: UserError if there is none of that name.
     """
     require_choice("backend", name, REGISTRY)
-    module, attribute = REGISTRY[name].split(":")
-    backend: AnyBackend = getattr(importlib.import_module(module), attribute)()
+    backend: AnyBackend = named(REGISTRY[name])()
     return backend
 
 
-def native_backend(spec: AnyNetwork) -> str:
-    """Return the backend that trains networks of this family: the fast one."""
-    return "events" if isinstance(spec, NetworkSpec) else "chip"
-
-
-def one_hot_targets(spec: AnyNetwork, labels: Integers) -> Int32:
+def one_hot_targets(spec: Network, labels: Integers) -> Int32:
     """Return targets of shape [B, K]: the real value 1 for the label, 0 elsewhere, in state units (stock: spikes).
 
     Raises: UserError if a label is no output neuron.
     """
     if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < spec.n_classes:
         raise UserError(f"labels span {labels.min()}..{labels.max()}, the network has classes 0..{spec.n_classes - 1}")
-    neuron = spec.population(spec.output).neuron
     targets = np.zeros((len(labels), spec.n_classes), dtype=np.int32)
-    targets[np.arange(len(labels)), labels] = neuron.one if isinstance(neuron, SigmaDelta) else 1
+    targets[np.arange(len(labels)), labels] = spec.one
     return targets
 
 

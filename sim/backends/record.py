@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from neuro.base.arrays import Bools, Int32, Int64, Integers
-from neuro.equilibrium.graded_network import AnyNetwork
+from neuro.spec.network import Network
 from neuro.spec.sigma_delta import NetworkSpec
-from neuro.spec.validate import fan_out
 from sim.backends.presentation import Presentation
 
 
@@ -68,35 +67,31 @@ class Record:
         """Number of images."""
         return len(self.predictions)
 
-    def spikes_per_inference(self, spec: AnyNetwork) -> float:
+    def spikes_per_inference(self, spec: Network) -> float:
         """Mean spikes of all non-source populations in the free phase, per image."""
         return float(sum(self.spike_counts[p.name][:, 1].sum() for p in spec.moving)) / max(self.n_images, 1)
 
-    def synaptic_operations(self, spec: AnyNetwork) -> dict[str, Int64]:
+    def synaptic_operations(self, spec: Network) -> dict[str, Int64]:
         """Return, by projection that took part, of shape [B, 1 + phases]: synapses that spikes reached (one add each).
 
         Raises: ValueError if neurons of a source differ in their number of synapses, as at the border of a kernel, and
         spikes were not kept: counts do not say which neuron sent them.
         """
-        if not isinstance(spec, NetworkSpec):  # all-to-all
-            reached = {p.name: np.array([spec.population(p.target).size]) for p in spec.projections}
-        else:
-            reached = {p.name: fan_out(spec, p) for p in spec.projections}
         return {
-            p.name: self._operations(spec, p.source, reached[p.name])
+            p.name: self._operations(spec, p.source, spec.fan_out(p))
             for p in spec.projections
             if p.source in self.spike_counts and p.target in self.spike_counts
         }
 
-    def _operations(self, spec: AnyNetwork, source: str, reached: Int64) -> Int64:
+    def _operations(self, spec: Network, source: str, reached: Int64) -> Int64:
         """reached: synapses of each neuron of `source`, of shape [N]."""
         counts = self.spike_counts[source]
         if (reached == reached[0]).all():
             return counts * np.int64(reached[0])
-        if self.spikes is None or not isinstance(spec, NetworkSpec):
+        if self.spikes is None:
             raise ValueError(f"synaptic operations: neurons of {source} differ in their synapses; run with keep_spikes")
-        chosen = self.spikes.population == spec.population_index[source]
-        column = np.array(spec.schedule.phase_of_step())[self.spikes.step[chosen]] + 1
+        chosen = self.spikes.population == [p.name for p in spec.populations].index(source)
+        column = spec.phases()[self.spikes.step[chosen] - spec.first_step] + 1
         cell = self.spikes.image[chosen] * counts.shape[1] + column
         total = np.bincount(cell, reached[self.spikes.neuron[chosen]], minlength=counts.size)  # exact below 2**53
         operations: Int64 = total.astype(np.int64).reshape(counts.shape)

@@ -18,7 +18,7 @@ from neuro.base.fixed_point import (
     stream_key,
     synapse_bits,
 )
-from neuro.equilibrium.graded_network import AnyNetwork
+from neuro.spec.network import Network
 from neuro.spec.neurons import Source
 from neuro.spec.plasticity import NeuronTrace, Rate, evaluate
 from neuro.spec.sigma_delta import NetworkSpec
@@ -29,7 +29,7 @@ from sim.backends.record import LearningOutcome, Record, record_from_history
 from sim.backends.session import Rates, SigmaDeltaSession
 
 
-class Network:
+class Relaxation:
     """State of all populations for B images at once, advanced step by step."""
 
     def __init__(self, spec: NetworkSpec, weights: Mapping[str, Int64], payloads: Integers) -> None:
@@ -92,7 +92,7 @@ class ReferenceSession(SigmaDeltaSession):
     def _history(self, shown: Presentation) -> dict[str, dict[str, Int64]]:
         """By population: spikes and states of shape [B, 1 + steps, N]."""
         spec, schedule, signs = self.spec, self.spec.schedule, self._signs(shown)
-        network = Network(spec, self._effective(), shown.payloads)
+        network = Relaxation(spec, self._effective(), shown.payloads)
         goal = None if shown.targets is None else shown.targets.astype(np.int64)
         phases = schedule.phase_of_step() if goal is not None else schedule.phase_of_step()[: schedule.ends[0] + 1]
         spikes = {p.name: [network.spike[p.name]] for p in spec.populations}
@@ -162,6 +162,6 @@ class ReferenceBackend(Backend[NetworkSpec]):
     name = "reference"
     capabilities = Capabilities(frozenset({"sigma-delta"}), learns=True)
 
-    def open(self, spec: AnyNetwork, *, threads: int | None = None, batch_size: int = 1) -> ReferenceSession:
+    def open(self, spec: Network, *, threads: int | None = None, batch_size: int = 1) -> ReferenceSession:
         """Open `spec`; `threads` makes no difference here."""
         return ReferenceSession(self.admitted(spec, threads, batch_size), batch_size)

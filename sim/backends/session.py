@@ -8,7 +8,7 @@ from typing import ClassVar, Generic, TypeVar
 
 from neuro.base.arrays import Int8, Int64, Integers
 from neuro.base.errors import UserError
-from neuro.equilibrium.graded_network import AnyNetwork
+from neuro.spec.network import Network
 from neuro.spec.plasticity import Rate
 from neuro.spec.sigma_delta import NetworkSpec
 from neuro.stock.learning_engine import EngineRule
@@ -17,8 +17,8 @@ from sim.backends.presentation import Lesson, Presentation, nudge_signs
 from sim.backends.record import LearningOutcome, Record
 
 Rates = Mapping[str, Rate | EngineRule]  # by projection: of sigma-delta networks, of stock networks
-N = TypeVar("N", bound=AnyNetwork, covariant=True)
-Self = TypeVar("Self", bound="Session[AnyNetwork]")
+N = TypeVar("N", bound=Network, covariant=True)
+Self = TypeVar("Self", bound="Session[Network]")
 
 
 class Session(ABC, Generic[N]):
@@ -111,7 +111,7 @@ class Session(ABC, Generic[N]):
         self.close()
 
 
-AnySession = Session[AnyNetwork]
+AnySession = Session[Network]
 
 
 class SigmaDeltaSession(Session[NetworkSpec]):

@@ -13,11 +13,10 @@ from neuro.base.errors import UserError
 from neuro.base.shown import Lines, Shown
 
 if TYPE_CHECKING:
-    from neuro.spec.network import Network
-
     from neuro.artifact.run_folder import Artifact
     from neuro.base.metrics import Accuracy
     from neuro.data.sets import Dataset
+    from neuro.spec.network import Network
     from sim.coding.training import CoderResult
     from sim.evaluate import Evaluation
     from sim.face.data import Data
@@ -135,12 +134,12 @@ class Run(Shown):
                 Lava is given up.
         Raises: UserError if a backend or data is unknown or cannot take this network.
         """
-        from sim.backends.protocol import get_backend, native_backend
+        from sim.backends.protocol import get_backend
         from sim.evaluate import add_result, evaluate
         from sim.face.data import dataset_of
         from sim.screens.training import ImageProgress, shown
 
-        backend = backend or native_backend(self.spec)
+        backend = backend or self.spec.native_backend
         if device != "cpu" and backend != "torch":
             raise UserError(f"--device {device}: only backend torch computes there; give --backend torch too")
         chosen, other = get_backend(backend), get_backend(check) if check else None

@@ -17,7 +17,8 @@ import numpy as np
 import torch
 
 from neuro.base.arrays import Integers, Reals
-from neuro.stock.network import INPUT, LABEL, RELAY, StockNetwork
+from neuro.stock.family import INPUT
+from neuro.stock.network import LABEL, RELAY, StockNetwork
 from neuro.stock.processes import DECAY_UNITY, LIF, StockProjection
 
 STEPS, DAMPING = 400, 0.1

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from matplotlib.axes import Axes
 
-from neuro.equilibrium.graded_network import GradedNetwork
+from neuro.equilibrium.graded_relu import GradedNetwork
 from sim.reports import panels
 from sim.reports.figures import curves
 from sim.reports.panels import accuracy_fact

@@ -5,28 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from neuro.artifact.run_folder import Artifact
+from neuro.base.errors import UserError
 from neuro.data.sets import Dataset
-from neuro.equilibrium.graded_network import GradedNetwork
-from neuro.spec.sigma_delta import NetworkSpec
-from neuro.stock.feed_forward import FeedForwardNetwork
-from neuro.stock.network import StockNetwork
 from sim.evaluate import is_coder
-from sim.reports.coder import CoderSubject
-from sim.reports.feed_forward import FeedForwardSubject
-from sim.reports.graded import GradedSubject
-from sim.reports.sigma_delta import SigmaDeltaSubject
-from sim.reports.stock import StockSubject
+from sim.families import of_kind
 from sim.reports.subject import Subject
-
-SUBJECTS: dict[type, type[Subject[Any]]] = {
-    NetworkSpec: SigmaDeltaSubject,
-    StockNetwork: StockSubject,
-    GradedNetwork: GradedSubject,
-    FeedForwardNetwork: FeedForwardSubject,
-}
 
 
 def subject_of(artifact: Artifact, dataset: Dataset) -> Subject[Any]:
-    """A run as a report sees it."""
-    kind: type[Subject[Any]] = CoderSubject if is_coder(artifact) else SUBJECTS[type(artifact.spec)]
+    """A run as a report sees it. Raises: UserError if there is no report of its kind."""
+    kind: type[Subject[Any]] | None = of_kind("report of a coder" if is_coder(artifact) else "report", artifact.spec)
+    if kind is None:
+        raise UserError(f"report: there is none of a {artifact.spec.title}; see settle evaluate and settle compile")
     return kind(artifact, artifact.spec, dataset)

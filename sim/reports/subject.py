@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from neuro.artifact.run_folder import Artifact
 from neuro.base.metrics import Accuracy
 from neuro.data.sets import Dataset
-from neuro.equilibrium.graded_network import AnyNetwork
+from neuro.spec.network import Network
 from sim.backends.protocol import one_hot_targets
 from sim.evaluate import Evaluation
 from sim.reports import panels
@@ -24,7 +24,7 @@ from sim.reports.probes.raster import Phases, Raster, watch_image
 from sim.reports.probes.sigma_delta import Activity, TestResult, measure_test
 from sim.reports.section import Box, Fact, Panel, Section, Table, provenance
 
-N = TypeVar("N", bound=AnyNetwork)
+N = TypeVar("N", bound=Network)
 
 
 class Subject(ABC, Generic[N]):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from neuro.equilibrium.graded_network import AnyNetwork, GradedNetwork
-from sim.backends.protocol import Workers, get_backend, native_backend
+from neuro.spec.network import Network
+from sim.backends.protocol import Workers, get_backend
 from sim.backends.session import AnySession
 
 
@@ -23,10 +23,10 @@ class Compute:
         """Whether this process speaks for all workers: it alone writes the run and shows progress."""
         return self.workers is None or self.workers.rank == 0
 
-    def open(self, spec: AnyNetwork, threads: int | None, batch_size: int = 1) -> AnySession:
+    def open(self, spec: Network, threads: int | None, batch_size: int = 1) -> AnySession:
         """Open `spec`. Graded networks, trained as sigma-delta units, run on the backend of their own family."""
-        if not self.backend or isinstance(spec, GradedNetwork):
-            return get_backend(native_backend(spec)).open(spec, threads=threads, batch_size=batch_size)
+        if not self.backend or spec.trained is not spec:
+            return get_backend(spec.native_backend).open(spec, threads=threads, batch_size=batch_size)
         options: dict[str, Any] = {"threads": threads, "batch_size": batch_size}
         if self.backend == "torch":
             options.update(device=self.device, workers=self.workers)

@@ -17,7 +17,7 @@ import numpy as np
 from neuro.base.arrays import Array, Arrays, Integers
 from neuro.base.metrics import accuracy
 from neuro.data.sets import Dataset, Split, split_validation
-from neuro.equilibrium.graded_network import AnyNetwork
+from neuro.spec.network import Network
 from neuro.spec.sigma_delta import NetworkSpec
 from neuro.spec.stack import stack
 from sim.backends.record import Record
@@ -173,7 +173,7 @@ class EquilibriumLearner:
         self.notes["refit_kept"] = self.trainer.progress.history[-1].train_accuracy >= wanted
         return self.trainer.best_weights if self.notes["refit_kept"] else self.kept_weights
 
-    def deployable(self) -> tuple[AnyNetwork, dict[str, Any]]:
+    def deployable(self) -> tuple[Network, dict[str, Any]]:
         """The network with the chosen weights, behind its front end; the test set is read once."""
         spec = deployed(self.trainer.session.spec.with_weights(self._chosen_weights()), self.config)
         if self.front is not None and isinstance(spec, NetworkSpec):
@@ -192,7 +192,7 @@ class EquilibriumLearner:
             "best_epoch": self.notes["best_epoch"],
         }
 
-    def _results(self, spec: AnyNetwork) -> Mapping[str, Any]:
+    def _results(self, spec: Network) -> Mapping[str, Any]:
         record = infer(spec, self.dataset.x_test, self.config.threads, self.compute)
         test = accuracy(record.predictions, self.dataset.y_test)
         refit_cpu_s = self.trainer.progress.cpu_s if self.stage == REFIT else 0.0
@@ -216,7 +216,7 @@ def _integers(arrays: Arrays) -> dict[str, Integers]:
     return cast("dict[str, Integers]", arrays)
 
 
-def infer(spec: AnyNetwork, images: Array, threads: int | None = None, compute: Compute = NATIVE) -> Record:
+def infer(spec: Network, images: Array, threads: int | None = None, compute: Compute = NATIVE) -> Record:
     """Run the free phase on `images` (as in a Dataset) with the backend that trained it."""
     with compute.open(spec, threads, compute.workers.size if compute.workers else 1) as session:
         return session.run(spec.encoder.encode(images))

@@ -31,8 +31,7 @@ from sim.training.checkpoint import State
 from sim.training.config import TrainConfig, learns_on_chip
 from sim.training.equilibrium import infer
 from sim.training.loop import CHECKPOINT_EVERY_S, run_learner
-from sim.training.recipe import build_network
-from sim.training.stock_recipe import stock_choices
+from sim.training.stock_recipe import build_stock, stock_choices
 from sim.training.watcher import NOBODY, Watcher
 
 
@@ -169,8 +168,7 @@ class InLavaLearner:
         dataset, n = self.dataset, self.config.images
         most = len(self.split.train)
         Range(1, most).require(remedy=f"{dataset.name} has {most} to train on", images=n)
-        network = build_network(dataset, self.config, stock_choices(self.config), self.split)
-        assert isinstance(network, StockNetwork)  # the family
+        network = build_stock(dataset, self.config, self.split)
         chosen = np.random.default_rng([self.config.seed, 0xE90C]).permutation(self.split.train)[:n]
         inputs = network.learning_inputs(network.encoder.encode(dataset.x_train[chosen]), dataset.y_train[chosen])
         self.network, self.trainer = network, InLavaTrainer(network, inputs, self.stall_s, self.on_image)

@@ -16,7 +16,7 @@ from neuro.artifact.run_folder import MANIFEST, Artifact, installed_versions, lo
 from neuro.base.errors import UserError
 from neuro.base.files import write_atomically
 from neuro.data.sets import Dataset, Split
-from neuro.equilibrium.graded_network import AnyNetwork
+from neuro.spec.network import Network
 from sim.training.checkpoint import (
     Checkpoint,
     State,
@@ -102,7 +102,7 @@ class Learner(Protocol):
         """Go on to the next stage, if there is one."""
         ...
 
-    def deployable(self) -> tuple[AnyNetwork, dict[str, Any]]:
+    def deployable(self) -> tuple[Network, dict[str, Any]]:
         """The network to deploy, measured, and what the manifest says of it beyond the frame of `run_learner`."""
         ...
 

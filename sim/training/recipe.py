@@ -11,11 +11,11 @@ import numpy as np
 from neuro.base.arrays import Integers
 from neuro.base.scales import glorot_bound
 from neuro.data.sets import Dataset, Split
-from neuro.equilibrium.graded_network import AnyNetwork, GradedNetwork
-from neuro.equilibrium.graded_relu import GradedDesign, open_boxes
+from neuro.equilibrium.graded_relu import GradedDesign, GradedNetwork, open_boxes
 from neuro.equilibrium.sigma_delta import build_equilibrium, design_for
 from neuro.front_ends.pixels import PixelEncoder, gain_bits_for
 from neuro.spec.layers import shapes_of
+from neuro.spec.network import Network
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.protocol import one_hot_targets
 from sim.training.compute import NATIVE, Compute
@@ -63,7 +63,7 @@ def wants_refit(config: TrainConfig, dataset: Dataset) -> bool:
     return is_small(dataset) and len(config.hidden_layers) == 1 if config.refit is None else config.refit
 
 
-def build_network(dataset: Dataset, config: TrainConfig, choices: Choices, split: Split) -> AnyNetwork:
+def build_network(dataset: Dataset, config: TrainConfig, choices: Choices, split: Split) -> Network:
     """Return the untrained network for a data set; gain and mean of the encoder come from split.train."""
     if learns_on_chip(config):
         return build_stock(dataset, config, split)
@@ -109,7 +109,7 @@ def gain_for(payloads: Integers, encoder: PixelEncoder, n_hidden: int) -> float:
     return min(max(DRIVE / drive if drive > 0 else 1.0, 1.0), MOST_GAIN)
 
 
-def deployed(spec: AnyNetwork, config: TrainConfig) -> AnyNetwork:
+def deployed(spec: Network, config: TrainConfig) -> Network:
     """Return the network that is deployed: graded ones are trained as sigma-delta networks, and run as stock ones."""
     if config.graded and isinstance(spec, NetworkSpec):
         return GradedNetwork(spec, GradedDesign(free_steps=GRADED_FREE_STEPS))
@@ -147,7 +147,7 @@ def make_trainer(
     choices: Choices,
     split: Split,
     epochs: int,
-    spec: AnyNetwork | None = None,
+    spec: Network | None = None,
     compute: Compute = NATIVE,
 ) -> Trainer:
     """Return a trainer on the images of `split`, at its start. spec: the untrained network, default `build_network`."""

@@ -17,8 +17,8 @@ import numpy as np
 from neuro.base.arrays import Int16, Int32, Int64, Integers
 from neuro.base.metrics import accuracy
 from neuro.data.sets import Split
-from neuro.equilibrium.graded_network import AnyNetwork
 from neuro.front_ends.pixels import PixelEncoder
+from neuro.spec.network import Network
 from neuro.spec.plasticity import Rate, rate_for
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.protocol import one_hot_targets
@@ -95,7 +95,7 @@ class TrainingSet:
     split: Split
     shift: Shift | None = None
 
-    def squared_length(self, spec: AnyNetwork) -> float:
+    def squared_length(self, spec: Network) -> float:
         """Return the `squared_length` of about 4096 training images."""
         return squared_length(spec.encoder, self.payloads[self.split.train[:: max(1, len(self.split.train) // 4096)]])
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from neuro.base.errors import UserError
-from neuro.equilibrium.graded_network import AnyNetwork
+from neuro.spec.network import Network
 from sim.twins.encoder import encode
 from sim.twins.surrogates import Firing, Surrogate
 from sim.twins.units import straight
@@ -34,12 +34,19 @@ class Twin(nn.Module, ABC):
     inference_steps: steps of an inference.
     unit:            state units (as in `Record.output_states`) of one real unit of `TwinOutputs.states`.
     mode:            "integer" or "relaxed".
+    usual:           name of the surrogate to take where none is given.
+    second:          by name, another surrogate that finds other gradients: this one lets them through neurons that are
+                     saturated.
+    comes_to_rest:   whether there are gradients at the fixed point (`sim.twins.gradients`).
     """
 
     unit: float
+    usual: ClassVar[str] = "straight-through"
+    second: ClassVar[tuple[str, Surrogate]] = ("leaky", Surrogate(box_slope=0.2))
+    comes_to_rest: ClassVar[bool] = False
 
     def __init__(
-        self, spec: AnyNetwork, surrogate: Surrogate, mode: str, inference_steps: int, steps: int | None, every: int
+        self, spec: Network, surrogate: Surrogate, mode: str, inference_steps: int, steps: int | None, every: int
     ) -> None:
         super().__init__()
         self.spec, self.surrogate, self.mode = spec, surrogate, mode

@@ -7,7 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from neuro.equilibrium.graded_network import GradedNetwork
+from neuro.equilibrium.graded_relu import GradedNetwork
 from neuro.stock.graded import FORCE
 from neuro.stock.processes import SpikeInput
 from sim.twins.base import Twin, TwinOutputs, carry

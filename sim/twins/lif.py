@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from neuro.front_ends.trains import spread_starts
-from neuro.stock.network import INPUT, StockNetwork
+from neuro.stock.family import INPUT, LifNetwork
 from neuro.stock.processes import DECAY_UNITY, LIF, StockSpec
 from sim.twins.base import Twin, TwinOutputs, carry
 from sim.twins.stock_graph import StockGraph, Train
@@ -28,10 +29,12 @@ class LifTwin(Twin):
     "rate": RATE_SWEEPS steps of rates r = clip(current / threshold, 0, 1), the slope taken at the measured rates.
     """
 
-    spec: StockNetwork
+    spec: LifNetwork
     unit = 1.0
+    usual: ClassVar[str] = "rate"
+    second: ClassVar[tuple[str, Surrogate]] = ("atan", Surrogate("atan"))
 
-    def __init__(self, spec: StockNetwork, surrogate: Surrogate, mode: str, steps: int | None, every: int) -> None:
+    def __init__(self, spec: LifNetwork, surrogate: Surrogate, mode: str, steps: int | None, every: int) -> None:
         super().__init__(spec, surrogate, mode, spec.free_steps, steps, every)
         self.graph = StockGraph(_never_reset(spec.inference), self.firing, self.rounds)
         by_rates = surrogate.name == "rate"

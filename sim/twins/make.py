@@ -7,18 +7,15 @@ be trusted is measured, never assumed: `twin_fidelity.fidelity`.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from neuro.base.checks import Range, require_choice
 from neuro.base.errors import UserError
-from neuro.equilibrium.graded_network import AnyNetwork, GradedNetwork
-from neuro.spec.sigma_delta import NetworkSpec
-from neuro.stock.feed_forward import FeedForwardNetwork
-from neuro.stock.network import StockNetwork
+from neuro.spec.network import Network
+from sim.families import of_kind
 from sim.twins.base import Twin
-from sim.twins.graded_relu import GradedTwin
-from sim.twins.lif import LifTwin
-from sim.twins.sigma_delta import SigmaDeltaTwin, exact_dtype
 from sim.twins.surrogates import Surrogate
 
 MODES = ("integer", "relaxed")
@@ -26,13 +23,12 @@ MAX_STEPS = 65_536
 
 
 def make_twin(
-    spec: AnyNetwork,
+    spec: Network,
     surrogate: Surrogate | None = None,
     forward: str = "integer",
     steps: int | None = None,
     device: str = "cpu",
     checkpoint_steps: int = 0,
-    dtype: torch.dtype = torch.float32,
 ) -> Twin:
     """Return the twin of a network of any family.
 
@@ -40,24 +36,15 @@ def make_twin(
             hundred steps of an inference and hides the gradient: measured on digits, 20 steps of PGD at eps .1 leave
             .97 of 100 images, by rates .65); steps to unroll, by default those of an inference (more than that
             is an attack with more steps; predictions keep to those of an inference); checkpoint_steps: steps between
-            two states kept for the backward pass, 0 for all, about sqrt(steps) for the least memory; dtype of a relaxed
-            sigma-delta twin (integers choose their own, stock networks take float64).
+            two states kept for the backward pass, 0 for all, about sqrt(steps) for the least memory.
     Raises: UserError if an option is unknown or out of range, or the device is not there.
     """
     require_choice("twin: forward", forward, MODES)
     Range(1, MAX_STEPS).require("twin", steps=steps)
     Range(0).require("twin", "0 is for none", checkpoint_steps=checkpoint_steps)
     place = checked_device(device)
-    if surrogate is None:
-        surrogate = Surrogate("rate" if isinstance(spec, (StockNetwork, FeedForwardNetwork)) else "straight-through")
-    twin: Twin
-    if isinstance(spec, NetworkSpec):
-        dtype = exact_dtype(spec) if forward == "integer" else dtype
-        twin = SigmaDeltaTwin(spec, surrogate, forward, steps, checkpoint_steps, dtype)
-    elif isinstance(spec, GradedNetwork):
-        twin = GradedTwin(spec, surrogate, forward, steps, checkpoint_steps)
-    else:
-        twin = LifTwin(spec, surrogate, forward, steps, checkpoint_steps)
+    kind: type[Any] = of_kind("twin", spec)
+    twin: Twin = kind(spec, surrogate or Surrogate(kind.usual), forward, steps, checkpoint_steps)
     return twin.to(place)
 
 

@@ -10,6 +10,8 @@ A receiver holds the sum of all graded spikes so far, so its input is that of th
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -45,14 +47,18 @@ class SigmaDeltaTwin(Twin):
     """The twin of a sigma-delta network. Scores are the total input a = W^T s + b of the output, in real units.
 
     a is that of the last step, which decides the state of the output at that step. "rate": the float relaxation.
+    dtype: of a relaxed twin; integers choose their own.
     """
 
     spec: NetworkSpec
+    comes_to_rest: ClassVar[bool] = True
 
     def __init__(
-        self, spec: NetworkSpec, surrogate: Surrogate, mode: str, steps: int | None, every: int, dtype: torch.dtype
-    ) -> None:
-        super().__init__(spec, surrogate, mode, spec.schedule.ends[0], steps, every)
+        self, spec: NetworkSpec, surrogate: Surrogate, mode: str, steps: int | None, every: int,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:  # fmt: skip
+        super().__init__(spec, surrogate, mode, spec.free_steps, steps, every)
+        dtype = exact_dtype(spec) if self.rounds else dtype
         self.graph = SigmaDeltaGraph(spec, self.firing, self.rounds, dtype)
         self.unit = float(self.graph.units[spec.output].one)
 

@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuro.base.errors import UserError
-from neuro.equilibrium.graded_network import GradedNetwork
-from neuro.equilibrium.graded_relu import GradedDesign, open_boxes
+from neuro.equilibrium.graded_relu import GradedDesign, GradedNetwork, open_boxes
 from neuro.equilibrium.lif import StockDesign, build_stock_network
 from neuro.equilibrium.sigma_delta import build_equilibrium, design_for
 from sim.backends.protocol import get_backend

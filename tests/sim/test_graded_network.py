@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from shared_pages import Page
 
-from neuro.artifact.run_folder import _from_json, load_artifact, save_artifact
+from neuro.artifact.run_folder import load_artifact, network_of, save_artifact
 from neuro.base.errors import UserError
 from neuro.base.files import parse_arrays, parse_json, read_bytes
 from neuro.data.sets import load_dataset
-from neuro.equilibrium.graded_network import GradedNetwork
+from neuro.equilibrium.graded_relu import GradedNetwork
 from sim.backends.protocol import get_backend, one_hot_targets
 from sim.evaluate import evaluate
 from sim.reports.page import write_report
@@ -62,7 +62,7 @@ def test_a_damaged_design_is_refused(run: Path) -> None:
     arrays = parse_arrays(read_bytes(run / "weights.npz"), run / "weights.npz")
     for wrong in ({"state_bits": 40}, {"speed": 3}, {**content["graded"], "free_steps": 0}):
         with pytest.raises(UserError, match="graded"):
-            _from_json({**content, "graded": wrong}, arrays)
+            network_of({**content, "graded": wrong}, arrays)
 
 
 def test_nudging_moves_the_output_toward_the_target(run: Path) -> None:

@@ -18,7 +18,7 @@ from torch import Tensor
 from neuro.base.arrays import Int8, Int16, Int64, Integers, UInt32
 from neuro.base.errors import UserError
 from neuro.base.fixed_point import image_keys
-from neuro.equilibrium.graded_network import AnyNetwork
+from neuro.spec.network import Network
 from neuro.spec.plasticity import Rate
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.batched.cuda_graphs import Graphs, wanted
@@ -212,7 +212,7 @@ class TorchBackend(Backend[NetworkSpec]):
     capabilities = Capabilities(frozenset({"sigma-delta"}), learns=True)
 
     def open(
-        self, spec: AnyNetwork, *, threads: int | None = None, batch_size: int = 1, device: str = "cpu",
+        self, spec: Network, *, threads: int | None = None, batch_size: int = 1, device: str = "cpu",
         workers: Workers | None = None,
     ) -> TorchSession:  # fmt: skip
         """Open `spec`. device: "cpu", "cuda" or "cuda:N". threads: of the CPU, None as torch is set.

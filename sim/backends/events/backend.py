@@ -18,7 +18,7 @@ import numpy as np
 
 from neuro.base.arrays import AnyArray, Int8, Int16, Int32, Integers, UInt32
 from neuro.base.fixed_point import image_keys, round_shift
-from neuro.equilibrium.graded_network import AnyNetwork
+from neuro.spec.network import Network
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.checks import check_learning
 from sim.backends.events.kernels import simulate_range
@@ -212,6 +212,6 @@ class EventsBackend(Backend[NetworkSpec]):
     name = "events"
     capabilities = Capabilities(frozenset({"sigma-delta"}), learns=True)
 
-    def open(self, spec: AnyNetwork, *, threads: int | None = None, batch_size: int = 1) -> EventsSession:
+    def open(self, spec: Network, *, threads: int | None = None, batch_size: int = 1) -> EventsSession:
         """Open `spec`; threads=None uses all cores."""
         return EventsSession(self.admitted(spec, threads, batch_size), threads or os.cpu_count() or 1, batch_size)

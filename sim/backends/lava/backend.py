@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from neuro.equilibrium.graded_network import AnyNetwork
-from neuro.spec.sigma_delta import NetworkSpec
+from neuro.spec.network import Network
 from sim.backends.lava.sigma_delta.session import LavaSession
 from sim.backends.lava.worker.watch import STALL_S, check_installed
 from sim.backends.protocol import Backend, Capabilities
+from sim.families import of_kind
 
 if TYPE_CHECKING:
     from sim.backends.lava.stock.session import LavaStockSession
 
 
-class LavaBackend(Backend[AnyNetwork]):
+class LavaBackend(Backend[Network]):
     """A graph of Lava processes on CPU: inference, free and nudged phases."""
 
     name = "lava"
@@ -23,7 +23,7 @@ class LavaBackend(Backend[AnyNetwork]):
 
     def open(
         self,
-        spec: AnyNetwork,
+        spec: Network,
         *,
         threads: int | None = None,
         batch_size: int = 1,
@@ -36,8 +36,5 @@ class LavaBackend(Backend[AnyNetwork]):
         """
         network = self.admitted(spec, threads, batch_size)
         check_installed()
-        if not isinstance(network, NetworkSpec):
-            from sim.backends.lava.stock.session import LavaStockSession
-
-            return LavaStockSession(network, stall_s, on_image)
-        return LavaSession(network, stall_s, on_image)
+        session: LavaSession | LavaStockSession = of_kind("lava session", network)(network, stall_s, on_image)
+        return session

@@ -11,9 +11,10 @@ import numpy as np
 import torch
 
 from neuro.base.arrays import Int32, Int64, Integers
-from neuro.equilibrium.graded_network import AnyNetwork, AnyStock
+from neuro.spec.network import Network
 from neuro.spec.neurons import SigmaDelta, Source
 from neuro.spec.sigma_delta import NetworkSpec
+from neuro.stock.family import StockFamily
 from neuro.stock.processes import LIF, SpikeInput, StockSpec
 from sim.backends.presentation import Presentation
 from sim.backends.protocol import Backend, Capabilities
@@ -22,6 +23,7 @@ from sim.backends.session import SigmaDeltaSession
 from sim.backends.stock.emulator import StockRun
 from sim.backends.stock.record import join_records, make_record
 from sim.backends.stock.session import StockSession, stock_inputs
+from sim.families import of_kind
 from sim.twins.sigma_delta_graph import SigmaDeltaGraph
 from sim.twins.stock_graph import StockGraph, Train
 from sim.twins.surrogates import Firing, Surrogate
@@ -85,7 +87,7 @@ class StockTorchSession(StockSession):
 
     backend, refusal = NAME, REFUSAL
 
-    def __init__(self, network: AnyStock) -> None:
+    def __init__(self, network: StockFamily) -> None:
         super().__init__(network)
         self._built: dict[int, tuple[StockSpec, StockGraph]] = {}
 
@@ -142,15 +144,16 @@ def run_stock(graph: StockGraph, inputs: Integers) -> StockRun:
     return StockRun(trains, ends["u"], ends["v"])
 
 
-class SnnTorchBackend(Backend[AnyNetwork]):
+class SnnTorchBackend(Backend[Network]):
     """Both families in PyTorch and snnTorch; does not learn."""
 
     name = NAME
     capabilities = Capabilities(frozenset({"sigma-delta", "stock"}), learns=False)
 
     def open(
-        self, spec: AnyNetwork, *, threads: int | None = None, batch_size: int = 1
+        self, spec: Network, *, threads: int | None = None, batch_size: int = 1
     ) -> SigmaDeltaTorchSession | StockTorchSession:
         """Open `spec`; torch shares the work among its own threads, whatever `threads` says."""
         network = self.admitted(spec, threads, batch_size)
-        return SigmaDeltaTorchSession(network) if isinstance(network, NetworkSpec) else StockTorchSession(network)
+        session: SigmaDeltaTorchSession | StockTorchSession = of_kind("snntorch session", network)(network)
+        return session

@@ -9,9 +9,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from neuro.base.arrays import Int32
 from neuro.base.errors import UserError
-from neuro.equilibrium.graded_network import AnyNetwork, AnyStock
-from neuro.stock.network import StockNetwork
+from neuro.spec.network import Network
+from neuro.stock.family import StockFamily
 from sim.backends.presentation import Lesson, Presentation
 from sim.backends.protocol import Backend, Capabilities
 from sim.backends.record import LearningOutcome, Record
@@ -30,7 +31,7 @@ class EmulatorSession(StockSession):
 
     backend = "chip"
 
-    def __init__(self, network: AnyStock, threads: int | None) -> None:
+    def __init__(self, network: StockFamily, threads: int | None) -> None:
         super().__init__(network)
         self.threads = threads
 
@@ -45,13 +46,13 @@ class EmulatorSession(StockSession):
     def _learn(self, lesson: Lesson, rates: Rates) -> LearningOutcome:
         """Neurons and traces start empty; the noise goes on from the presentations so far."""
         network = self.spec
-        if not isinstance(network, StockNetwork):
+        if not network.plastic:
             raise UserError("backend chip: the network has no rule of the learning engine; graded ones learn on events")
         rules = engine_rules(rates)
         plastic = tuple(replace(p, rule=rules[p.name]) if p.name in rules else p for p in network.projections)
-        steps = network.schedule.steps
+        phases, predictions = network.phases(), list[Int32]()
+        steps = len(phases)
         emulator = LearningEmulator(replace(network.graph, projections=plastic), time=lesson.first_image * steps)
-        phases, predictions = network.phases(steps), []
         counts = {p.name: np.zeros(2 + int(phases.max()), dtype=np.int64) for p in network.populations}
         for batch in lesson.batches(network.commit_every or LEARNED_AT_ONCE):
             inputs = network.learning_inputs(batch.payloads, batch.targets.argmax(axis=1))
@@ -68,12 +69,12 @@ class EmulatorSession(StockSession):
         return LearningOutcome(np.concatenate(predictions), counts)
 
 
-class EmulatorBackend(Backend[AnyStock]):
+class EmulatorBackend(Backend[StockFamily]):
     """Stock processes in integers, compiled."""
 
     name = "chip"
     capabilities = Capabilities(frozenset({"stock"}), learns=True, batches=False)
 
-    def open(self, spec: AnyNetwork, *, threads: int | None = None, batch_size: int = 1) -> EmulatorSession:
+    def open(self, spec: Network, *, threads: int | None = None, batch_size: int = 1) -> EmulatorSession:
         """Open a network. batch_size must be 1: the engine learns while it runs."""
         return EmulatorSession(self.admitted(spec, threads, batch_size), threads)

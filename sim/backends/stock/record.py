@@ -8,13 +8,13 @@ import numpy as np
 
 from neuro.base.arrays import Integers
 from neuro.base.errors import UserError
-from neuro.equilibrium.graded_network import AnyStock
+from neuro.stock.family import StockFamily
 from sim.backends.presentation import Presentation
 from sim.backends.record import Record, SpikeTable
 from sim.backends.stock.emulator import StockRun
 
 
-def check_images(network: AnyStock, payloads: Integers, targets: Integers | None) -> None:
+def check_images(network: StockFamily, payloads: Integers, targets: Integers | None) -> None:
     """Raise UserError unless payloads of shape [B, N] and targets of shape [B, K] are what the network takes."""
     limit = network.encoder.payload_limit
     if payloads.ndim != 2 or payloads.shape[1] != network.n_inputs:
@@ -26,11 +26,11 @@ def check_images(network: AnyStock, payloads: Integers, targets: Integers | None
         raise UserError(f"targets of shape {targets.shape}: {len(payloads)} images need [B, {network.n_classes}]")
 
 
-def make_record(network: AnyStock, backend: str, shown: Presentation, run: StockRun) -> Record:
+def make_record(network: StockFamily, backend: str, shown: Presentation, run: StockRun) -> Record:
     """Summarise one batch. States are u and v at the end, of shape [B, 2, N]; predictions count output spikes."""
     names = [name for name in run.spikes if name in {p.name for p in network.populations}]
     steps = run.spikes[network.output].shape[1]
-    phases, counts, rows = network.phases(steps), {}, []
+    phases, counts, rows = network.phases()[:steps], {}, []
     index = {population.name: i for i, population in enumerate(network.populations)}
     for name in names:
         spikes = run.spikes[name]

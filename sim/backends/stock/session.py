@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from neuro.base.arrays import Int16, Integers
 from neuro.base.errors import UserError
-from neuro.equilibrium.graded_network import AnyStock
+from neuro.stock.family import StockFamily
 from neuro.stock.learning_engine import EngineRule
-from neuro.stock.network import SHADOW, StockNetwork
+from neuro.stock.network import SHADOW
 from neuro.stock.processes import StockSpec
 from sim.backends.presentation import Presentation
 from sim.backends.session import Rates, Session
@@ -19,7 +19,7 @@ from sim.backends.stock.segments import Commit
 Weights = dict[str, Int16]
 
 
-class StockSession(Session[AnyStock]):
+class StockSession(Session[StockFamily]):
     """A stock network and its weights; how it runs and learns is left to the backend."""
 
     def _check(self, shown: Presentation) -> None:
@@ -27,7 +27,7 @@ class StockSession(Session[AnyStock]):
 
     def weights(self) -> Weights:
         """A copy of all weights that learning changes, by projection: plastic ones and copies of them."""
-        names = learned_names(self.spec) if isinstance(self.spec, StockNetwork) else set[str]()
+        names = learned_names(self.spec)
         return {p.name: p.weights.copy() for p in self.spec.projections if p.name in names}
 
     def full_weights(self) -> Weights:
@@ -48,7 +48,7 @@ def engine_rules(rates: Rates) -> dict[str, EngineRule]:
 
 
 def stock_inputs(
-    network: AnyStock, payloads: Integers, targets: Integers | None, threads: int | None = None
+    network: StockFamily, payloads: Integers, targets: Integers | None, threads: int | None = None
 ) -> tuple[StockSpec, Integers]:
     """Return graph and inputs of an inference, or with targets of shape [B, K] of all phases, not learning."""
     if targets is None:
@@ -59,7 +59,7 @@ def stock_inputs(
     return network.still, network.phase_inputs(payloads, targets, outputs)
 
 
-def commit_pairs(network: StockNetwork) -> list[Commit]:
+def commit_pairs(network: StockFamily) -> list[Commit]:
     """Return what a host copies for a rule that needs one; nothing for the others."""
     names, pairs = {projection.name for projection in network.projections}, list[Commit]()
     for projection in network.plastic:
@@ -70,6 +70,6 @@ def commit_pairs(network: StockNetwork) -> list[Commit]:
     return pairs
 
 
-def learned_names(network: StockNetwork) -> set[str]:
+def learned_names(network: StockFamily) -> set[str]:
     """Return the names of the projections whose weights change."""
     return {p.name for p in network.plastic} | {pair.target for pair in commit_pairs(network)}

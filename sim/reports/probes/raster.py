@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from neuro.base.arrays import Array, Int32
-from neuro.equilibrium.graded_network import AnyNetwork
-from sim.backends.protocol import get_backend, native_backend
+from neuro.spec.network import Network
+from sim.backends.protocol import get_backend
 from sim.backends.record import SpikeTable
 
 Phases = tuple[tuple[str, int], ...]  # name and steps of each, in turn
@@ -26,7 +26,7 @@ class Raster:
 
 
 def watch_image(
-    network: AnyNetwork, image: Array, target: Int32 | None, phases: Phases, shown: tuple[str, ...], *, seed: int = 0,
+    network: Network, image: Array, target: Int32 | None, phases: Phases, shown: tuple[str, ...], *, seed: int = 0,
     number: int = 0,
 ) -> Raster:  # fmt: skip
     """Run one image on the backend of its family and keep its spikes.
@@ -34,7 +34,7 @@ def watch_image(
     Args: image of shape [...] as the data set holds it; target of shape [K], None for an inference only; shown: the
           populations to draw; seed and number of the image: for the sign of the nudge.
     """
-    with get_backend(native_backend(network)).open(network) as session:
+    with get_backend(network.native_backend).open(network) as session:
         record = session.run(
             network.encoder.encode(image[None]), None if target is None else target[None], seed=seed,
             first_image=number, keep_spikes=True,

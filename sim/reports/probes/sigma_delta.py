@@ -9,13 +9,13 @@ import numpy as np
 from neuro.base.arrays import Int64, Reals
 from neuro.base.metrics import Accuracy, accuracy, confusion_matrix
 from neuro.data.sets import Dataset
-from neuro.equilibrium.graded_network import AnyNetwork
 from neuro.equilibrium.sigma_delta import energy
+from neuro.spec.network import Network
 from neuro.spec.neurons import SigmaDelta
 from neuro.spec.schedule import Phase
 from neuro.spec.sigma_delta import NetworkSpec
 from neuro.spec.stack import unstack
-from sim.backends.protocol import get_backend, native_backend, one_hot_targets
+from sim.backends.protocol import get_backend, one_hot_targets
 from sim.backends.record import Record
 from sim.reports.probes.raster import Phases, Raster
 
@@ -92,12 +92,12 @@ class TestResult:
     spikes_per_inference: float
 
 
-def measure_test(spec: AnyNetwork, dataset: Dataset) -> TestResult:
+def measure_test(spec: Network, dataset: Dataset) -> TestResult:
     """Classify the whole test set. settled: share of images with no spike in the last step of the free phase.
 
     (Stock networks: with steady rates; graded ones: with states that no longer move by more than a unit.)
     """
-    with get_backend(native_backend(spec)).open(spec) as session:
+    with get_backend(spec.native_backend).open(spec) as session:
         record = session.run(spec.encoder.encode(dataset.x_test))
     return TestResult(
         accuracy(record.predictions, dataset.y_test),

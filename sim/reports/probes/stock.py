@@ -6,7 +6,7 @@ import numpy as np
 
 from neuro.base.arrays import Int32, Int64, Reals
 from neuro.data.sets import Dataset
-from neuro.equilibrium.graded_network import GradedNetwork
+from neuro.equilibrium.graded_relu import GradedNetwork
 from neuro.equilibrium.sigma_delta import energy
 from neuro.spec.neurons import SigmaDelta
 from neuro.stock.feed_forward import FeedForwardNetwork
@@ -63,7 +63,7 @@ def _watch(
         for name, found in per_image.items():
             found.append(spikes[name][:, :free].sum(axis=(1, 2), dtype=np.int64))
     means: dict[str, Reals] = {name: values / count for name, values in totals.items()}
-    column = 1 + network.phases(steps)
+    column = 1 + network.phases()
     with get_backend("chip").open(network) as session:
         record = session.run(payloads[:1], None if targets is None else targets[:1], keep_spikes=True)
     return Activity(

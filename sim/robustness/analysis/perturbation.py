@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neuro.base.arrays import Float32, Floats, Reals
-from neuro.equilibrium.graded_network import AnyNetwork, GradedNetwork
+from neuro.base.arrays import Float32, Floats, Integers, Reals
+from neuro.spec.network import Network
 from neuro.spec.sigma_delta import NetworkSpec
-from sim.backends.protocol import get_backend, native_backend
+from neuro.stock.family import StockFamily
+from sim.backends.protocol import get_backend
 from sim.backends.stock.emulator import emulate
+from sim.families import of_kind
 
 Signals = dict[str, Reals]
 PAYLOADS = "input"
@@ -30,7 +32,7 @@ class Ratio:
     n: int
 
 
-def signals(network: AnyNetwork, images: Float32) -> Signals:
+def signals(network: Network, images: Float32) -> Signals:
     """Return what each layer holds at the end of the free phase, of shape [B, N] by name, for images [B, *shape].
 
     "input": payloads. The others in the integers of the backend that the family is native to: sigma-delta populations,
@@ -38,15 +40,20 @@ def signals(network: AnyNetwork, images: Float32) -> Signals:
     """
     payloads = network.encoder.encode(images)
     found: Signals = {PAYLOADS: payloads.astype(np.float64)}
-    if isinstance(network, NetworkSpec):
-        with get_backend(native_backend(network)).open(network) as session:
-            states = session.run(payloads, keep_states=True).states
-        assert states is not None  # asked for
-        return found | {p.name: states[p.name][:, 0].astype(np.float64) for p in network.moving}
-    sent = emulate(network.inference, network.free_inputs(payloads)).spikes  # [B, T, N]
-    if isinstance(network, GradedNetwork):
-        return found | {p.name: sent[p.name][:, -1].astype(np.float64) for p in network.moving}
-    return found | {p.name: sent[p.name].sum(axis=1, dtype=np.float64) for p in network.moving}
+    return found | of_kind("signals", network)(network, payloads)
+
+
+def sigma_delta_signals(network: NetworkSpec, payloads: Integers) -> Signals:
+    """The states at the end of the free phase, of shape [B, N] by moving population."""
+    with get_backend(network.native_backend).open(network) as session:
+        states = session.run(payloads, keep_states=True).states
+    assert states is not None  # asked for
+    return {p.name: states[p.name][:, 0].astype(np.float64) for p in network.moving}
+
+
+def stock_signals(network: StockFamily, payloads: Integers) -> Signals:
+    """What the moving populations said, of shape [B, N] by name."""
+    return network.signals(emulate(network.inference, network.free_inputs(payloads)).spikes)
 
 
 def ratio_of(clean: Floats, changed: Floats) -> Ratio:
@@ -61,7 +68,7 @@ def ratio_of(clean: Floats, changed: Floats) -> Ratio:
 
 
 def perturbation_ratios(
-    network: AnyNetwork, clean: Float32, changed: Mapping[str, Float32]
+    network: Network, clean: Float32, changed: Mapping[str, Float32]
 ) -> dict[str, dict[str, Ratio]]:
     """Return, by name of a change and by layer, how far the layer moves; all images of shape [B, *shape]."""
     signal = signals(network, clean)

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from neuro.base.arrays import Float32, Int32, Integers
 from neuro.base.errors import UserError
-from neuro.equilibrium.graded_network import AnyNetwork
-from sim.backends.protocol import get_backend, native_backend
+from neuro.spec.network import Network
+from sim.backends.protocol import get_backend
 from sim.backends.session import AnySession
 from sim.robustness.analysis.perturbation import Ratio, perturbation_ratios
 from sim.robustness.analysis.surface import Line, random_images, walk
@@ -36,12 +36,12 @@ class Subject:
     threats; models: others to compare with, by name, on `device`; networks: others, by name.
     """
 
-    network: AnyNetwork
+    network: Network
     kept: Mapping[str, Float32]
     labels: Integers
     threats: tuple[Threat, ...]
     models: Mapping[str, Model]
-    networks: Mapping[str, AnyNetwork] = field(default_factory=dict)
+    networks: Mapping[str, Network] = field(default_factory=dict)
     seed: int = 0
     device: str = "cpu"
 
@@ -124,7 +124,7 @@ def transfer_of(subject: Subject) -> TransferMatrix:
     targets: dict[str, Scorer] = {}
     with ExitStack() as stack:
         for name, each in networks.items():
-            session = stack.enter_context(get_backend(native_backend(each)).open(each))
+            session = stack.enter_context(get_backend(each.native_backend).open(each))
             targets[name] = scorer_of(each, session)
         targets |= {name: scorer_of_model(model, subject.device) for name, model in subject.models.items()}
         labels = torch.as_tensor(subject.labels, dtype=torch.int64).to(subject.device)
@@ -134,7 +134,7 @@ def transfer_of(subject: Subject) -> TransferMatrix:
         )  # fmt: skip
 
 
-def scorer_of(network: AnyNetwork, session: AnySession) -> Scorer:
+def scorer_of(network: Network, session: AnySession) -> Scorer:
     """Return the deployed network as a function images [B, *shape] -> labels [B]."""
 
     def score(images: Float32) -> Int32:

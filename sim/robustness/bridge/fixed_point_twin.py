@@ -15,7 +15,7 @@ from sim.twins.adjoint import adjoint
 from sim.twins.base import TwinOutputs
 from sim.twins.gradients import slopes_of
 from sim.twins.make import checked_device
-from sim.twins.sigma_delta import SigmaDeltaTwin, exact_dtype
+from sim.twins.sigma_delta import SigmaDeltaTwin
 from sim.twins.surrogates import Surrogate
 from sim.twins.units import State, clip, straight
 
@@ -31,7 +31,7 @@ class FixedPointTwin(SigmaDeltaTwin):
 
     def __init__(self, spec: NetworkSpec, surrogate: Surrogate | None = None, device: str = "cpu") -> None:
         place = checked_device(device)
-        super().__init__(spec, surrogate or Surrogate(), "integer", None, 0, exact_dtype(spec))
+        super().__init__(spec, surrogate or Surrogate(), "integer", None, 0)
         self._session = get_backend("events").open(spec, threads=torch.get_num_threads())
         self.to(place)
 

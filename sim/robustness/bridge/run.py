@@ -21,7 +21,7 @@ from neuro.base.arrays import Float32, Int32
 from neuro.base.errors import UserError
 from neuro.base.files import array_bytes, json_bytes, parse_arrays, read_bytes, sha256, write_atomically
 from neuro.spec.layers import parse_layers
-from sim.backends.protocol import get_backend, native_backend
+from sim.backends.protocol import get_backend
 from sim.evaluate import data_of, is_coder, load_run
 from sim.robustness.analysis.subject import Analysis, Subject, analyse, scorer_of
 from sim.robustness.attacks.search import Model
@@ -60,7 +60,7 @@ class AttackRun:
     @property
     def scorer(self) -> str:
         """The backend that scores."""
-        return self.config.score or native_backend(self.artifact.spec)
+        return self.config.score or self.artifact.spec.native_backend
 
     @property
     def n_shards(self) -> int:

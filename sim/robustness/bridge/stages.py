@@ -8,23 +8,18 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from neuro.base.errors import UserError
-from neuro.equilibrium.graded_network import AnyNetwork
-from neuro.spec.neurons import Source
-from neuro.spec.sigma_delta import NetworkSpec
-from neuro.stock.feed_forward import FeedForwardNetwork
-from neuro.stock.network import StockNetwork
+from neuro.spec.network import Network
+from sim.families import of_kind
 from sim.robustness.attacks.gradient import ProjectedGradient, fast_gradient
 from sim.robustness.attacks.search import Attack, Model, Threat
 from sim.robustness.attacks.suites import SUITES, build_attacks
-from sim.robustness.bridge.fixed_point_twin import FixedPointTwin
 from sim.robustness.judging.verdict import with_grey
 from sim.twins.base import Twin
 from sim.twins.gradients import implicit_gradient, local_gradient
 from sim.twins.make import make_twin
-from sim.twins.surrogates import Surrogate, surrogate_sweep
+from sim.twins.surrogates import surrogate_sweep
 
 LOCAL_NUDGE = 1.0  # constant output force of the local attack (SCIENCE: 1 to 2)
-LEAKY = Surrogate(box_slope=0.2)  # lets a gradient through neurons that are saturated
 LONG = 64  # steps of an inference
 SWEPT = "pgd-20"
 
@@ -39,7 +34,7 @@ class Stage:
 
 
 def attack_stages(
-    spec: AnyNetwork, names: str, threats: tuple[Threat, ...], sources: Mapping[str, Model], device: str = "cpu"
+    spec: Network, names: str, threats: tuple[Threat, ...], sources: Mapping[str, Model], device: str = "cpu"
 ) -> list[Stage]:
     """Return what `names` (see `suites.build_attacks`) mean for a network.
 
@@ -67,18 +62,18 @@ def attack_stages(
     return [stage for stage in stages if stage.attacks]
 
 
-def main_twins(spec: AnyNetwork, exact: Twin, device: str = "cpu") -> dict[str, Model]:
+def main_twins(spec: Network, exact: Twin, device: str = "cpu") -> dict[str, Model]:
     """Return two twins by name, with different gradients; the first one is judged. exact: `make_twin(spec)`."""
-    if isinstance(spec, NetworkSpec) and exact.inference_steps > LONG:
-        return {"fixed point": FixedPointTwin(spec, device=device), "leaky": FixedPointTwin(spec, LEAKY, device)}
-    if isinstance(spec, (StockNetwork, FeedForwardNetwork)):
-        return {exact.surrogate.name: exact, "atan": make_twin(spec, Surrogate("atan"), device=device)}
-    return {exact.surrogate.name: exact, "leaky": make_twin(spec, LEAKY, device=device)}
+    other, surrogate = exact.second
+    at_rest = of_kind("fixed-point twin", spec)
+    if at_rest is not None and exact.inference_steps > LONG:
+        return {"fixed point": at_rest(spec, device=device), other: at_rest(spec, surrogate, device)}
+    return {exact.surrogate.name: exact, other: make_twin(spec, surrogate, device=device)}
 
 
-def _own_gradients(spec: AnyNetwork, twin: Twin) -> dict[str, Attack]:
+def _own_gradients(spec: Network, twin: Twin) -> dict[str, Attack]:
     """Return the attacks along gradients at the fixed point; the local one is that of an energy."""
-    if not isinstance(spec, NetworkSpec):
+    if not twin.comes_to_rest:
         return {}
 
     def local(images: Tensor, labels: Tensor) -> Tensor:
@@ -88,24 +83,12 @@ def _own_gradients(spec: AnyNetwork, twin: Twin) -> dict[str, Attack]:
         return implicit_gradient(twin, images, labels)
 
     implicit = ProjectedGradient(20, gradient_fn=at_rest, family="implicit")
-    if not is_symmetric(spec):
+    if not spec.is_symmetric:
         return {"implicit-20": implicit}
     return {"local-40": ProjectedGradient(40, gradient_fn=local, family="local"), "implicit-20": implicit}
 
 
-def is_symmetric(spec: AnyNetwork) -> bool:
-    """Return whether the network has an energy whose gradient it can follow: sigma-delta, every coupling tied."""
-    if not isinstance(spec, NetworkSpec):
-        return False
-    transposed = {p.transpose_of for p in spec.projections if p.sign == 1}
-    return all(
-        p.transpose_of is not None or p.name in transposed
-        for p in spec.projections
-        if not isinstance(spec.population(p.source).neuron, Source)
-    ) and all(spec.unit(p.name).threshold == 0 for p in spec.moving)
-
-
-def _sweep(spec: AnyNetwork, exact: Twin, device: str) -> dict[str, Model]:
+def _sweep(spec: Network, exact: Twin, device: str) -> dict[str, Model]:
     twins: dict[str, Model] = {}
     for surrogate in surrogate_sweep():
         if surrogate != exact.surrogate:

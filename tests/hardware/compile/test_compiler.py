@@ -17,8 +17,7 @@ from hardware.compile.compiler import compile_network, compile_run
 from neuro.base.convolution import square
 from neuro.base.errors import UserError
 from neuro.coding.sigma_delta import CoderDesign, build_coder
-from neuro.equilibrium.graded_network import GradedNetwork
-from neuro.equilibrium.graded_relu import GradedDesign, open_boxes
+from neuro.equilibrium.graded_relu import GradedDesign, GradedNetwork, open_boxes
 from neuro.equilibrium.lif import StockDesign, build_stock_network
 from neuro.equilibrium.sigma_delta import build_equilibrium, design_for
 from sim.backends.lava.stock.run import save_graph

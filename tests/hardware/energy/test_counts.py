@@ -17,7 +17,7 @@ from neuro.base.errors import UserError
 from neuro.equilibrium.lif import StockDesign, build_stock_network
 from neuro.equilibrium.sigma_delta import build_equilibrium, design_for
 from neuro.front_ends.pixels import PixelEncoder
-from sim.backends.protocol import get_backend, native_backend, one_hot_targets
+from sim.backends.protocol import get_backend, one_hot_targets
 from sim.contract.sigma_delta import random_images, random_spec, run_fully
 
 LAVA = limits_of("loihi2-lava")
@@ -97,7 +97,7 @@ def test_counts_of_a_lava_run_are_the_same():
         payloads = np.random.default_rng(0).integers(0, 1 << network.encoder.activation_bits, (1, 16)).astype(np.int16)
         placement = partition(blocks_of(network, LAVA, learns=False), LAVA)
         counts = []
-        for name in (native_backend(network), "lava"):
+        for name in (network.native_backend, "lava"):
             with get_backend(name).open(network) as session:
                 counts.append(count(network, session.run(payloads, keep_spikes=True), placement))
         for name in (*FIELDS, "host_in"):
@@ -113,7 +113,7 @@ def lesson(network, count_images=3):
     generator = np.random.default_rng(1)
     payloads = generator.integers(0, 1 << network.encoder.activation_bits, (count_images, 16)).astype(np.int16)
     targets = one_hot_targets(network, np.arange(count_images) % 3)
-    with get_backend(native_backend(network)).open(network) as session:
+    with get_backend(network.native_backend).open(network) as session:
         return session.run(payloads, targets, keep_spikes=True)
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from neuro.equilibrium.lif import StockDesign, build_stock_network
-from neuro.stock.network import INPUT, OUTPUT, RELAY, SHADOW
+from neuro.stock.family import INPUT, OUTPUT
+from neuro.stock.network import RELAY, SHADOW
 from neuro.stock.rules import RULES
 
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from neuro.equilibrium.lif import StockDesign, build_stock_network
 from neuro.front_ends.pixels import PixelEncoder
-from neuro.stock.network import GATE, INPUT, LABEL, RELAY, SHADOW, SlotSchedule, StockNetwork
+from neuro.stock.family import INPUT
+from neuro.stock.network import GATE, LABEL, RELAY, SHADOW, SlotSchedule, StockNetwork
 from neuro.stock.processes import StockPopulation, StockSpec
 from neuro.stock.rules import BLANK, FREE, NUDGED, RULES
 

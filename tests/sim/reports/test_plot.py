@@ -17,7 +17,7 @@ from neuro.artifact.run_folder import Artifact
 from neuro.base.errors import UserError
 from neuro.data.sets import Dataset
 from neuro.spec.sigma_delta import NetworkSpec
-from sim.backends.protocol import get_backend, native_backend, one_hot_targets
+from sim.backends.protocol import get_backend, one_hot_targets
 from sim.evaluate import load_run
 from sim.reports import plot
 from sim.reports.probes.sigma_delta import watch_relaxation
@@ -59,7 +59,7 @@ def test_a_raster_has_a_dot_for_every_spike(artifact: Artifact, blob_data: Datas
     targets = (
         None if coder or artifact.manifest["kind"] == "slayer" else one_hot_targets(network, blob_data.y_test[3:4])
     )
-    with get_backend(native_backend(network)).open(network) as session:
+    with get_backend(network.native_backend).open(network) as session:
         record = session.run(
             network.encoder.encode(blob_data.x_test[3:4]), targets, seed=artifact.manifest["seed"], first_image=3,
             keep_spikes=True,

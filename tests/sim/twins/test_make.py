@@ -8,7 +8,7 @@ from neuro.artifact.run_folder import load_artifact
 from neuro.base.errors import UserError
 from neuro.equilibrium.lif import StockDesign, build_stock_network
 from neuro.equilibrium.sigma_delta import build_equilibrium, design_for
-from sim.backends.protocol import get_backend, native_backend
+from sim.backends.protocol import get_backend
 from sim.robustness.bridge.fidelity import Fidelity, fidelity
 from sim.twins.base import margin_direction, rivals
 from sim.twins.gradients import implicit_gradient, local_gradient
@@ -79,7 +79,7 @@ def test_fidelity_is_measured_against_the_deployed_integers(run, request, blob_d
     (push,) = torch.autograd.grad((scores * margin_direction(scores.detach(), labels)).sum(), pixels)
     attacked = (clean + 0.5 * push.sign()).clamp(0, 1)
     assert (exact.predict(attacked) == labels).sum() < (exact.predict(clean) == labels).sum() - 8
-    with get_backend(native_backend(spec)).open(spec, threads=1) as session:
+    with get_backend(spec.native_backend).open(spec, threads=1) as session:
         for images in (clean, attacked):
             assert fidelity(exact, session, images) == Fidelity(1.0, 0.0, 40)
             found = fidelity(relaxed, session, images)

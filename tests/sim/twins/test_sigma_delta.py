@@ -21,6 +21,7 @@ from sim.oracles.equilibrium import RateNetwork
 from sim.twins.base import margin_direction
 from sim.twins.gradients import implicit_gradient, local_gradient
 from sim.twins.make import make_twin
+from sim.twins.sigma_delta import SigmaDeltaTwin
 from sim.twins.surrogates import SHAPES, Surrogate
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -77,6 +78,10 @@ def test_the_encoder_is_part_of_the_twin(encoder, centred):
         np.testing.assert_array_equal(make_twin(spec).predict(images).numpy(), record.predictions)
 
 
+def relaxed(spec, steps=None):
+    return SigmaDeltaTwin(spec, Surrogate(), "relaxed", steps, 0, torch.float64)
+
+
 def test_the_slope_of_a_pixel_is_its_gain_and_stops_where_the_gain_saturates():
     spec = small(encoder=PixelEncoder(5, gain_bits=2))
     pixels = torch.tensor([[0.0, 0.1, 0.25, 0.5] * 3]).reshape(1, 4, 3).requires_grad_(True)
@@ -91,7 +96,7 @@ def test_the_slope_of_a_pixel_is_its_gain_and_stops_where_the_gain_saturates():
 def test_relaxed_twins_are_the_rate_network(hidden):
     spec = small(hidden, free_steps=12)
     images = some_images(spec, 0, dtype=torch.float64)
-    network, twin = RateNetwork(spec), make_twin(spec, forward="relaxed", dtype=torch.float64)
+    network, twin = RateNetwork(spec), relaxed(spec)
     by_twin = images.clone().requires_grad_(True)
     states = twin.outputs(by_twin).states
     by_rate = images.clone().requires_grad_(True)
@@ -109,7 +114,7 @@ def test_relaxed_twins_are_the_rate_network(hidden):
 @pytest.mark.parametrize("seed", range(4))
 def test_gradients_of_relaxed_twins_are_finite_differences(seed):
     spec = small(seed=seed)
-    twin = make_twin(spec, forward="relaxed", dtype=torch.float64)
+    twin = relaxed(spec)
     images = 0.1 + 0.8 * some_images(spec, seed, dtype=torch.float64)
     found = gradient(twin, images)
     direction = torch.tensor(np.random.default_rng(seed).normal(size=images.shape))
@@ -181,7 +186,7 @@ def cyclic_spec():
 
 @pytest.mark.parametrize("spec", [small(free_steps=200), cyclic_spec()], ids=["layered", "cyclic"])
 def test_the_implicit_gradient_is_that_of_a_long_unrolled_relaxation(spec):
-    twin = make_twin(spec, forward="relaxed", dtype=torch.float64, steps=200)
+    twin = relaxed(spec, 200)
     images = some_images(spec, 6, dtype=torch.float64)
     found = implicit_gradient(twin, images, LABELS)
     torch.testing.assert_close(found, gradient(twin, images), rtol=1e-6, atol=1e-9)
@@ -190,7 +195,7 @@ def test_the_implicit_gradient_is_that_of_a_long_unrolled_relaxation(spec):
 
 def test_the_local_gradient_tends_to_that_of_the_state_at_the_fixed_point():
     spec = small(free_steps=200)
-    twin = make_twin(spec, forward="relaxed", dtype=torch.float64)
+    twin = relaxed(spec)
     images = some_images(spec, 7, dtype=torch.float64)
     truth = gradient(twin, images, "states")
     assert float(truth.abs().max()) > 1e-3

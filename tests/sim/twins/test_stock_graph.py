@@ -8,8 +8,7 @@ import pytest
 import snntorch
 import torch
 
-from neuro.equilibrium.graded_network import GradedNetwork
-from neuro.equilibrium.graded_relu import GradedDesign, open_boxes
+from neuro.equilibrium.graded_relu import GradedDesign, GradedNetwork, open_boxes
 from neuro.equilibrium.lif import StockDesign, build_stock_network
 from neuro.equilibrium.sigma_delta import build_equilibrium, design_for
 from neuro.stock.processes import LIF

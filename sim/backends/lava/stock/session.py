@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from neuro.equilibrium.graded_network import AnyStock
+from neuro.stock.family import StockFamily
 from sim.backends.lava.stock.run import run_stock_in_lava
 from sim.backends.presentation import Presentation
 from sim.backends.record import Record
@@ -24,7 +24,7 @@ class LavaStockSession(StockSession):
         "the chip backend, the integers are the same"
     )
 
-    def __init__(self, network: AnyStock, stall_s: float, on_image: Callable[[int], None]) -> None:
+    def __init__(self, network: StockFamily, stall_s: float, on_image: Callable[[int], None]) -> None:
         super().__init__(network)
         self.stall_s, self.on_image = stall_s, on_image
 

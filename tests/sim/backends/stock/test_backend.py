@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from neuro.base.errors import UserError
 from neuro.equilibrium.lif import StockDesign, build_stock_network
-from neuro.stock.network import GATE, LABEL, OUTPUT, RELAY, SHADOW
+from neuro.stock.family import OUTPUT
+from neuro.stock.network import GATE, LABEL, RELAY, SHADOW
 from neuro.stock.processes import committed
 from neuro.stock.rules import NUDGED
 from sim.backends.protocol import get_backend, one_hot_targets

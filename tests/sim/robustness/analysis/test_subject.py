@@ -18,10 +18,10 @@ from torch import Tensor
 
 from neuro.base.errors import UserError
 from neuro.data.sets import Dataset
-from neuro.equilibrium.graded_network import AnyNetwork, GradedNetwork
-from neuro.equilibrium.graded_relu import GradedDesign, open_boxes
+from neuro.equilibrium.graded_relu import GradedDesign, GradedNetwork, open_boxes
 from neuro.equilibrium.sigma_delta import build_equilibrium, design_for
-from sim.backends.protocol import get_backend, native_backend
+from neuro.spec.network import Network
+from sim.backends.protocol import get_backend
 from sim.evaluate import load_run
 from sim.reports.attack import write_attack_report
 from sim.robustness.analysis.perturbation import perturbation_ratios, ratio_of, signals
@@ -50,7 +50,7 @@ def run(prepared: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def networks(finished: Path, finished_stock: Path) -> dict[str, AnyNetwork]:
+def networks(finished: Path, finished_stock: Path) -> dict[str, Network]:
     """One network of each family, on images (4, 4)."""
     graded = open_boxes(build_equilibrium(design_for((4, 4), 3, (9,)), 0), 4.0)
     return {
@@ -61,11 +61,11 @@ def networks(finished: Path, finished_stock: Path) -> dict[str, AnyNetwork]:
 
 
 @pytest.mark.parametrize("family", ["sigma-delta", "lif", "graded"])
-def test_the_last_signal_is_what_the_deployed_network_answers(family: str, networks: dict[str, AnyNetwork]) -> None:
+def test_the_last_signal_is_what_the_deployed_network_answers(family: str, networks: dict[str, Network]) -> None:
     network, images = networks[family], np.random.default_rng(0).random((12, 4, 4), dtype=np.float32)
     found = signals(network, images)
     assert list(found) == ["input", *(p.name for p in network.moving)]
-    with get_backend(native_backend(network)).open(network) as session:
+    with get_backend(network.native_backend).open(network) as session:
         record = session.run(network.encoder.encode(images))
     np.testing.assert_array_equal(found[network.output], record.output_states)
     hidden = found[network.moving[0].name]
@@ -88,7 +88,7 @@ def test_silent_layers_have_no_ratio() -> None:
     assert ratio_of(clean[:1], changed[:1]).mean is None
 
 
-def test_unchanged_images_move_no_layer(networks: dict[str, AnyNetwork]) -> None:
+def test_unchanged_images_move_no_layer(networks: dict[str, Network]) -> None:
     images = np.random.default_rng(2).random((5, 4, 4), dtype=np.float32)
     found = perturbation_ratios(networks["sigma-delta"], images, {"none": images, "all": 1 - images})
     assert [ratio.mean for ratio in found["none"].values()] == [0.0, 0.0, 0.0]
@@ -201,7 +201,7 @@ def test_what_cannot_be_analysed_says_why(run: Path) -> None:
 
 
 @pytest.mark.parametrize("family", ["lif", "graded"])
-def test_stock_networks_are_analysed(family: str, networks: dict[str, AnyNetwork], blob_data: Dataset) -> None:
+def test_stock_networks_are_analysed(family: str, networks: dict[str, Network], blob_data: Dataset) -> None:
     clean = np.asarray(blob_data.x_test[:10], dtype=np.float32)
     kept = {"clean": clean, str(LINE): random_images(LINE, torch.tensor(clean), 0).numpy()}
     found = analyse(Subject(networks[family], kept, blob_data.y_test[:10], (LINE,), {}))

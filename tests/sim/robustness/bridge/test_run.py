@@ -19,7 +19,7 @@ from sim.robustness.attacks.search import Threat
 from sim.robustness.bridge import run as bridge
 from sim.robustness.bridge.config import AttackConfig
 from sim.robustness.bridge.run import AttackRun, attack
-from sim.robustness.bridge.stages import attack_stages, is_symmetric
+from sim.robustness.bridge.stages import attack_stages
 from sim.robustness.bridge.workers import do_shards
 from sim.robustness.judging.shards import load_table, merge, save_table
 from sim.robustness.judging.table import RobustnessTable
@@ -153,7 +153,7 @@ def test_shards_of_other_attacks_are_refused(run: Path) -> None:
 
 def test_symmetric_networks_are_attacked_along_their_own_gradients(run: Path) -> None:
     spec = load_run(run).spec
-    assert is_symmetric(spec)
+    assert spec.is_symmetric
     stages = attack_stages(spec, "pgd-10", (Threat("linf", 0.1),), {"flat": lambda x: torch.zeros(len(x), 3)})
     assert [list(stage.attacks) for stage in stages] == [["pgd-10"], ["local-40", "implicit-20"], ["fgsm", "pgd-20"]]
 

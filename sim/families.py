@@ -1,0 +1,46 @@
+"""What differs by the kind of a network on a conventional machine: one table, verb by verb.
+
+An entry is looked up by the kind of a network, or else by its family.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from neuro.base.late import named
+from neuro.spec.network import Network
+
+VERBS: dict[str, dict[str, str]] = {
+    "twin": {
+        "sigma-delta": "sim.twins.sigma_delta:SigmaDeltaTwin",
+        "graded-relu": "sim.twins.graded_relu:GradedTwin",
+        "stock": "sim.twins.lif:LifTwin",
+    },
+    "fixed-point twin": {"sigma-delta": "sim.robustness.bridge.fixed_point_twin:FixedPointTwin"},
+    "signals": {
+        "sigma-delta": "sim.robustness.analysis.perturbation:sigma_delta_signals",
+        "stock": "sim.robustness.analysis.perturbation:stock_signals",
+    },
+    "lava session": {
+        "sigma-delta": "sim.backends.lava.sigma_delta.session:LavaSession",
+        "stock": "sim.backends.lava.stock.session:LavaStockSession",
+    },
+    "snntorch session": {
+        "sigma-delta": "sim.backends.snn.backend:SigmaDeltaTorchSession",
+        "stock": "sim.backends.snn.backend:StockTorchSession",
+    },
+    "report": {
+        "sigma-delta": "sim.reports.sigma_delta:SigmaDeltaSubject",
+        "graded-relu": "sim.reports.graded:GradedSubject",
+        "lif": "sim.reports.stock:StockSubject",
+        "feed-forward": "sim.reports.feed_forward:FeedForwardSubject",
+    },
+    "report of a coder": {"sigma-delta": "sim.reports.coder:CoderSubject"},
+}
+
+
+def of_kind(verb: str, network: Network) -> Any:
+    """What does `verb` for a network; None if nothing does."""
+    table = VERBS[verb]
+    name = table.get(network.kind) or table.get(network.family)
+    return None if name is None else named(name)
