@@ -42,7 +42,7 @@ from sim.training.stock_recipe import build_stock
 
 STEPS = 300
 BATCH = 20  # rules per Lava worker
-SPARSE_STEPS = {"spiking": 256, "graded": 100}
+SPARSE_STEPS = {"spiking-coder": 256, "graded-coder": 100}
 SECTIONS = ("rules", "networks", "networks that learn", "EP networks", "sparse coders")
 
 

@@ -14,7 +14,8 @@ VERBS: dict[str, dict[str, str]] = {
     "twin": {
         "sigma-delta": "sim.twins.sigma_delta:SigmaDeltaTwin",
         "graded-relu": "sim.twins.graded_relu:GradedTwin",
-        "stock": "sim.twins.lif:LifTwin",
+        "lif": "sim.twins.lif:LifTwin",
+        "feed-forward": "sim.twins.lif:LifTwin",
     },
     "fixed-point twin": {"sigma-delta": "sim.robustness.bridge.fixed_point_twin:FixedPointTwin"},
     "signals": {

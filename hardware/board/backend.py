@@ -37,7 +37,7 @@ from sim.backends.record import LearningOutcome, Record
 from sim.backends.session import Rates
 from sim.backends.stock.emulator import StockRun
 from sim.backends.stock.record import check_images, make_record
-from sim.backends.stock.session import StockSession, commit_pairs, engine_rules, stock_inputs
+from sim.backends.stock.session import StockSession, commit_pairs, engine_rules, refuse_biases, stock_inputs
 
 STALL_S = 300.0  # booting a board takes tens of seconds
 WORKER = "hardware.board.worker"
@@ -61,13 +61,14 @@ class BoardSession(StockSession):
     backend = "loihi2"
 
     def __init__(self, network: StockFamily, door: str, stall_s: float, on_image: Callable[[int], None]) -> None:
+        refuse_biases("loihi2", network)
         super().__init__(network)
         self.door, self.stall_s, self.on_image = door, stall_s, on_image
 
     def _present(self, shown: Presentation) -> Record:
         if shown.keep_states:
             raise UserError("backend loihi2: reads spikes only, states cross one element a message; drop keep_states")
-        graph, inputs = stock_inputs(self.spec, shown.payloads, shown.targets)
+        graph, inputs, _ = stock_inputs(self.spec, shown.payloads, shown.targets)
         apart, together = unreset(graph, inputs.shape[1])
         with tempfile.TemporaryDirectory(prefix="settle-board-") as name:
             self._work(Path(name), apart, inputs, mode="run", together=together)
@@ -79,7 +80,7 @@ class BoardSession(StockSession):
         check_images(self.spec, payloads, None)
         if not len(payloads):
             raise UserError("backend loihi2: no images to measure; give at least one")
-        graph, inputs = stock_inputs(self.spec, payloads, None)
+        graph, inputs, _ = stock_inputs(self.spec, payloads, None)
         with tempfile.TemporaryDirectory(prefix="settle-board-") as name:
             self._work(Path(name), graph, inputs, mode="measure")
             found = read_arrays(result_path(Path(name), 0))

@@ -7,9 +7,9 @@ from functools import cached_property
 
 import numpy as np
 
+from hardware.chip.families import of_kind
 from hardware.chip.limits import Limits
 from hardware.chip.pattern import Pattern, full, of_kernel, of_kernel_weights, of_matrix, transposed
-from hardware.families import of_kind
 from neuro.base.arrays import Bools, Int64
 from neuro.base.errors import UserError
 from neuro.spec.network import Network

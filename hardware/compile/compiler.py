@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 from hardware.board.detect import INSTALL, detect
 from hardware.chip.blocks import Deployable, blocks_of, graph_of
@@ -13,6 +14,7 @@ from hardware.compile.dry_checks import dry_checks
 from hardware.placement.partition import partition
 from neuro.artifact.run_folder import load_artifact
 from neuro.base.files import json_bytes, write_atomically
+from neuro.stock.family import StockFamily
 from neuro.stock.processes import StockSpec
 
 DEPLOYMENT = "deployment.json"
@@ -62,7 +64,11 @@ def with_chip_compiler(network: Deployable, deployment: Deployment, *, dry_run: 
     else:
         from hardware.board.backend import compile_on_board
 
-        check = Check("chip compiler", True, compile_on_board(graph_of(network, deployment.learns)))
+        check = Check(
+            "chip compiler",
+            True,
+            compile_on_board(graph_of(cast("StockFamily | StockSpec", network), deployment.learns)),
+        )
     return replace(deployment, checks=(*deployment.checks, check))
 
 

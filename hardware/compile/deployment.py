@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from hardware.chip.blocks import KERNEL, SPARSE, Blocks, Deployable, SynapseBlock
+from hardware.chip.families import of_kind
 from hardware.chip.microcode import program, tally
-from hardware.families import of_kind
 from hardware.placement.placement import Placement
 from neuro.base.shown import Lines, Shown
 from neuro.equilibrium.graded_relu import GradedNetwork

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from hardware.chip.blocks import SPARSE, Blocks, Deployable, graph_of
+from hardware.chip.families import of_kind
 from hardware.compile.deployment import Check
-from hardware.families import of_kind
 from hardware.placement.placement import Placement
 from neuro.base.errors import UserError
 from neuro.base.files import parse_json, read_bytes

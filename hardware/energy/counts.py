@@ -185,6 +185,7 @@ class Trains:
         self.record, self.index = record, {name: i for i, name in enumerate(names)}
         self.phases = phases_of_steps(network, next(iter(record.spike_counts.values())).shape[1] - 1)
         self.n_steps = len(self.phases)
+        assert not isinstance(network, StockSpec)  # phases_of_steps
         self.first_step = network.first_step
 
     def of(self, name: str, size: int, part: slice) -> Reals | None:

@@ -13,8 +13,8 @@ from dataclasses import replace
 import numpy as np
 
 from hardware.chip.blocks import Deployable
+from hardware.chip.families import of_kind
 from hardware.energy.counts import Counts, Trains, count
-from hardware.families import of_kind
 from hardware.placement.placement import Placement
 from neuro.base.arrays import Int64, Reals
 from neuro.base.errors import UserError

@@ -1,17 +1,14 @@
-"""Sparse coders on disk: the folder of `neuro.artifact.run_folder`, with the integers that ran and the real
-dictionary.
-"""
+"""Sparse coders of stock processes <-> plain JSON objects and arrays: the integers that run and the real dictionary."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from neuro.artifact.run_folder import CODER_FAMILY, read_run, write_run
+from neuro.artifact.sigma_delta import encoder_arrays, encoder_from_json, encoder_to_json
 from neuro.artifact.stock import graph_arrays, graph_from_json, graph_to_json
 from neuro.base.arrays import Arrays
 from neuro.base.checks import require_integers
@@ -21,41 +18,56 @@ from neuro.coding.graded_relu import GradedCoder
 from neuro.coding.lif import SpikingCoder, SpikingDesign
 from neuro.coding.problem import SparseProblem
 
+FAMILY = "stock-coder"  # in place of the family, in files
 DICTIONARY = "dictionary"
+SPIKING, GRADED = "spiking", "graded"
 
 
-def coder_to_json(coder: StockCoder) -> dict[str, Any]:
-    """Return the coder without its arrays as an object that `json` can write."""
-    settings: dict[str, Any] = {}
-    if isinstance(coder, SpikingCoder):
-        settings = {"design": asdict(coder.design), "threshold": coder.threshold}
-    elif isinstance(coder, GradedCoder):
-        settings = {"input_bits": coder.input_bits, "state_bits": coder.state_bits}
+def spiking_to_json(coder: SpikingCoder) -> dict[str, Any]:
+    """The coder without its arrays as an object that `json` can write."""
+    return _to_json(coder, SPIKING, {"design": asdict(coder.design), "threshold": coder.threshold})
+
+
+def graded_to_json(coder: GradedCoder) -> dict[str, Any]:
+    """The coder without its arrays as an object that `json` can write."""
+    return _to_json(coder, GRADED, {"input_bits": coder.input_bits, "state_bits": coder.state_bits})
+
+
+def _to_json(coder: StockCoder, form: str, settings: dict[str, Any]) -> dict[str, Any]:
     return {
-        "family": CODER_FAMILY,
-        "kind": coder.kind,
+        "family": FAMILY,
+        "kind": form,
         "sparsity_threshold": coder.problem.sparsity_threshold,
         "biased": list(coder.graph.biased),
         "settings": settings,
+        "encoder": encoder_to_json(coder.encoder),
+        "image_shape": list(coder.image_shape),
+        "steps": coder.free_steps,
         **graph_to_json(coder.graph),
     }
 
 
+def coder_arrays(coder: StockCoder) -> Arrays:
+    """The weights by projection, the dictionary, and the arrays of the encoder."""
+    return {**graph_arrays(coder.graph), DICTIONARY: coder.problem.dictionary, **encoder_arrays(coder.encoder)}
+
+
 def coder_from_json(content: Mapping[str, Any], arrays: Arrays) -> StockCoder:
-    """Rebuild a coder from `coder_to_json`, the weights of its graph and its dictionary.
+    """Rebuild a coder from `spiking_to_json` or `graded_to_json`, and `coder_arrays`.
 
     Raises: UserError if something is missing, of the wrong type, or does not fit together.
     """
     try:
-        if content["family"] != CODER_FAMILY:
-            raise UserError(f"spec: family {content['family']!r} is no sparse coder; read it with load_artifact")
+        if content["family"] != FAMILY:
+            raise UserError(f"spec: family {content['family']!r} is no sparse coder of stock processes")
         problem = SparseProblem(np.asarray(arrays[DICTIONARY], dtype=np.float64), content["sparsity_threshold"])
         graph, settings = graph_from_json(content, arrays, tuple(content["biased"])), content["settings"]
         require_integers("spec", **{name: value for name, value in settings.items() if name != "design"})
-        if content["kind"] == SpikingCoder.kind:
-            return SpikingCoder(problem, graph, SpikingDesign(**settings["design"]), settings["threshold"])
-        if content["kind"] == GradedCoder.kind:
-            return GradedCoder(problem, graph, settings["input_bits"], settings["state_bits"])
+        shown = _shown(content, arrays)
+        if content["kind"] == SPIKING:
+            return SpikingCoder(problem, graph, SpikingDesign(**settings["design"]), settings["threshold"], **shown)
+        if content["kind"] == GRADED:
+            return GradedCoder(problem, graph, settings["input_bits"], settings["state_bits"], **shown)
         raise UserError(f"spec: sparse coder {content['kind']!r} is unknown")
     except UserError:
         raise
@@ -63,19 +75,12 @@ def coder_from_json(content: Mapping[str, Any], arrays: Arrays) -> StockCoder:
         raise UserError(f"spec: not a sparse coder of this version ({type(error).__name__}: {error})") from error
 
 
-def save_coder(folder: Path, coder: StockCoder, manifest: Mapping[str, Any]) -> None:
-    """Write a coder and how it came to be (seed, data, results, ...); hashes are added.
-
-    Raises: UserError if the folder cannot be written.
-    """
-    arrays: Arrays = {**graph_arrays(coder.graph), DICTIONARY: coder.problem.dictionary}
-    write_run(folder, coder_to_json(coder), arrays, dict(manifest))
-
-
-def load_coder(folder: Path) -> tuple[StockCoder, dict[str, Any]]:
-    """Return a coder and its manifest.
-
-    Raises: UserError if a file is missing, truncated or edited, or the run holds something else.
-    """
-    fields, arrays, manifest = read_run(folder)
-    return coder_from_json(fields, arrays), manifest
+def _shown(content: Mapping[str, Any], arrays: Arrays) -> dict[str, Any]:
+    """How images are shown; absent from files of versions whose coders took signals only."""
+    if "encoder" not in content:
+        return {}
+    return {
+        "encoder": encoder_from_json(content["encoder"], arrays),
+        "image_shape": tuple(int(n) for n in content["image_shape"]),
+        "free_steps": content["steps"],
+    }

@@ -27,11 +27,16 @@ FILES = {  # by kind of network, in this package: everything but the arrays as J
     "sigma-delta": ("sigma_delta:spec_to_json", "sigma_delta:spec_arrays", "sigma_delta:spec_from_json"),
     "graded-relu": ("graded:graded_to_json", "graded:graded_arrays", "graded:graded_from_json"),
     "lif": ("stock:network_to_json", "stock:network_arrays", "stock:network_from_json"),
+    "spiking-coder": ("coder:spiking_to_json", "coder:coder_arrays", "coder:coder_from_json"),
+    "graded-coder": ("coder:graded_to_json", "coder:coder_arrays", "coder:coder_from_json"),
     "feed-forward": ("stock:feed_forward_to_json", "stock:network_arrays", "stock:feed_forward_from_json"),
 }
-KINDS = {"stock": "lif", "stock-feed-forward": "feed-forward"}  # by "family" in spec.json; else sigma-delta
+KINDS = {  # by "family" in spec.json; else sigma-delta
+    "stock": "lif",
+    "stock-feed-forward": "feed-forward",
+    "stock-coder": "spiking-coder",  # of either form
+}
 GRADED = "graded"  # in spec.json of networks made of a sigma-delta one
-CODER_FAMILY = "stock-coder"  # what `neuro.artifact.coder` writes
 RECORDED_PACKAGES = ("settle", "numpy", "numba", "torch", "lava-nc", "lava-dl", "nir")
 
 
@@ -89,8 +94,6 @@ def load_artifact(folder: Path) -> Artifact:
     Raises: UserError if a file is missing, truncated or edited (hash mismatch), or of another version.
     """
     fields, arrays, manifest = read_run(folder)
-    if fields.get("family") == CODER_FAMILY:
-        raise UserError(f"run {folder}: holds a sparse coder, no classifier; read it with load_coder")
     return Artifact(network_of(fields, arrays), manifest)
 
 

@@ -31,7 +31,7 @@ def spec_to_json(spec: NetworkSpec) -> dict[str, Any]:
         "family": spec.family,
         "input": spec.input,
         "output": spec.output,
-        "encoder": _encoder_to_json(spec.encoder),
+        "encoder": encoder_to_json(spec.encoder),
         "schedule": asdict(spec.schedule),
         "populations": [
             {"name": p.name, "shape": list(p.shape), "neuron": _neuron_to_json(p.neuron)} for p in spec.populations
@@ -43,10 +43,16 @@ def spec_to_json(spec: NetworkSpec) -> dict[str, Any]:
 def spec_arrays(spec: NetworkSpec) -> dict[str, Array]:
     """Return the arrays of a spec: weights by projection, the encoder's offset and whitening."""
     arrays: dict[str, Array] = {WEIGHTS_PREFIX + p.name: p.weights for p in spec.projections if p.weights is not None}
-    if spec.encoder.offset is not None:
-        arrays[OFFSET_KEY] = spec.encoder.offset
-    if spec.encoder.transform is not None and spec.encoder.transform.whitening is not None:
-        arrays[WHITENING_KEY] = spec.encoder.transform.whitening
+    return arrays | encoder_arrays(spec.encoder)
+
+
+def encoder_arrays(encoder: PixelEncoder) -> dict[str, Array]:
+    """Return the arrays of an encoder: its offset and whitening, if any."""
+    arrays: dict[str, Array] = {}
+    if encoder.offset is not None:
+        arrays[OFFSET_KEY] = encoder.offset
+    if encoder.transform is not None and encoder.transform.whitening is not None:
+        arrays[WHITENING_KEY] = encoder.transform.whitening
     return arrays
 
 
@@ -67,7 +73,7 @@ def spec_from_json(content: Mapping[str, Any], arrays: NamedArrays) -> NetworkSp
             schedule=Schedule(phases, **schedule),
             input=content["input"],
             output=content["output"],
-            encoder=_encoder_from_json(content["encoder"], arrays),
+            encoder=encoder_from_json(content["encoder"], arrays),
             family=content["family"],
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
@@ -76,7 +82,8 @@ def spec_from_json(content: Mapping[str, Any], arrays: NamedArrays) -> NetworkSp
         ) from error
 
 
-def _encoder_to_json(encoder: PixelEncoder) -> dict[str, Any]:
+def encoder_to_json(encoder: PixelEncoder) -> dict[str, Any]:
+    """Return an encoder without its arrays as an object that `json` can write."""
     content: dict[str, Any] = {
         "activation_bits": encoder.activation_bits,
         "gain_bits": encoder.gain_bits,
@@ -92,7 +99,8 @@ def _encoder_to_json(encoder: PixelEncoder) -> dict[str, Any]:
     return content
 
 
-def _encoder_from_json(content: Mapping[str, Any], arrays: NamedArrays) -> PixelEncoder:
+def encoder_from_json(content: Mapping[str, Any], arrays: NamedArrays) -> PixelEncoder:
+    """Rebuild an encoder from `encoder_to_json` and `encoder_arrays`. Raises: KeyError, TypeError, ..., UserError."""
     offset = arrays[OFFSET_KEY].astype(np.int16) if content["centred"] else None
     transform = None
     if content.get("transform") is not None:

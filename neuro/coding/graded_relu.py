@@ -10,14 +10,13 @@ Source: Rozell et al. 2008; Daubechies et al. 2004 (ISTA); Polyak 1964 (momentum
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from neuro.base.arrays import Integers, Reals
+from neuro.base.arrays import Bools, Int32, Reals, Spikes
 from neuro.base.checks import Range, require_integers
 from neuro.base.errors import UserError
 from neuro.base.fixed_point import WEIGHT_BITS, quantize, weight_limit
@@ -109,7 +108,8 @@ class GradedCoder(StockCoder):
 
     input_bits: int
     state_bits: int
-    kind: ClassVar[str] = "graded"
+    kind: ClassVar[str] = "graded-coder"
+    title: ClassVar[str] = "graded coder"
 
     def drive(self, signals: npt.ArrayLike, steps: int) -> Drive:
         """See `StockCoder.drive`; signals within -1..1."""
@@ -120,13 +120,27 @@ class GradedCoder(StockCoder):
         payloads = quantize(values, self.input_bits, -(1 << self.input_bits), 1 << self.input_bits)
         return Drive(present(self.graph, payloads, steps))
 
-    def codes(self, spikes: Mapping[str, Integers]) -> Reals:
+    def codes(self, spikes: Spikes) -> Reals:
         """Return the last states, of shape [B, K].
 
         Raises: UserError if a state was beyond what 32-bit sums hold.
         """
         states = readout(self.graph, spikes, CODE, spikes[CODE].shape[1])
         return np.asarray(states * 2.0**-self.state_bits, dtype=np.float64)
+
+    @property
+    def code_unit(self) -> float:
+        """The code of a state of 1."""
+        return float(2.0**-self.state_bits)
+
+    def scores(self, spikes: Spikes) -> Int32:
+        """The last states, of shape [B, K]. Raises: UserError as `codes` does."""
+        return readout(self.graph, spikes, CODE, self.free_steps)
+
+    def settled(self, spikes: Spikes) -> Bools:
+        """Whether no state moved in the last step by more than a unit, of shape [B]."""
+        last, before = (spikes[CODE][:, self.free_steps - k].astype(np.int64) for k in (1, 2))
+        return np.asarray(np.abs(last - before).max(axis=1) <= 1)
 
 
 def graded_coder(

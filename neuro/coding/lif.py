@@ -18,7 +18,6 @@ Source: Tang, Lin, Davies 2017; Rozell et al. 2008.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil, floor, log2
 from typing import ClassVar
@@ -26,7 +25,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from neuro.base.arrays import Integers, Reals
+from neuro.base.arrays import Int32, Integers, Reals, Spikes
 from neuro.base.checks import Range, require_choice, require_integers, require_ranges
 from neuro.base.errors import UserError
 from neuro.base.fixed_point import quantize
@@ -63,9 +62,9 @@ class SpikingDesign:
     overshoot:    share of the threshold taken off for what a reset loses, 0..0.5; None: 1 / (4 full_scale).
     lateral:      "split": an inhibitory projection and, if atoms point away from each other, an excitatory one, 8 bits
                   of weight each; "mixed": one projection of both signs, one bit less.
-    input_bits:   None: signals are biases; 1..12: every pixel sends round(x * 2**input_bits) at every step; 0: it sends
-                  a binary spike in a share x of the steps. The drive then comes in steps of
-                  full_scale tau_steps / threshold, which must not exceed the sparsity threshold.
+    input_bits:   None: signals are biases; 1..12: every pixel sends round(x * 2**input_bits) at every step; 0: a binary
+                  spike in a share x of the steps. The drive then comes in steps of full_scale tau_steps / threshold,
+                  which must not exceed the sparsity threshold.
     signal_reach: largest |d_i x| to hold, real, > 0; at most |x|.
     skipped_share: share of the steps, from the first, whose spikes do not count, 0..0.9.
     """
@@ -117,7 +116,8 @@ class SpikingCoder(StockCoder):
 
     design: SpikingDesign
     threshold: int
-    kind: ClassVar[str] = "spiking"
+    kind: ClassVar[str] = "spiking-coder"
+    title: ClassVar[str] = "spiking coder"
 
     @property
     def bias_exponent(self) -> int:
@@ -140,12 +140,12 @@ class SpikingCoder(StockCoder):
         mantissas = np.clip(np.floor(exact / 2.0**self.bias_exponent + 0.5), *BIAS_MANTISSAS)
         return Drive(np.zeros((len(values), steps, 0), dtype=np.int32), {CODE: mantissas.astype(np.int16)})
 
-    def codes(self, spikes: Mapping[str, Integers]) -> Reals:
+    def codes(self, spikes: Spikes) -> Reals:
         """Return full_scale * spikes / steps, of shape [B, K], over the steps that count.
 
         Raises: UserError if a neuron spiked in more than half of the steps: rates do not follow codes there.
         """
-        sent = spikes[CODE][:, int(self.design.skipped_share * spikes[CODE].shape[1]) :]
+        sent = self._counted(spikes)
         rates = sent.sum(axis=1, dtype=np.float64) / sent.shape[1]
         if sent.shape[1] > 2 and rates.size and rates.max() > 0.5:
             raise UserError(
@@ -153,6 +153,18 @@ class SpikingCoder(StockCoder):
                 f"that spike at every step for {self.design.full_scale:g}; raise full_scale or scale the signals down"
             )
         return np.asarray(self.design.full_scale * rates, dtype=np.float64)
+
+    def _counted(self, spikes: Spikes) -> Integers:
+        return spikes[CODE][:, int(self.design.skipped_share * spikes[CODE].shape[1]) :]
+
+    @property
+    def code_unit(self) -> float:
+        """The code of a neuron that spikes once in the steps that count."""
+        return self.design.full_scale / (self.free_steps - int(self.design.skipped_share * self.free_steps))
+
+    def scores(self, spikes: Spikes) -> Int32:
+        """Spikes of the code over the steps that count, of shape [B, K]."""
+        return np.asarray(self._counted(spikes).sum(axis=1, dtype=np.int32))
 
 
 def spiking_coder(dictionary: Reals, sparsity_threshold: float, design: SpikingDesign | None = None) -> SpikingCoder:

@@ -2,7 +2,7 @@
 
 Backends, twins, attacks and reports speak to this face. What is done with networks of different kinds by different
 means (twins, sections of a report, blocks of the chip, files) is looked up by `kind`: `neuro.artifact.run_folder`,
-`sim.families`, `hardware.families`.
+`sim.families`, `hardware.chip.families`.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ and when, and where the answer is read.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, TypeVar
 
@@ -59,6 +60,11 @@ class StockFamily(Network):
         """One spike."""
         return 1
 
+    @property
+    @abstractmethod
+    def moving(self) -> Sequence[StockPopulation]:
+        """Hidden and output populations: what an inference computes."""
+
     def fan_out(self, projection: StockProjection) -> Int64:
         """See `Network.fan_out`: all neurons of the target."""
         source, target = self.population(projection.source), self.population(projection.target)
@@ -81,6 +87,10 @@ class StockFamily(Network):
     @abstractmethod
     def free_inputs(self, payloads: Integers) -> Integers:
         """The input of `inference` for payloads of shape [B, N]."""
+
+    def free_biases(self, payloads: Integers) -> Mapping[str, Integers]:
+        """Bias mantissas that the host sets for an inference, of shape [B, N] by population of `graph.biased`."""
+        return {}
 
     @abstractmethod
     def phase_inputs(self, payloads: Integers, targets: Integers, free_outputs: Integers | None) -> Integers:
@@ -143,3 +153,13 @@ def with_reset(population: StockPopulation, **reset: int) -> StockPopulation:
     if not isinstance(population.neuron, LIF):
         return population
     return replace(population, neuron=replace(population.neuron, **reset))
+
+
+def steady(spikes: Integers, steps: int) -> Bools:
+    """Whether the last two quarters of `steps` hold as many spikes of every neuron, +-1; spikes of shape [B, T, N].
+
+    Returns: of shape [B].
+    """
+    part = max(steps // 4, 1)
+    last, before = (spikes[:, steps - k * part : steps - (k - 1) * part].sum(axis=1, dtype=np.int64) for k in (1, 2))
+    return np.asarray((np.abs(last - before) <= 1).all(axis=1))

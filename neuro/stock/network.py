@@ -16,7 +16,7 @@ from neuro.base.arrays import Bools, Int64, Integers, Spikes, Trains
 from neuro.base.checks import Range, require_integers, require_ranges
 from neuro.base.errors import UserError
 from neuro.front_ends.pixels import PixelEncoder
-from neuro.stock.family import INPUT, OUTPUT, LifNetwork, with_reset
+from neuro.stock.family import INPUT, OUTPUT, LifNetwork, steady, with_reset
 from neuro.stock.processes import LIF, StockPopulation, StockProjection, StockSpec, committed
 from neuro.stock.rules import BLANK, FREE, NUDGED, stock_rule
 
@@ -126,15 +126,7 @@ class StockNetwork(LifNetwork):
         """Return, of shape [B], whether all rates are steady: the last two quarters of the free phase hold as many
         spikes of every hidden and output neuron, +-1.
         """
-        part, free = max(self.free_steps // 4, 1), self.free_steps
-        steady = []
-        for population in self.moving:
-            last, before = (
-                spikes[population.name][:, free - k * part : free - (k - 1) * part].sum(axis=1, dtype=np.int64)
-                for k in (1, 2)
-            )
-            steady.append((np.abs(last - before) <= 1).all(axis=1))
-        return np.asarray(np.logical_and.reduce(steady))
+        return np.asarray(np.logical_and.reduce([steady(spikes[p.name], self.free_steps) for p in self.moving]))
 
     def free_inputs(self, payloads: Integers) -> Trains:
         """Return the input of `inference` for payloads of shape [B, N]."""

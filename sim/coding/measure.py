@@ -60,12 +60,17 @@ def objective(spec: NetworkSpec, payloads: Integers, found: Reals) -> Reals:
 
 def lasso_codes(spec: NetworkSpec, payloads: Integers) -> Reals:
     """Return the solutions of scikit-learn's Lasso on the deployed dictionary: the oracle, slow."""
+    signals = payloads * 2.0**-spec.encoder.activation_bits
+    return lasso(integer_dictionary(spec), threshold_of(spec), signals, positive=spec.unit(CODE).lower == 0)
+
+
+def lasso(dictionary: Reals, sparsity_threshold: float, signals: Reals, *, positive: bool) -> Reals:
+    """The solutions of scikit-learn's Lasso, of shape [B, K]; dictionary of shape [N, K], signals of shape [B, N]."""
     from sklearn.linear_model import Lasso
 
-    dictionary, signals = integer_dictionary(spec), payloads * 2.0**-spec.encoder.activation_bits
     dictionary = np.asfortranarray(dictionary)
     model = Lasso(
-        alpha=threshold_of(spec) / len(dictionary), fit_intercept=False, positive=spec.unit(CODE).lower == 0, tol=1e-6,
+        alpha=sparsity_threshold / len(dictionary), fit_intercept=False, positive=positive, tol=1e-6,
         max_iter=100_000, precompute=dictionary.T @ dictionary,
     )  # fmt: skip
     return np.stack([model.fit(dictionary, signal).coef_ for signal in signals])
@@ -74,10 +79,14 @@ def lasso_codes(spec: NetworkSpec, payloads: Integers) -> Reals:
 def measure_quality(spec: NetworkSpec, payloads: Integers) -> CoderQuality:
     """Compare codes with the LASSO solutions on signals of shape [B, N]; soft thresholds only."""
     found, wanted = codes(spec, payloads), lasso_codes(spec, payloads)
-    gaps = objective(spec, payloads, found) / np.maximum(objective(spec, payloads, wanted), 1e-12) - 1
+    return quality_of(found, wanted, objective(spec, payloads, found), objective(spec, payloads, wanted))
+
+
+def quality_of(found: Reals, wanted: Reals, reached: Reals, least: Reals) -> CoderQuality:
+    """Compare codes with those of the LASSO, of shape [B, K], and their objectives, of shape [B]."""
     return CoderQuality(
-        len(payloads),
-        float(np.median(gaps)),
+        len(found),
+        float(np.median(reached / np.maximum(least, 1e-12) - 1)),
         float(np.median(support_overlap(found, wanted))),
         float(np.count_nonzero(found, axis=1).mean()),
         float(np.count_nonzero(wanted, axis=1).mean()),

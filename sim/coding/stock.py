@@ -1,24 +1,34 @@
 """Real signals in, sparse codes out: a coder made of stock processes, run on the chip's integers or on Lava.
 
-Both backends run the same integers: spikes, u and v are equal (tests/contract/test_stock_coder.py).
+Both backends run the same integers: spikes, u and v are equal (tests/contract/test_stock_coder.py). A trained one has
+the atoms that a sigma-delta coder learned, at length 1: `stock_coder_of`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from neuro.base.arrays import Bools, Int64, Reals
+from neuro.base.arrays import Bools, Int64, Integers, Reals
 from neuro.base.checks import Range, require_choice
 from neuro.coding.coder import Drive, StockCoder
+from neuro.coding.dictionary import unit_norm
+from neuro.coding.graded_relu import graded_coder
+from neuro.coding.lif import SpikingDesign, spiking_coder
+from neuro.front_ends.pixels import PixelEncoder
+from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.lava.stock.run import run_stock_in_lava
 from sim.backends.lava.worker.watch import STALL_S
+from sim.backends.protocol import get_backend
 from sim.backends.stock.emulator import StockRun, emulate
+from sim.coding.measure import TOLERANCE as SETTLED
+from sim.coding.measure import CoderQuality, integer_dictionary, lasso, quality_of, threshold_of
 
 BACKENDS = ("chip", "lava")
+SPIKING, GRADED = FORMS = ("spiking", "graded")
 AT_ONCE = 64  # signals whose spikes are in memory at once
 TOLERANCE = 0.1
 TINY = 1e-12
@@ -103,3 +113,54 @@ def code(
     objective = coder.problem.objective(values, found)
     gap = (objective - coder.problem.lower_bound(values, found)) / np.maximum(objective, TINY)
     return CoderRecord(backend, steps, found, np.concatenate(n_spikes), objective, np.maximum(gap, 0.0), tolerance)
+
+
+def stock_coder_of(form: str, spec: NetworkSpec, largest: float) -> StockCoder:
+    """The coder of stock processes that has the atoms, the threshold and the encoder of a trained sigma-delta coder.
+
+    Args:   form, of FORMS; spec, of whole images, codes >= 0 and a soft threshold; largest code to expect, real.
+    Raises: UserError if the form is unknown, or the processes cannot hold the design.
+    """
+    require_choice("form", form, FORMS)
+    atoms, threshold, encoder = unit_norm(integer_dictionary(spec)), threshold_of(spec), spec.encoder
+    made: StockCoder
+    if form == GRADED:
+        made = graded_coder(atoms, threshold, encoder.activation_bits, reach=max(2.0 * largest, 1.0))
+    else:
+        scale = min(max(4.0 * largest, 1.0), 64.0)
+        made = spiking_coder(atoms, threshold, SpikingDesign(scale, signal_reach=largest_drive(atoms, encoder)))
+    return replace(made, encoder=encoder, image_shape=spec.image_shape)
+
+
+def largest_drive(atoms: Reals, encoder: PixelEncoder) -> float:
+    """The largest |d_i x| that any image can cause; atoms of shape [N, K]."""
+    one, limit = 2.0**encoder.activation_bits, encoder.payload_limit
+    if encoder.transform is not None:
+        low, high = np.full(len(atoms), -limit / one), np.full(len(atoms), limit / one)
+    else:
+        offset = np.zeros(len(atoms)) if encoder.offset is None else encoder.offset / one
+        low, high = -offset, 1.0 - offset
+    up = np.maximum(atoms * low[:, None], atoms * high[:, None]).sum(axis=0)
+    down = np.minimum(atoms * low[:, None], atoms * high[:, None]).sum(axis=0)
+    return float(max(up.max(), -down.min()))
+
+
+def stock_codes(coder: StockCoder, payloads: Integers, threads: int | None = None) -> Reals:
+    """Real codes of shape [B, K] of payloads, after the steps of an inference."""
+    with get_backend(coder.native_backend).open(coder, threads=threads) as session:
+        return np.asarray(session.run(payloads).output_states * coder.code_unit)
+
+
+def stock_quality(coder: StockCoder, payloads: Integers) -> CoderQuality:
+    """Compare codes with the LASSO solutions of the real dictionary, so that all rounding of weights counts."""
+    problem, signals = coder.problem, coder.signals_of(payloads)
+    found = stock_codes(coder, payloads)
+    wanted = lasso(problem.dictionary, problem.sparsity_threshold, signals, positive=True)
+    return quality_of(found, wanted, problem.objective(signals, found), problem.objective(signals, wanted))
+
+
+def stock_converged_share(coder: StockCoder, payloads: Integers) -> float:
+    """The share of signals whose objective falls by less than SETTLED of itself in twice the steps."""
+    signals, longer = coder.signals_of(payloads), replace(coder, free_steps=2 * coder.free_steps)
+    now, later = (coder.problem.objective(signals, stock_codes(each, payloads)) for each in (coder, longer))
+    return float(np.mean(now - later <= SETTLED * now))

@@ -11,8 +11,9 @@ from matplotlib.axes import Axes
 
 from neuro.base.arrays import Int16
 from neuro.base.metrics import Accuracy
+from neuro.stock.family import INPUT, StockFamily
 from neuro.stock.learning_engine import WEIGHT_RANGES
-from neuro.stock.network import GATE, INPUT, LABEL, RELAY, OfStockGraph, StockNetwork
+from neuro.stock.network import GATE, LABEL, RELAY, StockNetwork
 from neuro.stock.processes import LIF, StockPopulation, StockProjection
 from sim.backends.stock.session import learned_names
 from sim.reports import panels
@@ -182,7 +183,7 @@ class StockSubject(Subject[StockNetwork]):
         return text + "."
 
 
-def pixel_weights(network: OfStockGraph) -> Int16:
+def pixel_weights(network: StockFamily) -> Int16:
     """The weights of the pixels onto the first layer, of shape [pixels, hidden]; those of the bias are left out."""
     first = next(p for p in network.projections if p.transmits and p.source == INPUT)
     return first.weights[:-1]

@@ -43,7 +43,9 @@ def make_twin(
     Range(1, MAX_STEPS).require("twin", steps=steps)
     Range(0).require("twin", "0 is for none", checkpoint_steps=checkpoint_steps)
     place = checked_device(device)
-    kind: type[Any] = of_kind("twin", spec)
+    kind: type[Any] | None = of_kind("twin", spec)
+    if kind is None:
+        raise UserError(f"twin: there is none of a {spec.title}; attack a classifier behind a sigma-delta coder")
     twin: Twin = kind(spec, surrogate or Surrogate(kind.usual), forward, steps, checkpoint_steps)
     return twin.to(place)
 

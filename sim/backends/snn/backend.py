@@ -22,7 +22,7 @@ from sim.backends.record import Record, record_from_history
 from sim.backends.session import SigmaDeltaSession
 from sim.backends.stock.emulator import StockRun
 from sim.backends.stock.record import join_records, make_record
-from sim.backends.stock.session import StockSession, stock_inputs
+from sim.backends.stock.session import StockSession, refuse_biases, stock_inputs
 from sim.families import of_kind
 from sim.twins.sigma_delta_graph import SigmaDeltaGraph
 from sim.twins.stock_graph import StockGraph, Train
@@ -88,13 +88,14 @@ class StockTorchSession(StockSession):
     backend, refusal = NAME, REFUSAL
 
     def __init__(self, network: StockFamily) -> None:
+        refuse_biases("snntorch", network)
         super().__init__(network)
         self._built: dict[int, tuple[StockSpec, StockGraph]] = {}
 
     def _present(self, shown: Presentation) -> Record:
         records = []
         for batch in shown.batches(AT_ONCE):
-            spec, inputs = stock_inputs(self.spec, batch.payloads, batch.targets)
+            spec, inputs, _ = stock_inputs(self.spec, batch.payloads, batch.targets)
             record = run_stock(self._graph_of(spec), inputs)
             records.append(make_record(self.spec, self.backend, batch, record))
         return join_records(records)

@@ -38,8 +38,8 @@ class EmulatorSession(StockSession):
     def _present(self, shown: Presentation) -> Record:
         records = []
         for batch in shown.batches(AT_ONCE):
-            graph, inputs = stock_inputs(self.spec, batch.payloads, batch.targets, self.threads)
-            run = emulate(graph, inputs, self.threads)
+            graph, inputs, biases = stock_inputs(self.spec, batch.payloads, batch.targets, self.threads)
+            run = emulate(graph, inputs, self.threads, biases)
             records.append(make_record(self.spec, self.backend, batch, run))
         return join_records(records)
 

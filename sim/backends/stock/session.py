@@ -49,14 +49,23 @@ def engine_rules(rates: Rates) -> dict[str, EngineRule]:
 
 def stock_inputs(
     network: StockFamily, payloads: Integers, targets: Integers | None, threads: int | None = None
-) -> tuple[StockSpec, Integers]:
-    """Return graph and inputs of an inference, or with targets of shape [B, K] of all phases, not learning."""
+) -> tuple[StockSpec, Integers, Mapping[str, Integers]]:
+    """Return graph, inputs and biases of an inference, or with targets of shape [B, K] of all phases, not learning."""
     if targets is None:
-        return network.inference, network.free_inputs(payloads)
+        return network.inference, network.free_inputs(payloads), network.free_biases(payloads)
     outputs = None
     if network.nudge_needs_output:
         outputs = network.scores(emulate(network.inference, network.free_inputs(payloads), threads).spikes)
-    return network.still, network.phase_inputs(payloads, targets, outputs)
+    return network.still, network.phase_inputs(payloads, targets, outputs), {}
+
+
+def refuse_biases(backend: str, network: StockFamily) -> None:
+    """Raise UserError if a host has to set biases for every image: not all backends can."""
+    if network.graph.biased:
+        raise UserError(
+            f"backend {backend}: sets no biases of {', '.join(network.graph.biased)} for each image; evaluate on chip "
+            "or lava, or give the coder input_bits"
+        )
 
 
 def commit_pairs(network: StockFamily) -> list[Commit]:

@@ -54,7 +54,8 @@ def _watch(
     right, output = np.zeros(free), list[Int64]()
     for first in range(0, count, AT_ONCE):
         part = slice(first, first + AT_ONCE)
-        spikes = emulate(*stock_inputs(network, payloads[part], None if targets is None else targets[part])).spikes
+        graph, inputs, biases = stock_inputs(network, payloads[part], None if targets is None else targets[part])
+        spikes = emulate(graph, inputs, biases=biases).spikes
         for name, values in spikes.items():
             totals[name][1:] += values.sum(axis=(0, 2), dtype=np.int64)
         so_far = spikes[network.output][:, :free].cumsum(axis=1, dtype=np.int64)
@@ -63,7 +64,7 @@ def _watch(
         for name, found in per_image.items():
             found.append(spikes[name][:, :free].sum(axis=(1, 2), dtype=np.int64))
     means: dict[str, Reals] = {name: values / count for name, values in totals.items()}
-    column = 1 + network.phases()
+    column = 1 + network.phases()[:steps]
     with get_backend("chip").open(network) as session:
         record = session.run(payloads[:1], None if targets is None else targets[:1], keep_spikes=True)
     return Activity(
@@ -95,7 +96,8 @@ def watch_graded_relaxation(network: GradedNetwork, dataset: Dataset, count: int
     spec, steps = network.spec, network.free_steps
     count = min(count, len(dataset.y_test), max(MAX_STATES // (steps * sum(p.size for p in spec.populations)), 1))
     payloads, labels = network.encoder.encode(dataset.x_test[:count]), dataset.y_test[:count]
-    spikes = emulate(*stock_inputs(network, payloads, None)).spikes
+    graph, inputs, biases = stock_inputs(network, payloads, None)
+    spikes = emulate(graph, inputs, biases=biases).spikes
     states = {
         p.name: spikes[p.name] * (p.neuron.one / network.design.one if isinstance(p.neuron, SigmaDelta) else 1)
         for p in spec.populations

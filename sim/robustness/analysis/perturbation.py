@@ -13,6 +13,7 @@ from neuro.spec.sigma_delta import NetworkSpec
 from neuro.stock.family import StockFamily
 from sim.backends.protocol import get_backend
 from sim.backends.stock.emulator import emulate
+from sim.backends.stock.session import stock_inputs
 from sim.families import of_kind
 
 Signals = dict[str, Reals]
@@ -40,7 +41,8 @@ def signals(network: Network, images: Float32) -> Signals:
     """
     payloads = network.encoder.encode(images)
     found: Signals = {PAYLOADS: payloads.astype(np.float64)}
-    return found | of_kind("signals", network)(network, payloads)
+    layers: Signals = of_kind("signals", network)(network, payloads)
+    return found | layers
 
 
 def sigma_delta_signals(network: NetworkSpec, payloads: Integers) -> Signals:
@@ -53,7 +55,8 @@ def sigma_delta_signals(network: NetworkSpec, payloads: Integers) -> Signals:
 
 def stock_signals(network: StockFamily, payloads: Integers) -> Signals:
     """What the moving populations said, of shape [B, N] by name."""
-    return network.signals(emulate(network.inference, network.free_inputs(payloads)).spikes)
+    graph, inputs, biases = stock_inputs(network, payloads, None)
+    return network.signals(emulate(graph, inputs, None, biases).spikes)
 
 
 def ratio_of(clean: Floats, changed: Floats) -> Ratio:

@@ -1,16 +1,18 @@
 """Sparse coders in files: the same again, or one refusal."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from neuro.artifact.coder import coder_from_json, coder_to_json, load_coder, save_coder
-from neuro.artifact.run_folder import load_artifact, write_run
+from neuro.artifact.coder import coder_arrays, coder_from_json, graded_to_json, spiking_to_json
+from neuro.artifact.run_folder import Artifact, load_artifact, save_artifact
 from neuro.artifact.stock import graph_arrays
 from neuro.coding.dictionary import unit_norm
 from neuro.coding.graded_relu import graded_coder
 from neuro.coding.lif import SpikingDesign, spiking_coder
+from neuro.front_ends.pixels import PixelEncoder
 
 ATOMS = unit_norm(np.random.default_rng(0).normal(size=(9, 12)))
 CODERS = {
@@ -18,17 +20,28 @@ CODERS = {
     "spikes": spiking_coder(ATOMS, 0.2, SpikingDesign(2.0, 4, 500, 0.0, "mixed", 6, 1.5, 0.25)),
     "graded": graded_coder(ATOMS, 0.1),
     "plain": graded_coder(ATOMS, 0.1, 7, 12, 2.0, 0.0, 1.0),
-}
+    "of images": replace(
+        spiking_coder(ATOMS, 0.1), encoder=PixelEncoder(6, np.arange(9, dtype=np.int16)), image_shape=(3, 3),
+        free_steps=77,
+    ),
+}  # fmt: skip
+
+
+def to_json(coder):
+    return {"spiking-coder": spiking_to_json, "graded-coder": graded_to_json}[coder.kind](coder)
 
 
 @pytest.mark.parametrize("name", CODERS)
 def test_a_coder_comes_back_as_it_was(name, tmp_path):
     coder = CODERS[name]
-    save_coder(tmp_path / "run", coder, {"seed": 3})
-    back, manifest = load_coder(tmp_path / "run")
-    assert manifest["seed"] == 3
+    save_artifact(tmp_path / "run", Artifact(coder, {"seed": 3}))
+    artifact = load_artifact(tmp_path / "run")
+    back = artifact.spec
+    assert artifact.manifest["seed"] == 3
     assert type(back) is type(coder)
-    assert coder_to_json(back) == coder_to_json(coder)
+    assert to_json(back) == to_json(coder)
+    images = np.random.default_rng(1).random((4, *coder.image_shape))
+    np.testing.assert_array_equal(back.encoder.encode(images), coder.encoder.encode(images))
     assert back.graph.biased == coder.graph.biased
     assert back.graph.populations == coder.graph.populations
     np.testing.assert_array_equal(back.problem.dictionary, coder.problem.dictionary)
@@ -59,7 +72,7 @@ def test_a_coder_comes_back_as_it_was(name, tmp_path):
 )
 def test_a_wrong_entry_is_refused(key, value, refused):
     coder = CODERS["biases"]
-    content, arrays = copy.deepcopy(coder_to_json(coder)), {**graph_arrays(coder.graph), "dictionary": ATOMS}
+    content, arrays = copy.deepcopy(to_json(coder)), {**graph_arrays(coder.graph), "dictionary": ATOMS}
     coder_from_json(content, arrays)
     with refused():
         coder_from_json({**content, key: value}, arrays)
@@ -72,18 +85,20 @@ def test_another_dictionary_is_refused(refused):
     arrays = graph_arrays(coder.graph)
     for wrong in (ATOMS[:, :5], np.zeros((9, 12)), np.full((9, 12), "x")):
         with refused():
-            coder_from_json(coder_to_json(coder), {**arrays, "dictionary": wrong})
+            coder_from_json(to_json(coder), {**arrays, "dictionary": wrong})
     with refused("dictionary"):
-        coder_from_json(coder_to_json(coder), arrays)
+        coder_from_json(to_json(coder), arrays)
 
 
-def test_a_coder_is_no_classifier_and_a_classifier_no_coder(tmp_path, refused):
-    save_coder(tmp_path / "coder", CODERS["graded"], {})
-    with refused("sparse coder", "load_coder"):
-        load_artifact(tmp_path / "coder")
-    write_run(tmp_path / "other", {"family": "stock"}, {}, {})
-    with refused("family 'stock'", "load_artifact"):
-        load_coder(tmp_path / "other")
+def test_files_of_versions_without_images_open():
+    coder = CODERS["biases"]
+    content = {k: v for k, v in spiking_to_json(coder).items() if k not in ("encoder", "image_shape", "steps")}
+    back = coder_from_json(content, coder_arrays(coder))
+    assert (back.image_shape, back.free_steps) == ((9,), coder.free_steps)
+
+
+def test_a_damaged_coder_is_refused(tmp_path, refused):
+    save_artifact(tmp_path / "coder", Artifact(CODERS["graded"], {}))
     (tmp_path / "coder" / "weights.npz").write_bytes(b"")
     with refused("weights.npz", "restore"):
-        load_coder(tmp_path / "coder")
+        load_artifact(tmp_path / "coder")

@@ -29,6 +29,6 @@ class LavaStockSession(StockSession):
         self.stall_s, self.on_image = stall_s, on_image
 
     def _present(self, shown: Presentation) -> Record:
-        graph, inputs = stock_inputs(self.spec, shown.payloads, shown.targets)
-        run = run_stock_in_lava(graph, inputs, self.stall_s, self.on_image)
+        graph, inputs, biases = stock_inputs(self.spec, shown.payloads, shown.targets)
+        run = run_stock_in_lava(graph, inputs, self.stall_s, self.on_image, biases)
         return make_record(self.spec, self.backend, shown, run.record)
