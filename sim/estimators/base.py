@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from numbers import Integral
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -59,7 +59,7 @@ class SettlingEstimator(BaseEstimator):
     def _deploy(self, artifact: Artifact, **more: Any) -> None:
         """Keep a trained network; its manifest says what its features and classes are."""
         self.artifact_ = replace(artifact, manifest={**artifact.manifest, "features": self.range_.to_json(), **more})
-        self.spec_, self.history_ = artifact.spec, artifact.manifest["history"]
+        self.spec_, self.history_ = cast("NetworkSpec", artifact.spec), artifact.manifest["history"]
         self.n_iter_ = artifact.manifest["chosen"]["epochs"]
 
     def _common(self) -> dict[str, Any]:
