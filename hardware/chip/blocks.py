@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeGuard
 
 import numpy as np
 
@@ -106,6 +107,11 @@ class Blocks:
         """Return the number of learning synapses onto each neuron of a population."""
         size = next(block.size for block in self.neurons if block.name == name)
         return sum((s.pattern.fan_in() for s in self.into[name] if s.learns), np.zeros(size, dtype=np.int64))
+
+
+def is_stock(network: Deployable) -> TypeGuard[StockFamily | StockSpec]:
+    """Whether a network, or a bare graph, is of the stock family."""
+    return network.family == "stock"
 
 
 def graph_of(network: StockFamily | StockSpec, learns: bool) -> StockSpec:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 from hardware.board.detect import INSTALL, detect
-from hardware.chip.blocks import Deployable, blocks_of, graph_of
+from hardware.chip.blocks import Deployable, blocks_of, graph_of, is_stock
 from hardware.chip.limits import DEFAULT_LIMITS, check_target, limits_of
 from hardware.compile.deployment import Check, Deployment, host_processes, notes_of, plan_populations
 from hardware.compile.dry_checks import dry_checks
 from hardware.placement.partition import partition
 from neuro.artifact.run_folder import load_artifact
 from neuro.base.files import json_bytes, write_atomically
-from neuro.stock.family import StockFamily
 from neuro.stock.processes import StockSpec
 
 DEPLOYMENT = "deployment.json"
@@ -59,7 +57,7 @@ def with_chip_compiler(network: Deployable, deployment: Deployment, *, dry_run: 
         check = Check("chip compiler", None, "left out: dry run")
     elif not detect().extension:
         check = Check("chip compiler", None, f"not asked: {detect()}; {INSTALL}")
-    elif not deployment.stock:
+    elif not is_stock(network):
         check = Check("chip compiler", None, "not asked: the neurons need microcode")
     else:
         from hardware.board.backend import compile_on_board
@@ -67,7 +65,7 @@ def with_chip_compiler(network: Deployable, deployment: Deployment, *, dry_run: 
         check = Check(
             "chip compiler",
             True,
-            compile_on_board(graph_of(cast("StockFamily | StockSpec", network), deployment.learns)),
+            compile_on_board(graph_of(network, deployment.learns)),
         )
     return replace(deployment, checks=(*deployment.checks, check))
 

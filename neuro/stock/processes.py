@@ -220,6 +220,7 @@ class StockSpec:
     biased: tuple[str, ...] = ()
     family: ClassVar[str] = "stock"
     kind: ClassVar[str] = "graph"
+    first_step: ClassVar[int] = 1  # neurons send from the first step on
 
     def __post_init__(self) -> None:
         names = [population.name for population in self.populations]

@@ -17,10 +17,10 @@ from neuro.base.arrays import Float32, Reals
 from neuro.base.checks import require_integers
 from neuro.data.features import FeatureRange
 from neuro.data.sets import Dataset
+from neuro.spec.sigma_delta import NetworkSpec
 
 if TYPE_CHECKING:
     from neuro.artifact.run_folder import Artifact
-    from neuro.spec.sigma_delta import NetworkSpec
     from sim.backends.record import Record
 
 

@@ -39,7 +39,8 @@ class LifTwin(Twin):
         self.graph = StockGraph(_never_reset(spec.inference), self.firing, self.rounds)
         by_rates = surrogate.name == "rate"
         self.graph.tallied = frozenset(p.name for p in spec.moving) if by_rates else frozenset({spec.output})
-        self.lif = {p.name: p.neuron for p in spec.moving if isinstance(p.neuron, LIF)}
+        moving = {p.name for p in spec.moving}
+        self.lif = {p.name: p.neuron for p in spec.populations if p.name in moving and isinstance(p.neuron, LIF)}
 
     def run(self, payloads: Tensor, steps: int) -> TwinOutputs:
         """See `Twin.run`."""
