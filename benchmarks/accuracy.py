@@ -31,7 +31,7 @@ SHADOW_BITS = (0, 8)
 
 
 def largest_fall(history: list[dict[str, Any]]) -> float:
-    """Return the largest drop of validation accuracy from one epoch to the next, after the first third; 0 if none."""
+    """The largest drop of validation accuracy from one epoch to the next, after the first third; 0 if none."""
     values = [epoch["val_accuracy"] for epoch in history][len(history) // 3 :]
     return max([0.0, *(before - after for before, after in itertools.pairwise(values))])
 
@@ -56,7 +56,7 @@ def train_once(data: str, hidden: tuple[int, ...], epochs: int | None, shadow_bi
 
 
 def summary(rows: list[dict[str, Any]]) -> str:
-    """Return mean and spread of the test accuracy in one line."""
+    """Mean and spread of the test accuracy in one line."""
     values = [row["test_accuracy"] for row in rows]
     spread = f" +- {stdev(values):.4f}" if len(values) > 1 else ""
     return f"test {mean(values):.4f}{spread}, validation {mean(row['val_accuracy'] for row in rows):.4f}"

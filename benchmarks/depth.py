@@ -62,7 +62,7 @@ def kernels(data: str, layers: str, epochs: int, n_images: int | None, seed: int
 
 
 def of_run(folder: Path) -> dict[str, Any]:
-    """Return the figures of a finished run."""
+    """The figures of a finished run."""
     manifest = load_artifact(folder).manifest
     results = manifest["results"]
     return {
@@ -124,7 +124,7 @@ def _float_design(dataset: Dataset, hidden: tuple[int, ...], rate: float) -> Dee
 def _train_floats(
     images: Tensor, labels: Tensor, split: Split, design: DeepDesign, epochs: int, seed: int, n_images: int
 ) -> tuple[DeepRateNetwork, float, list[float]]:
-    """Return the network of the best epoch, its validation accuracy, and that of every epoch."""
+    """The network of the best epoch, its validation accuracy, and that of every epoch."""
     network, generator = DeepRateNetwork(design, seed), torch.Generator().manual_seed(seed)
     held_out, goals = torch.tensor(split.validation), torch.eye(design.sizes[-1])
     scale = 1.0 + float(images[torch.tensor(split.train)].square().sum(1).mean())

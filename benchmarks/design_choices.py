@@ -29,17 +29,17 @@ from sim.training.tune import LEARNING_RATES, OUTPUT_SHARES, wants_centring
 
 
 def as_it_is(spec: NetworkSpec) -> NetworkSpec:
-    """Return `spec`."""
+    """The network, unchanged."""
     return spec
 
 
 def with_step_three_quarters(spec: NetworkSpec) -> NetworkSpec:
-    """Return `spec` with a smaller step in all populations."""
+    """The network with a smaller step in all populations."""
     return _with_neurons(spec, lambda name, unit: replace(unit, step_multiplier=3, step_shift=2))
 
 
 def with_tight_output(spec: NetworkSpec) -> NetworkSpec:
-    """Return `spec` with an output that cannot exceed its target."""
+    """The network with an output that cannot exceed its target."""
     return _with_neurons(spec, lambda name, unit: replace(unit, upper=unit.one) if name == spec.output else unit)
 
 

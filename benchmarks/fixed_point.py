@@ -33,7 +33,7 @@ HIDDEN, SEED, REPEATS, EPS, ATTACK = 256, 0, 3, 0.1, "pgd-20"
 
 
 def gradient_of(model: Model, images: Tensor, labels: Tensor) -> tuple[Tensor, float]:
-    """Return the gradient of the margin, of the shape of the images, and the CPU seconds it took at best."""
+    """The gradient of the margin, of the shape of the images, and the CPU seconds it took at best."""
     times = []
     for _ in range(REPEATS):
         start = time.process_time()
@@ -44,7 +44,7 @@ def gradient_of(model: Model, images: Tensor, labels: Tensor) -> tuple[Tensor, f
 
 
 def compare(twins: dict[str, Model], subject: Subject, images: Tensor, labels: Tensor) -> dict[str, Any]:
-    """Return cost and strength of every twin, and the cosines between the first two."""
+    """Cost and strength of every twin, and the cosines between the first two."""
     answer: dict[str, Any] = {}
     gradients = []
     for name, twin in twins.items():

@@ -30,7 +30,7 @@ COMPARED = 512
 
 
 def half_trained(seed: int) -> tuple[NetworkSpec, Integers, Integers, Accuracy]:
-    """Return a spec after a few updates, payloads and labels to compare on, and its training accuracy."""
+    """A spec after a few updates, payloads and labels to compare on, and its training accuracy."""
     data = load_dataset("digits", seed)
     split = split_validation(data.y_train, seed)
     spec = build_network(data, TrainConfig(seed=seed, hidden=(64,)), Choices(centred=True, exponent_offset=1), split)

@@ -50,13 +50,13 @@ class Work:
         session.learn(self.payloads[:count], self.targets[:count], self.rates, seed=0, first_image=first_image)
 
     def cost(self, record: Record) -> float:
-        """Return the mean over images of half the squared distance between output and target, in real units."""
+        """The mean over images of half the squared distance between output and target, in real units."""
         distance = (record.output_states - self.targets) / float(self.spec.unit(self.spec.output).one)
         return float(0.5 * np.square(distance).sum(axis=1).mean())
 
 
 def measure(name: str, work: Work) -> tuple[dict[str, Any], Record, Weights]:
-    """Return the row of a backend, a record of all phases, and the weights with shadows that it learned."""
+    """The row of a backend, a record of all phases, and the weights with shadows that it learned."""
     spec, n = work.spec, len(work.payloads)
     start = time.process_time()
     session = get_backend(name).open(spec, threads=1)
@@ -78,7 +78,7 @@ def measure(name: str, work: Work) -> tuple[dict[str, Any], Record, Weights]:
 
 
 def learning(work: Work) -> dict[str, Any]:
-    """Return the cost before and after every pass over the images, and the share of weights that the passes moved."""
+    """The cost before and after every pass over the images, and the share of weights that the passes moved."""
     with get_backend("events").open(work.spec, threads=1) as session:
         fresh = session.full_weights()
         costs = [work.cost(session.run(work.payloads))]
@@ -90,7 +90,7 @@ def learning(work: Work) -> dict[str, Any]:
 
 
 def compared(data: Dataset, layers: str, n_images: int) -> dict[str, Any]:
-    """Return what was measured on the first training images, and what differs between the backends."""
+    """The measurements on the first training images, and the differences between the backends."""
     start = time.process_time()
     work = Work(data, layers, n_images)
     build_cpu_s = time.process_time() - start

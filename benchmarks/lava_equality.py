@@ -47,7 +47,7 @@ SECTIONS = ("rules", "networks", "networks that learn", "EP networks", "sparse c
 
 
 def rules(count: int, seed: int) -> tuple[Counter[str], int]:
-    """Return differences by kind, and how many weights moved, over `count` random rules."""
+    """Differences by kind, and how many weights moved, over `count` random rules."""
     differences: Counter[str] = Counter()
     moved = 0
     for first in track(range(0, count, BATCH), "rules, twenty at a time"):
@@ -59,7 +59,7 @@ def rules(count: int, seed: int) -> tuple[Counter[str], int]:
 
 
 def networks(count: int, seed: int) -> tuple[Counter[str], int]:
-    """Return differences by kind, and the spikes compared, over `count` random networks that do not learn."""
+    """Differences by kind, and the spikes compared, over `count` random networks that do not learn."""
     differences: Counter[str] = Counter()
     n_spikes = 0
     for index in track(range(seed, seed + count), "networks"):
@@ -72,7 +72,7 @@ def networks(count: int, seed: int) -> tuple[Counter[str], int]:
 
 
 def learning_networks(count: int, seed: int) -> tuple[Counter[str], int]:
-    """Return differences by kind, and how many weights moved, over `count` random networks that learn."""
+    """Differences by kind, and how many weights moved, over `count` random networks that learn."""
     differences: Counter[str] = Counter()
     moved = 0
     for index in track(range(seed, seed + count), "networks that learn"):
@@ -91,7 +91,7 @@ def learning_networks(count: int, seed: int) -> tuple[Counter[str], int]:
 
 
 def ep_networks(count: int, seed: int) -> tuple[Counter[str], int]:
-    """Return differences by rule and kind, and how many weights moved, over `count` samples of digits for each rule."""
+    """Differences by rule and kind, and how many weights moved, over `count` samples of digits for each rule."""
     dataset, differences, moved = load_dataset("digits", seed), Counter[str](), 0
     for rule in track(RULES, "EP networks, rule by rule"):
         config = TrainConfig(seed=seed, hidden=(32,), rule=rule, family="stock", noise="shared")
@@ -109,7 +109,7 @@ def ep_networks(count: int, seed: int) -> tuple[Counter[str], int]:
 
 
 def make_sparse_coders(case: Case, seed: int) -> dict[str, StockCoder]:
-    """Return coders with the non-negative dictionary of a case, and some with random atoms of both signs."""
+    """Coders with the non-negative dictionary of a case, and some with random atoms of both signs."""
     atoms, threshold = case.problem.dictionary, case.problem.sparsity_threshold
     both = unit_norm(np.random.default_rng([seed, 0xB07]).normal(size=atoms.shape))
     return {
@@ -124,7 +124,7 @@ def make_sparse_coders(case: Case, seed: int) -> dict[str, StockCoder]:
 
 
 def sparse_coders(count: int, seed: int) -> dict[str, Any]:
-    """Return, by coder, the messages compared over `count` patches, and the differences by kind."""
+    """The messages compared over `count` patches and the differences by kind, by coder."""
     case, found = make_case(TASKS["digits"], seed, n_test=count), {}
     for name, coder in track(make_sparse_coders(case, seed).items(), "sparse coders"):
         drive = coder.drive(case.patches, SPARSE_STEPS[coder.kind])
@@ -138,7 +138,7 @@ def sparse_coders(count: int, seed: int) -> dict[str, Any]:
 
 
 def ask(section: str, options: Namespace) -> dict[str, Any]:
-    """Return what a section found."""
+    """The results of a section."""
     if section == "sparse coders":
         return {"patches": options.patches, "coders": sparse_coders(options.patches, options.seed)}
     if section == "EP networks":

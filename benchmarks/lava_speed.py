@@ -33,7 +33,7 @@ RULE = EngineRule((product(-1, -4, "u", "x1", "y1"), product(1, -4, "u", "x2", "
 
 
 def network(n_hidden: int, rule: EngineRule | None) -> StockSpec:
-    """Return 784-n_hidden-10 with feedback from the output, weights at random."""
+    """The network 784-n_hidden-10 with feedback from the output, weights at random."""
     generator = np.random.default_rng(0)
     neuron = LIF(current_decay=2047, voltage_decay=127, threshold=400)
     sizes = {"input": 784, "hidden": n_hidden, "output": 10}
@@ -50,12 +50,12 @@ def network(n_hidden: int, rule: EngineRule | None) -> StockSpec:
 
 
 def trains(batch: int, steps: int) -> Int32:
-    """Return random input spikes of shape [batch, steps, 784]."""
+    """Random input spikes of shape [batch, steps, 784]."""
     return (np.random.default_rng(1).random((batch, steps, 784)) < SPIKE_PROBABILITY).astype(np.int32)
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """Return the least of three timings."""
+    """The least of three timings."""
     timings = []
     for _ in range(3):
         start = time.perf_counter()
@@ -65,7 +65,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def lava_steps_per_s(spec: StockSpec) -> float:
-    """Return steps per second of one sequence in Lava."""
+    """Steps per second of one sequence in Lava."""
     short, long = (min(run_stock_in_lava(spec, trains(2, steps)).run_s) for steps in (SHORT, LONG))
     return (LONG - SHORT) / (long - short)
 

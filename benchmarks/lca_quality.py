@@ -52,7 +52,7 @@ class Task:
     n_learned: int = 60_000
 
     def prepare(self, images: Float32, mean: Float32) -> Float32:
-        """Return signals of shape [n, positions, N] of flat images of shape [n, 784]."""
+        """Signals of shape [n, positions, N] of flat images of shape [n, 784]."""
         if self.patches is None:
             return (images - mean)[:, None]
         patches = patches_of(images, self.patches, SHAPE)
@@ -69,17 +69,17 @@ TASKS = {  # thresholds and rates were chosen on validation images
 
 
 def flat(images: Array) -> Float32:
-    """Return pixels in 0..1, of shape [n, 784]."""
+    """Pixels in 0..1, of shape [n, 784]."""
     return np.asarray(images.reshape(len(images), -1) / np.float32(255), dtype=np.float32)
 
 
 def not_blank(signals: Float32, task: Task) -> Float32:
-    """Return those of signals [n, N] that are larger than the threshold: others have no code."""
+    """The signals of [n, N] that are larger than the threshold: others have no code."""
     return signals[np.linalg.norm(signals, axis=1) > task.config.dynamics.sparsity_threshold]
 
 
 def learn(task: Task, images: Float32, mean: Float32, seed: int) -> tuple[DenseOperator, dict[str, Any]]:
-    """Return the dictionary learned on `images`, and figures."""
+    """The dictionary learned on `images`, and figures."""
     order = np.random.default_rng([seed, 1]).permutation(len(images))[: task.n_learned]
     signals = not_blank(task.prepare(images[order], mean).reshape(-1, task.prepare(images[:1], mean).shape[-1]), task)
     signals = np.random.default_rng([seed, 2]).permutation(signals)[: task.n_learned]
@@ -98,14 +98,14 @@ def learn(task: Task, images: Float32, mean: Float32, seed: int) -> tuple[DenseO
 
 
 def lasso_codes(operator: DenseOperator, signals: Tensor, threshold: float) -> Tensor:
-    """Return scikit-learn's non-negative codes of shape [B, K]; it divides the error by the number of values."""
+    """The non-negative codes of scikit-learn, of shape [B, K]; it divides the error by the number of values."""
     dictionary = operator.dictionary.double().numpy()
     solver = Lasso(threshold / len(dictionary), fit_intercept=False, positive=True, tol=1e-7, max_iter=100_000)
     return torch.tensor(np.stack([solver.fit(dictionary, signal).coef_ for signal in signals.double().numpy()]))
 
 
 def gap(operator: DenseOperator, signals: Tensor, found: Solution, best: Tensor, dynamics: Dynamics) -> dict[str, Any]:
-    """Return how far codes are from the best ones."""
+    """The distances of codes from the best ones."""
     exact = DenseOperator(operator.dictionary)
     energy, least = (objective(exact, signals.double(), codes, dynamics) for codes in (found.codes.double(), best))
     relative = (energy / least - 1).numpy()
@@ -122,7 +122,7 @@ def gap(operator: DenseOperator, signals: Tensor, found: Solution, best: Tensor,
 
 
 def against_lasso(operator: DenseOperator, signals: Float32, dynamics: Dynamics) -> dict[str, Any]:
-    """Return gaps for codes that have converged, and after the steps that all images get, plain and fast."""
+    """Gaps for codes that have converged, and after the steps that all images get, plain and fast."""
     chosen = torch.from_numpy(signals)
     best = lasso_codes(operator, chosen, dynamics.sparsity_threshold)
     settled = replace(dynamics, **CONVERGED)
@@ -135,7 +135,7 @@ def against_lasso(operator: DenseOperator, signals: Float32, dynamics: Dynamics)
 
 
 def codes_of(task: Task, operator: DenseOperator, images: Float32, mean: Float32) -> tuple[Float32, float]:
-    """Return the codes of all positions, of shape [n, positions * K], and the coder's CPU seconds."""
+    """The codes of all positions, of shape [n, positions * K], and the coder's CPU seconds."""
     parts, start = [], time.process_time()
     for first in range(0, len(images), 1000):
         signals = task.prepare(images[first : first + 1000], mean)
@@ -145,7 +145,7 @@ def codes_of(task: Task, operator: DenseOperator, images: Float32, mean: Float32
 
 
 def fitted(codes: Float32, labels: Int32, inverse_penalty: float) -> LogisticRegression:
-    """Return the readout after at most READOUT_STEPS steps (an early end is one more form of regularisation)."""
+    """The readout after at most READOUT_STEPS steps (an early end is one more form of regularisation)."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return LogisticRegression(C=inverse_penalty, max_iter=READOUT_STEPS, tol=1e-4).fit(codes, labels)
@@ -154,7 +154,7 @@ def fitted(codes: Float32, labels: Int32, inverse_penalty: float) -> LogisticReg
 def readout(
     codes: Float32, test_codes: Float32, dataset: Dataset, split: Split
 ) -> tuple[Accuracy, dict[float, float], float]:
-    """Return the test accuracy with the best validated penalty, all validation accuracies, and that penalty."""
+    """The test accuracy with the best validated penalty, all validation accuracies, and that penalty."""
     labels, validation, readouts = dataset.y_train, {}, {}
     for penalty in INVERSE_PENALTIES:
         readouts[penalty] = fitted(codes[split.train], labels[split.train], penalty)

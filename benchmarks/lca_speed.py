@@ -43,7 +43,7 @@ CHANNEL_MIX = ((1.0, 0.6, 0.2), (1.0, 0.0, 0.0), (1.0, -0.6, 0.2))  # of synthet
 
 
 def synthetic_images(count: int, seed: int) -> Float32:
-    """Return images of shape [n, 32, 32, 3] with random phases and amplitudes 1 / f, colours correlated."""
+    """Images of shape [n, 32, 32, 3] with random phases and amplitudes 1 / f, colours correlated."""
     generator = np.random.default_rng(seed)
     frequency = np.hypot(np.fft.fftfreq(SHAPE[0])[:, None], np.fft.fftfreq(SHAPE[1])[None, :])
     amplitude = 1.0 / np.maximum(frequency, 1.0 / SHAPE[0])
@@ -53,7 +53,7 @@ def synthetic_images(count: int, seed: int) -> Float32:
 
 
 def standardised(images: Array) -> Float32:
-    """Return images of zero mean and unit variance each."""
+    """Images of zero mean and unit variance each."""
     real = images.astype(np.float32)
     centred = real - real.mean(axis=(1, 2, 3), keepdims=True)
     return np.asarray(centred / centred.std(axis=(1, 2, 3), keepdims=True), dtype=np.float32)
@@ -75,7 +75,7 @@ class ExplicitLateral:
 
     @torch.no_grad()
     def encode(self, images: Tensor, dynamics: Dynamics) -> tuple[Tensor, int]:
-        """Return codes of shape [B, K, rows, columns] of padded images [B, channels, ...], and the steps taken."""
+        """Codes of shape [B, K, rows, columns] of padded images [B, channels, ...], and the steps taken."""
         drive = conv2d(images, self.weight, stride=self.stride)
         state, codes = torch.zeros_like(drive), torch.zeros_like(drive)
         before, padding = state, self.lateral.shape[-1] // 2
@@ -93,7 +93,7 @@ class ExplicitLateral:
 
 
 def timed(work: Callable[[], Any]) -> tuple[Any, float]:
-    """Return what `work` returns, and the CPU seconds it took."""
+    """The result of `work`, and the CPU seconds it took."""
     start = time.process_time()
     found = work()
     return found, time.process_time() - start

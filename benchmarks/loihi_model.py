@@ -77,7 +77,7 @@ def step_time() -> dict[str, Any]:
 
 
 def large_networks() -> dict[str, Network]:
-    """Return the three networks that must compile in seconds."""
+    """The three networks that must compile in seconds."""
     dictionary = np.random.default_rng(0).normal(size=(784, 1024))
     return {
         "784-512-10, learning on the chip": build_equilibrium(design_for((28, 28), 10, (512,)), 0),

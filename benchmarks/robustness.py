@@ -73,7 +73,7 @@ class Subject:
 
 
 def deployed(folder: Path) -> Subject:
-    """Return a finished run: its integer twin, its integers on `events`, its own gradient where it has one."""
+    """A finished run: its integer twin, its integers on `events`, its own gradient where it has one."""
     spec = load_artifact(folder).spec
     exact = make_twin(spec)
     both = main_twins(spec, exact)
@@ -94,7 +94,7 @@ def _local(twin: Twin) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
 
 
 def plain(model: torch.nn.Module) -> Subject:
-    """Return a network of torch, attacked and scored as it is."""
+    """A network of torch, attacked and scored as it is."""
 
     def score(images: Float32) -> Int64:
         with torch.no_grad():
@@ -201,7 +201,7 @@ def withstood(
     seed: int,
     alive: Bools,
 ) -> Bools:
-    """Return which of the images `alive`, of shape [n], keep their label under all attacks; each takes on what is left.
+    """The images of `alive`, a mask of shape [n], that keep their label under all attacks; each takes on what is left.
 
     images of shape [n, *shape]; labels of shape [n].
     """
@@ -216,7 +216,7 @@ def withstood(
 
 
 def measure(subject: Subject, attacks: Mapping[str, Attack], dataset: Dataset, n: int, seed: int) -> dict[str, Any]:
-    """Return clean and robust accuracy of the first n test images."""
+    """Clean and robust accuracy of the first n test images."""
     images, labels = real_images(dataset.x_test[:n]), torch.tensor(dataset.y_test[:n]).long()
     alive = subject.score(images.numpy()) == labels.numpy()
     clean = Accuracy(int(alive.sum()), n)

@@ -64,7 +64,7 @@ class Work:
 
 
 def images_per_s(work: Callable[[], object], count: int, clock: Clock) -> float:
-    """Return the best speed of a few tries, each so many calls of `work` on `count` images that it takes a while."""
+    """The best speed of a few tries, each so many calls of `work` on `count` images that it takes a while."""
     calls = 1
     while True:
         start = clock()
@@ -83,7 +83,7 @@ def images_per_s(work: Callable[[], object], count: int, clock: Clock) -> float:
 
 
 def against_batch(data: Dataset) -> list[dict[str, Any]]:
-    """Return images/s of inference and learning by backend, device and batch size."""
+    """Images/s of inference and learning by backend, device and batch size."""
     places = [("events", "cpu"), ("torch", "cpu")]
     places += [("torch", "cuda")] if torch.cuda.is_available() else []
     work, rows = Work(data, HIDDEN), []
@@ -125,7 +125,7 @@ def shared(device: str) -> None:
 
 
 def against_workers() -> list[dict[str, Any]]:
-    """Return images/s of learning by number of workers, on the CPU and, with as many devices, on CUDA."""
+    """Images/s of learning by number of workers, on the CPU and, with as many devices, on CUDA."""
     rows = []
     for device in ("cpu", "cuda"):
         for size in WORKERS:
@@ -143,7 +143,7 @@ def against_workers() -> list[dict[str, Any]]:
 
 
 def against_size(data: Dataset) -> list[dict[str, Any]]:
-    """Return time per image and per synaptic operation on events by number of hidden neurons, one thread."""
+    """Time per image and per synaptic operation on events by number of hidden neurons, one thread."""
     rows = []
     for hidden in GROWTH:
         work = Work(data, hidden, LEARNED)

@@ -60,7 +60,7 @@ class Row:
     chosen: Mapping[str, Any]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the row, with what is measured and what is modelled."""
+        """The row, with what is measured and what is modelled."""
         low, high = self.accuracy.interval
         return {
             "name": self.name,
@@ -90,7 +90,7 @@ def slayer_row(
 
 
 def slayer_row_of(folder: Path, result: TrainResult, n_images: int = IMAGES) -> Row:
-    """Return the row of a finished SLAYER run."""
+    """The row of a finished SLAYER run."""
     artifact, found = _profiled(folder, n_images)
     network = artifact.spec
     steps = network.free_steps
@@ -156,7 +156,7 @@ def _row(name: str, artifact: Artifact, result: TrainResult, found: Profile, cos
 
 
 def summary(rows: Sequence[Row]) -> list[str]:
-    """Return a line for each network: means over its seeds."""
+    """A line for each network: means over its seeds."""
     lines = []
     for name in dict.fromkeys(row.name for row in rows):
         mine = [row for row in rows if row.name == name]

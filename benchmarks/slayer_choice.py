@@ -33,7 +33,7 @@ RATES, EPOCHS, TRIED = (0.003, 0.001, 0.01), 30, (8, 15, 60)
 
 
 def never_tested(name: str, seeds: int) -> Dataset:
-    """Return a data set without the training images that are a test image of any seed; its own test images are none."""
+    """A data set without the training images that are a test image of any seed; its own test images are none."""
     first = load_dataset(name, 0)
     tested = {image.tobytes() for seed in range(seeds) for image in load_dataset(name, seed).x_test}
     kept = [index for index, image in enumerate(first.x_train) if image.tobytes() not in tested]
@@ -61,7 +61,7 @@ def reached(dataset: Dataset, config: SlayerConfig) -> dict[str, Any]:
 def compare(
     dataset: Dataset, hidden: tuple[int, ...], splits: int, epochs: int = EPOCHS, tried: tuple[int, ...] = TRIED
 ) -> dict[str, Any]:
-    """Return all settings with what they reached on every split, and the chosen one."""
+    """The accuracies of all settings on every split, and the chosen setting."""
     rows: list[dict[str, Any]] = []
 
     def attempt(words: str, rate: float, epochs: int) -> None:
@@ -82,7 +82,7 @@ def compare(
 
 
 def fewest_epochs(rows: list[dict[str, Any]], best: dict[str, Any]) -> dict[str, Any]:
-    """Return the setting with fewest epochs, else as `best`, that is within a standard error of the best of them."""
+    """The setting with fewest epochs, else as `best`, that is within a standard error of the best of them."""
     like = [row for row in rows if all(row[key] == best[key] for key in ("loss", "learning_rate"))]
     top = max(like, key=lambda row: float(row["val_accuracy"]))
     share, n = top["val_accuracy"], sum(split["n"] for split in top["splits"])

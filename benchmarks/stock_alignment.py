@@ -34,7 +34,7 @@ NAMES = ("input->hidden", "hidden->output", "output->hidden")
 
 
 def half_trained(seed: int) -> tuple[StockNetwork, Int16, Int32]:
-    """Return a network after one epoch on digits, payloads and labels of the samples."""
+    """A network after one epoch on digits, payloads and labels of the samples."""
     dataset, config = load_dataset("digits", seed), TrainConfig(seed=seed, hidden=HIDDEN, rule="R5", family="stock")
     split = split_validation(dataset.y_train, seed)
     trainer = make_trainer(dataset, config, stock_choices(config), split, 1)
@@ -46,7 +46,7 @@ def half_trained(seed: int) -> tuple[StockNetwork, Int16, Int32]:
 
 
 def with_rule(trained: StockNetwork, rule: str, seed: int) -> StockNetwork:
-    """Return a network that learns by `rule` and transmits with the (even) weights of `trained`."""
+    """A network that learns by `rule` and transmits with the (even) weights of `trained`."""
     config = TrainConfig(seed=seed, hidden=HIDDEN, rule=rule, family="stock")
     dataset = load_dataset("digits", seed)
     network = build_stock(dataset, config, split_validation(dataset.y_train, seed))
@@ -56,7 +56,7 @@ def with_rule(trained: StockNetwork, rule: str, seed: int) -> StockNetwork:
 
 
 def summed_change(network: StockNetwork, payloads: Int16, labels: Int32) -> dict[str, Reals]:
-    """Return the mean over noise of the summed weight changes, each sample from the same weights."""
+    """The mean over noise of the summed weight changes, each sample from the same weights."""
     total = {projection.name: np.zeros(projection.weights.shape) for projection in network.plastic}
     steps = network.schedule.steps
     inputs = network.learning_inputs(payloads, labels)
@@ -71,7 +71,7 @@ def summed_change(network: StockNetwork, payloads: Int16, labels: Int32) -> dict
 
 
 def cosines(seed: int, rule: str, trained: StockNetwork, payloads: Payloads, labels: Labels) -> dict[str, float]:
-    """Return the cosine by projection."""
+    """The cosine by projection."""
     network = with_rule(trained, rule, seed)
     changed = summed_change(network, payloads, labels)
     targets = torch.eye(network.n_classes, dtype=torch.float64)[torch.as_tensor(labels, dtype=torch.int64)]

@@ -71,13 +71,13 @@ TASKS = {
 
 
 def untrained(task: Task, dataset: Dataset, split: Split, seed: int) -> NetworkSpec:
-    """Return the fresh network of a task, boxes open."""
+    """The fresh network of a task, boxes open."""
     config = TrainConfig(seed=seed, hidden=(task.hidden,))
     return open_boxes(build_network(dataset, config, task.choices, split), UPPER)
 
 
 def train(task: Task, dataset: Dataset, split: Split, seed: int, epochs: int) -> NetworkSpec:
-    """Return the network of the best validated epoch, trained online by the event rule."""
+    """The network of the best validated epoch, trained online by the event rule."""
     spec = untrained(task, dataset, split, seed)
     data = TrainingSet(spec.encoder.encode(dataset.x_train), dataset.y_train, split)
     with get_backend("events").open(spec, threads=1) as session:
@@ -87,7 +87,7 @@ def train(task: Task, dataset: Dataset, split: Split, seed: int, epochs: int) ->
 
 
 def outputs(stock: StockSpec, name: str, payloads: Integers, steps: int) -> Int32:
-    """Return what the output sends at every step of the free phase, of shape [B, steps, K]."""
+    """The messages of the output at every step of the free phase, of shape [B, steps, K]."""
     parts = []
     for first in range(0, len(payloads), CHUNK):
         spikes = emulate(stock, present(stock, payloads[first : first + CHUNK], steps)).spikes
@@ -97,14 +97,14 @@ def outputs(stock: StockSpec, name: str, payloads: Integers, steps: int) -> Int3
 
 
 def settling_steps(stock: StockSpec, name: str, payloads: Integers) -> int:
-    """Return the fewest steps, a multiple of 5, after which predictions of `SETTLED` of the images are final."""
+    """The fewest steps, a multiple of 5, after which predictions of `SETTLED` of the images are final."""
     predictions = outputs(stock, name, payloads, LONGEST).argmax(axis=2)
     same = (predictions == predictions[:, -1:]).mean(axis=0)
     return next(steps for steps in range(5, LONGEST + 1, 5) if same[steps - 1] >= SETTLED)
 
 
 def float_predictions(spec: NetworkSpec, payloads: Integers) -> Int64:
-    """Return the classes of the settled float relaxation with the same weights."""
+    """The classes of the settled float relaxation with the same weights."""
     network, parts = RateNetwork(spec, torch.float32), []
     for first in range(0, len(payloads), CHUNK):
         sources = network.sources(torch.tensor(payloads[first : first + CHUNK].astype(np.int64)))
@@ -113,7 +113,7 @@ def float_predictions(spec: NetworkSpec, payloads: Integers) -> Int64:
 
 
 def sigma_delta_predictions(spec: NetworkSpec, payloads: Integers) -> Int32:
-    """Return the classes of the network it was trained as."""
+    """The classes that the network in its trained form predicts."""
     with get_backend("events").open(spec) as session:
         return session.run(payloads).predictions
 
@@ -121,7 +121,7 @@ def sigma_delta_predictions(spec: NetworkSpec, payloads: Integers) -> Int32:
 def nudged_inputs(
     stock: StockSpec, spec: NetworkSpec, design: GradedDesign, payloads: Integers, labels: Integers
 ) -> Any:
-    """Return inputs of all three phases, the force taken from a free run."""
+    """Inputs of all three phases, the force taken from a free run."""
     free = emulate(stock, present(stock, payloads, design.free_steps)).spikes
     output = readout(stock, free, spec.output, design.free_steps)
     forces = output_forces(design, output, np.eye(spec.n_classes)[labels])
@@ -129,14 +129,14 @@ def nudged_inputs(
 
 
 def chip_update(spec: NetworkSpec, design: GradedDesign, payloads: Integers, labels: Integers) -> dict[str, Any]:
-    """Return the contrastive update of the graded network, summed over the images, by plastic projection."""
+    """The contrastive update of the graded network, summed over the images, by plastic projection."""
     stock = graded_from(spec, design)
     inputs = nudged_inputs(stock, spec, design, payloads, labels)
     return contrastive_update(spec, design, emulate(stock, inputs).spikes)
 
 
 def gradient_cosines(task: Task, dataset: Dataset, split: Split, seed: int) -> dict[str, float]:
-    """Return, by projection, the cosine of the update with autograd, on a network that has learned a little."""
+    """The cosine of the update with autograd by projection, on a network that has learned a little."""
     few = replace(split, train=split.train[:LEARNED])
     spec, chosen = train(task, dataset, few, seed, 1), split.train[:COMPARED]
     payloads, labels = spec.encoder.encode(dataset.x_train[chosen]), dataset.y_train[chosen]
@@ -147,7 +147,7 @@ def gradient_cosines(task: Task, dataset: Dataset, split: Split, seed: int) -> d
 
 
 def learn_on_chip(task: Task, dataset: Dataset, split: Split, seed: int, epochs: int, batch: int = 20) -> NetworkSpec:
-    """Return the network trained through its graded form: the host keeps real weights, the chip their int8 rounding."""
+    """The network trained through its graded form: the host keeps real weights, the chip their int8 rounding."""
     spec = untrained(task, dataset, split, seed)
     payloads, limit = spec.encoder.encode(dataset.x_train), 127
     real = {p.name: spec.weights_of(p) * 2.0**-p.exponent for p in spec.plastic}
@@ -166,7 +166,7 @@ def learn_on_chip(task: Task, dataset: Dataset, split: Split, seed: int, epochs:
 
 
 def in_lava(stock: StockSpec, spec: NetworkSpec, payloads: Integers, labels: Integers, steps: int) -> dict[str, Any]:
-    """Return how many messages differ between Lava and the chip, free and nudged phases, and how many were compared."""
+    """The number of messages that differ between Lava and the chip, free and nudged phases, and of those compared."""
     design = GradedDesign(free_steps=steps)
     inputs = nudged_inputs(stock, spec, design, payloads, labels)
     record, lava = emulate(stock, inputs), run_stock_in_lava(stock, inputs)

@@ -79,7 +79,7 @@ class Case:
 
 
 def draw_patches(images: Reals, count: int, generator: np.random.Generator) -> Reals:
-    """Return `count` patches, of shape [count, 64], from images of shape [n, h, w] in 0..1."""
+    """Patches, of shape [count, 64], drawn from images of shape [n, h, w] in 0..1."""
     found: list[Reals] = []
     while len(found) < count:
         image = images[generator.integers(len(images))]
@@ -91,7 +91,7 @@ def draw_patches(images: Reals, count: int, generator: np.random.Generator) -> R
 
 
 def as_patches(task: Task, images: Any, count: int, generator: np.random.Generator) -> Reals:
-    """Return patches of unit length; digits are patches as they are."""
+    """Patches of unit length; digits are patches as they are."""
     scaled = images.astype(np.float64) / (255 if images.dtype == np.uint8 else 1)
     if task.data == "digits":
         patches = scaled.reshape(len(scaled), -1)[generator.permutation(len(scaled))[:count]]
@@ -103,7 +103,7 @@ def as_patches(task: Task, images: Any, count: int, generator: np.random.Generat
 
 
 def float_codes(problem: SparseProblem, signals: Reals, steps: int) -> Reals:
-    """Return codes of shape [B, K] after so many steps of accelerated projected gradient in floats."""
+    """Codes of shape [B, K] after so many steps of accelerated projected gradient in floats."""
     gram, drive = problem.gram, signals @ problem.dictionary - problem.sparsity_threshold
     rate = 1 / np.linalg.norm(gram, 2)
     codes = ahead = np.zeros_like(drive)
@@ -114,7 +114,7 @@ def float_codes(problem: SparseProblem, signals: Reals, steps: int) -> Reals:
 
 
 def learn_dictionary(task: Task, patches: Reals, seed: int, epochs: int = 6, batch: int = 100) -> Reals:
-    """Return atoms of unit length, of shape [N, n_atoms], by residual x activity; D >= 0 unless patches are centred.
+    """Atoms of unit length, of shape [N, n_atoms], by residual x activity; D >= 0 unless patches are centred.
 
     dD = 1/2 (x - D a) a^T / |a|^2, |a|^2 by atom over a batch, then unit length.
     """
@@ -143,7 +143,7 @@ def make_case(task: Task, seed: int, n_train: int = N_TRAIN, n_test: int = N_TES
 
 
 def make_coders(case: Case) -> dict[str, StockCoder]:
-    """Return all coders that are compared; binary spikes only for patches >= 0."""
+    """All coders that are compared; binary spikes only for patches >= 0."""
     dictionary, threshold = case.problem.dictionary, case.problem.sparsity_threshold
     coders: dict[str, StockCoder] = {
         name: spiking_coder(dictionary, threshold, design)
@@ -156,7 +156,7 @@ def make_coders(case: Case) -> dict[str, StockCoder]:
 
 
 def measure(case: Case, coder: StockCoder, steps: int) -> dict[str, Any]:
-    """Return the figures of one coder after so many steps."""
+    """The figures of one coder after so many steps."""
     start = time.perf_counter()
     record = code(coder, case.patches, steps)
     seconds = time.perf_counter() - start
@@ -180,13 +180,13 @@ def report(name: str, coder: str, rows: list[dict[str, Any]]) -> None:
 
 
 def average(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the mean over seeds of every figure, the worst of gap_max."""
+    """The mean over seeds of every figure, the worst of gap_max."""
     figures: dict[str, Any] = {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
     return {**figures, "steps": rows[0]["steps"], "gap_max": max(row["gap_max"] for row in rows)}
 
 
 def ask(name: str, seeds: int, steps: tuple[int, ...], n_train: int) -> dict[str, Any]:
-    """Return the figures of all coders on one task, over seeds."""
+    """The figures of all coders on one task, over seeds."""
     task = TASKS[name]
     cases = [make_case(task, seed, n_train) for seed in track(range(seeds), f"{name}: dictionaries and Lasso")]
     coders = [make_coders(case) for case in cases]

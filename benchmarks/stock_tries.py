@@ -60,7 +60,7 @@ class _Variant(StockTrainer):
 
 
 def selected(dataset: Dataset, seed: int, images: int | None) -> tuple[Dataset, Split]:
-    """Return the data set without the training images that are not used, and its split."""
+    """The data set with only the training images in use, and its split."""
     split = split_validation(dataset.y_train, seed, VALIDATION)
     if images is not None:
         split = Split(split.train[:images], split.validation[: max(1, images // 3)])
@@ -72,7 +72,7 @@ def selected(dataset: Dataset, seed: int, images: int | None) -> tuple[Dataset, 
 def attempt(
     data: str, rule: str, change: dict[str, Any], seed: int, epochs: int, images: int | None
 ) -> tuple[float, float]:
-    """Return validation accuracy of the last and of the best epoch."""
+    """Validation accuracy of the last and of the best epoch."""
     change = dict(change)
     factor, final, averages = change.pop("learning_rate", 1.0), change.pop("final", 0.5), change.pop("mean", True)
     config = TrainConfig(

@@ -37,7 +37,7 @@ SYNTHETIC = (20_000, 2_000)
 
 
 def synthetic_images(seed: int = 0) -> Dataset:
-    """Return 28 x 28 images of ten classes: sparse random prototypes, shifted in brightness, with noise."""
+    """28 x 28 images of ten classes: sparse random prototypes, shifted in brightness, with noise."""
     generator = np.random.default_rng(seed)
     prototypes = generator.random((10, 784)) * (generator.random((10, 784)) < 0.19)
 
@@ -51,7 +51,7 @@ def synthetic_images(seed: int = 0) -> Dataset:
 
 
 def mnist_or_synthetic() -> Dataset:
-    """Return MNIST if it is on this machine, else synthetic images."""
+    """MNIST if it is on this machine, else synthetic images."""
     folders = [Path(os.environ.get("SETTLE_DATA", "")), cache_folder()]
     if any((folder / "mnist.npz").is_file() for folder in folders):
         return load_dataset("mnist")

@@ -49,12 +49,12 @@ class Quiet:
     """Shows nothing of a training."""
 
     def __getattr__(self, name: str) -> Any:
-        """Return a function that does nothing, whatever is told."""
+        """A function that does nothing, whatever its arguments."""
         return lambda *told: None
 
 
 def trained(dataset: Dataset, seed: int, choices: dict[str, Any]) -> Network:
-    """Return a network trained by its local rule."""
+    """A network trained by its local rule."""
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
         train_ep(dataset, TrainConfig(seed=seed, threads=1, **choices), run, Quiet())
@@ -62,7 +62,7 @@ def trained(dataset: Dataset, seed: int, choices: dict[str, Any]) -> Network:
 
 
 def margin_gradient(twin: Twin, images: Tensor, labels: Tensor) -> Tensor:
-    """Return the gradient of the summed margin a_rival - a_label, of the shape of the images."""
+    """The gradient of the summed margin a_rival - a_label, of the shape of the images."""
     pixels = images.clone().requires_grad_(True)
     scores = twin(pixels)
     (gradient,) = torch.autograd.grad((scores * margin_direction(scores.detach(), labels)).sum(), pixels)
@@ -70,7 +70,7 @@ def margin_gradient(twin: Twin, images: Tensor, labels: Tensor) -> Tensor:
 
 
 def attacked(twin: Twin, images: Tensor, labels: Tensor, eps: float) -> Tensor:
-    """Return images after PGD within eps (Linf)."""
+    """The images after PGD within eps (Linf)."""
     adversarial = images
     for _ in range(ATTACK_STEPS):
         step = 2.5 * eps / ATTACK_STEPS * margin_gradient(twin, adversarial, labels).sign()
@@ -79,7 +79,7 @@ def attacked(twin: Twin, images: Tensor, labels: Tensor, eps: float) -> Tensor:
 
 
 def agreement(spec: Network, images: Tensor, labels: Tensor) -> dict[str, Any]:
-    """Return how integer and relaxed twins compare with the deployed network on some images."""
+    """A comparison of integer and relaxed twins with the deployed network on some images."""
     exact, relaxed = make_twin(spec), make_twin(spec, forward="relaxed")
     backend: Any = get_backend(spec.native_backend)
     with backend.open(spec, threads=1) as session:
@@ -95,7 +95,7 @@ def agreement(spec: Network, images: Tensor, labels: Tensor) -> dict[str, Any]:
 
 
 def cost(spec: Network, images: Tensor, labels: Tensor) -> dict[str, float]:
-    """Return the shortest of some forward and backward passes, seconds."""
+    """The shortest of some forward and backward passes, seconds."""
     seconds = {}
     for mode in ("integer", "relaxed"):
         twin, times = make_twin(spec, forward=mode), []
@@ -108,7 +108,7 @@ def cost(spec: Network, images: Tensor, labels: Tensor) -> dict[str, float]:
 
 
 def peak_mib(spec: Network, images: Tensor, labels: Tensor, every: int) -> float:
-    """Return the memory that one pass of MEMORY / steps images, repeated, adds to a fresh process, MiB."""
+    """The memory that one pass of MEMORY / steps images, repeated, adds to a fresh process, MiB."""
     os.environ["MALLOC_MMAP_THRESHOLD_"] = "65536"  # glibc then returns what is freed; else its heap is measured
     chosen = torch.arange(MEMORY // make_twin(spec).inference_steps) % len(images)
     images, labels = images[chosen], labels[chosen]
@@ -128,13 +128,13 @@ def _peak(spec: Network, images: np.ndarray, labels: np.ndarray, every: int) -> 
 
 
 def _status(key: str) -> int:
-    """Return a figure of this process, KiB."""
+    """The figure `key` of this process, KiB."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(key))
 
 
 def measure(name: str, seed: int, count: int, eps: float) -> dict[str, Any]:
-    """Return all figures of one network."""
+    """All figures of one network."""
     data, choices = NETWORKS[name]
     dataset = load_dataset(data, seed)
     spec = trained(dataset, seed, choices)

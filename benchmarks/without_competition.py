@@ -34,21 +34,21 @@ class ThresholdedAtoms(nn.Module):
         self.threshold = threshold
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return codes of shape [B, K], real units, for images of shape [B, *shape] in 0..1."""
+        """Codes of shape [B, K], real units, for images of shape [B, *shape] in 0..1."""
         output = self.twin.spec.output
         drive = self.twin.graph.drive(self.twin.payloads(images))[output] / self.twin.unit
         return (drive.float() - self.threshold).clamp(min=0.0)
 
 
 def active_share(coder: NetworkSpec, dataset: Dataset) -> float:
-    """Return the share of atoms that are active in the codes of the first MEASURED training images."""
+    """The share of atoms that are active in the codes of the first MEASURED training images."""
     with get_backend("events").open(coder, threads=1) as session:
         states = session.run(coder.encoder.encode(dataset.x_train[:MEASURED])).output_states
     return float((states > coder.unit(coder.output).threshold).mean())
 
 
 def train_without_competition(coder_run: Path, dataset: Dataset, hidden: tuple[int, ...], seed: int) -> nn.Module:
-    """Return the trained network, from images to scores. coder_run: a finished run of a dense coder."""
+    """The trained network, from images to scores. coder_run: a finished run of a dense coder."""
     coder = load_artifact(coder_run).spec
     images, labels = real_images(dataset.x_train), torch.tensor(dataset.y_train, dtype=torch.int64)
     atoms = ThresholdedAtoms(coder)

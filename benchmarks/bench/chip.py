@@ -24,7 +24,7 @@ class OnChip:
 
 
 def on_chip(job: Job, accuracy: Cell, door: str = DOOR) -> OnChip:
-    """Return what one image, inferred and learned, costs on the chip.
+    """The cost of one image, inferred and learned, on the chip.
 
     accuracy: of the same integers, measured elsewhere; door: to the board (`hardware.board.door`).
     """
@@ -46,7 +46,7 @@ def _empty(row: Row) -> bool:
 
 
 def name_of(job: Job) -> str:
-    """Return what the rows of a run on the chip are called."""
+    """The name of the rows of a run on the chip."""
     return f"{job.title}, Loihi 2"
 
 
@@ -59,7 +59,7 @@ def _note(deployment: Deployment) -> str:
 
 
 def modelled_row(estimate: Estimate, work: str, note: str, accuracy: Cell, name: str = "settle, Loihi 2") -> Row:
-    """Return the row of an estimate: one image after the other."""
+    """The row of an estimate: one image after the other."""
     latency, sources = estimate.latency, estimate.latency.sources
     rate = Modelled(1 / latency.high, 1 / latency.low, "images/s", sources)
     p99 = NotMeasurable("modelled from means, no distribution")
@@ -69,7 +69,7 @@ def modelled_row(estimate: Estimate, work: str, note: str, accuracy: Cell, name:
 
 
 def _measured(job: Job, note: str, accuracy: Cell, door: str) -> Row | None:
-    """Return what a board measures, if there is one for this network. Never run on a board."""
+    """The row that a board measures, if there is one for this network. Never run on a board."""
     if job.spec.family not in BoardBackend.capabilities.families or not detect().extension:
         return None
     payloads = job.spec.encoder.encode(job.dataset.x_test[: job.priced])
@@ -83,7 +83,7 @@ def _measured(job: Job, note: str, accuracy: Cell, door: str) -> Row | None:
 
 
 def borrowed_accuracy(job: Job, accuracy: Cell) -> Cell:
-    """Return an accuracy that was measured on the native backend, for a device that computes the same integers."""
+    """An accuracy that was measured on the native backend, for a device that computes the same integers."""
     if not isinstance(accuracy, Measured):
         return accuracy
     said = f"{accuracy.meter}, on {job.spec.native_backend}, whose integers the chip would compute"

@@ -68,7 +68,7 @@ def settling(job: Job) -> Iterator[Contestant | Missing]:
 
 
 def local_learning(job: Job) -> tuple[Learn | NotMeasurable, str]:
-    """Return how a run learns on the backend that trained it, and what it is."""
+    """The local learning of a run on the backend that trained it, and a note on it."""
     note = "the network itself in integers, compiled; learns by its local rule, image after image"
     rates = learning_rates(job)
     if isinstance(rates, NotMeasurable):
@@ -78,7 +78,7 @@ def local_learning(job: Job) -> tuple[Learn | NotMeasurable, str]:
 
 
 def taught(job: Job) -> tuple[Learn | NotMeasurable, str]:
-    """Return how lava-dl teaches a run of SLAYER's, and what it is."""
+    """The gradient steps of lava-dl for a run of SLAYER's, and a note on them."""
     learner = learner_of(job)
     note = f"feed-forward CUBA neurons in integers, compiled; {learning_note(job)}; of learning, {BATCH_LEARNS}"
     return learner if isinstance(learner, NotMeasurable) else learner.learn, note
@@ -95,12 +95,12 @@ def usual_route(job: Job) -> Iterator[Contestant | Missing]:
 
 
 def infer_with(job: Job, session: AnySession) -> Infer:
-    """Return how a session classifies images: encoding included, classes on the host."""
+    """The call that classifies images in a session: encoding included, classes on the host."""
     return lambda images: session.run(job.spec.encoder.encode(images)).predictions
 
 
 def learn_with(job: Job, rates: Any, session_of: Callable[[int], AnySession]) -> Learn | NotMeasurable:
-    """Return how images are learned; session_of: the session that takes so many at a time. Or why it cannot."""
+    """The call that learns images, or why it cannot; session_of: the session that takes so many at a time."""
     seen = {"images": 0}
 
     def learn(images: Images, labels: Integers) -> None:
@@ -116,7 +116,7 @@ def learn_with(job: Job, rates: Any, session_of: Callable[[int], AnySession]) ->
 
 
 def learning_rates(job: Job) -> Any:
-    """Return the rates of the last epoch of the run's training, as its backend takes them, or why there are none."""
+    """The rates of the last epoch of the run's training, as its backend takes them, or why there are none."""
     if job.by_slayer:
         return NotMeasurable("trained by backpropagation, not by a local rule")
     config, chosen = job.config, job.manifest["chosen"]
@@ -177,12 +177,12 @@ BATCH_LEARNS = "a call is one update from all its images"
 
 
 def has_cuda() -> bool:
-    """Return whether torch computes on a GPU here."""
+    """Whether torch computes on a GPU here."""
     return bool(torch.cuda.is_available())
 
 
 def place_of(device: str) -> torch.device:
-    """Return a device of torch."""
+    """A device of torch."""
     return torch.device(device)
 
 

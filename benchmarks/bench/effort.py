@@ -24,7 +24,7 @@ class Effort:
 
 
 def of_spikes(found: Profile | NotMeasurable, moving: Sequence[str]) -> Effort:
-    """Return the effort of a spiking network in integers; moving: names of its populations that compute."""
+    """The effort of a spiking network in integers; moving: names of its populations that compute."""
     if isinstance(found, NotMeasurable):
         return Effort(found, found, found)
     n = found.inference.n_images
@@ -43,13 +43,13 @@ def of_spikes(found: Profile | NotMeasurable, moving: Sequence[str]) -> Effort:
 
 
 def unrolled(effort: Effort, synapses: Sequence[int], steps: int) -> Effort:
-    """Return the effort of a spiking network that backpropagation teaches, unrolled over its steps."""
+    """The effort of a spiking network that backpropagation teaches, unrolled over its steps."""
     said = f"dense products, forward and backward, through {steps} steps"
     return Effort(effort.spikes, effort.inference, Counted(sum(dense_backprop(synapses, steps)), FLOATS, said))
 
 
 def of_products(synapses: Sequence[int], learns: bool = True) -> Effort:
-    """Return the effort of a perceptron in floats; or in int8, which does not learn."""
+    """The effort of a perceptron in floats; or in int8, which does not learn."""
     forward, backward = dense_backprop(synapses)
     learning: Cell = NotMeasurable("quantised after training")
     if learns:
@@ -59,6 +59,6 @@ def of_products(synapses: Sequence[int], learns: bool = True) -> Effort:
 
 
 def in_products(effort: Effort) -> Effort:
-    """Return the effort of the same integers in dense products of torch: the same spikes, other operations."""
+    """The effort of the same integers in dense products of torch: the same spikes, other operations."""
     said = NotMeasurable("dense products of all steps in torch, not counted")
     return Effort(effort.spikes, said, said)

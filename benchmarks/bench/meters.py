@@ -31,7 +31,7 @@ class Counter(Protocol):
     name: str
 
     def read(self) -> float:
-        """Return joules since some fixed moment."""
+        """Joules since some fixed moment."""
         ...
 
 
@@ -62,7 +62,7 @@ class GpuCounter:
 
 
 def open_counter(device: str, index: int = 0) -> Counter | NotMeasurable:
-    """Return the counter of a device, "cpu" or "cuda", or why there is none. Never raises for want of a counter.
+    """The counter of a device, "cpu" or "cuda", or why there is none. Never raises for want of a counter.
 
     index: of the GPU, as torch counts them (zeus heeds CUDA_VISIBLE_DEVICES likewise).
     """
@@ -113,7 +113,7 @@ class Reading:
         return self.gross_j / self.window_s
 
     def to_json(self) -> dict[str, Any]:
-        """Return all of it."""
+        """All fields, as an object that `json` can write."""
         return asdict(self)
 
 
@@ -140,7 +140,7 @@ class Tally:
             self._last, self._rose = value, now
 
     def finish(self) -> Reading | NotMeasurable:
-        """Return what was read, or why it says too little."""
+        """The reading, or why it says too little."""
         self._read()
         elapsed = self._looked - self._start
         if self._updates < FEWEST_UPDATES:
@@ -155,7 +155,7 @@ class Tally:
 def measure_idle(
     counter: Counter, seconds: float, clock: Clock = time.perf_counter, sleep: Callable[[float], None] = time.sleep
 ) -> Reading | NotMeasurable:
-    """Return what the machine takes while this process sleeps."""
+    """The power of the machine while this process sleeps."""
     tally, end = Tally(counter, clock), clock() + seconds
     while clock() < end:
         sleep(READ_EVERY_S)
@@ -164,7 +164,7 @@ def measure_idle(
 
 
 def net_energy(work: Reading | NotMeasurable, idle: Reading | NotMeasurable, n_images: int) -> Measured | NotMeasurable:
-    """Return the energy of one image above idle, J, from a window in which n_images were processed."""
+    """The energy of one image above idle, J, from a window in which n_images were processed."""
     if isinstance(work, NotMeasurable):
         return work
     if isinstance(idle, NotMeasurable):
@@ -180,7 +180,7 @@ def net_energy(work: Reading | NotMeasurable, idle: Reading | NotMeasurable, n_i
 
 
 def gross_energy(work: Reading | NotMeasurable, n_images: int) -> Measured | NotMeasurable:
-    """Return the energy of one image, idle power included, J."""
+    """The energy of one image, idle power included, J."""
     if isinstance(work, NotMeasurable):
         return work
     return Measured(work.gross_j / n_images, "J", f"{work.counter}; {work.window_s:.1f} s, idle included", n_images)

@@ -88,7 +88,7 @@ def _line(row: Row, notes: Notes) -> tuple[str, ...]:
 
 
 def one_line(cell: Cell, notes: Notes) -> str:
-    """Return a cell with its kind, in one line."""
+    """A cell with its kind, in one line."""
     *said, kind = cell_lines(cell, notes)
     return f"{' '.join(said)}, {kind}"
 

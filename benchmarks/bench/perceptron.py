@@ -38,7 +38,7 @@ class FloatPerceptron:
         self._optimizer = torch.optim.SGD(self.model.parameters(), lr=STEP)
 
     def infer(self, images: Images) -> Int64:
-        """Return the class of each image; back on the host when it returns."""
+        """The class of each image; back on the host when it returns."""
         with torch.inference_mode():
             return np.asarray(self.model(real_images(images).to(self.device)).argmax(1).cpu().numpy())
 
@@ -52,7 +52,7 @@ class FloatPerceptron:
 
 
 def waiting(device: torch.device) -> Callable[[], None]:
-    """Return what waits until a device has done what it was told."""
+    """A function that waits until a device has finished its work."""
 
     def wait() -> None:
         if device.type == "cuda":
@@ -77,11 +77,11 @@ class Int8Perceptron:
         self._scales = _scales(layers, real_images(images[:CALIBRATION]).flatten(1))
 
     def infer(self, images: Images) -> Int64:
-        """Return the class of each image."""
+        """The class of each image."""
         return np.asarray(self.outputs(images).int_repr().argmax(1).numpy())
 
     def outputs(self, images: Images) -> Tensor:
-        """Return the quantised scores of images, of shape [B, K]."""
+        """The quantised scores of images, of shape [B, K]."""
         (scale, zero), *rest = self._scales
         values = torch.quantize_per_tensor(real_images(images).flatten(1), scale, zero, torch.quint8)
         for packed, (scale, zero) in zip(self._packed[:-1], rest, strict=False):
@@ -92,7 +92,7 @@ class Int8Perceptron:
 
 
 def _packed(layer: nn.Linear) -> torch.ScriptObject:
-    """Return a layer's weights in int8, as the kernels take them."""
+    """A layer's weights in int8, as the kernels take them."""
     weight = layer.weight.detach()
     scales = (weight.abs().amax(1) / SYMMETRIC).clamp_min(1e-12).double()
     zeros = torch.zeros(len(weight), dtype=torch.int64)
@@ -103,7 +103,7 @@ def _packed(layer: nn.Linear) -> torch.ScriptObject:
 
 
 def _scales(layers: Sequence[nn.Linear], images: Tensor) -> list[tuple[float, int]]:
-    """Return scale and zero point of the input and of what every layer sends, from images [B, N]."""
+    """Scale and zero point of the input and of what every layer sends, from images [B, N]."""
     found, values = [(1.0 / LEVELS, 0)], images
     with torch.inference_mode():
         for index, layer in enumerate(layers):
@@ -117,7 +117,7 @@ def _scales(layers: Sequence[nn.Linear], images: Tensor) -> list[tuple[float, in
 
 
 def train_perceptron(dataset: Dataset, hidden: tuple[int, ...], seed: int) -> tuple[nn.Sequential, Accuracy]:
-    """Return a trained float perceptron and its validation accuracy, by which learning rate and epoch are chosen."""
+    """A trained float perceptron and its validation accuracy, by which learning rate and epoch are chosen."""
     rates = RATES if len(dataset.y_train) < SMALL else RATES_IF_LARGE
     tried = [train_baseline("perceptron", dataset, hidden, seed, Recipe(learning_rate=rate)) for rate in rates]
 

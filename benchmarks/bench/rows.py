@@ -64,14 +64,14 @@ class Row:
         return f"{self.name}, {self.device}", f"one image {done}: {self.latency}; {self.energy}"
 
     def to_json(self) -> dict[str, Any]:
-        """Return all of it."""
+        """All fields, as an object that `json` can write."""
         counts = COUNTS if self.effort else ()
         cells = {name: getattr(self, name).to_json() for name in (*CELLS, "gross", *counts)}
         return {"name": self.name, "device": self.device, "work": self.work, "batch": self.batch, "note": self.note,
                 **cells, **self.more}  # fmt: skip
 
     def summary(self) -> dict[str, Any]:
-        """Return the short form that `settle bench --json` prints: a band as [low, high], None for no number."""
+        """The short form that `settle bench --json` prints: a band as [low, high], None for no number."""
         short = {"latency_s": self.latency, "p99_s": self.p99, "images_per_s": self.throughput, "energy_j": self.energy,
                  "energy_delay_js": self.energy_delay, "accuracy": self.accuracy, "spikes": self.spikes,
                  "operations": self.operations}  # fmt: skip
@@ -81,7 +81,7 @@ class Row:
 
 
 def number(cell: Cell) -> float | list[float] | None:
-    """Return a cell without its kind: a value, a band as [low, high], or None."""
+    """A cell without its kind: a value, a band as [low, high], or None."""
     if isinstance(cell, NotMeasurable):
         return None
     return [cell.low, cell.high] if isinstance(cell, Modelled) else cell.value
@@ -91,7 +91,7 @@ def measured_row(
     who: tuple[str, str, str], work: str, accuracy: Cell, window: Window, idle: Reading | NotMeasurable,
     more: Mapping[str, Any] | None = None, effort: Effort | None = None,
 ) -> Row:  # fmt: skip
-    """Return the row of a window; who: name, device, note."""
+    """The row of a window; who: name, device, note."""
     latency, energy = window.median(), net_energy(window.energy, idle, window.n_images)
     name, device, note = who
     counted = {"counter": window.energy.to_json(), "idle": idle.to_json()}
@@ -103,7 +103,7 @@ def measured_row(
 
 
 def energy_delay(energy: Cell, latency: Cell) -> Cell:
-    """Return energy times latency, J s: of two measured numbers, or two bands; no product mixes kinds."""
+    """Energy times latency, J s: of two measured numbers, or two bands; no product mixes kinds."""
     if isinstance(energy, NotMeasurable):
         return energy
     if isinstance(latency, NotMeasurable):
@@ -116,7 +116,7 @@ def energy_delay(energy: Cell, latency: Cell) -> Cell:
 
 
 def empty_row(who: tuple[str, str, str], work: str, reason: str, effort: Effort | None = None) -> Row:
-    """Return a row in which nothing could be measured, and why; counts need no meter."""
+    """A row in which nothing could be measured, and why; counts need no meter."""
     none = NotMeasurable(reason)
     name, device, note = who
     return Row(name, device, work, 1, note, none, none, none, none, none, none, none, effort)

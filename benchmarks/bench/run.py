@@ -73,7 +73,7 @@ class Bench(Shown):
         return [("run", self.run), *(row.line() for row in self.rows if row.batch == 1)]
 
     def summary(self) -> dict[str, Any]:
-        """Return the object that `settle bench --json` prints."""
+        """The object that `settle bench --json` prints."""
         return {"run": self.run, "rows": [row.summary() for row in self.rows]}
 
 
@@ -106,7 +106,7 @@ def torch_threads(threads: int | None) -> Iterator[None]:
 
 
 def _with_rival(job: Job, config: BenchConfig, on_part: Callable[[str], None]) -> Job:
-    """Return the job with SLAYER's network beside it, if that is wanted, and not the job itself."""
+    """The job with SLAYER's network beside it, if that is wanted, and not the job itself."""
     if config.slayer == OFF or job.by_slayer or not {CPU, LOIHI} & set(config.devices):
         return job
     on_part("slayer: training" if config.slayer == AUTO else f"slayer: {config.slayer}")
@@ -130,7 +130,7 @@ def _bench(job: Job, config: BenchConfig, on_part: Callable[[str], None]) -> Ben
 
 
 def _chip(job: Job, rows: Sequence[Row]) -> OnChip:
-    """Return the rows of a chip; their accuracy is measured on the CPU."""
+    """The rows of a chip; their accuracy is measured on the CPU."""
     name = f"{job.title}, {job.spec.native_backend}"
     right = [row.accuracy for row in rows if row.name == name and row.device == CPU]
     asked = NotMeasurable("not measured: benchmark the cpu, too (--devices)")
@@ -138,7 +138,7 @@ def _chip(job: Job, rows: Sequence[Row]) -> OnChip:
 
 
 def _rival_on_chip(job: Job, rows: Sequence[Row]) -> tuple[Row, ...]:
-    """Return the rows of SLAYER's network on a chip, or why there are none."""
+    """The rows of SLAYER's network on a chip, or why there are none."""
     if job.rival is None:
         return ()
     if isinstance(job.rival, NotMeasurable):
@@ -154,7 +154,7 @@ def _rows(
     job: Job, found: Contestant | Missing, config: BenchConfig, meters: Mapping[str, Meter],
     on_part: Callable[[str], None],
 ) -> list[Row]:  # fmt: skip
-    """Return the rows of one contestant: inference, and training, at batch 1 and at the best batch size."""
+    """The rows of one contestant: inference, and training, at batch 1 and at the best batch size."""
     if isinstance(found, Missing):
         works = (INFERENCE, TRAINING) if config.train else (INFERENCE,)
         return [empty_row((found.name, found.device, ""), work, found.reason) for work in works]
@@ -177,7 +177,7 @@ def timed_rows(
     who: tuple[str, str, str], work: str, reached: Cell, call: Work, arrays: Arrays, seconds: float, meter: Meter,
     effort: Effort | None = None,
 ) -> list[Row]:  # fmt: skip
-    """Return the rows of a kind of work: one image a call, and as many as give the most images per second.
+    """The rows of a kind of work: one image a call, and as many as give the most images per second.
 
     Idle power is measured between the search for the best batch size and the windows: the device is warm by then.
     """
@@ -189,7 +189,7 @@ def timed_rows(
 
 
 def _content(job: Job, config: BenchConfig, meters: Mapping[str, Meter], rows: tuple[Row, ...]) -> dict[str, Any]:
-    """Return what the file holds: every cell with its kind, and all that is needed to judge it."""
+    """The content of the file: every cell with its kind, and all that is needed to judge it."""
     asked = {**asdict(config), "devices": list(config.devices)}
     manifest = job.manifest
     return {
@@ -211,7 +211,7 @@ def _content(job: Job, config: BenchConfig, meters: Mapping[str, Meter], rows: t
 
 
 def torch_devices() -> dict[str, Any]:
-    """Return what torch computes on here, and how busy the machine is."""
+    """The devices and threads of torch here, and how busy the machine is."""
     there = has_cuda()
     names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())] if there else []
     found = {"torch threads": torch.get_num_threads(), "cuda": torch.version.cuda if there else None, "gpus": names}

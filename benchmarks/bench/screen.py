@@ -38,21 +38,21 @@ class Notes:
         self.texts: list[str] = []
 
     def number(self, text: str) -> int:
-        """Return the number of a note, the same for the same text."""
+        """The number of a note, the same for the same text."""
         if text not in self.texts:
             self.texts.append(text)
         return self.texts.index(text) + 1
 
 
 def plain(value: float, unit: str) -> str:
-    """Return a number as short as a column takes: rates with thousands, shares with four digits."""
+    """A number in the width of a column: rates with thousands, shares with four digits."""
     if unit == "images/s":
         return f"{value:,.0f}" if value < 1e6 else f"{value / 1e6:.3g} M"
     return f"{value:.4f}" if unit == "" else with_prefix(value, unit)
 
 
 def cell_lines(cell: Cell, notes: Notes) -> list[str]:
-    """Return what a cell says: the number, a band in two lines, or a note; its kind is the last line."""
+    """The lines of a cell: the number, a band in two lines, or a note; its kind is the last line."""
     if isinstance(cell, NotMeasurable):
         return ["none", f"note {notes.number(str(cell))}"]
     if isinstance(cell, Modelled):
@@ -64,14 +64,14 @@ def cell_lines(cell: Cell, notes: Notes) -> list[str]:
 
 
 def cell_text(cell: Cell, notes: Notes) -> Text:
-    """Return a cell as the terminal shows it, its kind in colour on a line of its own."""
+    """A cell as the terminal shows it, its kind in colour on a line of its own."""
     *said, kind = cell_lines(cell, notes)
     text = Text("\n".join(said))
     return text.append("\n").append(kind, style=COLOURS.get(kind, "dim"))
 
 
 def bench_tables(bench: Bench) -> Group:
-    """Return one table for each kind of work, and the notes."""
+    """One table for each kind of work, and the notes."""
     notes, parts = Notes(), list[Table | Text]()
     for work in (INFERENCE, TRAINING):
         rows = [row for row in bench.rows if row.work == work]

@@ -24,7 +24,7 @@ BUDGET = 15  # epochs at most, when trained here: half of what `settle train sla
 
 
 def slayer_job(job: Job, asked: str) -> Job | NotMeasurable:
-    """Return SLAYER's network for the task of `job`, or why there is none.
+    """SLAYER's network for the task of `job`, or why there is none.
 
     asked: AUTO, trained here if the training set is small, BUDGET epochs at the first learning rate; or the folder of a
     finished run.
@@ -49,7 +49,7 @@ def slayer_job(job: Job, asked: str) -> Job | NotMeasurable:
 
 
 def _finished(job: Job, folder: Path) -> Job:
-    """Return a finished run as a job."""
+    """A finished run as a job."""
     other = Job(load_run(folder), job.dataset, job.threads, str(folder), job.constants, job.priced)
     remedy = "give a run of `settle train slayer` on the same data"
     if not other.by_slayer:
@@ -64,14 +64,14 @@ def _finished(job: Job, folder: Path) -> Job:
 
 
 def config_of(job: Job) -> SlayerConfig:
-    """Return how SLAYER trained a run."""
+    """The configuration with which SLAYER trained a run."""
     known = {field.name for field in fields(SlayerConfig)}
     kept = {key: value for key, value in job.manifest["config"].items() if key in known}
     return SlayerConfig(**{**kept, "hidden": job.hidden})
 
 
 def learner_of(job: Job) -> SlayerLearner | NotMeasurable:
-    """Return what makes gradient steps of SLAYER, or why nothing can."""
+    """The learner that makes gradient steps of SLAYER, or why there is none."""
     try:
         return SlayerLearner(config_of(job), job.dataset, job.dataset.x_train)
     except UserError as error:

@@ -70,7 +70,7 @@ class Point:
     rows: tuple[Row, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Return all of it."""
+        """All fields, as an object that `json` can write."""
         names = ("threshold", "n", "active", "spikes", "synaptic", "error")
         own = {name: getattr(self, name) for name in names}
         return {**own, "dynamic": self.dynamic.to_json(), "rows": [row.to_json() for row in self.rows]}
@@ -93,13 +93,13 @@ class Sweep(Shown):
         return [("run", self.run), *found]
 
     def summary(self) -> dict[str, Any]:
-        """Return the object that `settle bench --json` prints."""
+        """The object that `settle bench --json` prints."""
         rows = [{"threshold": point.threshold, **row.summary()} for point in self.points for row in point.rows]
         return {"run": self.run, "rows": rows}
 
 
 def with_threshold(spec: NetworkSpec, threshold: float) -> NetworkSpec:
-    """Return a coder with another sparsity threshold, real. Raises: UserError if no code could exceed it."""
+    """A coder with another sparsity threshold, real. Raises: UserError if no code could exceed it."""
     populations = []
     for population in spec.populations:
         neuron = population.neuron
@@ -150,7 +150,7 @@ def sweep_run(
 def point_at(
     spec: NetworkSpec, images: Images, config: BenchConfig, meters: dict[str, Meter], on_part: Callable[[str], None]
 ) -> Point:
-    """Return what a coder does and costs at its threshold."""
+    """The work, error and cost of a coder at its threshold."""
     threshold = threshold_of(spec)
     payloads = spec.encoder.encode(images[:COUNTED])
     with get_backend("events").open(spec, threads=config.threads) as session:
@@ -200,13 +200,13 @@ def coders(spec: NetworkSpec, threads: int | None) -> Iterator[tuple[str, str, s
 
 
 def torch_coder(spec: NetworkSpec, device: torch.device) -> Coder:
-    """Return the float relaxation on a device; codes are back on the host when it returns."""
+    """The float relaxation on a device; codes are back on the host when it returns."""
     operator, dynamics = float_operator(spec, device), float_dynamics(spec)
     return lambda images: encode(operator, _signals(spec, images).to(device), dynamics).codes.cpu().numpy()
 
 
 def float_dynamics(spec: NetworkSpec) -> Dynamics:
-    """Return the relaxation of a coder in floats: same threshold, time constant and steps, never cut short."""
+    """The relaxation of a coder in floats: same threshold, time constant and steps, never cut short."""
     neuron = spec.population(CODE).neuron
     if not isinstance(neuron, SigmaDelta):
         raise TypeError("float_dynamics: the code population of a coder is sigma-delta")
@@ -216,7 +216,7 @@ def float_dynamics(spec: NetworkSpec) -> Dynamics:
 
 
 def float_operator(spec: NetworkSpec, device: torch.device) -> DenseOperator | ConvolutionalOperator:
-    """Return the deployed dictionary in float32 on a device."""
+    """The deployed dictionary in float32 on a device."""
     name = "input->code" if "input->code" in spec.projection_index else "residual->code"
     projection = spec.projection(name)
     if projection.convolution is None:
@@ -227,5 +227,5 @@ def float_operator(spec: NetworkSpec, device: torch.device) -> DenseOperator | C
 
 
 def _signals(spec: NetworkSpec, images: Images) -> torch.Tensor:
-    """Return what a coder sees of images, float32 of shape [B, N]."""
+    """The input of a coder for images, float32 of shape [B, N]."""
     return torch.from_numpy(spec.encoder.encode(images).astype(np.float32) * 2.0**-spec.encoder.activation_bits)

@@ -33,17 +33,17 @@ SIZE = (5.6, 3.0)  # inches
 
 
 def keys_of(sweep: Sweep) -> list[Key]:
-    """Return who was compared: name and device, in order."""
+    """The contestants of a sweep, by name and device, in order."""
     return list(dict.fromkeys((row.name, row.device) for point in sweep.points for row in point.rows))
 
 
 def first_row(point: Point, key: Key) -> Row:
-    """Return the row at batch 1."""
+    """The row at batch 1."""
     return next(row for row in point.rows if (row.name, row.device) == key)
 
 
 def best_row(point: Point, key: Key) -> Row:
-    """Return the row at the best batch size."""
+    """The row at the best batch size."""
     return [row for row in point.rows if (row.name, row.device) == key][-1]
 
 
@@ -56,7 +56,7 @@ PICKS: dict[str, tuple[Callable[[Point, Key], Row], Pick]] = {
 
 
 def sweep_tables(sweep: Sweep) -> Group:
-    """Return the tables of a sweep for the terminal."""
+    """The tables of a sweep for the terminal."""
     activity = _table(ACTIVITY_HEADERS)
     for point in sweep.points:
         activity.add_row(*_activity(point))

@@ -48,12 +48,12 @@ class Window:
         return float(self.n_images / self.durations_s.sum())
 
     def median(self) -> Measured:
-        """Return the median time of a call, s."""
+        """The median time of a call, s."""
         n = len(self.durations_s)
         return Measured(float(np.median(self.durations_s)), "s", "clock of the host, median call", n)
 
     def p99(self) -> Cell:
-        """Return the 99th percentile of the time of a call, s."""
+        """The 99th percentile of the time of a call, s."""
         n = len(self.durations_s)
         if n < FEWEST_FOR_P99:
             return NotMeasurable(
@@ -62,7 +62,7 @@ class Window:
         return Measured(float(np.quantile(self.durations_s, 0.99)), "s", "clock of the host, 99th percentile", n)
 
     def throughput(self) -> Measured:
-        """Return images per second."""
+        """Images per second."""
         return Measured(self.images_per_s, "images/s", "clock of the host", self.n_images)
 
 
@@ -107,7 +107,7 @@ def _warm_up(work: Work, batches: Iterator[Arrays], seconds: float) -> None:
 
 
 def best_batch(work: Work, arrays: Arrays, batches: Sequence[int]) -> tuple[int, dict[int, float]]:
-    """Return the batch size of the highest throughput among those tried, and images per second of each.
+    """The batch size of the highest throughput among those tried, and images per second of each.
 
     Sizes are tried in rising order, until two in a row are clearly worse than the best before them.
     """

@@ -34,7 +34,7 @@ class AutogradEnergyNetwork:
         return states
 
     def zeros(self, x: Tensor) -> list[Tensor]:
-        """Return the states at rest."""
+        """The states at rest."""
         return [torch.zeros(len(x), layer.out_features, requires_grad=True) for layer in self.layers]
 
     def train_batch(
@@ -50,5 +50,5 @@ class AutogradEnergyNetwork:
         optimizer.step()
 
     def predict(self, x: Tensor, t1: int = 20) -> Tensor:
-        """Return predicted classes of shape [B]."""
+        """Predicted classes of shape [B]."""
         return self.relax(x, x, self.zeros(x), t1, 0.0)[1].argmax(1)

@@ -38,7 +38,7 @@ def _predictions(model: nn.Module, images: Tensor) -> Int64:
 
 
 def backprop_accuracy(dataset: Dataset, hidden: tuple[int, ...], epochs: int, seed: int) -> tuple[Accuracy, Accuracy]:
-    """Return validation and test accuracy of the best learning rate and epoch."""
+    """Validation and test accuracy of the best learning rate and epoch."""
     split = split_validation(dataset.y_train, seed)
     images, images_test = _real(dataset.x_train), _real(dataset.x_test)
     labels = torch.tensor(dataset.y_train, dtype=torch.int64)

@@ -42,7 +42,7 @@ class DeepRateNetwork:
         self.biases[-1][:] = design.output_bias
 
     def copy_weights(self) -> list[Tensor]:
-        """Return copies of all weights and biases."""
+        """Copies of all weights and biases."""
         return [values.clone() for values in (*self.weights, *self.biases)]
 
     def set_weights(self, values: list[Tensor]) -> None:
@@ -71,7 +71,7 @@ class DeepRateNetwork:
 
     @torch.no_grad()
     def predict(self, x: Tensor) -> Tensor:
-        """Return predicted classes of shape [B]."""
+        """Predicted classes of shape [B]."""
         return self._free(x)[1][-1].argmax(1)
 
     @torch.no_grad()

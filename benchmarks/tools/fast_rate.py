@@ -36,7 +36,7 @@ class FastRateNetwork:
             output.lerp_(to_output, step).clamp_(0.0, self.upper)
 
     def predict(self, x: Tensor, free_steps: int, step: float = 0.75) -> Tensor:
-        """Return predicted classes of shape [B]."""
+        """Predicted classes of shape [B]."""
         hidden, output = self._zeros(len(x))
         self._relax(torch.addmm(self.b0, x, self.w0), hidden, output, free_steps, step, output, 0.0)
         return output.argmax(1)

@@ -39,10 +39,10 @@ class LearningCost:
         return self.forward + self.backward + self.updates
 
     def to_json(self) -> dict[str, Any]:
-        """Return all of it."""
+        """All fields, as an object that `json` can write."""
         return {**vars(self), "per_image": self.per_image, "in all": self.per_image * self.images}
 
 
 def dense_backprop(synapses: Sequence[int], steps: int = 1) -> tuple[float, float]:
-    """Return multiply-adds of the forward and of the backward pass; synapses: of each layer, from the input."""
+    """Multiply-adds of the forward and of the backward pass; synapses: of each layer, from the input."""
     return float(steps * sum(synapses)), float(steps * (sum(synapses) + sum(synapses[1:])))

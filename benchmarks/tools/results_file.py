@@ -22,7 +22,7 @@ RESULTS = Path(__file__).parents[1] / "results"
 
 
 def machine() -> dict[str, Any]:
-    """Return what a reader needs to judge a timing: processor, cores, versions."""
+    """The facts that a timing is judged by: processor, cores, versions."""
     model = platform.processor() or platform.machine()
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
@@ -53,12 +53,12 @@ def parser(description: str, name: str, **defaults: Any) -> argparse.ArgumentPar
 
 
 def of_data(out: Path, name: str, data: str) -> Path:
-    """Return the file to write: NAME-DATA.json among the results unless the user chose another than the default."""
+    """The file to write: NAME-DATA.json among the results unless the user chose another than the default."""
     return RESULTS / f"{name}-{Path(data).stem}.json" if out == RESULTS / f"{name}.json" else out
 
 
 def earlier(path: Path, question: dict[str, Any], key: str) -> dict[str, Any]:
-    """Return what the file at `path` holds under `key`, if it answers the same question; else nothing."""
+    """The content of the file at `path` under `key`, if it answers the same question; else nothing."""
     if not path.is_file():
         return {}
     found = parse_json(read_bytes(path), path)

@@ -137,7 +137,7 @@ def run_job(
 
 
 def unreset(graph: StockSpec, steps: int) -> tuple[StockSpec, bool]:
-    """Return the graph for images that each start from zero state, and whether they can share it.
+    """The graph for images that each start from zero state, and whether they can share it.
 
     A neuron that is reset once an image needs no reset: its state is cleared before. Others count steps of their own,
     so each image gets a graph.
@@ -153,7 +153,7 @@ def unreset(graph: StockSpec, steps: int) -> tuple[StockSpec, bool]:
 
 
 def _spikes(graph: StockSpec, inputs: Integers, folder: Path, n_groups: int) -> dict[str, Int32]:
-    """Return the spikes of all populations, of shape [B, T, N]: of inputs as they were sent, of others as recorded."""
+    """The spikes of all populations, of shape [B, T, N]: of inputs as they were sent, of others as recorded."""
     spikes, column, steps = {}, 0, inputs.shape[1]
     for index, population in enumerate(graph.populations):
         if isinstance(population.neuron, SpikeInput):
@@ -171,7 +171,7 @@ def _without_states(spikes: dict[str, Int32]) -> StockRun:
 
 
 def measurement(found: Mapping[str, Array], n_images: int, steps: int) -> BoardMeasurement:
-    """Return the readings of the profiler as quantities per image."""
+    """The readings of the profiler as quantities per image."""
     probe = "Lava profiler on Loihi 2, {} probe, {} steps an image"
 
     def energy(name: str) -> Measured | None:

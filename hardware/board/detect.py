@@ -48,7 +48,7 @@ def _lava_module(name: str) -> ModuleType:
 
 
 def require_extension() -> Board:
-    """Return what this machine offers. Raises: UserError if it cannot reach a chip: what is missing, what to do now."""
+    """The board of this machine. Raises: UserError if it cannot reach a chip: what is missing, what to do now."""
     board = detect()
     if not board.extension:
         raise UserError(

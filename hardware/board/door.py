@@ -12,14 +12,14 @@ FLUSH_STEPS = 2  # silent steps between images, in which what is still under way
 
 
 def run_configuration() -> Any:
-    """Return how Lava runs processes on the chip; those without a model for it (host I/O) run on the host."""
+    """The run configuration of Lava for the chip; processes without a model for it (host I/O) run on the host."""
     from lava.magma.core.run_configs import Loihi2HwCfg
 
     return Loihi2HwCfg(select_tag="fixed_pt")
 
 
 def to_chip(port: Any, size: int, message_bits: int) -> Any:
-    """Return the port of the chip at which spikes arrive that a host process sends from `port`."""
+    """The port of the chip at which spikes arrive that a host process sends from `port`."""
     from lava.proc.embedded_io.spike import PyToNxAdapter
 
     adapter = PyToNxAdapter(shape=(size,), num_message_bits=message_bits)
@@ -28,7 +28,7 @@ def to_chip(port: Any, size: int, message_bits: int) -> Any:
 
 
 def from_chip(port: Any, size: int, message_bits: int) -> Any:
-    """Return the port of the host at which spikes arrive that neurons of the chip send from `port`."""
+    """The port of the host at which spikes arrive that neurons of the chip send from `port`."""
     from lava.proc.embedded_io.spike import NxToPyAdapter
 
     adapter = NxToPyAdapter(shape=(size,), num_message_bits=message_bits)
@@ -37,7 +37,7 @@ def from_chip(port: Any, size: int, message_bits: int) -> Any:
 
 
 def profiler(configuration: Any, steps: int) -> Any:
-    """Return Lava's profiler, its probes set for one run of so many steps. It serves a single run."""
+    """Lava's profiler, its probes set for one run of so many steps. It serves a single run."""
     from lava.utils.profiler import Profiler
 
     made = Profiler.init(configuration)

@@ -38,13 +38,13 @@ class BoardGraph:
         return next(iter(self.neurons.values()))
 
     def learned(self) -> Arrays:
-        """Return the weights of the synapses that learn, of shape [N_source, N_target]."""
+        """The weights of the synapses that learn, of shape [N_source, N_target]."""
         plastic = [p["name"] for p in self.content["projections"] if "rule" in p]
         return {f"weights.{name}": self.synapses[name].weights.get().T for name in plastic}
 
 
 def build_board_graph(content: dict[str, Any], arrays: Arrays, inputs: Array, door: ModuleType | None) -> BoardGraph:
-    """Return the graph; inputs of shape [T, n], sent one by one from the first step on.
+    """The graph; inputs of shape [T, n], sent one by one from the first step on.
 
     content: of `sim.backends.lava.stock.run.graph_content`, with the names of projections to store sparsely as
     "sparse".
@@ -72,7 +72,7 @@ def build_board_graph(content: dict[str, Any], arrays: Arrays, inputs: Array, do
 
 
 def message_bits(population: dict[str, Any]) -> int:
-    """Return the width of the spikes of a population: 0 for binary ones."""
+    """The width of the spikes of a population: 0 for binary ones."""
     binary = population["model"] == "LIF" or population.get("payload_limit", 0) == 1
     return BINARY if binary else GRADED
 

@@ -112,7 +112,7 @@ def _record(graph: Any, folder: Path, group: int, batch: int, period: int, door:
 
 
 def _readings(profiler: Any) -> Arrays:
-    """Return what the probes read; public scripts report that the energy probe is missing on some boards."""
+    """The readings of the probes; public scripts report that the energy probe is missing on some boards."""
     found: Arrays = {"execution_time": np.atleast_1d(np.asarray(profiler.execution_time, dtype=np.float64))}
     for name in ("energy", "static_energy", "power"):
         value = getattr(profiler, name, None)

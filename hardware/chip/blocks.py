@@ -60,7 +60,7 @@ class SynapseBlock:
         return self.pattern.synapses(0, self.pattern.n_target)
 
     def entries(self, first: int, last: int, limits: Limits) -> int:
-        """Return the entries of synaptic memory that a core with target neurons first..last - 1 needs."""
+        """The entries of synaptic memory that a core with target neurons first..last - 1 needs."""
         entry = limits.entry_bits.value
         if self.kind == KERNEL:
             features = min(self.pattern.target_group, last - first)
@@ -72,7 +72,7 @@ class SynapseBlock:
         return int(per_axon.sum()) * self.pattern.source_group
 
     def axons(self, first: int, last: int) -> int:
-        """Return the source neurons that reach target neurons first..last - 1: one input axon each."""
+        """The source neurons that reach target neurons first..last - 1: one input axon each."""
         return int(np.count_nonzero(self.pattern.fan_out(first, last))) * self.pattern.source_group
 
 
@@ -104,7 +104,7 @@ class Blocks:
         return tuple(block for block in self.neurons if block.on_host)
 
     def fan_in(self, name: str) -> Int64:
-        """Return the number of learning synapses onto each neuron of a population."""
+        """The number of learning synapses onto each neuron of a population."""
         size = next(block.size for block in self.neurons if block.name == name)
         return sum((s.pattern.fan_in() for s in self.into[name] if s.learns), np.zeros(size, dtype=np.int64))
 
@@ -115,12 +115,12 @@ def is_stock(network: Deployable) -> TypeGuard[StockFamily | StockSpec]:
 
 
 def graph_of(network: StockFamily | StockSpec, learns: bool) -> StockSpec:
-    """Return the graph of stock processes that is deployed: with all that learning needs, or only what classifies."""
+    """The graph of stock processes that is deployed: with all that learning needs, or only what classifies."""
     return network if isinstance(network, StockSpec) else network.deployed(learns)
 
 
 def blocks_of(network: Deployable, limits: Limits, *, learns: bool = True) -> Blocks:
-    """Return the blocks of a network; learns: with the synaptic state that learning on the chip needs.
+    """The blocks of a network; learns: with the synaptic state that learning on the chip needs.
 
     Raises: UserError if weights or payloads are wider than the chip's.
     """
@@ -161,7 +161,7 @@ def _of_stock(projection: StockProjection, learns: bool, limits: Limits) -> Syna
 
 
 def _stored(present: Bools, plastic: bool) -> tuple[str, Pattern]:
-    """Return how a matrix of synapses is stored: one by one if most of them are zero and stay so."""
+    """The storage of a matrix of synapses: one by one if most of them are zero and stay so."""
     if not plastic and present.any() and present.mean() <= SPARSE_SHARE:
         return SPARSE, of_matrix(present)
     return DENSE, full(*present.shape)
@@ -180,7 +180,7 @@ def _of_projection(spec: NetworkSpec, projection: Projection, learns: bool) -> S
 
 
 def _of_convolution(spec: NetworkSpec, projection: Projection, original: Projection, learns: bool) -> SynapseBlock:
-    """Return a kernel, shared if a stock process does so, else synapse by synapse."""
+    """The storage of a kernel: shared if a stock process does so, else synapse by synapse."""
     convolution, weights = original.convolution, original.weights
     assert convolution is not None  # by `_of_projection`
     assert weights is not None

@@ -54,12 +54,12 @@ class Limits:
     tile_columns: Constant
 
     def maximum(self, resource: str) -> int:
-        """Return how much of a resource (one of RESOURCES) a core has."""
+        """The amount of a resource (one of RESOURCES) on a core."""
         constant: Constant = getattr(self, resource)
         return constant.value
 
     def table(self) -> list[tuple[str, Constant]]:
-        """Return all constants by name."""
+        """All constants by name."""
         return [(field.name, getattr(self, field.name)) for field in fields(self) if field.name != "name"]
 
 
@@ -110,7 +110,7 @@ DEFAULT_LIMITS = "loihi2-lava"
 
 
 def limits_of(name: str) -> Limits:
-    """Return the constants set called `name`. Raises: UserError naming the choices."""
+    """The constants set called `name`. Raises: UserError naming the choices."""
     require_choice("constants set", name, LIMITS)
     return LIMITS[name]
 

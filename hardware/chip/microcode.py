@@ -47,7 +47,7 @@ class MicroOperation:
 
 
 def program(neuron: SigmaDelta, nudge: tuple[int, int] | None = None) -> tuple[MicroOperation, ...]:
-    """Return one step of a neuron.
+    """The operations of one step of a neuron.
 
     nudge: multiplier and shift of the nudge strength if the unit belongs to the output of a network that is nudged; it
     then reads the registers `target` and `force` (-1, 0 or 1: the sign of the output force in this step).
@@ -128,5 +128,5 @@ def execute(steps: tuple[MicroOperation, ...], registers: Mapping[str, Int64]) -
 
 
 def tally(steps: tuple[MicroOperation, ...]) -> dict[str, int]:
-    """Return how many micro-operations of each kind a neuron takes per step."""
+    """The number of micro-operations of each kind that a neuron takes per step."""
     return dict(sorted(Counter(step.action for step in steps).items()))

@@ -39,13 +39,13 @@ class Pattern:
         return self.source_group == self.n_source and self.target_group == self.n_target and len(self.groups) == 1
 
     def synapses(self, first: int, last: int) -> int:
-        """Return the number of synapses onto target neurons first..last - 1."""
+        """The number of synapses onto target neurons first..last - 1."""
         groups, widths = self._overlap(first, last)
         degrees = self.starts[groups + 1] - self.starts[groups]
         return int((degrees * widths).sum()) * self.source_group
 
     def fan_out(self, first: int, last: int) -> Int64:
-        """Return, by source group, how many of the target neurons first..last - 1 each neuron of it reaches."""
+        """The number of target neurons first..last - 1 that each neuron of a source group reaches, by group."""
         if self.is_full:
             return np.array([last - first], dtype=np.int64)
         groups, widths = self._overlap(first, last)
@@ -55,11 +55,11 @@ class Pattern:
         return counts.astype(np.int64)
 
     def fan_in(self) -> Int64:
-        """Return, of shape [n_target], how many source neurons reach each target neuron."""
+        """The number of source neurons that reach each target neuron, of shape [n_target]."""
         return np.repeat(np.diff(self.starts) * self.source_group, self.target_group)
 
     def _overlap(self, first: int, last: int) -> tuple[Int64, Int64]:
-        """Return the target groups that overlap first..last - 1, and by how many neurons each."""
+        """The target groups that overlap first..last - 1, and by how many neurons each."""
         size = self.target_group
         groups = np.arange(first // size, (last - 1) // size + 1, dtype=np.int64)
         widths = np.minimum(last, (groups + 1) * size) - np.maximum(first, groups * size)
@@ -67,14 +67,14 @@ class Pattern:
 
 
 def full(n_source: int, n_target: int) -> Pattern:
-    """Return all-to-all connectivity."""
+    """All-to-all connectivity."""
     return Pattern(
         n_source, n_target, n_source, n_target, np.array([0, 1], dtype=np.int64), np.zeros(1, dtype=np.int64)
     )
 
 
 def of_matrix(present: Bools) -> Pattern:
-    """Return the connectivity of a matrix [n_source, n_target] that is true where there is a synapse."""
+    """The connectivity of a matrix [n_source, n_target] that is true where there is a synapse."""
     targets, sources = np.nonzero(present.T)
     starts = np.searchsorted(targets, np.arange(present.shape[1] + 1)).astype(np.int64)
     n_source, n_target = present.shape
@@ -82,7 +82,7 @@ def of_matrix(present: Bools) -> Pattern:
 
 
 def of_kernel(convolution: Convolution, shape: tuple[int, ...], features: int) -> Pattern:
-    """Return the connectivity of a shared kernel on images of `shape`; one target group is one position."""
+    """The connectivity of a shared kernel on images of `shape`; one target group is one position."""
     taps = convolution.taps(shape)
     inside = taps != OUTSIDE
     starts = np.concatenate([[0], np.cumsum(inside.sum(axis=1))]).astype(np.int64)
@@ -90,7 +90,7 @@ def of_kernel(convolution: Convolution, shape: tuple[int, ...], features: int) -
 
 
 def of_kernel_weights(convolution: Convolution, shape: tuple[int, ...], present: Bools) -> Pattern:
-    """Return the connectivity of a kernel synapse by synapse; present of shape (extent..., channels, features)."""
+    """The connectivity of a kernel synapse by synapse; present of shape (extent..., channels, features)."""
     taps, features = convolution.taps(shape), present.shape[-1]
     tap, feature = np.nonzero(present.reshape(-1, features))
     sources = taps[:, tap]  # [positions, weights]
@@ -103,7 +103,7 @@ def of_kernel_weights(convolution: Convolution, shape: tuple[int, ...], present:
 
 
 def transposed(pattern: Pattern) -> Pattern:
-    """Return the connectivity from target to source."""
+    """The connectivity from target to source."""
     targets = np.repeat(np.arange(len(pattern.starts) - 1), np.diff(pattern.starts))
     order = np.argsort(pattern.groups, kind="stable")
     starts = np.searchsorted(pattern.groups[order], np.arange(pattern.n_source_groups + 1)).astype(np.int64)

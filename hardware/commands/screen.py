@@ -18,7 +18,7 @@ MOST_CONSTANTS = 5
 
 
 def deployment_tables(deployment: Deployment) -> Group:
-    """Return populations, resources, checks and notes."""
+    """Populations, resources, checks and notes."""
     placement = deployment.placement
     facts = _table(("", ""), headed=False)
     for line in deployment.lines():
@@ -39,7 +39,7 @@ def deployment_tables(deployment: Deployment) -> Group:
 
 
 def profile_table(profile: Profile) -> Table:
-    """Return energy and latency bands, and the constants that dominate them."""
+    """Energy and latency bands, and the constants that dominate them."""
     table = _table(("modelled, per image", "inference", "learning"))
     learning = profile.learning
     rows = [("energy", profile.inference.energy, learning and learning.energy),

@@ -80,7 +80,7 @@ class Deployment(Shown):
         ]
 
     def summary(self) -> dict[str, Any]:
-        """Return the object that `settle compile --json` prints."""
+        """The object that `settle compile --json` prints."""
         return {
             "chips": self.placement.n_chips,
             "cores": len(self.placement.cores),
@@ -90,7 +90,7 @@ class Deployment(Shown):
         }
 
     def to_json(self) -> dict[str, Any]:
-        """Return the content of deployment.json."""
+        """The content of deployment.json."""
         placement = self.placement
         return {
             "run": self.run,
@@ -128,7 +128,7 @@ def _synapses_to_json(block: SynapseBlock) -> dict[str, Any]:
 
 
 def plan_populations(network: Deployable, blocks: Blocks) -> tuple[PopulationPlan, ...]:
-    """Return how each population that is deployed runs."""
+    """The plan of each population that is deployed."""
     plans: tuple[PopulationPlan, ...] = of_kind("plans", network)(network, blocks)
     return plans
 
@@ -167,14 +167,14 @@ def _plan(spec: NetworkSpec, population: Population) -> PopulationPlan:
 
 
 def host_processes(blocks: Blocks, plans: tuple[PopulationPlan, ...], output: str) -> tuple[str, ...]:
-    """Return, in words, what runs on the host and how it is joined to the chip."""
+    """The processes on the host and their joints to the chip, in words."""
     sends = [f"{b.name}: RingBuffer ({b.size}) -> PyToNxAdapter -> every projection of it" for b in blocks.on_host]
     size = next((plan.neurons for plan in plans if plan.name == output), 0)
     return (*sends, f"{output}: NxToPyAdapter ({size}) -> RingBuffer: the answer")
 
 
 def notes_of(network: Deployable, placement: Placement, learns: bool) -> tuple[str, ...]:
-    """Return what a user has to know before the first run on a board."""
+    """The notes that a user has to read before the first run on a board."""
     notes = [
         "nothing of this ran on a board: it is what public documents allow, not what a chip did",
         "Lava's compiler splits populations by halving and may take more cores than this placement",
@@ -222,7 +222,7 @@ def lif_notes(network: StockNetwork, learns: bool) -> list[str]:
 
 
 def resource_rows(deployment: Deployment) -> list[tuple[str, ...]]:
-    """Return rows (resource, used, max, share) of the resource table."""
+    """Rows (resource, used, max, share) of the resource table."""
     return [
         (name.replace("_", " "), f"{used:,}", f"{most:,}", f"{100 * used / most:.1f} %")
         for name, (used, most) in deployment.placement.table().items()

@@ -28,7 +28,7 @@ WORKER, ANSWER = "hardware.compile.dry_worker", "answer.json"
 
 
 def dry_checks(network: Deployable, placement: Placement, learns: bool) -> tuple[Check, ...]:
-    """Return what was checked without the extension. Raises: UserError if Lava refuses the network."""
+    """The checks that pass without the extension. Raises: UserError if Lava refuses the network."""
     blocks, limits = placement.blocks, placement.limits
     totals = placement.totals()
     wanted = sum(block.n_synapses for block in blocks.synapses)

@@ -30,7 +30,7 @@ class Band:
     sources: tuple[str, ...]
 
     def at(self, share: float) -> float:
-        """Return the constant at a share 0..1 of its band: geometric between positive ends, else linear."""
+        """The constant at a share 0..1 of its band: geometric between positive ends, else linear."""
         if share in (0, 1):
             return self.high if share else self.low
         if self.low > 0:
@@ -67,6 +67,6 @@ DEFAULT_SET = "loihi2"
 
 
 def constants_of(name: str) -> dict[str, Band]:
-    """Return a set of energy constants by name. Raises: UserError naming the choices."""
+    """A set of energy constants by name. Raises: UserError naming the choices."""
     require_choice("energy constants set", name, SETS)
     return SETS[name]

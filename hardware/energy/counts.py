@@ -59,7 +59,7 @@ class Counts:
         return self.synaptic.shape[1]
 
     def per_image(self) -> dict[str, float]:
-        """Return the mean of every count per image, over all cores and steps."""
+        """The mean of every count per image, over all cores and steps."""
         totals = {name: getattr(self, name).sum() / self.n_images for name in (*FIELDS, "learning")}
         updates = float(self.neurons.sum() * self.n_steps)
         host = {"host_in": self.host_in.sum() / self.n_images, "host_out": self.host_out.mean()}
@@ -94,7 +94,7 @@ def _routes(placement: Placement, name: str, size: int) -> _Routes:
 
 
 def _distances(placement: Placement, own: Int64, targets: list[int]) -> tuple[Int64, Int64]:
-    """Return routers between cores along rows and columns of a chip's mesh, of shape [len(own), len(targets)]."""
+    """Routers between cores along rows and columns of a chip's mesh, of shape [len(own), len(targets)]."""
     limits = placement.limits
     columns = limits.tile_columns.value
     own_tile, target_tile = (
@@ -166,7 +166,7 @@ def _add_sent(found: dict[str, Reals], part: slice, sent: Reals, routes: _Routes
 
 
 def _names(network: Deployable) -> list[str]:
-    """Return the names of populations in the order of a spike table."""
+    """The names of populations in the order of a spike table."""
     return [population.name for population in network.populations]
 
 
@@ -189,7 +189,7 @@ class Trains:
         self.first_step = network.first_step
 
     def of(self, name: str, size: int, part: slice) -> Reals | None:
-        """Return the spikes of a population in a part of the images; None if there are none."""
+        """The spikes of a population in a part of the images; None if there are none."""
         if name not in self.record.spike_counts:
             return None
         table, batch = self.record.spikes, part.stop - part.start
@@ -209,7 +209,7 @@ class Trains:
 
 
 def phases_of_steps(network: Deployable, n_phases: int) -> Int64:
-    """Return the phase of each step that a record of so many phases holds; -1 for the presentation."""
+    """The phase of each step that a record of so many phases holds; -1 for the presentation."""
     if isinstance(network, StockSpec):
         raise UserError("counts: a bare graph has no phases; give the network it belongs to")
     phases = network.phases()

@@ -63,7 +63,7 @@ class Estimate:
         )
 
     def to_json(self) -> dict[str, object]:
-        """Return all of it."""
+        """All fields, as an object that `json` can write."""
         return {
             "energy": self.energy.to_json(),
             "latency": self.latency.to_json(),
@@ -76,7 +76,7 @@ class Estimate:
 
 
 def estimate(counts: Counts, constants: str = DEFAULT_SET) -> Estimate:
-    """Return energy and latency of an image as bands, from counted operations."""
+    """Energy and latency of an image as bands, from counted operations."""
     bands = constants_of(constants)
     ends = [evaluate(counts, {name: band.at(share) for name, band in bands.items()}) for share in (0.0, 1.0)]
     (low_parts, low_s), (high_parts, high_s) = ends
@@ -99,7 +99,7 @@ def _sources(bands: Mapping[str, Band]) -> tuple[str, ...]:
 
 
 def evaluate(counts: Counts, values: Values) -> tuple[dict[str, float], float]:
-    """Return the energy of an image by part, in J, and its latency in s, with these values of all constants."""
+    """The energy of an image by part, in J, and its latency in s, with these values of all constants."""
     mean = counts.per_image()
     updates = 1 + values["per_product"] * (counts.products - 1)
     latency_s = float(step_times(counts, values).sum(axis=1).mean())
@@ -122,7 +122,7 @@ def evaluate(counts: Counts, values: Values) -> tuple[dict[str, float], float]:
 
 
 def step_times(counts: Counts, values: Values) -> Reals:
-    """Return how long each step takes, of shape [B, T], in s."""
+    """The duration of each step, of shape [B, T], in s."""
     updates = 1 + values["per_product"] * (counts.products - 1)
     terms = [
         values["synaptic_time"] * counts.synaptic,
@@ -140,7 +140,7 @@ def step_times(counts: Counts, values: Values) -> Reals:
 
 
 def sensitivity(counts: Counts, constants: str = DEFAULT_SET) -> list[Sensitivity]:
-    """Return how much each constant moves the energy of an image, the one that dominates first."""
+    """The effect of each constant on the energy of an image, the one that dominates first."""
     bands = constants_of(constants)
     middle = {name: band.at(0.5) for name, band in bands.items()}
     whole = estimate(counts, constants).energy

@@ -60,7 +60,7 @@ def sigma_delta_learns(network: NetworkSpec, record: Record, placement: Placemen
 
 
 def _with_targets(network: NetworkSpec, counts: Counts, trains: Trains) -> Reals:
-    """Return the host's messages with the targets, sent once at the first nudge."""
+    """The host's messages with the targets, sent once at the first nudge."""
     host_in = counts.host_in.copy()
     host_in[:, np.flatnonzero(trains.phases == 1)[0]] += network.n_classes
     return host_in
@@ -110,7 +110,7 @@ def engine_learns(network: StockNetwork, record: Record, placement: Placement) -
 
 
 def _evaluations(projection: StockProjection, steps: int) -> Int64:
-    """Return the steps at which the engine evaluates a rule."""
+    """The steps at which the engine evaluates a rule."""
     rule = projection.rule
     assert rule is not None  # plastic
     period = rule.t_epoch << (rule.k or 0)

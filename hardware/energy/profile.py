@@ -75,7 +75,7 @@ def profile(
 
 
 def spikes_per_step(network: Network, record: Record) -> dict[str, Reals]:
-    """Return mean spikes per image at each step, by population; the record holds every spike."""
+    """Mean spikes per image at each step, by population; the record holds every spike."""
     table = record.spikes
     if table is None:
         raise ValueError("spikes_per_step: the record needs spikes; ask for them in run()")

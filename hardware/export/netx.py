@@ -40,7 +40,7 @@ class NetxLayer:
 
 
 def netx_layers(spec: StockSpec) -> list[NetxLayer]:
-    """Return the layers of a network in their order.
+    """The layers of a network in their order.
 
     Raises: UserError naming what netx cannot hold, why, and the remedy.
     """
@@ -87,7 +87,7 @@ def _layer(spec: StockSpec, before: StockPopulation, population: StockPopulation
 
 
 def acting_weights(projection: StockProjection) -> Int16:
-    """Return the weights of a projection with its exponent, as netx takes them.
+    """The weights of a projection with its exponent, as netx takes them.
 
     Raises: UserError if they are no even integers within 8 bits then.
     """
@@ -104,14 +104,14 @@ def acting_weights(projection: StockProjection) -> Int16:
 
 
 def forward_part(spec: StockSpec) -> StockSpec:
-    """Return the network without the projections that lead back: another network, with other answers."""
+    """The network without the projections that lead back: another network, with other answers."""
     order = [population.name for population in spec.populations]
     kept = (p for p in spec.projections if order.index(p.source) <= order.index(p.target))
     return replace(spec, projections=tuple(kept))
 
 
 def netx_bytes(spec: StockSpec) -> bytes:
-    """Return the netx file of a network, written by lava-dl.
+    """The netx file of a network, written by lava-dl.
 
     Raises: UserError if the format cannot hold it, or lava-dl is missing.
     """

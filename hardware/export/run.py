@@ -91,7 +91,7 @@ class Export(Shown):
         return rows
 
     def to_json(self) -> dict[str, Any]:
-        """Return the object that `settle export --json` prints."""
+        """The object that `settle export --json` prints."""
         content = asdict(self)
         return {**{key: content[key] for key in content if key != "agreement"}, **content["agreement"]}
 
@@ -136,7 +136,7 @@ READERS = {
 
 
 def _exportable(artifact: Artifact, form: str) -> LifNetwork:
-    """Return the network of a run if it is of spiking stock processes.
+    """The network of a run if it is of spiking stock processes.
 
     Raises: UserError with the reason and the remedy.
     """
@@ -209,7 +209,7 @@ def _check(found: Agreement, form: str, folder: Path) -> None:
 
 
 def _sidecar(artifact: Artifact, network: LifNetwork, graph: StockSpec, export: Export) -> dict[str, Any]:
-    """Return what a user of the file needs: where it comes from, how to drive it, how it was proved."""
+    """The notes for a user of the file: where it comes from, how to drive it, how it was proved."""
     encoder, manifest = network.encoder, artifact.manifest
     return {
         "kind": "export",
@@ -234,7 +234,7 @@ def _sidecar(artifact: Artifact, network: LifNetwork, graph: StockSpec, export: 
 
 
 def _time(network: LifNetwork, graph: StockSpec, form: str) -> dict[str, Any]:
-    """Return how steps of the file go with steps of the run."""
+    """The relation of the file's steps to the run's."""
     level = levels_of(graph)[network.output]
     if form == NETX:
         return {

@@ -52,7 +52,7 @@ class _Costs:
     known: dict[tuple[str, int, int], dict[str, int]] = field(default_factory=dict)
 
     def used(self, name: str, first: int, last: int) -> dict[str, int]:
-        """Return what neurons first..last - 1 of a population use on a core."""
+        """The resources that neurons first..last - 1 of a population use on a core."""
         incoming = self.blocks.into[name]
         start = 0 if all(block.pattern.is_full for block in incoming) else first
         key = (name, start, start + last - first)
@@ -72,7 +72,7 @@ class _Costs:
         }
 
     def load(self, name: str, first: int, last: int) -> float:
-        """Return the share of the scarcest resource."""
+        """The share of the scarcest resource."""
         used = self.used(name, first, last)
         return max(used[resource] / self.limits.maximum(resource) for resource in RESOURCES)
 
@@ -87,7 +87,7 @@ class _Costs:
         return cuts
 
     def _widest(self, block: NeuronBlock, first: int, load: float, guess: int) -> int:
-        """Return the largest number of neurons from `first` on that stay within `load`."""
+        """The largest number of neurons from `first` on that stay within `load`."""
         most = block.size - first
 
         def fits(width: int) -> bool:
@@ -174,7 +174,7 @@ def _busiest(costs: _Costs, cuts: Cuts) -> float:
 
 
 def _relieve(costs: _Costs, cuts: Cuts) -> Cuts:
-    """Return cuts into no more cores, the busiest of which is as idle as possible; then likewise by population."""
+    """Cuts into no more cores, the busiest of which is as idle as possible; then likewise by population."""
     blocks, allowed = costs.blocks.on_chip, sum(len(part) - 1 for part in cuts.values())
     low, high = 0.0, _busiest(costs, cuts)
     for _ in range(HALVINGS):
@@ -189,7 +189,7 @@ def _relieve(costs: _Costs, cuts: Cuts) -> Cuts:
 
 
 def _even(costs: _Costs, block: NeuronBlock, cuts: list[int]) -> list[int]:
-    """Return cuts of one population into as many cores, of which the busiest is as idle as possible."""
+    """Cuts of one population into as many cores, of which the busiest is as idle as possible."""
     low, high = 0.0, _busiest(costs, {block.name: cuts})
     for _ in range(HALVINGS if len(cuts) > 2 else 0):
         middle = (low + high) / 2
@@ -202,7 +202,7 @@ def _even(costs: _Costs, block: NeuronBlock, cuts: list[int]) -> list[int]:
 
 
 def _axons_out(blocks: Blocks, cuts: Cuts) -> dict[str, Int64]:
-    """Return, by population on the chip, how many (projection, core) each of its neurons reaches."""
+    """The number of pairs (projection, core) that each neuron reaches, by population on the chip."""
     found = {block.name: np.zeros(block.size, dtype=np.int64) for block in blocks.on_chip}
     for synapses in blocks.synapses:
         if synapses.source in found:
@@ -248,7 +248,7 @@ def _placement(costs: _Costs, cuts: Cuts, n_chips: int | None, greedy_load: floa
 
 
 def _lower_bound(costs: _Costs) -> int:
-    """Return how many cores any cut takes: a whole population never uses more than the sum of its parts."""
+    """The number of cores that any cut takes: a whole population never uses more than the sum of its parts."""
     total = 0
     for block in costs.blocks.on_chip:
         used = {**costs.used(block.name, 0, block.size), "axons_out": len(costs.blocks.out_of[block.name]) * block.size}

@@ -26,7 +26,7 @@ class Core:
     used: dict[str, int]
 
     def load(self, limits: Limits) -> float:
-        """Return the share of its scarcest resource that is used, 0..1."""
+        """The share of its scarcest resource that is used, 0..1."""
         return max(self.used[name] / limits.maximum(name) for name in RESOURCES)
 
 
@@ -61,22 +61,22 @@ class Placement:
         return statistics.mean(core.load(self.limits) for core in self.cores)  # exact: never above the busiest
 
     def of(self, population: str) -> tuple[Core, ...]:
-        """Return the cores of a population, in the order of its neurons."""
+        """The cores of a population, in the order of its neurons."""
         return tuple(core for core in self.cores if core.population == population)
 
     def core_of_neuron(self, population: str) -> Int64:
-        """Return the index of the core of each neuron of a population."""
+        """The index of the core of each neuron of a population."""
         cores = self.of(population)
         return np.repeat([core.index for core in cores], [core.last - core.first for core in cores]).astype(np.int64)
 
     def table(self) -> dict[str, list[int]]:
-        """Return [used, max] of every resource, used by the core that uses most of it; and of cores."""
+        """The pair [used, max] of every resource, used by the core that uses most of it; and of cores."""
         most = {name: max(core.used[name] for core in self.cores) for name in RESOURCES}
         rows = {name: [most[name], self.limits.maximum(name)] for name in RESOURCES}
         return {"cores": [len(self.cores), self.n_chips * self.limits.cores.value], **rows}
 
     def totals(self) -> dict[str, int]:
-        """Return neurons and synapses of all cores together, and synapses onto none: what must re-add to the spec."""
+        """Neurons and synapses of all cores together, and synapses onto none: what must re-add to the spec."""
         return {
             "neurons": sum(core.last - core.first for core in self.cores),
             "host_neurons": sum(block.size for block in self.blocks.on_host),
@@ -84,5 +84,5 @@ class Placement:
         }
 
     def to_json(self) -> list[dict[str, Any]]:
-        """Return all cores."""
+        """All cores."""
         return [{**vars(core), "load": round(core.load(self.limits), 4)} for core in self.cores]

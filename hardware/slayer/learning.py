@@ -42,7 +42,7 @@ def train_slayer(dataset: Dataset, config: SlayerConfig, split: Split) -> Slayer
 def tune_slayer(
     dataset: Dataset, config: SlayerConfig, split: Split, on_trial: Callable[[SlayerTrial], None] = lambda trial: None
 ) -> tuple[float, list[SlayerTrial]]:
-    """Return a learning rate and the trials that led to it; that of `config` and none if it has one.
+    """A learning rate and the trials that led to it; that of `config` and none if it has one.
 
     Another rate replaces the first guess only if it is better by two standard errors, as in `sim.training.tune`. A rate
     at which the loss leaves all bounds reaches nothing.

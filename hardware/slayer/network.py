@@ -57,7 +57,7 @@ def quiet() -> Iterator[None]:
 
 
 def slayer_blocks() -> Any:
-    """Return lava-dl's module of CUBA blocks. Raises: UserError if lava-dl is not installed."""
+    """The module of CUBA blocks of lava-dl. Raises: UserError if lava-dl is not installed."""
     check_lava_dl()
     with quiet():
         from lava.lib.dl.slayer.block import cuba
@@ -65,7 +65,7 @@ def slayer_blocks() -> Any:
 
 
 def neuron_settings(neuron: LIF, slope_width: float = 1.0, slope_height: float = 1.0) -> dict[str, Any]:
-    """Return a neuron as SLAYER wants it: in real numbers that become the same integers again."""
+    """A neuron as SLAYER wants it: in real numbers that become the same integers again."""
     return {
         "threshold": neuron.threshold / SCALE,
         "current_decay": (neuron.current_decay + 1) / DECAY_UNITY,
@@ -76,7 +76,7 @@ def neuron_settings(neuron: LIF, slope_width: float = 1.0, slope_height: float =
 
 
 def slayer_block(projection: StockProjection, target: StockPopulation, recurrent: Integers | None = None) -> nn.Module:
-    """Return the SLAYER block of a layer: its synapses, of shape [N, M] of even weights, and its neurons.
+    """The SLAYER block of a layer: its synapses, of shape [N, M] of even weights, and its neurons.
 
     recurrent: of shape [M, M], weights within the layer; None for none.
     """
@@ -98,7 +98,7 @@ def slayer_block(projection: StockProjection, target: StockPopulation, recurrent
 
 
 def slayer_loss(config: SlayerConfig) -> Callable[[Tensor, Tensor], Tensor]:
-    """Return lava-dl's loss of a configuration: output spikes [B, K, T] and labels [B] -> sum over the batch."""
+    """The loss of lava-dl for a configuration: output spikes [B, K, T] and labels [B] -> sum over the batch."""
     check_lava_dl()
     with quiet():
         from lava.lib.dl.slayer import loss
@@ -120,20 +120,20 @@ class SlayerModel(nn.Module):
             self.blocks = nn.ModuleList([cuba.Dense(dict(settings), *pair) for pair in itertools.pairwise(sizes)])
 
     def forward(self, trains: Tensor) -> Tensor:
-        """Return the spikes of the output, of shape [B, K, T], for trains of shape [B, N, T]; one step late a layer."""
+        """The spikes of the output, of shape [B, K, T], for trains of shape [B, N, T]; one step late a layer."""
         for block in self.blocks:
             trains = block(trains)
         return trains
 
     def weights(self) -> list[Int16]:
-        """Return the integer weights, of shape [N_l, N_l+1] each."""
+        """The integer weights, of shape [N_l, N_l+1] each."""
         with torch.no_grad():
             matrices = [block.synapse.pre_hook_fx(block.synapse.weight, descale=True) for block in self.blocks]
         return [np.rint(m.reshape(m.shape[:2]).numpy()).astype(np.int16).T for m in matrices]
 
 
 def slayer_spikes(network: FeedForwardNetwork, payloads: Integers) -> Int32:
-    """Return the output spikes of SLAYER's own quantised forward pass, of shape [B, T, K], for payloads [B, N]."""
+    """The output spikes of SLAYER's own quantised forward pass, of shape [B, T, K], for payloads [B, N]."""
     blocks = [
         slayer_block(projection, population)
         for projection, population in zip(network.projections, network.moving, strict=True)
@@ -150,13 +150,13 @@ def slayer_spikes(network: FeedForwardNetwork, payloads: Integers) -> Int32:
 
 
 def spike_trains(network: FeedForwardNetwork, payloads: Integers) -> Tensor:
-    """Return the spike trains of payloads [B, N] as SLAYER takes them: [B, N + 1, T], a presynaptic step early."""
+    """The spike trains of payloads [B, N] as SLAYER takes them: [B, N + 1, T], a presynaptic step early."""
     return torch.tensor(network.free_inputs(payloads).astype(np.float32)).permute(0, 2, 1).contiguous()
 
 
 def network_of(
     model: SlayerModel, config: SlayerConfig, encoder: PixelEncoder, pixels: tuple[int, ...]
 ) -> FeedForwardNetwork:
-    """Return the integer network that `model` is at this moment."""
+    """The integer network that `model` is at this moment."""
     graph = feed_forward_graph(model.weights(), config.neuron)
     return FeedForwardNetwork(graph, config.steps, encoder, RULE, config.spacing, pixels)

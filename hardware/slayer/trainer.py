@@ -73,7 +73,7 @@ class SlayerLearner:
         self._loss, self._frame = slayer_loss(config), self.network()
 
     def network(self) -> FeedForwardNetwork:
-        """Return the integer network as it is now."""
+        """The integer network as it is now."""
         return network_of(self.model, self.config, self.encoder, self.pixels)
 
     def learn(self, images: Images, labels: Integers) -> int:
@@ -94,7 +94,7 @@ class SlayerLearner:
         return int((spikes.sum(dim=2).argmax(dim=1) == wanted).sum())
 
     def measure(self, payloads: Int16, labels: Int32) -> Accuracy:
-        """Return the accuracy as the network is now."""
+        """The accuracy of the network as it is now."""
         parts = []
         with torch.no_grad():
             for first in range(0, len(payloads), CHUNK):
@@ -104,7 +104,7 @@ class SlayerLearner:
 
 
 def slayer_epochs(n_images: int) -> int:
-    """Return the default number of epochs."""
+    """The default number of epochs."""
     return min(max(round(IMAGES_TO_SEE / n_images), FEWEST_EPOCHS), MOST_EPOCHS)
 
 

@@ -45,7 +45,7 @@ def check_nir() -> None:
 
 
 def levels_of(spec: StockSpec) -> dict[str, int]:
-    """Return how many projections each population is away from the input, at least."""
+    """The number of projections, at least, between the input and each population."""
     reached = {p.name: 0 for p in spec.populations if isinstance(p.neuron, SpikeInput)}
     waiting = deque(reached)
     while waiting:
@@ -58,7 +58,7 @@ def levels_of(spec: StockSpec) -> dict[str, int]:
 
 
 def to_nir(spec: StockSpec, output: str) -> nir.NIRGraph:
-    """Return the graph of a stock network that is read out at population `output`.
+    """The graph of a stock network that is read out at population `output`.
 
     Raises: UserError naming what NIR cannot hold, why, and the remedy; or if nir is missing.
     """
@@ -115,7 +115,7 @@ class _Graph:
 
 
 def spec_size(spec: StockSpec, name: str) -> int:
-    """Return the number of neurons of a population. Raises: UserError if there is none of that name."""
+    """The number of neurons of a population. Raises: UserError if there is none of that name."""
     for population in spec.populations:
         if population.name == name:
             return population.size
@@ -123,7 +123,7 @@ def spec_size(spec: StockSpec, name: str) -> int:
 
 
 def nir_bytes(graph: nir.NIRGraph) -> bytes:
-    """Return a graph as the content of a file."""
+    """The content of a file that holds a graph."""
     import nir
 
     buffer = io.BytesIO()
@@ -132,7 +132,7 @@ def nir_bytes(graph: nir.NIRGraph) -> bytes:
 
 
 def read_nir(content: bytes, name: str) -> nir.NIRGraph:
-    """Return the graph in the content of a file, which is data: HDF5, nothing in it is run. `name` is named in errors.
+    """The graph in the content of a file, which is data: HDF5, nothing in it is run. `name` is named in errors.
 
     Raises: UserError if it is damaged, or no NIR file.
     """
@@ -172,7 +172,7 @@ def _check(spec: StockSpec) -> None:
 
 
 def _node(population: StockPopulation) -> nir.NIRNode:
-    """Return the node of a population."""
+    """The node of a population."""
     import nir
 
     neuron, shape = population.neuron, (population.size,)

@@ -53,7 +53,7 @@ class Artifact:
 
 
 def installed_versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that decide a result."""
+    """The versions of Python and of the packages that decide a result."""
     versions = {"python": platform.python_version()}
     for package in RECORDED_PACKAGES:
         try:
@@ -64,7 +64,7 @@ def installed_versions() -> dict[str, str]:
 
 
 def manifest_hash(manifest: dict[str, Any]) -> str:
-    """Return the SHA-256 of a manifest, its own hash left out, whatever the layout of the file."""
+    """The SHA-256 of a manifest, its own hash left out, whatever the layout of the file."""
     content = {key: value for key, value in manifest.items() if key != SELF}
     return sha256(json_bytes(json.loads(json_bytes(content)), sort_keys=True))
 
@@ -105,7 +105,7 @@ def network_of(fields: dict[str, Any], arrays: Arrays) -> Network:
 
 
 def read_run(folder: Path) -> tuple[dict[str, Any], Arrays, dict[str, Any]]:
-    """Return the verified fields, arrays and manifest that `write_run` wrote; raises as `load_artifact` does."""
+    """The verified fields, arrays and manifest that `write_run` wrote; raises as `load_artifact` does."""
     if not (folder / MANIFEST).is_file():
         raise UserError(f"run {folder}: no {MANIFEST}; give the folder of a finished run (settle train ... --out)")
     manifest = parse_json(read_bytes(folder / MANIFEST), folder / MANIFEST)

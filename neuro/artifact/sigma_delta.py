@@ -26,7 +26,7 @@ WEIGHTS_PREFIX = "weights."
 
 
 def spec_to_json(spec: NetworkSpec) -> dict[str, Any]:
-    """Return the spec without its arrays as an object that `json` can write."""
+    """The spec without its arrays as an object that `json` can write."""
     return {
         "family": spec.family,
         "input": spec.input,
@@ -41,13 +41,13 @@ def spec_to_json(spec: NetworkSpec) -> dict[str, Any]:
 
 
 def spec_arrays(spec: NetworkSpec) -> dict[str, Array]:
-    """Return the arrays of a spec: weights by projection, the encoder's offset and whitening."""
+    """The arrays of a spec: weights by projection, the encoder's offset and whitening."""
     arrays: dict[str, Array] = {WEIGHTS_PREFIX + p.name: p.weights for p in spec.projections if p.weights is not None}
     return arrays | encoder_arrays(spec.encoder)
 
 
 def encoder_arrays(encoder: PixelEncoder) -> dict[str, Array]:
-    """Return the arrays of an encoder: its offset and whitening, if any."""
+    """The arrays of an encoder: its offset and whitening, if any."""
     arrays: dict[str, Array] = {}
     if encoder.offset is not None:
         arrays[OFFSET_KEY] = encoder.offset
@@ -83,7 +83,7 @@ def spec_from_json(content: Mapping[str, Any], arrays: NamedArrays) -> NetworkSp
 
 
 def encoder_to_json(encoder: PixelEncoder) -> dict[str, Any]:
-    """Return an encoder without its arrays as an object that `json` can write."""
+    """An encoder without its arrays as an object that `json` can write."""
     content: dict[str, Any] = {
         "activation_bits": encoder.activation_bits,
         "gain_bits": encoder.gain_bits,

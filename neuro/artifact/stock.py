@@ -31,7 +31,7 @@ WEIGHTS_PREFIX = "weights."
 
 
 def network_to_json(network: StockNetwork) -> dict[str, Any]:
-    """Return the network without its weights as an object that `json` can write."""
+    """The network without its weights as an object that `json` can write."""
     return {
         "family": network.family,
         "rule": network.rule,
@@ -45,7 +45,7 @@ def network_to_json(network: StockNetwork) -> dict[str, Any]:
 
 
 def graph_to_json(graph: StockSpec) -> dict[str, Any]:
-    """Return populations and projections, without the weights, as an object that `json` can write."""
+    """Populations and projections, without the weights, as an object that `json` can write."""
     return {
         "populations": [
             {"name": p.name, "shape": list(p.shape), "neuron": {"model": type(p.neuron).__name__, **asdict(p.neuron)}}
@@ -56,7 +56,7 @@ def graph_to_json(graph: StockSpec) -> dict[str, Any]:
 
 
 def feed_forward_to_json(network: FeedForwardNetwork) -> dict[str, Any]:
-    """Return the network without its weights as an object that `json` can write."""
+    """The network without its weights as an object that `json` can write."""
     return {
         "family": FEED_FORWARD,
         "rule": network.rule,
@@ -69,12 +69,12 @@ def feed_forward_to_json(network: FeedForwardNetwork) -> dict[str, Any]:
 
 
 def network_arrays(network: StockFamily) -> dict[str, Array]:
-    """Return the weights by projection."""
+    """The weights by projection."""
     return graph_arrays(network.graph)
 
 
 def graph_arrays(graph: StockSpec) -> dict[str, Array]:
-    """Return the weights by projection."""
+    """The weights by projection."""
     return {WEIGHTS_PREFIX + projection.name: projection.weights for projection in graph.projections}
 
 
@@ -142,7 +142,7 @@ Whole = TypeVar("Whole", bound="DataclassInstance")
 
 
 def _whole(kind: type[Whole], content: Mapping[str, Any]) -> Whole:
-    """Return the object that `content` describes; unlike the constructor it takes no default for what is missing."""
+    """The object that `content` describes; a missing field is an error even if the constructor has a default for it."""
     for field in fields(kind):
         if field.name not in content:
             raise KeyError(field.name)

@@ -84,7 +84,7 @@ class Convolution:
             yield tuple(slice(at * stride, at * stride + extent) for at, stride, extent in each)
 
     def widened(self, kernel: AnyArray) -> AnyArray:
-        """Return the kernel (extent..., channels, features) of `plain` that does what `kernel` and pooling do.
+        """The kernel (extent..., channels, features) of `plain` that does what `kernel` and pooling do.
 
         Without pooling the kernel itself; else integers of 16 bits or more: they exceed 8 bits.
         """
@@ -101,20 +101,20 @@ class Convolution:
             yield wide
 
     def narrowed(self, wide: AnyArray) -> AnyArray:
-        """Return the transpose of `widened`: sums over the window, of shape (extent..., channels, features)."""
+        """The transpose of `widened`: sums over the window, of shape (extent..., channels, features)."""
         if not self.pooled:
             return wide
         return np.asarray(sum(wide[window] for window in self._windows()))
 
     def channels(self, shape: tuple[int, ...]) -> int:
-        """Return the number of channels of images of `shape`: its last length, or 1 without a channel axis."""
+        """The number of channels of images of `shape`: its last length, or 1 without a channel axis."""
         axes = len(self.kernel)
         if len(shape) not in (axes, axes + 1):
             raise UserError(f"convolution: images of shape {shape} for a kernel {self.kernel}; needs {axes} axes")
         return shape[axes] if len(shape) > axes else 1
 
     def positions(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the number of positions along each axis of images of `shape`.
+        """The number of positions along each axis of images of `shape`.
 
         Raises: UserError if an image is smaller than the kernel, or the strides or windows do not tile it.
         """
@@ -146,11 +146,11 @@ class Convolution:
         return tuple(count // window for count, window in zip(counts, self.pool, strict=True))
 
     def output_shape(self, shape: tuple[int, ...], features: int) -> tuple[int, ...]:
-        """Return the shape of the feature maps of images of `shape`."""
+        """The shape of the feature maps of images of `shape`."""
         return (*self.positions(shape), features)
 
     def taps(self, shape: tuple[int, ...]) -> Int64:
-        """Return, of shape [positions, taps], the index of the value in a flat image that each tap reads, or OUTSIDE.
+        """The index of the value in a flat image that each tap reads, or OUTSIDE, of shape [positions, taps].
 
         Positions are in row-major order; taps in the order of a kernel of shape (extent..., channels), of the widened
         one if positions are pooled.
@@ -178,7 +178,7 @@ class Convolution:
         return np.where(inside[..., None], window, OUTSIDE)
 
     def matrix(self, kernel: AnyArray, shape: tuple[int, ...]) -> AnyArray:
-        """Return the convolution as a dense matrix of shape [N_in, N_out], for images of `shape`.
+        """The convolution as a dense matrix of shape [N_in, N_out], for images of `shape`.
 
         Args:    kernel of shape (extent..., channels, features).
         Returns: entries of the kernel's type; of that of `widened` if positions are pooled.
@@ -191,7 +191,7 @@ class Convolution:
         return dense[:size].reshape(size, -1)
 
     def kernel_change(self, change: AnyArray, shape: tuple[int, ...]) -> AnyArray:
-        """Return the transpose of `matrix`: sums over the synapses that share a weight.
+        """The transpose of `matrix`: sums over the synapses that share a weight.
 
         Args:    change of shape [N_in, N_out], one number for each pair of neurons, for images of `shape`.
         Returns: of the kernel's shape (extent..., channels, features).
@@ -202,18 +202,18 @@ class Convolution:
         return self.narrowed(np.asarray(total).reshape(*self.plain.kernel, self.channels(shape), -1))
 
     def kernel_shape(self, shape: tuple[int, ...], features: int) -> tuple[int, ...]:
-        """Return the shape of a kernel for images of `shape`: (extent..., channels, features)."""
+        """The shape of a kernel for images of `shape`: (extent..., channels, features)."""
         return (*self.kernel, self.channels(shape), features)
 
 
 def same_padding(length: int, extent: int, stride: int) -> tuple[int, int]:
-    """Return the padding with which positions a stride apart tile `length`: ceil(length / stride) of them, centred."""
+    """The padding with which positions a stride apart tile `length`: ceil(length / stride) of them, centred."""
     total = max((-(-length // stride) - 1) * stride + extent - length, 0)
     return total - total // 2, total // 2
 
 
 def square(shape: tuple[int, ...], extent: int, stride: int, same: bool, pool: int = 1) -> Convolution:
-    """Return the convolution with a square kernel for images of `shape`, (l, ) or (h, w[, c]); padded, or not."""
+    """The convolution with a square kernel for images of `shape`, (l, ) or (h, w[, c]); padded, or not."""
     axes = min(len(shape), MAX_AXES)
     padding = tuple(same_padding(length, extent, stride) if same else (0, 0) for length in shape[:axes])
     return Convolution((extent,) * axes, (stride,) * axes, padding, (pool,) * axes)

@@ -65,19 +65,19 @@ def _discard(path: Path) -> None:
 
 
 def json_bytes(content: Any, *, sort_keys: bool = False) -> bytes:
-    """Return `content` as readable JSON text with a final newline."""
+    """The text of `content` as readable JSON text with a final newline."""
     return (json.dumps(content, indent=1, sort_keys=sort_keys, allow_nan=False) + "\n").encode()
 
 
 def array_bytes(arrays: Mapping[str, Array]) -> bytes:
-    """Return an uncompressed .npz archive of `arrays`; equal arrays give equal bytes."""
+    """An uncompressed .npz archive of `arrays`; equal arrays give equal bytes."""
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     return buffer.getvalue()
 
 
 def parse_arrays(content: bytes, path: Path) -> Arrays:
-    """Return the arrays of an .npz archive; never unpickles. `path` is named in errors."""
+    """The arrays of an .npz archive; never unpickles. `path` is named in errors."""
     is_archive = zipfile.is_zipfile(io.BytesIO(content))
     try:
         if not is_archive:
@@ -95,7 +95,7 @@ def parse_arrays(content: bytes, path: Path) -> Arrays:
 
 
 def parse_json(content: bytes, path: Path) -> dict[str, Any]:
-    """Return the JSON object in `content`. `path` is named in errors."""
+    """The JSON object in `content`. `path` is named in errors."""
     try:
         parsed = json.loads(content)
     except (ValueError, RecursionError) as error:
@@ -106,7 +106,7 @@ def parse_json(content: bytes, path: Path) -> dict[str, Any]:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Return the content of `path`. Raises: UserError if it cannot be read."""
+    """The content of `path`. Raises: UserError if it cannot be read."""
     try:
         return path.read_bytes()
     except OSError as error:
@@ -114,5 +114,5 @@ def read_bytes(path: Path) -> bytes:
 
 
 def sha256(content: bytes) -> str:
-    """Return the SHA-256 of `content` in hexadecimal."""
+    """The SHA-256 of `content` in hexadecimal."""
     return hashlib.sha256(content).hexdigest()

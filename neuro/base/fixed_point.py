@@ -21,7 +21,7 @@ WEIGHT_BITS = 8
 
 
 def weight_limit(bits: int) -> int:
-    """Return the largest |weight| of `bits` bits; the range is symmetric, so that a sign flip cannot overflow."""
+    """The largest |weight| of `bits` bits; the range is symmetric, so that a sign flip cannot overflow."""
     return (1 << (bits - 1)) - 1
 
 
@@ -66,7 +66,7 @@ def mix32(x: Any) -> Any:
 
 
 def image_key(seed: int, presentation: int) -> int:
-    """Return the 32-bit random key of one image presentation: a pure function of the two arguments.
+    """The 32-bit random key of one image presentation: a pure function of the two arguments.
 
     Args:    seed, presentation (how many images were presented before this one in the whole training).
     Returns: key in 0..2**32-1. Randomness of a synapse is
@@ -76,7 +76,7 @@ def image_key(seed: int, presentation: int) -> int:
 
 
 def image_keys(seed: int, first: int, count: int) -> UInt32:
-    """Return `image_key(seed, first + i)` for i in 0..count-1 as an array of shape [count]."""
+    """The keys `image_key(seed, first + i)` for i in 0..count-1, of shape [count]."""
     index = np.uint64(first) + np.arange(count, dtype=np.uint64)
     low = (index & np.uint64(0xFFFFFFFF)).astype(np.uint32)
     high = (index >> np.uint64(32)).astype(np.uint32)
@@ -87,12 +87,12 @@ def image_keys(seed: int, first: int, count: int) -> UInt32:
 
 
 def stream_key(key: Any, stream: Any) -> Any:
-    """Return an independent key for one stream (a projection, the nudge sign) of an image key."""
+    """An independent key for one stream (a projection, the nudge sign) of an image key."""
     return mix32(np.uint32(key + np.uint32((stream * 0x9E3779B9) & 0xFFFFFFFF)))
 
 
 def synapse_bits(stream: Any, index: Any) -> Any:
-    """Return the 32 random bits of synapse `index` under the key `stream` (see `stream_key`)."""
+    """The 32 random bits of synapse `index` under the key `stream` (see `stream_key`)."""
     return mix32(np.uint32(stream + np.uint32(index)))
 
 
@@ -100,12 +100,12 @@ NUDGE_STREAM = 0xFFFF  # the stream of an image key that draws the sign of its f
 
 
 def nudge_sign(key: Any) -> Any:
-    """Return +1 or -1 as a number or array of int32: which nudge of this image comes first."""
+    """The sign +1 or -1, as a number or array of int32, of the nudge of this image that comes first."""
     return np.int32(1) - np.int32(2) * np.int32(stream_key(key, NUDGE_STREAM) & np.uint32(1))
 
 
 def quantize(values: npt.ArrayLike, exponent: int, lower: int, upper: int) -> Int64:
-    """Return round-to-nearest integers of `values * 2**exponent`, saturated to `lower..upper`.
+    """Round-to-nearest integers of `values * 2**exponent`, saturated to `lower..upper`.
 
     Raises: ValueError if a value is NaN or infinite.
     """

@@ -49,18 +49,18 @@ class Accuracy:
 
 
 def accuracy(predictions: Integers, labels: Integers) -> Accuracy:
-    """Return the accuracy of `predictions` against `labels`, both of shape [B]."""
+    """The accuracy of `predictions` against `labels`, both of shape [B]."""
     return Accuracy(int(np.count_nonzero(predictions == labels)), len(labels))
 
 
 def clearly_better(share: float, other: float, n: int) -> bool:
-    """Return whether `share` is better than `other`, of n images each, by more than two standard errors."""
+    """Whether `share` is better than `other`, of n images each, by more than two standard errors."""
     kept = min(max(other, 0.5 / n), 1 - 0.5 / n)
     return share - other > 2 * math.sqrt(kept * (1 - kept) / n)
 
 
 def confusion_matrix(predictions: Integers, labels: Integers, n_classes: int) -> Int64:
-    """Return counts of shape [K, K]: row = true class, column = predicted class."""
+    """Counts of shape [K, K]: row = true class, column = predicted class."""
     index = labels.astype(np.int64) * n_classes + predictions
     return np.bincount(index, minlength=n_classes * n_classes).reshape(n_classes, n_classes)
 
@@ -79,7 +79,7 @@ def nearest_distribution(scores: Reals) -> Reals:
 
 
 def cosine(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
-    """Return the cosine of the angle between two arrays seen as vectors; 0 if either is all zero."""
+    """The cosine of the angle between two arrays seen as vectors; 0 if either is all zero."""
     x, y = np.asarray(a, dtype=np.float64).ravel(), np.asarray(b, dtype=np.float64).ravel()
     norm = float(np.linalg.norm(x) * np.linalg.norm(y))
     return float(x @ y) / norm if norm else 0.0

@@ -17,7 +17,7 @@ SCALED_UNITS = ("J", "s", "W", "J s")
 
 
 def with_prefix(value: float, unit: str) -> str:
-    """Return three significant digits of `value` with its unit; units of SCALED_UNITS get a prefix: 2.5e-5 J, 25 µJ."""
+    """Three significant digits of `value` with its unit; units of SCALED_UNITS get a prefix: 2.5e-5 J, 25 µJ."""
     size = abs(value)
     if unit not in SCALED_UNITS or not math.isfinite(value) or size == 0:
         return f"{value:.3g} {unit}".strip()
@@ -39,7 +39,7 @@ class _Number:
             raise ValueError(f"{self.kind} {self.value}: not a finite number")
 
     def to_json(self) -> dict[str, Any]:
-        """All of it, and its kind."""
+        """All fields and the kind, as an object that `json` can write."""
         return {"kind": self.kind, **asdict(self)}
 
 
@@ -99,7 +99,7 @@ class Modelled:
         return Modelled(self.low + other.low, self.high + other.high, self.unit, sources)
 
     def to_json(self) -> dict[str, Any]:
-        """Return all of it, and its kind."""
+        """All fields and the kind, as an object that `json` can write."""
         return {"kind": self.kind, **asdict(self), "sources": list(self.sources)}
 
 
@@ -127,7 +127,7 @@ class NotMeasurable:
         return f"{self.kind}: {self.reason}"
 
     def to_json(self) -> dict[str, Any]:
-        """Return the reason, and no value."""
+        """The kind and the reason, and no value, as an object that `json` can write."""
         return {"kind": self.kind, "value": None, "reason": self.reason}
 
 

@@ -6,7 +6,7 @@ import math
 
 
 def exponent_for(reach: float, limit: int, largest: int) -> int:
-    """Return the largest exponent e <= `largest` at which a real weight of size `reach` (> 0) still fits.
+    """The largest exponent e <= `largest` at which a real weight of size `reach` (> 0) still fits.
 
     Args:    limit, the largest integer weight; largest, a bound set by the shifts of the chip.
     Returns: e >= 0 with reach <= limit * 2**-e, the finest grid that does not saturate below `reach`; 0 if none does.

@@ -31,13 +31,13 @@ class DictionaryWarning(UserWarning):
 
 
 def unit_norm(dictionary: AnyArray) -> AnyArray:
-    """Return the dictionary with every atom (last axis) of Euclidean norm 1. Raises: UserError on zero atoms."""
+    """The dictionary with every atom (last axis) of Euclidean norm 1. Raises: UserError on zero atoms."""
     norms = _checked_norms(dictionary)
     return np.asarray(dictionary / norms, dtype=dictionary.dtype)
 
 
 def random_dictionary(shape: tuple[int, ...], seed: int, dtype: npt.DTypeLike = np.float64) -> AnyArray:
-    """Return normal random atoms of unit norm, one along the last axis of `shape`."""
+    """Normal random atoms of unit norm, one along the last axis of `shape`."""
     return unit_norm(np.random.default_rng(seed).standard_normal(shape)).astype(dtype)
 
 
@@ -145,7 +145,7 @@ def _shifted_coherence(kernel: AnyArray, stride: tuple[int, ...]) -> float:
 def gram_norm(
     dictionary: AnyArray, convolution: Convolution | None = None, image_shape: tuple[int, ...] | None = None
 ) -> float:
-    """Return |D^T D|, the largest eigenvalue; of kernels by the power method over a whole image, atoms cropped by it.
+    """The largest eigenvalue |D^T D|; of kernels by the power method over a whole image, atoms cropped by it.
 
     Args: dictionary of shape [N, K], or kernels with their `convolution` and `image_shape`.
     """
@@ -191,7 +191,7 @@ def check_threshold(sparsity_threshold: float, dictionary: AnyArray, signals: An
 
 
 def patches_of(images: AnyArray, convolution: Convolution, image_shape: tuple[int, ...]) -> AnyArray:
-    """Return what every position of a convolution reads, of shape [B, positions, taps]; zero outside of the image.
+    """The patches that the positions of a convolution read, of shape [B, positions, taps]; zero outside of the image.
 
     Args: images of shape [B, N] or [B, ...] with the N values of `image_shape` each.
     """
@@ -205,7 +205,7 @@ def patches_of(images: AnyArray, convolution: Convolution, image_shape: tuple[in
 def with_padding_observed(
     images: AnyArray, convolution: Convolution, image_shape: tuple[int, ...]
 ) -> tuple[AnyArray, Convolution, tuple[int, ...]]:
-    """Return flat zero-padded images, [B, N'], with the unpadded convolution and image shape that read them alike.
+    """Flat zero-padded images, [B, N'], with the unpadded convolution and image shape that read them alike.
 
     Atoms that reach over a border must then explain the zeros there, so all positions compete in the same way (the
     lateral kernel of the usual public code). Without it what lies outside of an image is free, and atoms are cropped.

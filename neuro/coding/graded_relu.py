@@ -42,7 +42,7 @@ def sparse_coder(
     momentum: float = 0.0,
     step_scale: float = 1.0,
 ) -> StockSpec:
-    """Return the network of the module docstring; what it takes is made by `neuro.stock.graded.present`.
+    """The network of the module docstring; what it takes is made by `neuro.stock.graded.present`.
 
     Args:    dictionary D of shape [N, M], one atom a column; sparsity_threshold (lambda), real, > 0; the input x is
              payloads / 2**input_bits, |x| <= 1; reach, the largest code to expect, real; momentum m, a multiple of
@@ -121,7 +121,7 @@ class GradedCoder(StockCoder):
         return Drive(present(self.graph, payloads, steps))
 
     def codes(self, spikes: Spikes) -> Reals:
-        """Return the last states, of shape [B, K].
+        """The last states, of shape [B, K].
 
         Raises: UserError if a state was beyond what 32-bit sums hold.
         """
@@ -152,7 +152,7 @@ def graded_coder(
     momentum: float = 0.875,
     step_scale: float = 2.0,
 ) -> GradedCoder:
-    """Return `sparse_coder` as a coder: the same arguments, with momentum, and raises the same."""
+    """The network of `sparse_coder` as a coder; arguments and errors are the same, momentum by default."""
     graph = sparse_coder(dictionary, sparsity_threshold, input_bits, state_bits, reach, momentum, step_scale)
     return GradedCoder(SparseProblem(dictionary, sparsity_threshold), graph, input_bits, state_bits)
 

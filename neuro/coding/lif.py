@@ -106,7 +106,7 @@ class SpikingDesign:
         return 1 / (4 * self.full_scale) if self.overshoot is None else self.overshoot
 
     def unit(self, threshold: int) -> float:
-        """Return V / A: what a drive of 1 adds to v in a step."""
+        """The gain V / A: what a drive of 1 adds to v in a step."""
         return threshold * VOLTAGE_UNIT / self.full_scale
 
 
@@ -141,7 +141,7 @@ class SpikingCoder(StockCoder):
         return Drive(np.zeros((len(values), steps, 0), dtype=np.int32), {CODE: mantissas.astype(np.int16)})
 
     def codes(self, spikes: Spikes) -> Reals:
-        """Return full_scale * spikes / steps, of shape [B, K], over the steps that count.
+        """The codes full_scale * spikes / steps, of shape [B, K], over the steps that count.
 
         Raises: UserError if a neuron spiked in more than half of the steps: rates do not follow codes there.
         """
@@ -168,7 +168,7 @@ class SpikingCoder(StockCoder):
 
 
 def spiking_coder(dictionary: Reals, sparsity_threshold: float, design: SpikingDesign | None = None) -> SpikingCoder:
-    """Return the network of the module docstring; populations "code" and, with spikes as input, "input".
+    """The network of the module docstring; populations "code" and, with spikes as input, "input".
 
     Args:   dictionary D of shape [N, K], atoms of length 1 a column; sparsity_threshold (lambda), real, > 0.
     Raises: UserError if an atom has another length, or 13 bits of bias or 24 bits of current cannot hold the design.
@@ -199,7 +199,7 @@ def _check_drive_steps(problem: SparseProblem, design: SpikingDesign, threshold:
 
 
 def _neuron(problem: SparseProblem, design: SpikingDesign, threshold: int) -> LIF:
-    """Return the code neuron; its bias holds the sparsity threshold if signals come as spikes."""
+    """The code neuron; its bias holds the sparsity threshold if signals come as spikes."""
     unit, highest = design.unit(threshold), BIAS_MANTISSAS[1]
     if design.input_bits is None:
         constant, reach = 0.0, unit * (design.signal_reach + problem.sparsity_threshold)
@@ -222,7 +222,7 @@ def _neuron(problem: SparseProblem, design: SpikingDesign, threshold: int) -> LI
 
 
 def _lateral(problem: SparseProblem, design: SpikingDesign, threshold: int) -> list[StockProjection]:
-    """Return the synapses among code neurons, as `SpikingDesign.lateral` says; at least one projection."""
+    """The synapses among code neurons, as `SpikingDesign.lateral` says; at least one projection."""
     wanted = -threshold * design.decay / DECAY_UNITY * problem.gram
     np.fill_diagonal(wanted, 0.0)
     if design.lateral == "mixed":
@@ -233,7 +233,7 @@ def _lateral(problem: SparseProblem, design: SpikingDesign, threshold: int) -> l
 
 
 def _forward(problem: SparseProblem, design: SpikingDesign, threshold: int) -> StockProjection:
-    """Return the synapses through which pixels drive the code: V D^T x / A for a signal that goes on."""
+    """The synapses through which pixels drive the code: V D^T x / A for a signal that goes on."""
     bits = design.input_bits or 0
     weights = design.unit(threshold) * design.decay / DECAY_UNITY / VOLTAGE_UNIT * problem.dictionary / 2**bits
     return _synapses("input->code", INPUT, weights, "mixed", MESSAGE_BITS if bits else 0)
@@ -255,14 +255,14 @@ def _synapses(name: str, source: str, weights: Reals, sign_mode: str, message_bi
 
 
 def _lost(problem: SparseProblem, design: SpikingDesign, threshold: int) -> float:
-    """Return what v loses in a step, on average, by the right shift of the forward synapses (floors)."""
+    """The mean loss of v in a step by the right shift of the forward synapses (floors)."""
     exponent = _forward(problem, design, threshold).exponent
     lost = 0.5 - float(2.0 ** (exponent - 1)) if exponent < 0 else 0.0
     return lost * VOLTAGE_UNIT * DECAY_UNITY / design.decay
 
 
 def _threshold(problem: SparseProblem, design: SpikingDesign) -> int:
-    """Return the threshold at which no current can leave 24 bits.
+    """The threshold at which no current can leave 24 bits.
 
     Raises: UserError if the one of the design is too large, or if only one below LEAST_THRESHOLD would do.
     """
@@ -277,7 +277,7 @@ def _threshold(problem: SparseProblem, design: SpikingDesign) -> int:
 
 
 def _largest_current(problem: SparseProblem, design: SpikingDesign) -> float:
-    """Return a bound on |u|, in units of the threshold: every neuron spikes as often as it can, at the same steps.
+    """A bound on |u|, in units of the threshold: every neuron spikes as often as it can, at the same steps.
 
     Without excitation, and biases alone for a drive, v climbs by V signal_reach / A a step, so that a neuron needs
     `period` steps for a spike.

@@ -73,7 +73,7 @@ class SparseProblem:
             )
 
     def check_signals(self, signals: npt.ArrayLike) -> Reals:
-        """Return signals as reals of shape [B, N].
+        """Signals as reals of shape [B, N].
 
         Raises: UserError if they have another width or hold NaN or infinity.
         """
@@ -90,7 +90,7 @@ class SparseProblem:
         return value
 
     def lower_bound(self, signals: Reals, codes: Reals) -> Reals:
-        """Return, of shape [B], what the least objective cannot be below.
+        """The lower bound of the least objective, of shape [B].
 
         Any t with D^T t <= threshold has 1/2 |x|^2 - 1/2 |x - t|^2 <= P(a) for every a >= 0; taken is the best multiple
         of the residual of `codes`. The bound meets the objective at the solution, and is linear in the error of the
@@ -105,7 +105,7 @@ class SparseProblem:
 
 
 def support_overlap(codes: Reals, reference: Reals) -> Reals:
-    """Return, of shape [B], |both active| / |either active| of codes of shape [B, K]; 1 if none is."""
+    """The ratios |both active| / |either active|, of shape [B], of codes of shape [B, K]; 1 if none is."""
     first, second = codes != 0, reference != 0
     either = (first | second).sum(axis=1)
     shared: Reals = np.where(either == 0, 1.0, (first & second).sum(axis=1) / np.maximum(either, 1))

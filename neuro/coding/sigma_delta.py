@@ -90,7 +90,7 @@ class CoderDesign:
 
 
 def build_coder(design: CoderDesign, dictionary: Reals) -> NetworkSpec:
-    """Return the coder of a dictionary; populations "input", "code" (the output) and, in its layout, "residual".
+    """The coder of a dictionary; populations "input", "code" (the output) and, in its layout, "residual".
 
     Args:   dictionary, real, of shape [N, K] with an atom a column, or a kernel (extent..., channels, K).
     Warns:  DictionaryWarning if the dictionary is hard to code with (`neuro.coding.dictionary.check_dictionary`).
@@ -105,7 +105,7 @@ def build_coder(design: CoderDesign, dictionary: Reals) -> NetworkSpec:
 
 
 def coder_of_atoms(design: CoderDesign, atoms: Int8, exponent: int, leak: tuple[int, int]) -> NetworkSpec:
-    """Return the coder of integer atoms, real values atoms * 2**-exponent; leak from `leak_of`."""
+    """The coder of integer atoms, real values atoms * 2**-exponent; leak from `leak_of`."""
     n_atoms, (multiplier, shift) = atoms.shape[-1], leak
     unit = _code_unit(design, multiplier, shift)
     maps: tuple[int, ...] = (n_atoms,)
@@ -125,7 +125,7 @@ def coder_of_atoms(design: CoderDesign, atoms: Int8, exponent: int, leak: tuple[
 
 
 def checked_dictionary(design: CoderDesign, dictionary: AnyArray) -> Reals:
-    """Return `dictionary` in float64. Raises: UserError if it does not fit the design or is not finite."""
+    """The dictionary in float64. Raises: UserError if it does not fit the design or is not finite."""
     dictionary = np.asarray(dictionary, dtype=np.float64)
     size, n_atoms = math.prod(design.input_shape), dictionary.shape[-1] if dictionary.ndim else 0
     wanted: tuple[int, ...] = (size, n_atoms)
@@ -140,7 +140,7 @@ def checked_dictionary(design: CoderDesign, dictionary: AnyArray) -> Reals:
 
 
 def atom_exponent(design: CoderDesign, reach: float) -> int:
-    """Return the finest weight exponent that holds entries of size `reach` and leaves whole state units."""
+    """The finest weight exponent that holds entries of size `reach` and leaves whole state units."""
     bits = max(design.encoder.activation_bits, design.residual_bits if design.chosen_layout == "residual" else 0)
     return exponent_for(reach, LIMIT, design.state_bits - bits)
 
@@ -203,7 +203,7 @@ def _residual(design: CoderDesign, atoms: Int8, exponent: int, n_atoms: int) -> 
 
 
 def leak_of(design: CoderDesign, dictionary: Reals) -> tuple[int, int]:
-    """Return the leak 1 / tau as (multiplier, shift): multiplier / 2**shift, the representable one just below."""
+    """The leak 1 / tau as (multiplier, shift): multiplier / 2**shift, the representable one just below."""
     tau = design.tau
     if tau is None:
         norm = gram_norm(dictionary, design.convolution, design.input_shape)
@@ -213,7 +213,7 @@ def leak_of(design: CoderDesign, dictionary: Reals) -> tuple[int, int]:
 
 
 def codes_of(spec: NetworkSpec, states: Integers) -> Reals:
-    """Return the real codes a, of shape [B, K], that units in `states` of population "code" last told their receivers.
+    """The real codes a, of shape [B, K], that units in `states` of population "code" last told their receivers.
 
     states: u of shape [B, K] in state units, as `Record.states["code"][:, 0]` holds them.
     """

@@ -50,7 +50,7 @@ def download_named(name: str, folder: Path) -> Path:
 
 
 def hash_file(path: Path) -> Path:
-    """Return the file beside a downloaded data set that holds its SHA-256."""
+    """The file beside a downloaded data set that holds its SHA-256."""
     return path.with_name(path.name + ".sha256")
 
 
@@ -62,7 +62,7 @@ def check_downloaded(name: str, path: Path) -> None:
 
 
 def content_hash(arrays: dict[str, Any]) -> str:
-    """Return the SHA-256 of x_train, y_train, x_test, y_test as contiguous uint8, one after the other."""
+    """The SHA-256 of x_train, y_train, x_test, y_test as contiguous uint8, one after the other."""
     digest = hashlib.sha256()
     for key in ("x_train", "y_train", "x_test", "y_test"):
         digest.update(np.ascontiguousarray(arrays[key], dtype=np.uint8).tobytes())

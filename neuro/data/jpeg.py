@@ -14,7 +14,7 @@ from neuro.base.errors import UserError
 
 
 def decode_jpeg_arrays(arrays: Mapping[str, Array], path: Path) -> dict[str, Array]:
-    """Return x_train, y_train, x_test, y_test decoded from jpeg_<split>, offset_<split>, y_<split>.
+    """The arrays x_train, y_train, x_test, y_test decoded from jpeg_<split>, offset_<split>, y_<split>.
 
     Args:   jpeg_<split> of shape [bytes] uint8; offset_<split> of shape [n + 1]: image i is bytes
             offset[i]..offset[i + 1] of the buffer. `path` is named in errors.

@@ -51,7 +51,7 @@ class Dataset:
         return int(self.y_train.max()) + 1
 
     def sha256(self) -> str:
-        """Return a hash of the content: names the data in manifests, independent of the file it came from."""
+        """A hash of the content: names the data in manifests, independent of the file it came from."""
         digest = hashlib.sha256()
         for array in (self.x_train, self.y_train, self.x_test, self.y_test):
             digest.update(f"{array.dtype.str}{array.shape}".encode())
@@ -68,7 +68,7 @@ class Split:
 
 
 def load_dataset(name: str, seed: int = 0) -> Dataset:
-    """Return the data set called `name`, or the one in the file `name` if it ends in .npz.
+    """The data set called `name`, or the one in the file `name` if it ends in .npz.
 
     `seed` draws the test split of digits (20 %), which has no split of its own; it changes nothing else.
     Raises: UserError if the name is unknown, the file unusable, or a download impossible.
@@ -89,14 +89,14 @@ def require_test_images(dataset: Dataset, n_images: int | None) -> None:
 
 
 def split_validation(labels: Labels, seed: int, share: float = 0.1, limit: int = 10_000) -> Split:
-    """Return a random split of the training set: `share` of every class, about `limit` at most, to validate on."""
+    """A random split of the training set: `share` of every class, about `limit` at most, to validate on."""
     share = min(share, limit / len(labels))
     validation = stratified_sample(labels, share, np.random.default_rng([seed, 0x5E77]))
     return Split(np.setdiff1d(np.arange(len(labels)), validation), validation)
 
 
 def stratified_sample(labels: Labels, share: float, generator: np.random.Generator) -> Int64:
-    """Return sorted indices of a random sample that holds `share` of the images of every class, at least one image."""
+    """Sorted indices of a random sample that holds `share` of the images of every class, at least one image."""
     chosen = []
     for label in np.unique(labels):
         members = generator.permutation(np.flatnonzero(labels == label))
@@ -146,7 +146,7 @@ def _read_npz(path: Path) -> Dataset:
 
 
 def checked_dataset(name: str, x_train: Images, y_train: Images, x_test: Images, y_test: Images) -> Dataset:
-    """Return a Dataset from raw arrays after checking shapes, ranges and labels.
+    """A Dataset from raw arrays after checking shapes, ranges and labels.
 
     Raises: UserError naming the array, the limit and the remedy.
     """

@@ -74,7 +74,7 @@ class GradedDesign:
 
 
 def open_boxes(spec: NetworkSpec, upper: float) -> NetworkSpec:
-    """Return `spec` with the box of every moving population set to [0, upper], real units: a ReLU below `upper`."""
+    """The network with the box of every moving population set to [0, upper], real units: a ReLU below `upper`."""
 
     def opened(neuron: SigmaDelta) -> SigmaDelta:
         return replace(neuron, lower=0, upper=round(upper * neuron.one))
@@ -86,7 +86,7 @@ def open_boxes(spec: NetworkSpec, upper: float) -> NetworkSpec:
 
 
 def graded_from(spec: NetworkSpec, design: GradedDesign) -> StockSpec:
-    """Return the network of stock processes with the weights of `spec`, bit for bit, and its names.
+    """The network of stock processes with the weights of `spec`, bit for bit, and its names.
 
     Besides: "force" onto the output, "rounding", and a synapse "X->X" of each moving population onto itself.
     Raises:  UserError unless every box is [0, upper], and states up to the highest `upper` leave all sums in 32 bits.
@@ -163,7 +163,7 @@ def _push(spec: NetworkSpec, design: GradedDesign) -> StockProjection:
 
 
 def output_forces(design: GradedDesign, outputs: Integers, targets: Reals) -> Int32:
-    """Return forces of shape [B, T, K] of all three phases: none, then +, then - nudge (target - free output).
+    """The forces of all three phases, of shape [B, T, K]: none, then +, then - nudge (target - free output).
 
     Args: outputs, the free equilibrium, of shape [B, K] in state units; targets of shape [B, K], real (1: the label).
     """

@@ -86,7 +86,7 @@ class StockDesign:
 
 
 def build_stock_network(design: StockDesign, seed: int) -> StockNetwork:
-    """Return the untrained network; weights drawn from `seed`.
+    """The untrained network; weights drawn from `seed`.
 
     Raises: UserError if the engine cannot hold the rule or the chip not the network.
     """
@@ -115,7 +115,7 @@ def build_stock_network(design: StockDesign, seed: int) -> StockNetwork:
 
 
 def _synapses(design: StockDesign, layers: list[tuple[str, int]], seed: int) -> list[StockProjection]:
-    """Return the plastic synapses, forward and feedback; a host-assisted rule learns in silent copies."""
+    """The plastic synapses, forward and feedback; a host-assisted rule learns in silent copies."""
     generator = np.random.default_rng([seed, 0x570C])
     before, projections = (INPUT, math.prod(design.pixels) + 1), []
     for name, size in layers:
@@ -133,7 +133,7 @@ def _synapses(design: StockDesign, layers: list[tuple[str, int]], seed: int) -> 
 def _pair(
     design: StockDesign, ends: tuple[str, str], weights: Int16, rate: float, shift: int, seed: int, *, feedback: bool
 ) -> list[StockProjection]:
-    """Return the synapses of one layer: forward, then feedback if there is any."""
+    """The synapses of one layer: forward, then feedback if there is any."""
     form = stock_rule(design.rule)
     forward = StockProjection(f"{ends[0]}->{ends[1]}", *ends, weights, exponent=shift)
     back = StockProjection(f"{ends[1]}->{ends[0]}", *ends[::-1], weights.T, exponent=shift + design.feedback_shift)
@@ -153,14 +153,14 @@ def _pair(
 
 
 def _draw(generator: np.random.Generator, std: float, n_pre: int, n_post: int) -> Int16:
-    """Return normal weights of the standard deviation, even as they transmit."""
+    """Normal weights of the standard deviation, even as they transmit."""
     weights = np.rint(generator.normal(0.0, std / 2, (n_pre, n_post))) * 2
     drawn: Int16 = np.clip(weights, -LARGEST_WEIGHT, LARGEST_WEIGHT).astype(np.int16)
     return drawn
 
 
 def _teacher(design: StockDesign) -> list[StockProjection]:
-    """Return what nudges: the teacher excites, relayed output spikes inhibit; in balance at the target rate."""
+    """The nudge projections: the teacher excites, relayed output spikes inhibit; in balance at the target rate."""
     inhibit = design.strength * design.threshold
     excite = inhibit * design.target_rate * design.spacing
     one, gate = np.eye(design.n_classes, dtype=np.int16), np.ones((1, design.n_classes), dtype=np.int16)
@@ -175,6 +175,6 @@ def _teacher(design: StockDesign) -> list[StockProjection]:
 
 
 def _split(value: float) -> tuple[int, int]:
-    """Return the weight of at most 8 bits and the exponent nearest to `value`."""
+    """The weight of at most 8 bits and the exponent nearest to `value`."""
     shift = max(0, math.ceil(math.log2(max(value, 1.0) / 255)))
     return max(1, min(round(value / 2**shift), 255)), shift

@@ -100,7 +100,7 @@ class EquilibriumDesign:
 def design_for(
     input_shape: tuple[int, ...], n_classes: int, hidden: tuple[Layer, ...], **choices: Any
 ) -> EquilibriumDesign:
-    """Return the default design for these layers, with `choices` (fields of `EquilibriumDesign`) in place of defaults.
+    """The default design for these layers, with `choices` (fields of `EquilibriumDesign`) in place of defaults.
 
     One all-to-all hidden layer: see `EquilibriumDesign`. Deeper, and with convolutions (`benchmarks.depth`):
 
@@ -143,7 +143,7 @@ def _gain(layer: Layer, index: int, n_hidden: int) -> float:
 
 
 def build_equilibrium(design: EquilibriumDesign, seed: int) -> NetworkSpec:
-    """Return a layered, bidirectional sigma-delta network with fresh weights.
+    """A layered, bidirectional sigma-delta network with fresh weights.
 
     Populations "input", "bias" (one always-on unit), "hidden1".., "output"; every layer feeds the next one, hidden and
     output layers feed back through the transposed weights. A convolutional layer has always-on units of its own, "bias

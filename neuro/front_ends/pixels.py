@@ -64,7 +64,7 @@ class PixelEncoder:
         return max(one - low, high, 1)
 
     def encode(self, images: Array) -> Payloads:
-        """Return payloads of shape [B, N].
+        """Payloads of shape [B, N].
 
         Args:   images of shape [B, ...] with N values each: uint8 (0..255 means 0..1) or float in [0, 1].
         Raises: UserError if the number of values per image is not that of `offset`.
@@ -81,7 +81,7 @@ class PixelEncoder:
             yield self._centred(images[first : first + CHUNK], FINE_BITS)
 
     def _centred(self, images: Array, bits: int) -> Integers:
-        """Return pixels - offset in units of 2**-bits, of shape [B, N]."""
+        """Pixels - offset in units of 2**-bits, of shape [B, N]."""
         flat = images.reshape(len(images), math.prod(images.shape[1:]))
         kind: npt.DTypeLike = np.int16 if bits <= MAX_ACTIVATION_BITS else np.int32
         if flat.dtype == np.uint8:
@@ -104,7 +104,7 @@ class PixelEncoder:
         return np.minimum(pixels * 2.0**self.gain_bits, 1.0)
 
     def centred_on(self, images: Array) -> PixelEncoder:
-        """Return this encoder with the rounded mean of `images`, of shape [B, ...], as its offset."""
+        """The encoder with the rounded mean of `images`, of shape [B, ...], as its offset."""
         flat = images.reshape(len(images), -1)
         one = 255.0 if images.dtype == np.uint8 else 1.0
         total = np.zeros(flat.shape[1])
@@ -114,7 +114,7 @@ class PixelEncoder:
         return replace(self, offset=np.floor(mean * (1 << self.activation_bits) + 0.5).astype(np.int16))
 
     def contrast_normalised(self, contrast_floor: float = CONTRAST_FLOOR, reach: float = REACH) -> PixelEncoder:
-        """Return this encoder with divisive normalisation; a payload of 1.0 is the root mean square of an image.
+        """The encoder with divisive normalisation; a payload of 1.0 is the root mean square of an image.
 
         contrast_floor: root mean square of pixels - offset, brightened, in (0, 1], at which an image loses a factor
                         of sqrt(2); fainter ones stay faint, so that noise is not raised to full size.
@@ -126,7 +126,7 @@ class PixelEncoder:
         return replace(self, transform=Transform(limit_of(reach, self.activation_bits), floor_units(contrast_floor)))
 
     def whitened_on(self, images: Array, regulariser: float = REGULARISER, reach: float = REACH) -> PixelEncoder:
-        """Return this encoder with whitening learned from `images`, of shape [B, ...]; 1.0 is one standard deviation.
+        """The encoder with whitening learned from `images`, of shape [B, ...]; 1.0 is one standard deviation.
 
         What it whitens are the values it gives so far: centred if it has an offset, of normalised contrast if it
         normalises. Directions of a variance far below regulariser * mean variance come out with less than 1.0.
@@ -137,7 +137,7 @@ class PixelEncoder:
         return replace(self, transform=Transform(limit, floor, matrix, exponent))
 
     def pixels_of(self, signals: Reals, images: Array) -> Reals:
-        """Return pixels in [0, 1], of shape [B, N], of real signals [B, N], payloads * 2**-activation_bits.
+        """Pixels in [0, 1], of shape [B, N], of real signals [B, N], payloads * 2**-activation_bits.
 
         images: of shape [B, ...], whose contrast the pixels get where normalisation took it away.
         """
@@ -148,7 +148,7 @@ class PixelEncoder:
 
 
 def gain_bits_for(images: Array) -> int:
-    """Return the largest gain_bits at which at most 1 in 100 of `images`, of shape [B, ...], has a clipped pixel."""
+    """The largest gain_bits at which at most 1 in 100 of `images`, of shape [B, ...], has a clipped pixel."""
     brightest = images.reshape(len(images), -1).max(axis=1).astype(np.float64)
     reach = float(np.quantile(brightest, 0.99)) / (255.0 if images.dtype == np.uint8 else 1.0)
     if reach <= 0.0:

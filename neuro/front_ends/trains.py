@@ -17,7 +17,7 @@ def spread_starts(size: int, period: int) -> Int64:
 
 
 def pixel_trains(payloads: Integers, steps: int, spacing: int, one: int) -> Trains:
-    """Return regular spike trains of shape [B, steps, N + 1] for payloads of shape [B, N], 0..one; the bias unit last.
+    """Regular spike trains of shape [B, steps, N + 1] for payloads of shape [B, N], 0..one; the bias unit last.
 
     A pixel of payload p spikes whenever its running sum of p passes a multiple of spacing * one; the sums start spread
     over the pixels, so that they do not all spike at once.
@@ -34,7 +34,7 @@ def pixel_trains(payloads: Integers, steps: int, spacing: int, one: int) -> Trai
 
 
 def present_spikes(signals: Reals, steps: int, input_bits: int) -> Integers:
-    """Return inputs of shape [B, steps, N]: the payload round(x * 2**input_bits) at every step, or for input_bits 0
+    """Inputs of shape [B, steps, N]: the payload round(x * 2**input_bits) at every step, or for input_bits 0
     binary spikes in a share x of the steps, evenly spread, every pixel at a phase of its own.
 
     Raises: UserError if a signal is outside -1..1, or outside 0..1 for binary spikes.

@@ -77,7 +77,7 @@ class Transform:
             raise UserError(f"encoder: images of {n_values} values, normalisation takes {MOST_VALUES}; resize them")
 
     def apply(self, pixels: Integers, activation_bits: int) -> Int16:
-        """Return payloads of shape [B, N], units 2**-activation_bits, of centred pixels [B, N], units 2**-FINE_BITS."""
+        """Payloads of shape [B, N], units 2**-activation_bits, of centred pixels [B, N], units 2**-FINE_BITS."""
         self.check_size(pixels.shape[1])
         values = pixels.astype(np.float64)
         if self.contrast_floor:
@@ -89,7 +89,7 @@ class Transform:
         return np.clip(values, -self.limit, self.limit).astype(np.int16)
 
     def undo(self, signals: Reals, pixels: Integers) -> Reals:
-        """Return centred pixels, real, of real signals [B, N]; the contrast, lost in them, is that of `pixels` [B, N].
+        """Centred pixels, real, of real signals [B, N]; the contrast, lost in them, is that of `pixels` [B, N].
 
         Least squares where the rounded whitening is singular: what a picture of a reconstruction needs.
         """
@@ -101,7 +101,7 @@ class Transform:
 
 
 def normalised(pixels: Reals, contrast_floor: int, bits: int) -> Reals:
-    """Return whole numbers of units 2**-bits: x / sqrt(floor^2 + mean x^2), rounded to nearest.
+    """Whole numbers of units 2**-bits: x / sqrt(floor^2 + mean x^2), rounded to nearest.
 
     Args: pixels x of shape [B, N], whole, and contrast_floor > 0, both in units of 2**-FINE_BITS.
     Both sides of the fraction carry sqrt(N), so that its radicand is a sum of integers.
@@ -120,14 +120,14 @@ def _one(n_values: int) -> float:
 
 
 def floor_units(contrast_floor: float) -> int:
-    """Return a real floor of the contrast, in (0, 1], in units of 2**-FINE_BITS. Raises: UserError outside."""
+    """A real floor of the contrast, in (0, 1], in units of 2**-FINE_BITS. Raises: UserError outside."""
     if not 2.0**-FINE_BITS <= contrast_floor <= 1.0:
         raise UserError(f"encoder: contrast_floor {contrast_floor} outside (0, 1] (pixels lie in 0..1); try 0.05")
     return round(contrast_floor * 2.0**FINE_BITS)
 
 
 def limit_of(reach: float, activation_bits: int) -> int:
-    """Return the payload limit of values up to `reach`, real. Raises: UserError unless payloads can hold it."""
+    """The payload limit of values up to `reach`, real. Raises: UserError unless payloads can hold it."""
     if not (math.isfinite(reach) and 1 <= round(reach * 2.0**activation_bits) <= LARGEST_LIMIT):
         raise UserError(
             f"encoder: reach {reach} at {activation_bits} activation bits: payloads lie in 1..{LARGEST_LIMIT}; "
@@ -139,7 +139,7 @@ def limit_of(reach: float, activation_bits: int) -> int:
 def whitening_of(
     chunks: Callable[[], Iterable[Integers]], contrast_floor: int, regulariser: float
 ) -> tuple[Int16, int]:
-    """Return the whitening [N, N] of centred images and its exponent.
+    """The whitening [N, N] of centred images and its exponent.
 
     chunks:      returns centred pixels of shape [B, N] in units of 2**-FINE_BITS, chunk by chunk.
     regulariser: epsilon as a share of the mean variance, > 0: directions of less variance are left faint.

@@ -112,19 +112,19 @@ class Graph:
         return {projection.name: index for index, projection in enumerate(self.projections)}
 
     def population(self, name: str) -> Population:
-        """Return the population called `name`."""
+        """The population called `name`."""
         return self.populations[self.population_index[name]]
 
     def projection(self, name: str) -> Projection:
-        """Return the projection called `name`."""
+        """The projection called `name`."""
         return self.projections[self.projection_index[name]]
 
     def original_of(self, projection: Projection) -> Projection:
-        """Return the projection whose weights this one uses: itself, unless it is a transpose."""
+        """The projection whose weights this one uses: itself, unless it is a transpose."""
         return projection if projection.transpose_of is None else self.projection(projection.transpose_of)
 
     def weights_of(self, projection: Projection) -> Int8:
-        """Return the weights as a matrix [N_source, N_target]: transposes followed, convolutions unrolled.
+        """The weights as a matrix [N_source, N_target]: transposes followed, convolutions unrolled.
 
         int8, but for pooled convolutions, whose entries are sums of kernel weights: int16.
         """
@@ -133,20 +133,20 @@ class Graph:
         return self.matrix_of(projection, original.weights)
 
     def matrix_of(self, projection: Projection, weights: AnyArray) -> AnyArray:
-        """Return the matrix [N_source, N_target] of `projection` if its original had these `weights`."""
+        """The matrix [N_source, N_target] of `projection` if its original had these `weights`."""
         original = self.original_of(projection)
         if original.convolution is not None:
             weights = original.convolution.matrix(weights, self.population(original.source).shape)
         return weights if original is projection else projection.sign * weights.T
 
     def unit(self, name: str) -> SigmaDelta:
-        """Return the model of a moving population: the output, any target of a projection, any of `moving`."""
+        """The model of a moving population: the output, any target of a projection, any of `moving`."""
         neuron = self.population(name).neuron
         assert isinstance(neuron, SigmaDelta)  # check_spec: the output moves, and sources receive nothing
         return neuron
 
     def shared_change(self, projection: Projection, change: AnyArray) -> AnyArray:
-        """Return the change of the weights of `projection` from that of all its synapses, [N_source, N_target].
+        """The change of the weights of `projection` from that of all its synapses, [N_source, N_target].
 
         The transpose of `matrix_of`: the sum over the synapses that share a weight; for all-to-all the change itself.
         """
@@ -155,7 +155,7 @@ class Graph:
         return projection.convolution.kernel_change(change, self.population(projection.source).shape)
 
     def shift_of(self, projection: Projection) -> int:
-        """Return the left shift from payload x weight to the target's state unit."""
+        """The left shift from payload x weight to the target's state unit."""
         source_bits = self.population(projection.source).neuron.activation_bits
         return self.unit(projection.target).state_bits - source_bits - projection.exponent
 

@@ -43,7 +43,7 @@ class ConvolutionalLayer:
         return f"conv:{self.features}x{self.extent}{stride}{'' if self.same else ':valid'}{pool}"
 
     def on(self, shape: tuple[int, ...]) -> Convolution:
-        """Return the convolution that this layer is on a layer of `shape`."""
+        """The convolution that this layer is on a layer of `shape`."""
         return square(shape, self.extent, self.stride, self.same, self.pool)
 
 
@@ -51,7 +51,7 @@ Layer = int | ConvolutionalLayer  # an integer: so many neurons, all-to-all
 
 
 def parse_layers(text: str) -> tuple[Layer, ...]:
-    """Return the layers that `text` lists, from input to output. Raises: UserError naming the part that is wrong."""
+    """The layers that `text` lists, from input to output. Raises: UserError naming the part that is wrong."""
     layers: list[Layer] = []
     for part in text.split(","):
         word = part.strip()
@@ -86,12 +86,12 @@ def check_layers(layers: tuple[Layer, ...]) -> None:
 
 
 def describe(layers: tuple[Layer, ...]) -> str:
-    """Return the text that `parse_layers` reads."""
+    """The text that `parse_layers` reads."""
     return ",".join(str(layer) for layer in layers)
 
 
 def shapes_of(input_shape: tuple[int, ...], layers: tuple[Layer, ...]) -> list[tuple[int, ...]]:
-    """Return the shape of every layer on images of `input_shape`. Raises: UserError if a layer does not fit."""
+    """The shape of every layer on images of `input_shape`. Raises: UserError if a layer does not fit."""
     shapes, shape = [], input_shape
     for layer in layers:
         if isinstance(layer, int):

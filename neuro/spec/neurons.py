@@ -107,7 +107,7 @@ class SigmaDelta:
         return self.threshold_kind == "hard"
 
     def activation(self, state: Any) -> Any:
-        """Return what a unit in `state` (integers, state units) tells its receivers, in payload units."""
+        """The message of a unit in `state` (integers, state units) to its receivers, in payload units."""
         return round_shift(shrink(state, self.threshold, int(self.hard)), self.send_shift)
 
     @property

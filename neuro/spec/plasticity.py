@@ -93,7 +93,7 @@ RULES: dict[str, tuple[Product, ...]] = {"end-point": END_POINT, "event": EVENT,
 
 
 def learning_rule(name: str, shadow_bits: int = 0) -> LearningRule:
-    """Return the rule called `name` ("event", "end-point" or "y3").
+    """The rule called `name` ("event", "end-point" or "y3").
 
     Raises: UserError if there is no such rule.
     """
@@ -119,7 +119,7 @@ class Rate:
 
 
 def rate_near(value: float) -> Rate:
-    """Return the representable `Rate` nearest to `value` (>= 0), with the widest mantissa available; at most 7."""
+    """The representable `Rate` nearest to `value` (>= 0), with the widest mantissa available; at most 7."""
     Range(0.0).require("learning rate", value=value)
     if value == 0.0:
         return Rate(0, 0)
@@ -162,7 +162,7 @@ class NeuronTrace:
 
 
 def evaluate(rule: LearningRule, pre: NeuronTrace, post: NeuronTrace, sign: int) -> Int64:
-    """Return dW of shape [N_pre, N_post] by interpreting the rule term by term: slow, and the oracle of the kernels."""
+    """The update dW, of shape [N_pre, N_post], from the rule read term by term: slow, and the oracle of the kernels."""
     change = np.zeros((pre.trace_first.size, post.trace_first.size), dtype=np.int64)
     for product in rule.products:
         for x, y in _factor_values(product, pre, post):
@@ -171,7 +171,7 @@ def evaluate(rule: LearningRule, pre: NeuronTrace, post: NeuronTrace, sign: int)
 
 
 def _factor_values(product: Product, pre: NeuronTrace, post: NeuronTrace) -> list[tuple[Any, Any]]:
-    """Return the (pre, post) factor vectors of a term, one pair per moment at which it is evaluated."""
+    """The (pre, post) factor vectors of a term, one pair per moment at which it is evaluated."""
     x_name = next(name for name in product.factors if name.startswith("x"))
     y_name = next(name for name in product.factors if name.startswith("y"))
     if product.moment == "first_nudge_end":

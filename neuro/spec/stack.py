@@ -18,7 +18,7 @@ from neuro.spec.sigma_delta import NetworkSpec
 
 
 def stack(front: NetworkSpec, back: NetworkSpec) -> NetworkSpec:
-    """Return `front` followed by `back`, with the encoder of `front` and the output and nudges of `back`.
+    """The network `front` followed by `back`, with the encoder of `front` and the output and nudges of `back`.
 
     The free phase lasts as long as both free phases together. Populations of `back` whose names `front` uses, too, get
     the suffix "2" (then "3"...).
@@ -49,7 +49,7 @@ def stack(front: NetworkSpec, back: NetworkSpec) -> NetworkSpec:
 
 
 def unstack(spec: NetworkSpec, input_bits: int | None = None) -> tuple[NetworkSpec | None, NetworkSpec]:
-    """Return the networks that `stack` joined: all in front (None if there was nothing), and the one behind, alone.
+    """The networks that `stack` joined: all in front (None if there was nothing), and the one behind, alone.
 
     Names stay those of the stack; both keep its free phase whole. The network behind takes the codes, in the units of
     the one in front, as `Record.states` and `SigmaDelta.activation` give them.
@@ -121,7 +121,7 @@ def _renamed(projection: Projection, names: dict[str, str]) -> str:
 def _linked(
     projection: Projection, back: NetworkSpec, names: dict[str, str], links: dict[str, str], wider: int
 ) -> Projection:
-    """Return a projection of `back` in the stack. wider: payload bits of its input above those of the code."""
+    """A projection of `back` in the stack. wider: payload bits of its input above those of the code."""
     exponent = projection.exponent + (wider if projection.source == back.input else 0)
     if exponent < 0:
         raise UserError(f"stack: {projection.name} has too coarse weights; train the network behind with finer codes")

@@ -139,7 +139,7 @@ def _check_range(graph: Graph, schedule: Schedule, output: str) -> None:
 
 
 def worst_case_input(graph: Graph, population: Population) -> int:
-    """Return the largest |a| any weights within their limits can give `population`, in its state units."""
+    """The largest |a| any weights within their limits can give `population`, in its state units."""
     total = 0
     for projection in graph.projections:
         if projection.target == population.name:
@@ -149,7 +149,7 @@ def worst_case_input(graph: Graph, population: Population) -> int:
 
 
 def largest_sum(graph: Graph, projection: Projection) -> int:
-    """Return a bound of the sum of |weights| onto one neuron: fixed ones as they are, others at their limit."""
+    """A bound of the sum of |weights| onto one neuron: fixed ones as they are, others at their limit."""
     original = graph.original_of(projection)
     assert original.weights is not None  # check_spec
     if original.rule is not None:
@@ -165,7 +165,7 @@ def largest_sum(graph: Graph, projection: Projection) -> int:
 
 
 def fan_out(graph: Graph, projection: Projection) -> Int64:
-    """Return, of shape [N_source], the synapses of `projection` that a spike of each neuron reaches.
+    """The number of synapses of `projection` that a spike of each neuron reaches, of shape [N_source].
 
     Taps of a kernel that fall on the padding are no synapses; weights that are zero are.
     """
@@ -181,7 +181,7 @@ def fan_out(graph: Graph, projection: Projection) -> Int64:
 
 
 def shared_fan_in(graph: Graph, projection: Projection) -> int:
-    """Return the largest number of weights that add up at one neuron; a pooled synapse is the sum of several."""
+    """The largest number of weights that add up at one neuron; a pooled synapse is the sum of several."""
     original = graph.original_of(projection)
     convolution = original.convolution
     if convolution is None or not convolution.pooled:
@@ -196,7 +196,7 @@ def shared_fan_in(graph: Graph, projection: Projection) -> int:
 
 
 def fan_in(graph: Graph, projection: Projection) -> int:
-    """Return the largest number of synapses of `projection` onto one neuron."""
+    """The largest number of synapses of `projection` onto one neuron."""
     original = graph.original_of(projection)
     if original.convolution is None:
         return graph.population(projection.source).size

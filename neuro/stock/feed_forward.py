@@ -87,13 +87,13 @@ class FeedForwardNetwork(LifNetwork):
         return self.inference
 
     def free_inputs(self, payloads: Integers) -> Trains:
-        """Return the input of an inference; what could not reach the output in time is not sent."""
+        """The input of an inference; what could not reach the output in time is not sent."""
         trains = self.trains(payloads, self.steps)
         trains[:, self.steps - self.depth :] = 0
         return trains
 
     def phase_inputs(self, payloads: Integers, targets: Integers, free_outputs: Integers | None) -> Trains:
-        """Return the input of all phases, which is that of the free one; targets and free_outputs are not used."""
+        """The input of all phases, which is that of the free one; targets and free_outputs are not used."""
         return self.free_inputs(payloads)
 
     def phases(self) -> Int64:
@@ -101,7 +101,7 @@ class FeedForwardNetwork(LifNetwork):
         return np.zeros(self.steps, dtype=np.int64)
 
     def settled(self, spikes: Spikes) -> Bools:
-        """Return, of shape [B], True: without feedback there is nothing to settle."""
+        """True for every image, of shape [B]: without feedback there is nothing to settle."""
         return np.ones(len(spikes[OUTPUT]), dtype=np.bool_)
 
 
@@ -110,7 +110,7 @@ def _spiking(population: StockPopulation) -> bool:
 
 
 def feed_forward_graph(weights: Sequence[Integers], neuron: LIF) -> StockSpec:
-    """Return the graph of layers joined by `weights`, of shape [N_l, N_l+1] each, in steps of 2 within -256..254.
+    """The graph of layers joined by `weights`, of shape [N_l, N_l+1] each, in steps of 2 within -256..254.
 
     Raises: UserError if they do not fit each other, or 8 bits.
     """

@@ -23,7 +23,7 @@ def compensation(target: str, size: int, projections: list[StockProjection]) -> 
 
 
 def state_limit(stock: StockSpec) -> int:
-    """Return the largest state, in state units, up to which no sum at any neuron can leave 32 bits, nor a message 24.
+    """The largest state, in state units, up to which no sum at any neuron can leave 32 bits, nor a message 24.
 
     Sound step by step: while all states so far are within it, the next ones are computed without a wrap.
     """
@@ -63,7 +63,7 @@ def check_reach(stock: StockSpec, one: int, upper: float) -> None:
 
 
 def present(stock: StockSpec, payloads: Integers, steps: int, forces: Integers | None = None) -> Int32:
-    """Return inputs of shape [B, steps, n_inputs] that send the same image at every step.
+    """Inputs of shape [B, steps, n_inputs] that send the same image at every step.
 
     Args:   payloads of shape [B, N] of the first input population; forces of shape [B, steps, K], payloads of "force",
             None for none. All other inputs are always on and send their payload_limit.
@@ -91,7 +91,7 @@ def _check_shape(name: str, values: Integers, shape: tuple[int, ...]) -> None:
 
 
 def readout(stock: StockSpec, spikes: Mapping[str, Integers], name: str, steps: int) -> Int32:
-    """Return the state of population `name`, of shape [B, N] in state units, once `steps` steps have passed.
+    """The state of population `name`, of shape [B, N] in state units, once `steps` steps have passed.
 
     spikes: what all populations sent, of shape [B, T, N] by name.
     Raises: UserError if any state is beyond `state_limit`: the network ran away, and sums may have wrapped.

@@ -111,7 +111,7 @@ class EngineProduct:
         return max(0, self._width - 15)
 
     def render(self, k: int | None) -> str:
-        """Return the term as the engine's text, with its sign."""
+        """The term as the engine's text, with its sign."""
         dependency = f"u{k}" if self.dependency == "u" else self.dependency
         parts = [str(abs(self.mantissa)), f"2^{self.exponent}", dependency, *map(str, self.factors)]
         return ("-" if self.mantissa < 0 else "+") + "*".join(parts)
@@ -147,12 +147,12 @@ class EngineRule:
         Range(0, LARGEST_K).require("engine rule", k=self.k)
 
     def render(self) -> dict[str, str]:
-        """Return the texts of dw and dt as Lava's `Loihi2FLearningRule` takes them; without those that are empty."""
+        """The texts of dw and dt as Lava's `Loihi2FLearningRule` takes them; without those that are empty."""
         texts = {"dw": self.dw, "dt": self.dt}
         return {name: "".join(p.render(self.k) for p in products) for name, products in texts.items() if products}
 
 
 def product(mantissa: int, exponent: int, dependency: str, *factors: str | EngineFactor) -> EngineProduct:
-    """Return an EngineProduct; factors by name or, with a constant, as EngineFactor."""
+    """An engine product of factors by name or, with a constant, as EngineFactor."""
     made = tuple(factor if isinstance(factor, EngineFactor) else EngineFactor(factor) for factor in factors)
     return EngineProduct(mantissa, exponent, dependency, made)

@@ -50,7 +50,7 @@ class SlotSchedule:
         return self.slots.count(FREE) * self.slot_steps
 
     def mask(self, *kinds: str) -> Bools:
-        """Return, of shape [steps], whether a step belongs to a slot of these kinds."""
+        """Whether each step belongs to a slot of these kinds, of shape [steps]."""
         return np.repeat([slot in kinds for slot in self.slots], self.slot_steps)
 
 
@@ -123,13 +123,13 @@ class StockNetwork(LifNetwork):
         return np.repeat([order[slot] for slot in self.schedule.slots], self.schedule.slot_steps).astype(np.int64)
 
     def settled(self, spikes: Spikes) -> Bools:
-        """Return, of shape [B], whether all rates are steady: the last two quarters of the free phase hold as many
+        """Whether all rates are steady, of shape [B]: the last two quarters of the free phase hold as many
         spikes of every hidden and output neuron, +-1.
         """
         return np.asarray(np.logical_and.reduce([steady(spikes[p.name], self.free_steps) for p in self.moving]))
 
     def free_inputs(self, payloads: Integers) -> Trains:
-        """Return the input of `inference` for payloads of shape [B, N]."""
+        """The input of `inference` for payloads of shape [B, N]."""
         return self.trains(payloads, self.free_steps)
 
     def phase_inputs(
@@ -138,11 +138,11 @@ class StockNetwork(LifNetwork):
         targets: Integers,
         free_outputs: Integers | None,
     ) -> Trains:
-        """Return the input of `still` through all slots; targets of shape [B, K], 0 or 1; free_outputs is not used."""
+        """The input of `still` through all slots; targets of shape [B, K], 0 or 1; free_outputs is not used."""
         return self.learning_inputs(payloads, targets.argmax(axis=1))
 
     def learning_inputs(self, payloads: Integers, labels: Integers) -> Trains:
-        """Return the input of the graph through all slots, of shape [B, steps, n_inputs of the graph]."""
+        """The input of the graph through all slots, of shape [B, steps, n_inputs of the graph]."""
         count, steps, nudged = len(payloads), self.schedule.steps, self.schedule.mask(NUDGED)
         trains = self.trains(payloads, steps)
         trains[:, self.schedule.mask(BLANK)] = 0
@@ -154,7 +154,7 @@ class StockNetwork(LifNetwork):
 
 
 def _frozen(projection: StockProjection) -> StockProjection:
-    """Return the projection as it is deployed: without a rule, with even weights."""
+    """The projection as it is deployed: without a rule, with even weights."""
     if projection.rule is None:
         return projection
     return replace(projection, rule=None, tag=0, weights=committed(projection.weights))

@@ -25,7 +25,7 @@ BIAS_MANTISSAS = (-(2**12), 2**12 - 1)  # 13 bits
 
 
 def transmitted(weights: Integers, sign_mode: str = "mixed", weight_bits: int = 8) -> Int16:
-    """Return the weights that a projection of this sign mode and width transmits, of any shape.
+    """The weights that a projection of this sign mode and width transmits, of any shape.
 
     The lowest 8 - weight_bits bits are zero, with mixed signs one more; towards minus infinity, for inhibitory ones
     of |w|.
@@ -36,7 +36,7 @@ def transmitted(weights: Integers, sign_mode: str = "mixed", weight_bits: int = 
 
 
 def committed(weights: Integers, sign_mode: str = "mixed", weight_bits: int = 8) -> Int16:
-    """Return learned weights, of shape [N, M], as a projection that does not learn is given them: see `transmitted`.
+    """Learned weights, of shape [N, M], in the form that a projection which does not learn takes: see `transmitted`.
 
     Odd weights of mixed sign go to the even one above or below, alternating, so that sums do not drift.
     """

@@ -88,13 +88,13 @@ RULES = {
 
 
 def stock_rule(name: str) -> StockRule:
-    """Return the rule called `name`. Raises: UserError if there is none."""
+    """The rule called `name`. Raises: UserError if there is none."""
     require_choice("stock rule", name, [*RULES, "graded"])
     return RULES[name]
 
 
 def engine_rule(rule: StockRule, direction: str, learning_rate: float, *, from_input: bool = False) -> EngineRule:
-    """Return what the engine of a synapse computes.
+    """The products that the engine of a synapse computes.
 
     Args:   direction: FORWARD, or FEEDBACK for the copy whose pre neuron is nearer to the output.
             learning_rate: weight units per unit of the product of two traces of impulse UNIT_IMPULSE; rounded to what
@@ -118,7 +118,7 @@ def engine_rule(rule: StockRule, direction: str, learning_rate: float, *, from_i
 
 
 def scale_of(value: float) -> tuple[int, int]:
-    """Return mantissa 1..7 and exponent -7..2 whose product is nearest to `value`; of equal products the one of largest
+    """Mantissa 1..7 and exponent -7..2 whose product is nearest to `value`; of equal products the one of largest
     mantissa, because products are rounded down before the exponent applies.
 
     Raises: UserError if `value` is out of reach.
@@ -136,7 +136,7 @@ Products = tuple[EngineProduct, ...]
 
 
 def _products(name: str, direction: str, m: int, e: int) -> tuple[Products, Products]:
-    """Return the products of dw and dt."""
+    """The products of dw and dt."""
     if name in ("R1", "deferred"):
         return (product(m, e, "u", "t", "x1", "y1"),), (product(-2, 0, "u", "t"),)
     if name == "R2":
@@ -151,7 +151,7 @@ def _products(name: str, direction: str, m: int, e: int) -> tuple[Products, Prod
 
 
 def _held(direction: str, m: int, e: int) -> tuple[Products, Products]:
-    """Return R5: dw = t a (b - (t - V)), a and b the traces; the tag goes 0 -> V + b -> EMPTY + b -> 0.
+    """The rule R5: dw = t a (b - (t - V)), a and b the traces; the tag goes 0 -> V + b -> EMPTY + b -> 0.
 
     -t empties the tag; three constants, two of them under signs, then tell by its old value where it stood:
         below -30 (after nudging):  -96 - 64 + 160 = 0
