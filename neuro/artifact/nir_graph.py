@@ -46,15 +46,15 @@ def check_nir() -> None:
 
 def levels_of(spec: StockSpec) -> dict[str, int]:
     """The number of projections, at least, between the input and each population."""
-    reached = {p.name: 0 for p in spec.populations if isinstance(p.neuron, SpikeInput)}
-    waiting = deque(reached)
+    levels = {p.name: 0 for p in spec.populations if isinstance(p.neuron, SpikeInput)}
+    waiting = deque(levels)
     while waiting:
         name = waiting.popleft()
         for projection in spec.projections:
-            if projection.source == name and projection.target not in reached:
-                reached[projection.target] = reached[name] + 1
+            if projection.source == name and projection.target not in levels:
+                levels[projection.target] = levels[name] + 1
                 waiting.append(projection.target)
-    return reached
+    return levels
 
 
 def to_nir(spec: StockSpec, output: str) -> nir.NIRGraph:
@@ -154,10 +154,10 @@ def _check(spec: StockSpec) -> None:
     if spec.biased:
         raise UserError(f"nir: population {spec.biased[0]}: the host sets its biases for every signal, a file holds "
                         "constants; give the signal as spikes (input_bits 0)")  # fmt: skip
-    reached = levels_of(spec)
+    levels = levels_of(spec)
     for population in spec.populations:
         neuron, owner = population.neuron, f"nir: population {population.name}"
-        if population.name not in reached:
+        if population.name not in levels:
             raise UserError(f"{owner}: nothing leads there from the input; leave it out")
         if isinstance(neuron, SpikeInput):
             continue
@@ -195,10 +195,10 @@ def _node(population: StockPopulation) -> nir.NIRNode:
 
 def _reaches(spec: StockSpec, start: str, end: str) -> bool:
     """Whether projections lead from one population to another, or they are the same."""
-    reached, waiting = {start}, [start]
+    visited, waiting = {start}, [start]
     while waiting:
         name = waiting.pop()
-        new = {p.target for p in spec.projections if p.source == name} - reached
-        reached |= new
+        new = {p.target for p in spec.projections if p.source == name} - visited
+        visited |= new
         waiting += new
-    return end in reached
+    return end in visited

@@ -117,18 +117,18 @@ class Setting:
         return tuple(self._checked_one(each, owner) for each in values)
 
     def _checked_one(self, value: Any, owner: str) -> Any:
-        name, said = self.option.called or self.name, f"{owner}: " if owner else ""
+        name, prefix = self.option.called or self.name, f"{owner}: " if owner else ""
         if self.kind is int:
             require_integers(owner, **{name: value})
             value = int(value)
         elif self.kind is float and not isinstance(value, bool) and isinstance(value, Real):
             value = float(value)
         elif not isinstance(value, self.kind):
-            raise UserError(f"{said}{name} {value!r}: give {KINDS[self.kind]}")
+            raise UserError(f"{prefix}{name} {value!r}: give {KINDS[self.kind]}")
         if self.option.within is not None:
             self.option.within.require(owner, **{name: value})
         if self.option.choices:
-            require_choice(f"{said}{name}", value, self.option.choices)
+            require_choice(f"{prefix}{name}", value, self.option.choices)
         return value
 
 

@@ -94,11 +94,11 @@ def _memory(size: int, momentum: float) -> list[StockProjection]:
     once = np.eye(size, dtype=np.int16)
     if not momentum:
         return [StockProjection("code->code", CODE, CODE, once, 0, 8, "excitatory", MESSAGE_BITS)]
-    part, shift = np.int16(momentum * UNITY), -UNITY_BITS
+    mantissa, shift = np.int16(momentum * UNITY), -UNITY_BITS
     return [
-        StockProjection("code->code", CODE, CODE, once * (UNITY + part), shift, 8, "excitatory", MESSAGE_BITS),
+        StockProjection("code->code", CODE, CODE, once * (UNITY + mantissa), shift, 8, "excitatory", MESSAGE_BITS),
         StockProjection("code->previous", CODE, PREVIOUS, once, 0, 8, "excitatory", MESSAGE_BITS),
-        StockProjection("previous->code", PREVIOUS, CODE, -part * once, shift, 8, "inhibitory", MESSAGE_BITS),
+        StockProjection("previous->code", PREVIOUS, CODE, -mantissa * once, shift, 8, "inhibitory", MESSAGE_BITS),
     ]
 
 

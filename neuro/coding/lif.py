@@ -223,13 +223,13 @@ def _neuron(problem: SparseProblem, design: SpikingDesign, threshold: int) -> LI
 
 def _lateral(problem: SparseProblem, design: SpikingDesign, threshold: int) -> list[StockProjection]:
     """The synapses among code neurons, as `SpikingDesign.lateral` says; at least one projection."""
-    wanted = -threshold * design.decay / DECAY_UNITY * problem.gram
-    np.fill_diagonal(wanted, 0.0)
+    couplings = -threshold * design.decay / DECAY_UNITY * problem.gram
+    np.fill_diagonal(couplings, 0.0)
     if design.lateral == "mixed":
-        return [_synapses("lateral", CODE, wanted, "mixed")]
-    parts = [_synapses("inhibition", CODE, np.minimum(wanted, 0.0), "inhibitory")]
-    excitation = _synapses("excitation", CODE, np.maximum(wanted, 0.0), "excitatory")
-    return [*parts, excitation] if excitation.weights.any() else parts
+        return [_synapses("lateral", CODE, couplings, "mixed")]
+    projections = [_synapses("inhibition", CODE, np.minimum(couplings, 0.0), "inhibitory")]
+    excitation = _synapses("excitation", CODE, np.maximum(couplings, 0.0), "excitatory")
+    return [*projections, excitation] if excitation.weights.any() else projections
 
 
 def _forward(problem: SparseProblem, design: SpikingDesign, threshold: int) -> StockProjection:

@@ -128,12 +128,14 @@ def checked_dictionary(design: CoderDesign, dictionary: AnyArray) -> Reals:
     """The dictionary in float64. Raises: UserError if it does not fit the design or is not finite."""
     dictionary = np.asarray(dictionary, dtype=np.float64)
     size, n_atoms = math.prod(design.input_shape), dictionary.shape[-1] if dictionary.ndim else 0
-    wanted: tuple[int, ...] = (size, n_atoms)
+    needed_shape: tuple[int, ...] = (size, n_atoms)
     if design.convolution is not None:
         design.convolution.positions(design.input_shape)
-        wanted = design.convolution.kernel_shape(design.input_shape, n_atoms)
-    if dictionary.shape != wanted or n_atoms == 0:
-        raise UserError(f"dictionary of shape {dictionary.shape}: signals of shape {design.input_shape} need {wanted}")
+        needed_shape = design.convolution.kernel_shape(design.input_shape, n_atoms)
+    if dictionary.shape != needed_shape or n_atoms == 0:
+        raise UserError(
+            f"dictionary of shape {dictionary.shape}: signals of shape {design.input_shape} need {needed_shape}"
+        )
     if not np.isfinite(dictionary).all() or not dictionary.any():
         raise UserError("dictionary: holds NaN or infinity, or nothing but zeros; learn or normalise it first")
     return dictionary

@@ -96,15 +96,15 @@ def _fetch_cifar10(scratch: Path) -> dict[str, Any]:
     from torchvision.datasets.utils import download_url
 
     download_url(CIFAR10_URL, str(scratch), "cifar10.tar.gz", CIFAR10_MD5)
-    parts: dict[str, list[Any]] = {"train": [], "test": []}
+    records_by_split: dict[str, list[Any]] = {"train": [], "test": []}
     with tarfile.open(scratch / "cifar10.tar.gz") as archive:
         for member in sorted(archive.getmembers(), key=lambda m: m.name):
             file = archive.extractfile(member) if member.name.endswith(".bin") else None
             if file is not None:
                 records = np.frombuffer(file.read(), np.uint8).reshape(-1, CIFAR10_RECORD)
-                parts["test" if "test" in member.name else "train"].append(records)
+                records_by_split["test" if "test" in member.name else "train"].append(records)
     arrays = {}
-    for split, chunks in parts.items():
+    for split, chunks in records_by_split.items():
         records = np.concatenate(chunks)
         arrays[f"x_{split}"] = records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1).copy()
         arrays[f"y_{split}"] = records[:, 0].copy()

@@ -73,14 +73,14 @@ def check_unique(owner: str, kind: str, names: Sequence[str]) -> None:
 
 def check_connected(names: Iterable[str], edges: Sequence[Edge], start: str) -> None:
     """Raise UserError unless edges, in whatever direction, join every population to `start`; backends run one graph."""
-    reached, waiting = {start}, [start]
+    visited, waiting = {start}, [start]
     while waiting:
         name = waiting.pop()
         neighbours = {end for edge in edges if name in (edge.source, edge.target) for end in (edge.source, edge.target)}
-        waiting += neighbours - reached
-        reached |= neighbours
+        waiting += neighbours - visited
+        visited |= neighbours
     for name in names:
-        if name not in reached:
+        if name not in visited:
             raise UserError(
                 f"population {name}: no projection joins it, directly or through others, to {start!r}; "
                 "add a projection, or drop the population"

@@ -71,13 +71,13 @@ def unstack(spec: NetworkSpec, input_bits: int | None = None) -> tuple[NetworkSp
     neuron = spec.population(code).neuron
     bits = neuron.activation_bits if input_bits is None else input_bits
     source = Source(bits, max(neuron.payload_limit, 1 << bits))
-    kept = (p for p in spec.projections if p.target in alone)
+    inner = (p for p in spec.projections if p.target in alone)
     back = NetworkSpec(
         populations=(
             replace(spec.population(code), neuron=source), *(p for p in spec.populations if p.name in alone)
         ),
         projections=tuple(
-            replace(p, exponent=p.exponent - (bits - neuron.activation_bits)) if p.source == code else p for p in kept
+            replace(p, exponent=p.exponent - (bits - neuron.activation_bits)) if p.source == code else p for p in inner
         ),
         schedule=spec.schedule,
         input=code,
@@ -95,13 +95,13 @@ def _recurrent(spec: NetworkSpec, name: str) -> set[str]:
 
 
 def _reached(name: str, edges: list[tuple[str, str]]) -> set[str]:
-    reached, waiting = {name}, [name]
+    visited, waiting = {name}, [name]
     while waiting:
         here = waiting.pop()
-        ahead = {target for source, target in edges if source == here} - reached
+        ahead = {target for source, target in edges if source == here} - visited
         waiting += ahead
-        reached |= ahead
-    return reached
+        visited |= ahead
+    return visited
 
 
 def _free_name(name: str, taken: set[str]) -> str:

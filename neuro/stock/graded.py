@@ -70,19 +70,19 @@ def present(stock: StockSpec, payloads: Integers, steps: int, forces: Integers |
     Raises: UserError if the shapes do not fit.
     """
     inputs = [p for p in stock.populations if isinstance(p.neuron, SpikeInput)]
-    batch, parts = len(payloads), []
+    batch, trains = len(payloads), []
     for index, population in enumerate(inputs):
         shape = (batch, steps, population.size)
         if index == 0:
             _check_shape("payloads", payloads, (batch, population.size))
-            part = np.broadcast_to(payloads[:, None], shape)
+            train = np.broadcast_to(payloads[:, None], shape)
         elif population.name == FORCE:
-            part = np.zeros(shape, dtype=np.int32) if forces is None else forces
-            _check_shape("forces", part, shape)
+            train = np.zeros(shape, dtype=np.int32) if forces is None else forces
+            _check_shape("forces", train, shape)
         else:
-            part = np.full(shape, population.neuron.payload_limit)
-        parts.append(part.astype(np.int32))
-    return np.concatenate(parts, axis=2)
+            train = np.full(shape, population.neuron.payload_limit)
+        trains.append(train.astype(np.int32))
+    return np.concatenate(trains, axis=2)
 
 
 def _check_shape(name: str, values: Integers, shape: tuple[int, ...]) -> None:
@@ -99,10 +99,10 @@ def readout(stock: StockSpec, spikes: Mapping[str, Integers], name: str, steps: 
     limit = state_limit(stock)
     for population in stock.populations:
         if isinstance(population.neuron, GradedRelu):
-            reached = int(spikes[population.name].max(initial=0))
-            if reached > limit:
+            largest = int(spikes[population.name].max(initial=0))
+            if largest > limit:
                 raise UserError(
-                    f"population {population.name}: a state reached {reached}, sums are safe up to {limit}; "
+                    f"population {population.name}: a state reached {largest}, sums are safe up to {limit}; "
                     "lower state_bits, or train with smaller couplings"
                 )
     states: Int32 = spikes[name][:, steps - 1].astype(np.int32)

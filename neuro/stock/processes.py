@@ -280,10 +280,10 @@ class StockSpec:
         lowest, highest = BIAS_MANTISSAS
         for population in self.populations:
             if population.name in biases:
-                mine, wanted = biases[population.name], (batch, population.size)
-                if mine.shape != wanted or not np.issubdtype(mine.dtype, np.integer):
+                mine, shape = biases[population.name], (batch, population.size)
+                if mine.shape != shape or not np.issubdtype(mine.dtype, np.integer):
                     raise UserError(
-                        f"biases of {population.name}: {mine.dtype} of shape {mine.shape}; needs integers {wanted}"
+                        f"biases of {population.name}: {mine.dtype} of shape {mine.shape}; needs integers {shape}"
                     )
                 if mine.size and not lowest <= int(mine.min()) <= int(mine.max()) <= highest:
                     raise UserError(f"biases of {population.name}: mantissas outside {lowest}..{highest} (13 bits)")

@@ -158,16 +158,18 @@ def _held(direction: str, m: int, e: int) -> tuple[Products, Products]:
         about 0 (after blank):      -96 + 64 + 160 = V
         above 30 (after free):      -96 + 64 - 160 = EMPTY
     """
-    kept, held = ("x1", "y1") if direction == FORWARD else ("y1", "x1")
+    factor_trace, tag_trace = ("x1", "y1") if direction == FORWARD else ("y1", "x1")
     weights = (
         product(m, e, "u", "t", "x1", "y1"),
-        product(-m, e + 2, "u", "t", kept, EngineFactor("t", -HELD)),  # two bits more are shifted out: 29 against 27
+        product(
+            -m, e + 2, "u", "t", factor_trace, EngineFactor("t", -HELD)
+        ),  # two bits more are shifted out: 29 against 27
     )
     tags = (
         product(-1, 0, "u", "t"),
         product(-6, 4, "u"),
         product(4, 4, "u", EngineFactor("t", 30, sign=True)),
         product(-5, 5, "u", EngineFactor("t", -30, sign=True)),
-        product(1, 0, "u", held),
+        product(1, 0, "u", tag_trace),
     )
     return weights, tags
