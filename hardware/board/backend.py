@@ -100,10 +100,10 @@ class BoardSession(StockSession):
         with tempfile.TemporaryDirectory(prefix="settle-board-") as name:
             self._work(Path(name), graph, inputs, mode="learn")
             spikes = _spikes(graph, inputs, Path(name), 1)
-            found = read_arrays(result_path(Path(name), 0))
+            arrays = read_arrays(result_path(Path(name), 0))
         record = make_record(network, self.backend, lesson, _without_states(spikes))
         self._spec = network.with_weights(
-            {p.name: np.rint(found[f"weights.{p.name}"]).astype(np.int16) for p in network.plastic}
+            {p.name: np.rint(arrays[f"weights.{p.name}"]).astype(np.int16) for p in network.plastic}
         )
         counts = {key: values.sum(axis=0) for key, values in record.spike_counts.items()}
         return LearningOutcome(record.predictions, counts)

@@ -85,12 +85,12 @@ def _run_at_once(folder: Path, content: dict[str, Any], arrays: Arrays, inputs: 
         profiler = door.profiler(configuration, batch * steps) if measures else None
         start = time.perf_counter()
         _run(graph, batch * steps, configuration)
-        found: Arrays = {"wall_s": np.array(time.perf_counter() - start), **graph.learned()}
+        results: Arrays = {"wall_s": np.array(time.perf_counter() - start), **graph.learned()}
     finally:
         graph.first.stop()
     if profiler is not None:
-        found.update(_readings(profiler))
-    write_atomically(result_path(folder, 0), array_bytes(found))
+        results.update(_readings(profiler))
+    write_atomically(result_path(folder, 0), array_bytes(results))
     count_done(folder, batch)
 
 
@@ -113,12 +113,12 @@ def _record(graph: Any, folder: Path, group: int, batch: int, period: int, door:
 
 def _readings(profiler: Any) -> Arrays:
     """The readings of the probes; public scripts report that the energy probe is missing on some boards."""
-    found: Arrays = {"execution_time": np.atleast_1d(np.asarray(profiler.execution_time, dtype=np.float64))}
+    readings: Arrays = {"execution_time": np.atleast_1d(np.asarray(profiler.execution_time, dtype=np.float64))}
     for name in ("energy", "static_energy", "power"):
         value = getattr(profiler, name, None)
         if value is not None:
-            found[name] = np.atleast_1d(np.asarray(value, dtype=np.float64))
-    return found
+            readings[name] = np.atleast_1d(np.asarray(value, dtype=np.float64))
+    return readings
 
 
 if __name__ == "__main__":

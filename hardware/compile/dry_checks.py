@@ -31,14 +31,18 @@ def dry_checks(network: Deployable, placement: Placement, learns: bool) -> tuple
     """The checks that pass without the extension. Raises: UserError if Lava refuses the network."""
     blocks, limits = placement.blocks, placement.limits
     totals = placement.totals()
-    wanted = sum(block.n_synapses for block in blocks.synapses)
+    n_synapses = sum(block.n_synapses for block in blocks.synapses)
     widths = (
         f"weights within {limits.weight_bits.value} bits, payloads within {limits.payload_bits.value}; states within "
         "24 by specification"
     )
     return (
         Check("widths", True, widths),
-        Check("placement", totals["synapses"] == wanted, f"{totals['synapses']:,} of {wanted:,} synapses placed once"),
+        Check(
+            "placement",
+            totals["synapses"] == n_synapses,
+            f"{totals['synapses']:,} of {n_synapses:,} synapses placed once",
+        ),
         _graph_check(network, blocks, learns),
     )
 

@@ -84,12 +84,12 @@ def _routes(placement: Placement, name: str, size: int) -> _Routes:
         targets = list(placement.of(block.target))
         fan = np.stack([block.pattern.fan_out(core.first, core.last) for core in targets], axis=1)
         work.append((block, targets, fan))
-        reached = np.repeat(fan > 0, block.pattern.source_group, axis=0)
-        messages += reached.sum(axis=1)
+        reaches = np.repeat(fan > 0, block.pattern.source_group, axis=0)
+        messages += reaches.sum(axis=1)
         if len(own):
             across, down = _distances(placement, own, [core.index for core in targets])
-            row += (reached * across).sum(axis=1)
-            column += (reached * down).sum(axis=1)
+            row += (reaches * across).sum(axis=1)
+            column += (reaches * down).sum(axis=1)
     return _Routes(work, messages, row, column)
 
 
@@ -115,29 +115,29 @@ def count(network: Deployable, record: Record, placement: Placement, *, outputs:
     names = _names(network)
     trains = Trains(network, record, names, placement)
     shape = (record.n_images, trains.n_steps, len(placement.cores))
-    found = {name: np.zeros(shape) for name in FIELDS}
+    totals = {name: np.zeros(shape) for name in FIELDS}
     host_in = np.zeros(shape[:2])
     on_host = {block.name for block in placement.blocks.on_host}
     for block in placement.blocks.neurons:
         routes = _routes(placement, block.name, block.size)
         for first in range(0, record.n_images, IMAGES_AT_ONCE):
-            part = slice(first, min(first + IMAGES_AT_ONCE, record.n_images))
-            sent = trains.of(block.name, block.size, part)
+            images = slice(first, min(first + IMAGES_AT_ONCE, record.n_images))
+            sent = trains.of(block.name, block.size, images)
             if sent is None:
                 continue
-            _add_work(found, part, sent, routes)
+            _add_work(totals, images, sent, routes)
             if block.name in on_host:
-                host_in[part] += sent @ routes.messages
+                host_in[images] += sent @ routes.messages
             else:
-                _add_sent(found, part, sent, routes, placement.of(block.name))
+                _add_sent(totals, images, sent, routes, placement.of(block.name))
     reads = outputs if outputs is not None else _n_outputs(network, placement)
     return Counts(
-        synaptic=found["synaptic"],
-        spikes=found["spikes"],
-        messages_out=found["messages_out"],
-        messages_in=found["messages_in"],
-        hops_row=found["hops_row"],
-        hops_column=found["hops_column"],
+        synaptic=totals["synaptic"],
+        spikes=totals["spikes"],
+        messages_out=totals["messages_out"],
+        messages_in=totals["messages_in"],
+        hops_row=totals["hops_row"],
+        hops_column=totals["hops_column"],
         learning=np.zeros(shape),
         host_in=host_in,
         host_out=np.full(record.n_images, float(reads)),

@@ -145,9 +145,9 @@ def sensitivity(counts: Counts, constants: str = DEFAULT_SET) -> list[Sensitivit
     middle = {name: band.at(0.5) for name, band in bands.items()}
     whole = estimate(counts, constants).energy
     width = np.log(whole.high / whole.low) if whole.low > 0 else np.inf
-    found = []
+    rows = []
     for name, band in bands.items():
         low, high = (sum(evaluate(counts, {**middle, name: end})[0].values()) for end in (band.low, band.high))
         swing = high / low if low > 0 else 1.0
-        found.append(Sensitivity(name, low, high, swing, float(np.log(swing) / width) if width > 0 else 0.0))
-    return sorted(found, key=lambda row: -row.swing)
+        rows.append(Sensitivity(name, low, high, swing, float(np.log(swing) / width) if width > 0 else 0.0))
+    return sorted(rows, key=lambda row: -row.swing)

@@ -80,9 +80,9 @@ def spikes_per_step(network: Network, record: Record) -> dict[str, Reals]:
     if table is None:
         raise ValueError("spikes_per_step: the record needs spikes; ask for them in run()")
     steps = len(phases_of_steps(network, next(iter(record.spike_counts.values())).shape[1] - 1))
-    found = {}
+    means = {}
     for index, population in enumerate(network.populations):
         if population.name in record.spike_counts:
             at = table.step[table.population == index] - network.first_step
-            found[population.name] = np.bincount(at, minlength=steps) / max(record.n_images, 1)
-    return found
+            means[population.name] = np.bincount(at, minlength=steps) / max(record.n_images, 1)
+    return means

@@ -114,16 +114,16 @@ def partition(blocks: Blocks, limits: Limits, n_chips: int | None = None) -> Pla
     Range(1, limits.max_chips.value).require(remedy="there is no larger system", chips=n_chips)
     if not blocks.on_chip:
         raise UserError("network: only inputs, nothing to place on a chip; add a population")
-    reached = {b.name: np.full(b.size, len(blocks.out_of[b.name]), dtype=np.int64) for b in blocks.on_chip}
+    axons_out = {b.name: np.full(b.size, len(blocks.out_of[b.name]), dtype=np.int64) for b in blocks.on_chip}
     for _ in range(ROUNDS):
-        costs = _Costs(blocks, limits, reached)
+        costs = _Costs(blocks, limits, axons_out)
         greedy = {block.name: _greedy(costs, block) for block in blocks.on_chip}
         _check_chips(costs, greedy, n_chips)
         cuts = _relieve(costs, greedy)
         exact = _axons_out(blocks, cuts)
         if all(_fit(_Costs(blocks, limits, exact), cuts)):
             break
-        reached = {name: np.maximum(exact[name], reached[name]) for name in exact}
+        axons_out = {name: np.maximum(exact[name], axons_out[name]) for name in exact}
     costs = _Costs(blocks, limits, exact, costs.known)
     _check_axons_out(costs, cuts)
     first = _Costs(blocks, limits, _axons_out(blocks, greedy))
@@ -180,9 +180,9 @@ def _relieve(costs: _Costs, cuts: Cuts) -> Cuts:
     for _ in range(HALVINGS):
         middle = (low + high) / 2
         tried = {block.name: costs.cut(block, middle) for block in blocks}
-        found = {name: part for name, part in tried.items() if part is not None}
-        if len(found) == len(tried) and sum(len(part) - 1 for part in found.values()) <= allowed:
-            cuts, high = found, middle
+        complete = {name: part for name, part in tried.items() if part is not None}
+        if len(complete) == len(tried) and sum(len(part) - 1 for part in complete.values()) <= allowed:
+            cuts, high = complete, middle
         else:
             low = middle
     return {block.name: _even(costs, block, cuts[block.name]) for block in blocks}
@@ -193,9 +193,9 @@ def _even(costs: _Costs, block: NeuronBlock, cuts: list[int]) -> list[int]:
     low, high = 0.0, _busiest(costs, {block.name: cuts})
     for _ in range(HALVINGS if len(cuts) > 2 else 0):
         middle = (low + high) / 2
-        found = costs.cut(block, middle)
-        if found is not None and len(found) <= len(cuts):
-            cuts, high = found, middle
+        candidate = costs.cut(block, middle)
+        if candidate is not None and len(candidate) <= len(cuts):
+            cuts, high = candidate, middle
         else:
             low = middle
     return cuts
@@ -203,14 +203,14 @@ def _even(costs: _Costs, block: NeuronBlock, cuts: list[int]) -> list[int]:
 
 def _axons_out(blocks: Blocks, cuts: Cuts) -> dict[str, Int64]:
     """The number of pairs (projection, core) that each neuron reaches, by population on the chip."""
-    found = {block.name: np.zeros(block.size, dtype=np.int64) for block in blocks.on_chip}
+    axons_out = {block.name: np.zeros(block.size, dtype=np.int64) for block in blocks.on_chip}
     for synapses in blocks.synapses:
-        if synapses.source in found:
+        if synapses.source in axons_out:
             part = cuts[synapses.target]
             for first, last in pairwise(part):
                 reaches = synapses.pattern.fan_out(first, last) > 0
-                found[synapses.source] += np.repeat(reaches, synapses.pattern.source_group)
-    return found
+                axons_out[synapses.source] += np.repeat(reaches, synapses.pattern.source_group)
+    return axons_out
 
 
 def _fit(costs: _Costs, cuts: Cuts) -> list[bool]:

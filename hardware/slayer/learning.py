@@ -59,10 +59,10 @@ def tune_slayer(
     for rate in LEARNING_RATES:
         try:
             trainer = train_slayer(dataset, replace(config, learning_rate=rate, epochs=epochs), subset)
-            reached = trainer.progress.history[-1].val_accuracy
+            val_accuracy = trainer.progress.history[-1].val_accuracy
         except UserError:
-            reached = 0.0
-        trials.append(SlayerTrial(rate, reached, len(subset.validation)))
+            val_accuracy = 0.0
+        trials.append(SlayerTrial(rate, val_accuracy, len(subset.validation)))
         on_trial(trials[-1])
     best = max(trials, key=lambda trial: trial.val_accuracy)
     better = clearly_better(best.val_accuracy, trials[0].val_accuracy, best.n)

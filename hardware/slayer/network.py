@@ -86,10 +86,10 @@ def slayer_block(projection: StockProjection, target: StockPopulation, recurrent
         kind = cuba.Dense if recurrent is None else cuba.Recurrent
         block = kind(neuron_settings(neuron), projection.weights.shape[0], target.size)
     block.neuron.shape = torch.Size([target.size])
-    parts = {"synapse": projection.effective} if recurrent is None else {
+    matrices = {"synapse": projection.effective} if recurrent is None else {
         "input_synapse": projection.effective, "recurrent_synapse": recurrent
     }  # fmt: skip
-    for name, weights in parts.items():
+    for name, weights in matrices.items():
         synapse = getattr(block, name)
         values = torch.tensor(weights.T / SCALE, dtype=torch.float32)
         synapse.weight.data = values.reshape(synapse.weight.shape)
@@ -138,14 +138,14 @@ def slayer_spikes(network: FeedForwardNetwork, payloads: Integers) -> Int32:
         slayer_block(projection, population)
         for projection, population in zip(network.projections, network.moving, strict=True)
     ]
-    parts = []
+    trains = []
     with torch.no_grad():
         for first in range(0, len(payloads), CHUNK):
             signal = spike_trains(network, payloads[first : first + CHUNK])
             for block in blocks:
                 signal = block(signal)
-            parts.append(signal.permute(0, 2, 1).numpy() != 0)
-    spikes: Int32 = np.concatenate(parts).astype(np.int32)
+            trains.append(signal.permute(0, 2, 1).numpy() != 0)
+    spikes: Int32 = np.concatenate(trains).astype(np.int32)
     return spikes
 
 

@@ -83,24 +83,24 @@ class SlayerLearner:
     def learn_payloads(self, payloads: Int16, labels: Integers) -> int:
         """The same, of images that are encoded already, of shape [B, N]. Raises: UserError if the loss is infinite."""
         self.optimizer.zero_grad()
-        wanted = torch.as_tensor(labels, dtype=torch.int64)
+        classes = torch.as_tensor(labels, dtype=torch.int64)
         spikes = self.model(spike_trains(self._frame, payloads))
-        loss = self._loss(spikes, wanted)
+        loss = self._loss(spikes, classes)
         if not math.isfinite(float(loss)):
             rate = self.config.learning_rate or LEARNING_RATES[0]
             raise UserError(f"slayer: loss {self.config.loss!r} is not finite at learning rate {rate:g}; lower it")
         torch.autograd.backward(loss)
         self.optimizer.step()
-        return int((spikes.sum(dim=2).argmax(dim=1) == wanted).sum())
+        return int((spikes.sum(dim=2).argmax(dim=1) == classes).sum())
 
     def measure(self, payloads: Int16, labels: Int32) -> Accuracy:
         """The accuracy of the network as it is now."""
-        parts = []
+        predictions = []
         with torch.no_grad():
             for first in range(0, len(payloads), CHUNK):
                 spikes = self.model(spike_trains(self._frame, payloads[first : first + CHUNK]))
-                parts.append(spikes.sum(dim=2).argmax(dim=1).numpy())
-        return accuracy(np.concatenate(parts), labels)
+                predictions.append(spikes.sum(dim=2).argmax(dim=1).numpy())
+        return accuracy(np.concatenate(predictions), labels)
 
 
 def slayer_epochs(n_images: int) -> int:
@@ -143,16 +143,16 @@ class SlayerTrainer(Stepwise):
 
     def end_epoch(self) -> None:
         """Decay the learning rate, validate, and keep the network if none was better."""
-        start, progress, held = time.process_time(), self.progress, self.split.validation
+        start, progress, validation = time.process_time(), self.progress, self.split.validation
         with quiet():  # resumed here, torch misses the optimiser's last step
             self.decay.step()
-        reached = self.learner.measure(self.payloads[held], self.labels[held])
+        val_accuracy = self.learner.measure(self.payloads[validation], self.labels[validation])
         progress.epoch += 1
-        if reached.n_correct >= progress.best_correct:
-            progress.best_correct, progress.best_epoch = reached.n_correct, progress.epoch
+        if val_accuracy.n_correct >= progress.best_correct:
+            progress.best_correct, progress.best_epoch = val_accuracy.n_correct, progress.epoch
             self.best = self.learner.network()
         speed = self.n_images / max(progress.epoch_s, 1e-9)
-        line = SlayerEpoch(progress.epoch, progress.n_correct / self.n_images, reached.value, speed)
+        line = SlayerEpoch(progress.epoch, progress.n_correct / self.n_images, val_accuracy.value, speed)
         progress.history.append(line)
         progress.position, progress.n_correct, progress.epoch_s = 0, 0, 0.0
         self._shuffle()

@@ -161,9 +161,8 @@ def _held(direction: str, m: int, e: int) -> tuple[Products, Products]:
     factor_trace, tag_trace = ("x1", "y1") if direction == FORWARD else ("y1", "x1")
     weights = (
         product(m, e, "u", "t", "x1", "y1"),
-        product(
-            -m, e + 2, "u", "t", factor_trace, EngineFactor("t", -HELD)
-        ),  # two bits more are shifted out: 29 against 27
+        # two bits more are shifted out: 29 against 27
+        product(-m, e + 2, "u", "t", factor_trace, EngineFactor("t", -HELD)),
     )
     tags = (
         product(-1, 0, "u", "t"),
