@@ -51,7 +51,7 @@ class Evaluation(Shown):
         return rows
 
     def to_json(self) -> dict[str, Any]:
-        """Return the object that `settle evaluate --json` prints."""
+        """The object that `settle evaluate --json` prints."""
         found = self.differences
         keys = ("spikes", "states", "predictions")
         return {
@@ -81,12 +81,12 @@ def load_run(folder: Path) -> Artifact:
 
 
 def is_coder(artifact: Artifact) -> bool:
-    """Return whether a run is a sparse coder: it has codes, and no classes."""
+    """Whether a run is a sparse coder: it has codes, and no classes."""
     return artifact.manifest.get("kind") == "lca"
 
 
 def data_of(artifact: Artifact) -> Dataset:
-    """Return the data set a run was trained on.
+    """The data set a run was trained on.
 
     Raises: UserError if it cannot be found or is no longer the same.
     """
@@ -155,7 +155,7 @@ def add_result(folder: Path, artifact: Artifact, evaluation: Evaluation) -> None
 
 
 def read_results(folder: Path, artifact: Artifact) -> list[Evaluation]:
-    """Return the evaluations of a run that hold for its present weights, oldest first."""
+    """The evaluations of a run that hold for its present weights, oldest first."""
     path = folder / RESULTS
     if not path.is_file():
         return []
@@ -179,7 +179,7 @@ def _evaluation(row: Mapping[str, Any]) -> Evaluation:
 
 
 def equality_sentence(evaluation: Evaluation) -> str:
-    """Return in words what a check compared and found."""
+    """Say in words what a check compared and found."""
     found = evaluation.differences
     if found is None:
         return "not checked"

@@ -56,7 +56,7 @@ def check_rates(spec: NetworkSpec, rates: Mapping[str, Rate]) -> None:
 
 
 def n_sharing(spec: NetworkSpec, projection: Projection) -> int:
-    """Return how many synapses share a weight, at most: one for each position, before pooling, of a kernel."""
+    """The number of synapses that share a weight, at most: one for each position, before pooling, of a kernel."""
     if projection.convolution is None:
         return 1
     positions = projection.convolution.positions(spec.population(projection.source).shape)

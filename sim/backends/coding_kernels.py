@@ -44,7 +44,7 @@ class Frame(NamedTuple):
 
 @float_inlined
 def _code(state: np.float32, threshold: np.float32, signed: bool, hard: bool) -> np.float32:
-    """Return T(u)."""
+    """The code T(u)."""
     size = abs(state) if signed else state
     above = size - threshold
     if above <= np.float32(0.0):

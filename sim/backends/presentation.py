@@ -54,7 +54,7 @@ class Lesson(Presentation):
 
 
 def nudge_signs(spec: NetworkSpec, seed: int, first_image: int, count: int) -> Int64:
-    """Return the sign of the first nudge of each image, +1 or -1, of shape [count]."""
+    """The sign of the first nudge of each image, +1 or -1, of shape [count]."""
     if not spec.schedule.random_sign:
         return np.ones(count, dtype=np.int64)
     signs: Int64 = nudge_sign(image_keys(seed, first_image, count)).astype(np.int64)

@@ -76,7 +76,7 @@ REGISTRY = {
 
 
 def get_backend(name: str) -> AnyBackend:
-    """Return the backend called `name`; its module is imported only now.
+    """The backend called `name`; its module is imported only now.
 
     Raises: UserError if there is none of that name.
     """
@@ -86,7 +86,7 @@ def get_backend(name: str) -> AnyBackend:
 
 
 def one_hot_targets(spec: Network, labels: Integers) -> Int32:
-    """Return targets of shape [B, K]: the real value 1 for the label, 0 elsewhere, in state units (stock: spikes).
+    """Targets of shape [B, K]: the real value 1 for the label, 0 elsewhere, in state units (stock: spikes).
 
     Raises: UserError if a label is no output neuron.
     """
@@ -104,9 +104,9 @@ class Workers(Protocol):
     size: int
 
     def gather(self, mine: Tensor) -> Tensor:
-        """Return, of shape [size, ...], what every worker gave, by rank; all give the same shape."""
+        """The tensors of all workers by rank, of shape [size, ...]; all give the same shape."""
         ...
 
     def told(self, content: bytes) -> bytes:
-        """Return what the first worker says."""
+        """The bytes that the first worker tells all."""
         ...

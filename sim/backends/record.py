@@ -30,7 +30,7 @@ class SpikeTable:
         return len(self.image)
 
     def rows(self) -> Int32:
-        """Return the table as an array of shape [S, 5]."""
+        """The table as an array of shape [S, 5]."""
         return np.stack([self.image, self.step, self.population, self.neuron, self.payload], axis=1)
 
     @staticmethod
@@ -72,7 +72,7 @@ class Record:
         return float(sum(self.spike_counts[p.name][:, 1].sum() for p in spec.moving)) / max(self.n_images, 1)
 
     def synaptic_operations(self, spec: Network) -> dict[str, Int64]:
-        """Return, by projection that took part, of shape [B, 1 + phases]: synapses that spikes reached (one add each).
+        """The synapses that spikes reached (one add each), by projection that took part, of shape [B, 1 + phases].
 
         Raises: ValueError if neurons of a source differ in their number of synapses, as at the border of a kernel, and
         spikes were not kept: counts do not say which neuron sent them.

@@ -149,7 +149,7 @@ class ReferenceSession(SigmaDeltaSession):
 
 
 def trace_of(spec: NetworkSpec, name: str, history: Mapping[str, Mapping[str, Int64]]) -> NeuronTrace:
-    """Return what a rule may read of population `name` for the first image of a history of all phases."""
+    """The trace of population `name` that a rule may read, for the first image of a history of all phases."""
     spikes, states = history[name]["spikes"][0], history[name]["states"][0]
     first, second = spec.schedule.ends[-2], spec.schedule.ends[-1]
     trace = np.cumsum(spikes, axis=0)

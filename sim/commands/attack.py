@@ -55,7 +55,7 @@ def attack_command(
 
 
 def _part(shard: str | None, n_shards: int) -> list[int]:
-    """Return the shards of part I/N: every N-th one, from the I-th."""
+    """The shards of part I/N: every N-th one, from the I-th."""
     if shard is None:
         return list(range(1, n_shards + 1))
     try:

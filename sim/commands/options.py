@@ -42,7 +42,7 @@ class Answer(Protocol):
 
 
 def console(as_json: bool) -> Console:
-    """Return where tables go: stdout, or stderr if stdout is for JSON."""
+    """Where tables go: stdout, or stderr if stdout is for JSON."""
     from rich.console import Console
 
     return Console(stderr=as_json, highlight=False)
@@ -74,7 +74,7 @@ def answer(result: Answer, as_json: bool) -> None:
 
 
 def numbers(option: str, text: str) -> tuple[float, ...]:
-    """Return "0.05,0.1" as numbers. Raises: UserError naming the option if it is none of the kind."""
+    """The numbers of a text such as "0.05,0.1". Raises: UserError naming the option if it is none of the kind."""
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError as error:

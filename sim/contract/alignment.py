@@ -17,7 +17,7 @@ from sim.oracles.equilibrium import RateNetwork
 def integer_update(
     spec: NetworkSpec, payloads: Integers, labels: Integers, seed: int, rule: str = "end-point"
 ) -> dict[str, Reals]:
-    """Return the update that the integer network would make, before rounding, summed over images, by projection.
+    """The update that the integer network would make, before rounding, summed over images, by projection.
 
     rule: "end-point" (equal to "event") or "y3" (for projections from sources). Real units: -dC/dW up to a factor.
     """
@@ -43,7 +43,7 @@ def integer_update(
 
 
 def _sent(spec: NetworkSpec, name: str, states: dict[str, Int64]) -> Reals:
-    """Return s_hat from the states of a population."""
+    """The s_hat of a population, from its states."""
     neuron = spec.population(name).neuron
     sent = neuron.activation(states[name]) if isinstance(neuron, SigmaDelta) else states[name]
     return np.asarray(sent, dtype=np.float64)
@@ -52,7 +52,7 @@ def _sent(spec: NetworkSpec, name: str, states: dict[str, Int64]) -> Reals:
 def gradient_cosines(
     spec: NetworkSpec, payloads: Integers, labels: Integers, seed: int, rule: str = "end-point"
 ) -> dict[str, float]:
-    """Return by projection the cosine between the integer update and -dC/dW by autograd through the free phase."""
+    """The cosine, by projection, between the integer update and -dC/dW by autograd through the free phase."""
     targets = torch.nn.functional.one_hot(torch.tensor(labels, dtype=torch.int64), spec.n_classes)
     truth = RateNetwork(spec).autograd_update(torch.tensor(np.asarray(payloads, dtype=np.int64)), targets)
     update = integer_update(spec, payloads, labels, seed, rule)

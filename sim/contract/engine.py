@@ -30,7 +30,7 @@ EPOCHS = (1, 1, 1, 2, 5, 8)
 
 
 def random_engine_case(seed: int, steps: int = 300, largest: int = 12) -> EngineCase:
-    """Return a rule of up to five products with any dependencies, factors and traces, and dense or sparse spikes."""
+    """A rule of up to five products with any dependencies, factors and traces, and dense or sparse spikes."""
     generator = np.random.default_rng([seed, 0xE61E])
     rule = random_rule(generator)
     n_pre, n_post = (int(n) for n in generator.integers(1, largest, 2))
@@ -45,7 +45,7 @@ def random_engine_case(seed: int, steps: int = 300, largest: int = 12) -> Engine
 
 
 def random_rule(generator: np.random.Generator) -> EngineRule:
-    """Return a rule of up to five products with any dependencies, factors and traces."""
+    """A rule of up to five products with any dependencies, factors and traces."""
     dw = _draw_products(generator, int(generator.integers(1, 4)))
     dt = _draw_products(generator, int(generator.integers(0, 3)))
     decimated = any(p.dependency == "u" for p in (*dw, *dt))

@@ -31,7 +31,7 @@ RULES = ("event", "end-point", "y3")
 
 
 def random_spec(seed: int, *, learns: bool = True) -> NetworkSpec:
-    """Return a valid random network; same seed, same network."""
+    """A valid random network; same seed, same network."""
     generator = np.random.default_rng([seed, 0xC0DE])
     for _ in range(ATTEMPTS):
         try:
@@ -77,7 +77,7 @@ def _draw(generator: np.random.Generator, learns: bool) -> NetworkSpec:
 
 
 def _draw_shape(generator: np.random.Generator) -> tuple[int, ...]:
-    """Return the shape of a vector, an image or an image with channels, of at most MAX_NEURONS values."""
+    """The shape of a vector, an image or an image with channels, of at most MAX_NEURONS values."""
     n_axes = int(generator.integers(1, 4))
     if n_axes == 1:
         return (int(generator.integers(1, MAX_NEURONS)),)
@@ -85,7 +85,7 @@ def _draw_shape(generator: np.random.Generator) -> tuple[int, ...]:
 
 
 def _draw_convolution(generator: np.random.Generator, shape: tuple[int, ...]) -> tuple[Convolution, tuple[int, ...]]:
-    """Return a convolution that fits images of `shape`, and the shape of its maps."""
+    """A convolution that fits images of `shape`, and the shape of its maps."""
     extents, strides, padding = [], [], []
     for length in shape[:2]:
         extent = int(generator.integers(1, min(length, 4), endpoint=True))
@@ -124,7 +124,7 @@ def _draw_projections(
     learns: bool,
     convolution: Convolution | None,
 ) -> list[Projection]:
-    """Return a projection, between moving populations sometimes with its transpose."""
+    """A projection, between moving populations sometimes with its transpose."""
     weight_bits = int(generator.integers(2, 9))
     limit = weight_limit(weight_bits)
     static = isinstance(origin.neuron, Source)
@@ -171,7 +171,7 @@ def _draw_schedule(generator: np.random.Generator) -> Schedule:
 
 
 def random_images(spec: NetworkSpec, seed: int, count: int) -> tuple[Any, Any]:
-    """Return payloads of shape [count, N] and targets of shape [count, K] anywhere in their allowed ranges."""
+    """Random payloads of shape [count, N] and targets of shape [count, K] anywhere in their allowed ranges."""
     generator = np.random.default_rng([seed, 0x1337])
     neuron, output = spec.population(spec.input).neuron, spec.unit(spec.output)
     limit, shape = neuron.payload_limit, (count, spec.n_inputs)
@@ -181,7 +181,7 @@ def random_images(spec: NetworkSpec, seed: int, count: int) -> tuple[Any, Any]:
 
 
 def random_rates(spec: NetworkSpec, seed: int) -> dict[str, Rate]:
-    """Return learning rates from far too small to far too large."""
+    """Random learning rates, from far too small to far too large."""
     generator = np.random.default_rng([seed, 0xFA57])
     return {p.name: Rate(int(generator.integers(1, 8)), int(generator.integers(2, 14))) for p in spec.plastic}
 

@@ -18,7 +18,7 @@ LARGEST = 24
 
 
 def random_stock_spec(seed: int, graded: bool | None = None) -> StockSpec:
-    """Return LIF, LIFReset or (feed-forward) GradedRelu populations with any parameters and recurrent connections.
+    """LIF, LIFReset or (feed-forward) GradedRelu populations with any parameters and recurrent connections.
 
     graded: whether the payloads are graded; drawn if None. Same seed, same network.
     """
@@ -47,7 +47,7 @@ def random_stock_spec(seed: int, graded: bool | None = None) -> StockSpec:
 
 
 def random_learning_spec(seed: int) -> StockSpec:
-    """Return a random network of LIF neurons in which about half of the projections, at least one, learn."""
+    """A random network of LIF neurons in which about half of the projections, at least one, learn."""
     spec = random_stock_spec(seed, graded=False)
     generator = np.random.default_rng([seed, 0x1EA2])
     learns = generator.random(len(spec.projections)) < 0.5
@@ -108,7 +108,7 @@ def _draw_projection(
 
 
 def random_stock_inputs(spec: StockSpec, seed: int, batch: int, steps: int) -> Int32:
-    """Return trains of shape [batch, steps, n], sparse to dense."""
+    """Random trains of shape [batch, steps, n], sparse to dense."""
     generator = np.random.default_rng([seed, 0x1327])
     shape = (batch, steps, spec.n_inputs)
     limits = [[p.neuron.payload_limit] * p.size for p in spec.populations if isinstance(p.neuron, SpikeInput)]
@@ -118,7 +118,7 @@ def random_stock_inputs(spec: StockSpec, seed: int, batch: int, steps: int) -> I
 
 
 def count_stock_differences(first: StockRun, second: StockRun) -> dict[str, int]:
-    """Return how many spikes (payloads at any step), final u and final v differ between two records."""
+    """Count the spikes (payloads at any step), final u and final v that differ between two records."""
     counts: dict[str, Any] = {}
     for key in ("spikes", "u", "v"):
         mine, other = getattr(first, key), getattr(second, key)
@@ -127,7 +127,7 @@ def count_stock_differences(first: StockRun, second: StockRun) -> dict[str, int]
 
 
 def random_lesson(seed: int, steps: int = 240) -> tuple[StockSpec, Int32, tuple[Segment, ...]]:
-    """Return a random learning network with projections to commit into, inputs [T, n], and four segments.
+    """A random learning network with projections to commit into, inputs [T, n], and four segments.
 
     At each segment about half of the rules are switched; after it, about half of the possible commits are made.
     """
@@ -151,7 +151,7 @@ def random_lesson(seed: int, steps: int = 240) -> tuple[StockSpec, Int32, tuple[
 
 
 def _twin(generator: np.random.Generator, projection: StockProjection, back: bool) -> StockProjection:
-    """Return a projection that does not learn, beside a plastic one or back from its target to its source."""
+    """A projection that does not learn, beside a plastic one or back from its target to its source."""
     ends = (projection.target, projection.source) if back else (projection.source, projection.target)
     weights = projection.weights.T if back else projection.weights
     name = f"{projection.name} {'back' if back else 'copy'}"
@@ -160,7 +160,7 @@ def _twin(generator: np.random.Generator, projection: StockProjection, back: boo
 
 
 def _switches(generator: np.random.Generator, plastic: list[StockProjection]) -> dict[str, EngineRule]:
-    """Return new rules for about half of the projections: other products, all else as it was."""
+    """New rules for about half of the projections: other products, all else as it was."""
     switched = {}
     for projection in plastic:
         rule, other = projection.rule, random_rule(generator)

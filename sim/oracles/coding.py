@@ -90,7 +90,7 @@ class Solution:
 
 
 def thresholded(states: Tensor, dynamics: Dynamics) -> Tensor:
-    """Return a = T(u) for states u of any shape."""
+    """The codes a = T(u) for states u of any shape."""
     size = states.abs() if dynamics.signed else states
     if dynamics.hard:
         return torch.where(size > dynamics.sparsity_threshold, states, torch.zeros_like(states))
@@ -99,7 +99,7 @@ def thresholded(states: Tensor, dynamics: Dynamics) -> Tensor:
 
 
 def objective(operator: Operator, signals: Tensor, codes: Tensor, dynamics: Dynamics) -> Tensor:
-    """Return E(a) of each signal, of shape [B]."""
+    """The energy E(a) of each signal, of shape [B]."""
     residual = signals - operator.synthesise(codes)
     if dynamics.hard:
         return 0.5 * residual.square().sum(1) + 0.5 * dynamics.sparsity_threshold**2 * (codes != 0).sum(1)
@@ -147,7 +147,7 @@ def check_signals(operator: Operator, signals: Tensor) -> None:
 def judged(
     operator: Operator, signals: Tensor, codes: Tensor, n_steps: Tensor, residual: Tensor, dynamics: Dynamics
 ) -> Solution:
-    """Return the Solution that these codes are; warns of those that have not converged. Arguments as in Solution."""
+    """The Solution with these codes; warns of those that have not converged. Arguments as in Solution."""
     tolerance = -1.0 if dynamics.tolerance is None else dynamics.tolerance
     converged = (residual <= tolerance) & torch.isfinite(codes).all(1)
     if dynamics.tolerance is not None and not bool(converged.all()):
@@ -162,7 +162,7 @@ def judged(
 
 
 def optimality_violation(operator: Operator, signals: Tensor, codes: Tensor, dynamics: Dynamics) -> Tensor:
-    """Return by how much each code breaks the Karush-Kuhn-Tucker conditions of E, of shape [B], units of the signal.
+    """The amount by which each code breaks the Karush-Kuhn-Tucker conditions of E, of shape [B], units of the signal.
 
     With g = D^T (x - D a): soft: |g - threshold sign(a)| where a != 0, else max(|g| - threshold, 0) (rectified: g in
     place of |g|). Hard: |g| where a != 0, else as above.

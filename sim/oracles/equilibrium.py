@@ -62,7 +62,7 @@ class RateNetwork:
         }
 
     def sources(self, payloads: Tensor) -> States:
-        """Return the real values of all source populations for integer payloads of shape [B, N]."""
+        """The real values of all source populations for integer payloads of shape [B, N]."""
         values = {}
         for population in self.spec.populations:
             if isinstance(population.neuron, Source):
@@ -75,7 +75,7 @@ class RateNetwork:
         return values
 
     def matrices(self) -> States:
-        """Return the weights as matrices [N_source, N_target]: kernels unrolled, differentiably."""
+        """The weights as matrices [N_source, N_target]: kernels unrolled, differentiably."""
         return {name: self._matrix(name, weights) for name, weights in self.weights.items()}
 
     def _matrix(self, name: str, weights: Tensor) -> Tensor:
@@ -91,7 +91,7 @@ class RateNetwork:
         return matrix
 
     def energy(self, states: Mapping[str, Tensor]) -> Tensor:
-        """Return E of shape [B]; states by population, sources included."""
+        """The energy E of shape [B]; states by population, sources included."""
         total: Tensor = real_energy(self.spec, states, self.matrices())
         return total
 
@@ -149,7 +149,7 @@ class RateNetwork:
         return torch.clamp(state + step * (total - state), neuron.lower / neuron.one, neuron.upper / neuron.one)
 
     def autograd_update(self, payloads: Tensor, target: Tensor, steps: int | None = None) -> States:
-        """Return -dC/dW, summed over the batch, by autograd through the unrolled free phase. By plastic projection."""
+        """-dC/dW by plastic projection, summed over the batch, by autograd through the unrolled free phase."""
         weights = {name: value.clone().requires_grad_(True) for name, value in self.weights.items()}
         network = self._with(weights)
         steps = self.spec.schedule.phases[0].steps if steps is None else steps
@@ -162,7 +162,7 @@ class RateNetwork:
         self, payloads: Tensor, target: Tensor, nudge: float, free_steps: int | None = None,
         nudged_steps: int | None = None,
     ) -> States:  # fmt: skip
-        """Return the centred EP update, summed over the batch: (s+ s+^T - s- s-^T) / (2 nudge), by projection.
+        """The centred EP update, summed over the batch: (s+ s+^T - s- s-^T) / (2 nudge), by projection.
 
         Both nudged phases start from the free equilibrium. Raises: ValueError if nudge is 0.
         """

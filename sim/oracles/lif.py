@@ -37,11 +37,11 @@ class LifRateNetwork:
 
     @staticmethod
     def of(network: StockNetwork) -> LifRateNetwork:
-        """Return the model of a network with its present weights."""
+        """The model of a network with its present weights."""
         return LifRateNetwork(network, {p.name: torch.tensor(p.weights, dtype=torch.float64) for p in _wiring(network)})
 
     def relax(self, inputs: Tensor, labels: Tensor | None = None, nudge: float = 0.0) -> dict[str, Tensor]:
-        """Return the rates at equilibrium, spikes per step, by population, of shape [B, N].
+        """The rates at equilibrium, spikes per step, by population, of shape [B, N].
 
         Args: inputs: rates of pixels and bias unit, of shape [B, N + 1]; labels of shape [B, K], 0 or 1.
         """
@@ -66,7 +66,7 @@ class LifRateNetwork:
         return rates
 
     def update(self, inputs: Tensor, labels: Tensor, nudge: float = 0.05) -> dict[str, Reals]:
-        """Return, by plastic projection, the summed EP update (r+ r+ - r- r-) / (2 nudge), of shape [N, M]."""
+        """The summed EP update (r+ r+ - r- r-) / (2 nudge) by plastic projection, of shape [N, M]."""
         up, down = self.relax(inputs, labels, nudge), self.relax(inputs, labels, -nudge)
 
         def outer(rates: dict[str, Tensor], projection: StockProjection) -> Tensor:
@@ -76,7 +76,7 @@ class LifRateNetwork:
 
 
 def firing_rate(neuron: LIF, drive: Tensor) -> Tensor:
-    """Return spikes per step for a mean input per step, in the units of the weights, before the current's decay."""
+    """Spikes per step for a mean input per step, in the units of the weights, before the current's decay."""
     kept = (DECAY_UNITY - 1 - neuron.current_decay) / DECAY_UNITY
     leak = max(neuron.voltage_decay, 1) / DECAY_UNITY
     current = drive / (1.0 - kept)
@@ -87,7 +87,7 @@ def firing_rate(neuron: LIF, drive: Tensor) -> Tensor:
 
 
 def teacher(network: StockNetwork) -> tuple[float, float]:
-    """Return (rate at which the teacher leaves a neuron alone, weight of the relay)."""
+    """The rate at which the teacher leaves a neuron alone, and the weight of the relay."""
     by_ends = {(p.source, p.target): p for p in network.projections}
     excite, inhibit = by_ends[(LABEL, network.output)], by_ends[(RELAY, network.output)]
     weight = float(np.abs(np.diag(inhibit.weights)).mean()) * 2.0**inhibit.exponent
@@ -96,13 +96,13 @@ def teacher(network: StockNetwork) -> tuple[float, float]:
 
 
 def input_rates(network: StockNetwork, payloads: Integers) -> Tensor:
-    """Return spikes per step of pixels and bias unit for payloads of shape [B, N], of shape [B, N + 1]."""
+    """Spikes per step of pixels and bias unit for payloads of shape [B, N], of shape [B, N + 1]."""
     one = 1 << network.encoder.activation_bits
     values = np.concatenate([payloads, np.full((len(payloads), 1), one)], axis=1)
     return torch.tensor(values / (one * network.spacing), dtype=torch.float64)
 
 
 def _wiring(network: StockNetwork) -> list[StockProjection]:
-    """Return the transmitting projections between input, hidden and output populations."""
+    """The transmitting projections between input, hidden and output populations."""
     names = {INPUT, *(population.name for population in network.moving)}
     return [p for p in network.projections if p.transmits and p.source in names and p.target in names]

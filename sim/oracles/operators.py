@@ -26,16 +26,16 @@ class Operator(Protocol):
     n_units: int
 
     def analyse(self, signals: Tensor) -> Tensor:
-        """Return D^T x of shape [B, M] for signals of shape [B, N]."""
+        """D^T x of shape [B, M] for signals of shape [B, N]."""
 
     def synthesise(self, codes: Tensor) -> Tensor:
-        """Return D a of shape [B, N] for codes of shape [B, M]."""
+        """D a of shape [B, N] for codes of shape [B, M]."""
 
     def overlap(self, codes: Tensor) -> Tensor:
-        """Return D^T D a of shape [B, M] for codes of shape [B, M]."""
+        """D^T D a of shape [B, M] for codes of shape [B, M]."""
 
     def gradient(self, residuals: Tensor, codes: Tensor) -> Tensor:
-        """Return residual x activity, mean over B, of the shape of the dictionary."""
+        """The product residual x activity, mean over B, of the shape of the dictionary."""
 
 
 class DenseOperator:
@@ -49,19 +49,19 @@ class DenseOperator:
         self.gram = self.dictionary.T @ self.dictionary if self.n_units < 2 * self.n_values else None
 
     def analyse(self, signals: Tensor) -> Tensor:
-        """Return D^T x."""
+        """D^T x."""
         return signals @ self.dictionary
 
     def synthesise(self, codes: Tensor) -> Tensor:
-        """Return D a."""
+        """D a."""
         return codes @ self.dictionary.T
 
     def overlap(self, codes: Tensor) -> Tensor:
-        """Return D^T D a, through D^T D or through D a, whichever is cheaper."""
+        """D^T D a, through D^T D or through D a, whichever is cheaper."""
         return self.analyse(self.synthesise(codes)) if self.gram is None else codes @ self.gram
 
     def gradient(self, residuals: Tensor, codes: Tensor) -> Tensor:
-        """Return (x - D a) a^T, mean over B, of shape [N, K]."""
+        """The product (x - D a) a^T, mean over B, of shape [N, K]."""
         return residuals.T @ codes / len(codes)
 
 
@@ -111,12 +111,12 @@ class ConvolutionalOperator:
         self.n_units = self.frame.positions[0] * self.frame.positions[1] * self.n_features
 
     def analyse(self, signals: Tensor) -> Tensor:
-        """Return D^T x."""
+        """D^T x."""
         maps = conv2d(self._padded(signals), self.weight, stride=self.frame.stride)
         return maps.permute(0, 2, 3, 1).reshape(len(signals), self.n_units)
 
     def synthesise(self, codes: Tensor) -> Tensor:
-        """Return D a, of which what falls on the padding is dropped."""
+        """D a, without what falls on the padding."""
         frame = self.frame
         maps = codes.reshape(len(codes), *frame.positions, self.n_features).permute(0, 3, 1, 2)
         images = conv_transpose2d(maps, self.weight, stride=frame.stride)
@@ -125,11 +125,11 @@ class ConvolutionalOperator:
         return images.permute(0, 2, 3, 1).reshape(len(codes), self.n_values)
 
     def overlap(self, codes: Tensor) -> Tensor:
-        """Return D^T D a."""
+        """D^T D a."""
         return self.analyse(self.synthesise(codes))
 
     def gradient(self, residuals: Tensor, codes: Tensor) -> Tensor:
-        """Return the sum over positions of (what a position reads of the residual) x (its codes), mean over B."""
+        """The sum over positions of (what a position reads of the residual) x (its codes), mean over B."""
         taps = torch.as_tensor(self.convolution.taps(self.shape))
         padded = torch.cat([residuals, residuals.new_zeros(len(residuals), 1)], dim=1)
         patches = padded[:, taps].reshape(-1, taps.shape[1])  # OUTSIDE = -1 is the last value

@@ -19,7 +19,7 @@ SWEEPS = 1000  # of the iteration
 
 
 def adjoint(graph: SigmaDeltaGraph, slopes: State, cost: State) -> State:
-    """Return l, which solves l = c + D W l; by population, of shape [B, N].
+    """The l that solves l = c + D W l; by population, of shape [B, N].
 
     At a fixed point u = clip(a), a = drive + W s: if c is the derivative of a cost with respect to a where it reads
     them, l is that with respect to the drive. A neuron of slope 0 passes nothing on: only the others are solved for.
@@ -39,7 +39,7 @@ def adjoint(graph: SigmaDeltaGraph, slopes: State, cost: State) -> State:
 
 
 def _coupling(graph: SigmaDeltaGraph, names: list[str], sizes: list[int]) -> Tensor:
-    """Return the weights between all moving neurons, rows: sources, of shape [N, N]."""
+    """The weights between all moving neurons, rows: sources, of shape [N, N]."""
     starts = dict(zip(names, torch.tensor([0, *sizes]).cumsum(0).tolist(), strict=False))
     coupling = torch.zeros(sum(sizes), sum(sizes), dtype=torch.float64)
     for index, source, target in graph.recurrent:
@@ -50,7 +50,7 @@ def _coupling(graph: SigmaDeltaGraph, names: list[str], sizes: list[int]) -> Ten
 
 
 def _solved(coupling: Tensor, slopes: Tensor, cost: Tensor, chosen: int) -> Tensor:
-    """Return l of shape [B, N]; chosen: neurons to solve for, at least as many as have a slope in any image."""
+    """The l of shape [B, N]; chosen: neurons to solve for, at least as many as have a slope in any image."""
     index = (slopes != 0).double().topk(chosen, dim=1).indices
     rest = cost.scatter(1, index, 0.0)  # the other neurons have no slope, so that their l is c
     right = (cost + slopes * (rest @ coupling.T)).gather(1, index)
@@ -65,7 +65,7 @@ def _solved(coupling: Tensor, slopes: Tensor, cost: Tensor, chosen: int) -> Tens
 
 
 def _iterated(graph: SigmaDeltaGraph, slopes: State, cost: State) -> State:
-    """Return l by the damped iteration that the network itself follows."""
+    """Find l by the damped iteration that the network itself follows."""
     found = cost
     for _ in range(SWEEPS):
         total = dict(cost)

@@ -70,27 +70,27 @@ class Twin(nn.Module, ABC):
         return next(self.buffers()).device
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return scores of shape [B, K] for images of shape [B, *image_shape], float in [0, 1].
+        """Scores of shape [B, K] for images of shape [B, *image_shape], float in [0, 1].
 
         Raises: UserError if the images have another shape, type or range.
         """
         return self.outputs(images).scores
 
     def outputs(self, images: Tensor) -> TwinOutputs:
-        """Return scores and states for images of shape [B, *image_shape], float in [0, 1]; both differentiable."""
+        """Scores and states for images of shape [B, *image_shape], float in [0, 1]; both differentiable."""
         return self._compute(self.checked(images), self.steps)
 
     def predict(self, images: Tensor) -> Tensor:
-        """Return the class of each image, of shape [B], as the network predicts: lowest index on a tie."""
+        """The class of each image, of shape [B], as the network predicts: lowest index on a tie."""
         return self.infer(images).states.argmax(dim=1)
 
     def infer(self, images: Tensor) -> TwinOutputs:
-        """Return scores and states after the steps of an inference, without gradients."""
+        """Scores and states after the steps of an inference, without gradients."""
         with torch.no_grad():
             return self._compute(self.checked(images), self.inference_steps)
 
     def payloads(self, images: Tensor) -> Tensor:
-        """Return the input payloads of shape [B, N], float64, differentiable: the network's own encoder."""
+        """The input payloads of shape [B, N], float64, differentiable: the network's own encoder."""
         slope = self.surrogate.box_slope
         return encode(images, self.spec.encoder, self.offset, self.whitening, self.rounds, slope)
 
@@ -100,11 +100,11 @@ class Twin(nn.Module, ABC):
 
     @abstractmethod
     def run(self, payloads: Tensor, steps: int) -> TwinOutputs:
-        """Return the outputs after `steps` steps for payloads of shape [B, N] as `payloads` gives them."""
+        """The outputs after `steps` steps for payloads of shape [B, N] as `payloads` gives them."""
 
     @abstractmethod
     def rate_outputs(self, payloads: Tensor, steps: int) -> TwinOutputs:
-        """Return the values of `run` with the gradients of the float rate model."""
+        """The values of `run` with the gradients of the float rate model."""
 
     def _compute(self, images: Tensor, steps: int) -> TwinOutputs:
         self.firing.start_pass()
@@ -112,7 +112,7 @@ class Twin(nn.Module, ABC):
         return (self.rate_outputs if by_rates else self.run)(self.payloads(images), steps)
 
     def checked(self, images: Tensor) -> Tensor:
-        """Return the images where the twin computes. Raises: UserError if shape, type or range are others."""
+        """The images, moved to where the twin computes. Raises: UserError if shape, type or range are others."""
         shape = tuple(self.spec.image_shape)
         if tuple(images.shape[1:]) != shape or not images.is_floating_point():
             raise UserError(
@@ -127,12 +127,12 @@ class Twin(nn.Module, ABC):
 
 
 def rivals(scores: Tensor, labels: Tensor) -> Tensor:
-    """Return the class of the highest score that is not the label, of shape [B]; scores of shape [B, K]."""
+    """The class of the highest score that is not the label, of shape [B]; scores of shape [B, K]."""
     return scores.scatter(1, labels[:, None], -torch.inf).argmax(dim=1)
 
 
 def margin_direction(scores: Tensor, labels: Tensor) -> Tensor:
-    """Return e_rival - e_label, of shape [B, K]: the direction in which the margin loss grows."""
+    """The vector e_rival - e_label, of shape [B, K]: the direction in which the margin loss grows."""
     labels = labels.to(scores.device)
     direction = torch.zeros_like(scores)
     direction.scatter_(1, rivals(scores, labels)[:, None], 1.0)
@@ -140,5 +140,5 @@ def margin_direction(scores: Tensor, labels: Tensor) -> Tensor:
 
 
 def carry(smooth: TwinOutputs, exact: TwinOutputs) -> TwinOutputs:
-    """Return the values of `exact` with the gradients of `smooth`."""
+    """The values of `exact` with the gradients of `smooth`."""
     return TwinOutputs(straight(smooth.scores, exact.scores), straight(smooth.states, exact.states))

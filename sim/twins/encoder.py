@@ -20,7 +20,7 @@ def encode(
     rounds: bool,
     outside: float,
 ) -> Tensor:
-    """Return the payloads of `neuro.front_ends.pixels.PixelEncoder`, of shape [B, N], float64.
+    """The payloads of `neuro.front_ends.pixels.PixelEncoder`, of shape [B, N], float64.
 
     Args: images of shape [B, ...], float in [0, 1]; offset, whitening, those of `encoder`, of shape [N] and [N, N],
     float64, on the device of the images; rounds, whether the forward pass is in integers (the backward one passes
@@ -40,7 +40,7 @@ def encode(
 
 
 def _transformed(pixels: Tensor, transform: Transform, whitening: Tensor | None, bits: int, rounds: bool) -> Tensor:
-    """Return `neuro.front_ends.whitening.Transform.apply` before it clips; its operations one by one, for equal
+    """Do as `neuro.front_ends.whitening.Transform.apply` does before it clips; its operations one by one, for equal
     rounding.
     """
     n_values = pixels.shape[1]

@@ -14,7 +14,7 @@ from sim.twins.units import State
 
 
 def local_gradient(twin: Twin, images: Tensor, labels: Tensor, nudge: float, steps: int | None = None) -> Tensor:
-    """Return the equilibrium-propagation gradient of s_rival - s_label, of the shape of the images.
+    """The equilibrium-propagation gradient of s_rival - s_label, of the shape of the images.
 
     From the free state, two phases with the constant output force +-nudge (e_rival - e_label); then
     dC/dx = W_0 (h+ - h-) / (2 nudge), h the states of what the input feeds. No neuron is asked for a derivative, so
@@ -48,7 +48,7 @@ def local_gradient(twin: Twin, images: Tensor, labels: Tensor, nudge: float, ste
 
 
 def implicit_gradient(twin: Twin, images: Tensor, labels: Tensor, steps: int | None = None) -> Tensor:
-    """Return the gradient of a_rival - a_label through the fixed point (`adjoint.adjoint`), of the shape of the images.
+    """The gradient of a_rival - a_label through the fixed point (`adjoint.adjoint`), of the shape of the images.
 
     Args:   images of shape [B, ...]; labels of shape [B]; steps of the free phase, by default the twin's.
     Raises: UserError if the twin is not one of sigma-delta units.
@@ -65,7 +65,7 @@ def implicit_gradient(twin: Twin, images: Tensor, labels: Tensor, steps: int | N
 
 
 def slopes_of(twin: SigmaDeltaTwin, state: State) -> State:
-    """Return ds/da at a fixed point, of shape [B, N] by population, payload units per state unit."""
+    """The slopes ds/da at a fixed point, of shape [B, N] by population, payload units per state unit."""
     slopes = {}
     for name, neuron in twin.graph.units.items():
         total = state[f"a {name}"]
@@ -82,7 +82,7 @@ def _settling(twin: Twin, kind: str) -> SigmaDeltaTwin:
 
 
 def _to_images(twin: SigmaDeltaTwin, images: Tensor, to_input: State) -> Tensor:
-    """Return the gradient with respect to images, given that with respect to the input of each population."""
+    """The gradient with respect to images, given that with respect to the input of each population."""
     with torch.enable_grad():
         pixels = images.detach().clone().requires_grad_(True)
         payloads = twin.payloads(pixels)

@@ -63,7 +63,7 @@ class LifTwin(Twin):
         return carry(TwinOutputs(scores, rates[output] * steps), exact)
 
     def _currents(self, rates: State, sources: set[str]) -> State:
-        """Return the mean input of every moving population from `sources`, in thresholds per step."""
+        """The mean input of every moving population from `sources`, in thresholds per step."""
         total = {name: torch.zeros_like(rates[name]) for name in self.lif}
         for synapse in self.graph.synapses:
             if synapse.source in sources:
@@ -82,13 +82,13 @@ class LifTwin(Twin):
         return unroll(partial(_step, self.graph, arrivals), rest, steps, self.every)
 
     def _input_rates(self, payloads: Tensor) -> Tensor:
-        """Return spikes per step of pixels and bias unit, of shape [B, N + 1]."""
+        """Spikes per step of pixels and bias unit, of shape [B, N + 1]."""
         one = 1 << self.spec.encoder.activation_bits
         always = payloads.new_full((len(payloads), 1), float(one))
         return torch.cat([payloads, always], dim=1) / (self.spec.spacing * one)
 
     def _train(self, payloads: Tensor, steps: int) -> Tensor:
-        """Return the spike trains of `StockNetwork.trains`, of shape [B, steps, N + 1], float32."""
+        """The spike trains of `StockNetwork.trains`, of shape [B, steps, N + 1], float32."""
         if self.rounds:
             trains = self.spec.trains(payloads.cpu().numpy().astype(np.int64), steps)
             return torch.from_numpy(trains).to(device=payloads.device, dtype=torch.float32)
@@ -106,7 +106,7 @@ def _step(graph: StockGraph, arrivals: dict[str, tuple[Tensor, ...]], state: Sta
 
 
 def _never_reset(graph: StockSpec) -> StockSpec:
-    """Return the graph without resets in time: a twin starts from rest, and may run longer than an inference."""
+    """The graph without resets in time: a twin starts from rest, and may run longer than an inference."""
     populations = tuple(
         replace(p, neuron=replace(p.neuron, reset_interval=0)) if isinstance(p.neuron, LIF) else p
         for p in graph.populations
@@ -115,6 +115,6 @@ def _never_reset(graph: StockSpec) -> StockSpec:
 
 
 def _per_threshold(neuron: LIF) -> float:
-    """Return 1 / threshold for an input a that lasts: what the decay of the current makes of it, in thresholds."""
+    """The factor 1 / threshold for an input a that lasts: what the decay of the current makes of it, in thresholds."""
     kept = (DECAY_UNITY - 1 - neuron.current_decay) / DECAY_UNITY
     return 1.0 / ((1.0 - kept) * max(neuron.threshold, 1))

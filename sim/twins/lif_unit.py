@@ -31,12 +31,12 @@ class Trigger:
         self.key: Hashable = None
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Return H(x), 1 where x > 0; x in units of the voltage."""
+        """The step H(x), 1 where x > 0; x in units of the voltage."""
         return bound_gradient(self.firing.spike(x, self.key, self.scale))
 
 
 def threshold_of(neuron: LIF) -> float:
-    """Return the threshold in units of the voltage."""
+    """The threshold in units of the voltage."""
     return float(neuron.threshold << 6)
 
 
@@ -56,7 +56,7 @@ class IntegerNeuron(snntorch.SpikingNeuron):
         self.unit = Integration.of(neuron, reach)
 
     def forward(self, drive: Tensor, u: Tensor, v: Tensor, key: Hashable) -> tuple[Tensor, Tensor, Tensor]:
-        """Return spikes, current and voltage after a step; all of shape [B, N], float64."""
+        """Spikes, current and voltage after a step; all of shape [B, N], float64."""
         current, voltage = integrate(drive, u, v, self.unit)
         self.spike_grad.key = key
         spikes = self.fire(voltage)
@@ -80,7 +80,7 @@ class FloatNeuron(snntorch.Synaptic):
         self.bias = unit.bias
 
     def forward(self, drive: Tensor, u: Tensor, v: Tensor, key: Hashable) -> tuple[Tensor, Tensor, Tensor]:
-        """Return spikes, current and voltage after a step; all of shape [B, N], float64."""
+        """Spikes, current and voltage after a step; all of shape [B, N], float64."""
         self.spike_grad.key = key
         spikes, current, voltage = super().forward(drive * 64.0, u, v)
         self.reset_mem()  # leaves no graph behind

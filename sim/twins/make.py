@@ -30,7 +30,7 @@ def make_twin(
     device: str = "cpu",
     checkpoint_steps: int = 0,
 ) -> Twin:
-    """Return the twin of a network of any family.
+    """The twin of a network of any family.
 
     Args:   surrogate, by default straight-through, for LIF networks rate (there straight-through explodes over the
             hundred steps of an inference and hides the gradient: measured on digits, 20 steps of PGD at eps .1 leave
@@ -51,7 +51,7 @@ def make_twin(
 
 
 def checked_device(name: str) -> torch.device:
-    """Return the device called `name`. Raises: UserError if there is none."""
+    """The device called `name`. Raises: UserError if there is none."""
     try:
         device = torch.device(name)
     except RuntimeError as error:

@@ -24,7 +24,7 @@ from sim.twins.units import FLOAT32_INTEGERS, Relaxation, State, unroll
 
 
 def exact_dtype(spec: NetworkSpec) -> torch.dtype:
-    """Return float32 if it holds every integer of any run of `spec`, else float64, which always does.
+    """The type of states: float32 if it holds every integer of any run of `spec`, else float64, which always does.
 
     Sums at a neuron are whole multiples of the smallest scale among its projections; changes are clipped at `reach`.
     """
@@ -76,10 +76,10 @@ class SigmaDeltaTwin(Twin):
         return carry(self.outputs_of(state), exact)
 
     def settle(self, drive: State, steps: int) -> State:
-        """Return the state of the graph after `steps` free steps from rest."""
+        """The state of the graph after `steps` free steps from rest."""
         return unroll(lambda s, t: self.graph.step(s, drive, t), self.graph.rest(drive), steps, self.every)
 
     def outputs_of(self, state: State) -> TwinOutputs:
-        """Return scores and states, in real units, from the state of the graph."""
+        """Scores and states, in real units, from the state of the graph."""
         output = self.spec.output
         return TwinOutputs(state[f"a {output}"] / self.unit, state[f"u {output}"] / self.unit)

@@ -15,7 +15,7 @@ from sim.twins.units import Relaxation, State, relax, straight
 
 
 def activation(u: Tensor, neuron: SigmaDelta) -> Tensor:
-    """Return what a unit in state u, of shape [B, N] in state units, sends before it is rounded."""
+    """The payload of a unit in state u, of shape [B, N] in state units, before it is rounded."""
     if neuron.threshold == 0:
         return u
     if neuron.hard:
@@ -44,11 +44,11 @@ class SigmaDeltaGraph(nn.Module):
         self.feeding = [(i, p.source, p.target) for i, p in enumerate(spec.projections) if p.source not in self.units]
 
     def weights(self, index: int) -> Tensor:
-        """Return the weights of projection `index`, of shape [N, M], in state units per unit of payload."""
+        """The weights of projection `index`, of shape [N, M], in state units per unit of payload."""
         return self.get_buffer(f"weights{index}")
 
     def drive(self, payloads: Tensor) -> State:
-        """Return the constant input of every moving population; payloads of shape [B, N] of the input population."""
+        """The constant input of every moving population; payloads of shape [B, N] of the input population."""
         batch, given = len(payloads), payloads.to(self.dtype)
         drive = {n: given.new_zeros(batch, self.spec.population(n).size) for n in self.units}
         for index, source, target in self.feeding:
@@ -61,19 +61,19 @@ class SigmaDeltaGraph(nn.Module):
         return drive
 
     def rest(self, drive: State) -> State:
-        """Return the state at the presentation: all zero."""
+        """The state at the presentation: all zero."""
         zeros = {name: torch.zeros_like(part) for name, part in drive.items()}
         return {f"{kind} {name}": zero for name, zero in zeros.items() for kind in "usa"}
 
     def unrounded(self) -> SigmaDeltaGraph:
-        """Return the same graph, with the same tensors, that rounds nothing."""
+        """The same graph, with the same tensors, that rounds nothing."""
         smooth = copy.copy(self)
         smooth.rounds = False
         smooth.relaxations = {name: unit._replace(rounds=False) for name, unit in self.relaxations.items()}
         return smooth
 
     def step(self, state: State, drive: State, time: int, force: Tensor | None = None) -> State:
-        """Return the state one step on. time counts steps from 0; force, of shape [B, K], is added to the output."""
+        """The state one step on. time counts steps from 0; force, of shape [B, K], is added to the output."""
         total = self._totals(state, drive) if time > 0 else dict(drive)  # at the first step only the sources have sent
         new: State = {}
         for name, unit in self.units.items():
@@ -84,7 +84,7 @@ class SigmaDeltaGraph(nn.Module):
         return new
 
     def totals(self, state: State, drive: State) -> State:
-        """Return the input a of every moving population, given its states "u NAME" and its drive."""
+        """The input a of every moving population, given its states "u NAME" and its drive."""
         sent = {f"s {name}": self._sent(state[f"u {name}"], unit, (name, 0)) for name, unit in self.units.items()}
         return self._totals(sent, drive)
 
@@ -95,14 +95,14 @@ class SigmaDeltaGraph(nn.Module):
         return total
 
     def send_slope(self, u: Tensor, neuron: SigmaDelta) -> Tensor:
-        """Return the derivative of what a unit in state u sends, payload units per state unit, rounding left out."""
+        """The derivative of the payload of a unit in state u, payload units per state unit, rounding left out."""
         with torch.enable_grad():
             state = u.detach().requires_grad_(True)
             (slope,) = torch.autograd.grad(activation(state, neuron).sum(), state)
         return slope * 2.0**-neuron.send_shift
 
     def _sent(self, u: Tensor, neuron: SigmaDelta, key: tuple[str, int]) -> Tensor:
-        """Return s_hat after this step, in payload units: the rounded activation."""
+        """The s_hat after this step, in payload units: the rounded activation."""
         payload = activation(u, neuron) * 2.0**-neuron.send_shift
         if not self.rounds:
             return payload

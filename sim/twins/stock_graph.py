@@ -72,13 +72,13 @@ class StockGraph(nn.Module):
         )
 
     def unrounded(self) -> StockGraph:
-        """Return the same graph of GradedRelu populations, with the same tensors, that rounds nothing."""
+        """The same graph of GradedRelu populations, with the same tensors, that rounds nothing."""
         smooth = copy.copy(self)
         smooth.rounds, smooth.wraps = False, set()
         return smooth
 
     def transmit(self, synapse: Synapse, payloads: Tensor) -> Tensor:
-        """Return what payloads of shape [..., N] bring to the target, of shape [..., M], float64."""
+        """The input that payloads of shape [..., N] bring to the target, of shape [..., M], float64."""
         weights, given = self.get_buffer(f"weights{synapse.number}"), payloads.to(synapse.dtype)
         sums = (given * weights if synapse.diagonal else given @ weights).to(torch.float64)
         if not synapse.shift:
@@ -86,12 +86,12 @@ class StockGraph(nn.Module):
         return floor_shift(sums, synapse.shift) if self.rounds else sums * 2.0**synapse.shift
 
     def bring(self, synapse: Synapse, rates: Tensor) -> Tensor:
-        """Return what real rates of shape [B, N] bring to the target per step, of shape [B, M], not rounded."""
+        """The input per step that real rates of shape [B, N] bring to the target, of shape [B, M], not rounded."""
         weights = self.get_buffer(f"weights{synapse.number}").to(torch.float64)
         return (rates * weights if synapse.diagonal else rates @ weights) * 2.0**synapse.shift
 
     def arrivals(self, trains: dict[str, Train]) -> dict[str, tuple[Tensor, ...]]:
-        """Return, by target, what all inputs bring at each step (one entry: at every step), of shape [B, M]."""
+        """The arrivals from all inputs by target, at each step (one entry: at every step), of shape [B, M]."""
         arriving: State = {}
         for synapse in self.synapses:
             if synapse.source in trains:
@@ -106,7 +106,7 @@ class StockGraph(nn.Module):
         return {name: part.unbind(dim=1) for name, part in arriving.items()}
 
     def rest(self, batch: int, device: torch.device) -> State:
-        """Return the state before the first step: all zero."""
+        """The state before the first step: all zero."""
         return {
             f"{kind} {name}": torch.zeros(batch, population.size, dtype=torch.float64, device=device)
             for name, population in self.moving.items()
@@ -114,7 +114,7 @@ class StockGraph(nn.Module):
         }
 
     def step(self, state: State, arrivals: dict[str, tuple[Tensor, ...]], time: int) -> State:
-        """Return the state one step on; time counts steps from 0."""
+        """The state one step on; time counts steps from 0."""
         total: State = {}
         for name in self.moving:
             total[name] = torch.zeros_like(state[f"sent {name}"])
@@ -150,25 +150,25 @@ class StockGraph(nn.Module):
 
 
 def _kinds(neuron: StockNeuron, tallied: bool) -> tuple[str, ...]:
-    """Return what the state of a graph holds of one population."""
+    """The kinds of values that the state of a graph holds of one population."""
     own = ("u", "v") if isinstance(neuron, LIF) else ()
     return (*own, "sent", "a", *(("count", "sum") if tallied else ()))
 
 
 def _payload_limit(graph: StockSpec, name: str) -> int:
-    """Return the largest |payload| that population `name` can send: a graded neuron sends its whole 32-bit sum."""
+    """The largest |payload| that population `name` can send: a graded neuron sends its whole 32-bit sum."""
     neuron = next(p.neuron for p in graph.populations if p.name == name)
     return INT32_MAX + 1 if isinstance(neuron, GradedRelu) else neuron.payload_limit
 
 
 def _sums(graph: StockSpec, projection: StockProjection) -> float:
-    """Return the largest |sum| that a projection can bring to a neuron, before its shift."""
+    """The largest |sum| that a projection can bring to a neuron, before its shift."""
     columns = np.abs(projection.effective.astype(np.int64)).sum(axis=0)
     return float(columns.max(initial=0)) * _payload_limit(graph, projection.source)
 
 
 def _reach(graph: StockSpec, projections: list[StockProjection], name: str) -> float:
-    """Return the largest |input| of population `name`, whatever is sent."""
+    """The largest |input| of population `name`, whatever is sent."""
     incoming = [p for p in projections if p.target == name]
     return sum(_sums(graph, p) * max(2.0**p.exponent, 1.0) + 1.0 for p in incoming)
 

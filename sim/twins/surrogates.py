@@ -47,7 +47,7 @@ def _tent(x: Tensor, gradient: Tensor, spikes: Tensor) -> Tensor:
 
 
 def _unit_shapes() -> dict[str, Shape]:
-    """Return H(x), x > 0, by name, with the surrogates of width 1 in the backward pass."""
+    """The step functions H(x), x > 0, by name, with the surrogates of width 1 in the backward pass."""
     sigmoid = library.sigmoid(slope=4.0)
     return {
         "atan": library.atan(alpha=2.0),
@@ -80,7 +80,7 @@ class Surrogate:
 
 
 def surrogate_sweep(widths: Sequence[float] = (0.25, 0.5, 1.0, 2.0), box_slope: float = 0.0) -> list[Surrogate]:
-    """Return every shape at every width, and the surrogates that have none."""
+    """Every shape at every width, and the surrogates that have none."""
     shapes = [Surrogate(name, width, box_slope) for name in SHAPES for width in widths]
     return [*shapes, *(Surrogate(name, 1.0, box_slope) for name in WITHOUT_WIDTH)]
 
@@ -115,14 +115,14 @@ class Firing:
         self._seen.clear()
 
     def spike(self, x: Tensor, key: Hashable = None, scale: float = 1.0) -> Tensor:
-        """Return H(x), 1 where x > 0, of the shape of x; backward: g(x / w) / w, w = width * scale."""
+        """The step H(x), 1 where x > 0, of the shape of x; backward: g(x / w) / w, w = width * scale."""
         if self.surrogate.name == "assg" and torch.is_grad_enabled():
             x = x / scale
             return self._adaptive(x, self._sharpness(x.detach(), key))
         return self._unit(x * (1.0 / (scale * self.surrogate.width))).to(x.dtype)
 
     def staircase(self, x: Tensor, key: Hashable = None) -> Tensor:
-        """Return a tensor whose gradient stands for that of round(x); its value is without meaning.
+        """A tensor whose gradient stands for that of round(x); its value is without meaning.
 
         The distance to the nearest threshold lies in [-.5, .5); its two neighbours are one unit further.
         """
@@ -135,7 +135,7 @@ class Firing:
         return sum((self.spike(distance - k) for k in NEAREST), torch.zeros_like(x))
 
     def _adaptive(self, x: Tensor, sharpness: Tensor) -> Tensor:
-        """Return H(x) with the slope of ASSG: snnTorch's atan with a sharpness of its own for each neuron."""
+        """The step H(x) with the slope of ASSG: snnTorch's atan with a sharpness of its own for each neuron."""
         spikes: Tensor = library.ATan.apply(x, sharpness)
         return spikes.to(x.dtype)
 

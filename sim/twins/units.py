@@ -32,7 +32,7 @@ class _Straight(torch.autograd.Function):
 
 
 def straight(smooth: Tensor, exact: Tensor) -> Tensor:
-    """Return the values of `exact` with the gradient of `smooth`; both of the same shape."""
+    """The values of `exact` with the gradient of `smooth`; both of the same shape."""
     result: Tensor = _Straight.apply(smooth, exact)
     return result
 
@@ -48,7 +48,7 @@ class _Bound(torch.autograd.Function):
 
 
 def bound_gradient(x: Tensor) -> Tensor:
-    """Return x; its gradient is clipped at +-LARGEST_GRADIENT, so that one that explodes in time stays finite."""
+    """Pass x on; its gradient is clipped at +-LARGEST_GRADIENT, so that one that explodes in time stays finite."""
     result: Tensor = _Bound.apply(x)
     return result
 
@@ -68,7 +68,7 @@ class _Clip(torch.autograd.Function):
 
 
 def clip(x: Tensor, lower: float, upper: float, outside: float = 0.0) -> Tensor:
-    """Return x clipped to the box; slope 1 inside and on its edge, `outside` beyond."""
+    """Clip x to the box; slope 1 inside and on its edge, `outside` beyond."""
     result: Tensor = _Clip.apply(x, lower, upper, outside)
     return result
 
@@ -91,7 +91,7 @@ class Relaxation(NamedTuple):
 
     @staticmethod
     def of(neuron: SigmaDelta, rounds: bool, outside: float) -> Relaxation:
-        """Return the step of `neuron`."""
+        """The step of `neuron`."""
         reach = ((neuron.upper - neuron.lower) << neuron.step_shift) // neuron.step_multiplier + 2
         step = neuron.step_multiplier / 2**neuron.step_shift
         return Relaxation(step, neuron.lower, neuron.upper, reach, rounds, outside)
@@ -119,13 +119,13 @@ class _Relax(torch.autograd.Function):
 
 
 def relax(total: Tensor, state: Tensor, unit: Relaxation) -> Tensor:
-    """Return the next state: u + ((total - u) * multiplier >> shift), clipped; of shape [B, N]."""
+    """The next state: u + ((total - u) * multiplier >> shift), clipped; of shape [B, N]."""
     result: Tensor = _Relax.apply(total, state, unit)
     return result
 
 
 def wrap32(x: Tensor) -> Tensor:
-    """Return whole numbers as a 32-bit register holds them, in -2**31..2**31 - 1."""
+    """Whole numbers as a 32-bit register holds them, in -2**31..2**31 - 1."""
     return torch.remainder(x + 2.0**31, 2.0**32) - 2.0**31
 
 
@@ -144,7 +144,7 @@ class Integration(NamedTuple):
 
     @staticmethod
     def of(neuron: LIF, reach: float) -> Integration:
-        """Return the step of `neuron`, whose input is at most `reach` in size."""
+        """The step of `neuron`, whose input is at most `reach` in size."""
         keep_u = (DECAY_UNITY - 1 - neuron.current_decay) / DECAY_UNITY
         keep_v = (DECAY_UNITY - neuron.voltage_decay) / DECAY_UNITY
         largest = 64.0 * reach / (1.0 - keep_u)  # keep_u < 1; without wrapping
@@ -181,8 +181,7 @@ class _Integrate(torch.autograd.Function):
 
 
 def integrate(drive: Tensor, u: Tensor, v: Tensor, unit: Integration) -> tuple[Tensor, Tensor]:
-    """Return current and voltage of LIF neurons after one step, before they fire, as `neuro.stock.processes.LIF` has
-    them.
+    """The current and voltage of LIF neurons after one step, before they fire, as `neuro.stock.processes.LIF` has them.
 
     Args: drive a, u, v of shape [B, N], float64.
     Gradients pass truncation and wrapping straight, and stop where the voltage saturates.
@@ -192,7 +191,7 @@ def integrate(drive: Tensor, u: Tensor, v: Tensor, unit: Integration) -> tuple[T
 
 
 def floor_shift(x: Tensor, shift: int) -> Tensor:
-    """Return x * 2**shift rounded towards minus infinity (shift < 0), gradients straight through."""
+    """The value x * 2**shift, rounded towards minus infinity (shift < 0), gradients straight through."""
     scaled = x * 2.0**shift
     return scaled if shift >= 0 else straight(scaled, torch.floor(scaled.detach()))
 
@@ -201,7 +200,7 @@ Step = Callable[[State, int], State]
 
 
 def unroll(step: Step, state: State, steps: int, every: int) -> State:
-    """Return the state after `step(state, t)` for t in 0..steps-1.
+    """The state after `step(state, t)` for t in 0..steps-1.
 
     every: steps between two states kept for the backward pass, which computes those between anew; 0 keeps all.
     """

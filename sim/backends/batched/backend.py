@@ -82,14 +82,14 @@ class TorchSession(SigmaDeltaSession):
         return Batch(whole(shown.payloads), targets, whole(self._signs(shown)))
 
     def _share(self, count: int, shared: bool = True) -> range:
-        """Return which of `count` images are this worker's."""
+        """Which of `count` images are this worker's."""
         if self.workers is None or not shared:
             return range(count)
         rank, size = self.workers.rank, self.workers.size
         return range(count * rank // size, count * (rank + 1) // size)
 
     def _sum(self, values: Int64) -> Int64:
-        """Return the sum over all workers of arrays in which each filled in its own images."""
+        """The sum over all workers of arrays in which each filled in its own images."""
         if self.workers is None:
             return values
         gathered: Int64 = self.workers.gather(torch.from_numpy(values)).sum(dim=0).numpy()
@@ -226,7 +226,7 @@ class TorchBackend(Backend[NetworkSpec]):
 
 
 def device_of(name: str) -> torch.device:
-    """Return the device called `name`. Raises: UserError if there is none here."""
+    """The device called `name`. Raises: UserError if there is none here."""
     kind, _, index = name.partition(":")
     if kind not in DEVICES or not (index.isdigit() or name == kind):
         raise UserError(f"device {name!r} is unknown; choose cpu, cuda, or cuda:N")

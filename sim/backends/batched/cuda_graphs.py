@@ -58,7 +58,7 @@ class Graphs(Generic[Result]):
         self._captured: dict[tuple[int, bool], tuple[Batch, Replay, Result]] = {}
 
     def __call__(self, batch: Batch) -> Result:
-        """Return function(batch)."""
+        """The result of function(batch)."""
         size = (len(batch.payloads), batch.targets is not None)
         if size not in self._captured:
             if size not in self._seen or len(self._captured) >= MOST:
@@ -76,5 +76,5 @@ class Graphs(Generic[Result]):
 
 
 def wanted(device: torch.device) -> bool:
-    """Return whether the user asked for graphs, on a device that has them."""
+    """Whether the user asked for graphs, on a device that has them."""
     return device.type == "cuda" and os.environ.get("SETTLE_CUDA_GRAPHS") == "1"

@@ -73,7 +73,7 @@ class TorchNetwork:
             self.synapses[name].load(values)
 
     def _present(self, payloads: Tensor) -> Populations:
-        """Return what the sources send."""
+        """The values that the sources send."""
         sent = {}
         for population in self.spec.populations:
             neuron = population.neuron
@@ -100,7 +100,7 @@ class TorchNetwork:
             sent = {**sources, **values}
 
     def _arrived(self, links: list[_Link], sent: Populations, drive: Populations) -> Populations:
-        """Return `drive` plus what `links` deliver."""
+        """The sum of `drive` and what `links` deliver."""
         total = dict(drive)
         for link in links:
             arrived = link.synapses.product(sent[link.source], link.transposed)
@@ -110,7 +110,7 @@ class TorchNetwork:
         return total
 
     def _nudged(self, total: Populations, state: Populations, batch: Batch, nudge: int) -> Populations:
-        """Return `total` with the force of the nudge added to the output."""
+        """`total` with the force of the nudge added to the output."""
         if not nudge or batch.targets is None:
             return total
         schedule, name = self.spec.schedule, self.spec.output
@@ -119,13 +119,13 @@ class TorchNetwork:
 
 
 def move(state: Tensor, total: Tensor, unit: SigmaDelta) -> Tensor:
-    """Return u one step on: see `neuro.spec.neurons.SigmaDelta`."""
+    """The u one step on: see `neuro.spec.neurons.SigmaDelta`."""
     moved = state + ((total - state) * unit.step_multiplier >> unit.step_shift)
     return moved.clamp_(unit.lower, unit.upper)
 
 
 def activation(state: Tensor, unit: SigmaDelta) -> Tensor:
-    """Return what a unit in `state` tells its receivers, in payload units: `SigmaDelta.activation` in tensors."""
+    """The value that a unit in `state` tells its receivers, in payload units: `SigmaDelta.activation` in tensors."""
     if unit.threshold:
         beyond = state - state.clamp(-unit.threshold, unit.threshold)
         state = beyond + beyond.sign() * unit.threshold if unit.hard else beyond

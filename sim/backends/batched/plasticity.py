@@ -40,12 +40,12 @@ def mix32(x: Tensor) -> Tensor:
 
 
 def signed32(values: UInt32) -> Int32:
-    """Return the int32 with the same bits."""
+    """The int32 with the same bits."""
     return np.ascontiguousarray(values).view(np.int32)
 
 
 def random_bits(streams: Tensor, index: Tensor) -> Tensor:
-    """Return `fixed_point.synapse_bits` of each weight of `index` under each key; int32, shapes broadcast."""
+    """`fixed_point.synapse_bits` of each weight of `index` under each key; int32, shapes broadcast."""
     return mix32(streams + index)
 
 
@@ -74,7 +74,7 @@ class Move(NamedTuple):
     upper: Tensor
 
     def registers(self, limit: int) -> tuple[Register, ...]:
-        """Return what has to add a step so that this move is followed by clip(W + step, -limit, limit)."""
+        """The registers that have to add a step so that this move is followed by clip(W + step, -limit, limit)."""
         total = Register(self.total, 2 * limit)  # beyond, every W saturates
         return total, Register(self.lower, limit), Register(self.upper, limit)
 
@@ -104,12 +104,12 @@ class Learner:
         self.full.copy_(torch.from_numpy(np.ascontiguousarray(full, dtype=np.int32).ravel()))
 
     def effective(self) -> Tensor:
-        """Return the weights that transmit: rounded to nearest."""
+        """The weights that transmit: rounded to nearest."""
         rounded: Tensor = round_shift(self.full, self.shadow)
         return rounded.view(self.synapses.shape)
 
     def registers(self, move: Move | None) -> tuple[Register, ...]:
-        """Return what adds the steps: the weights themselves, or with workers a move."""
+        """The registers that add the steps: the weights themselves, or with workers a move."""
         return (Register(self.full, self.limit),) if move is None else move.registers(self.limit)
 
     def learn(self, seen: Equilibria, signs: Tensor, keys: UInt32, rate: Rate, registers: tuple[Register, ...]) -> None:
@@ -140,14 +140,14 @@ class Learner:
                     register.add_columns(columns, step.T)
 
     def _moved(self, seen: Equilibria, signs: Tensor) -> Tensor:
-        """Return by how much every post neuron moved between the nudges, times the sign; of shape [B, M]."""
+        """The move of every post neuron between the nudges, times the sign; of shape [B, M]."""
         target = self.projection.target
         if self.rule.uses_state_difference:
             return (seen.state_first[target] - seen.state_second[target]) * signs[:, None]
         return (seen.sent_first[target] - seen.sent_second[target]) * signs[:, None]
 
     def _changes(self, seen: Equilibria, signs: Tensor) -> Tensor:
-        """Return the exact change of every weight for every image, int32 of shape [B, weights]."""
+        """The exact change of every weight for every image, int32 of shape [B, weights]."""
         source, target = self.projection.source, self.projection.target
         pre, moved = seen.sent_first[source], self._moved(seen, signs)
         if self.static:
@@ -158,7 +158,7 @@ class Learner:
         return change.add_(self.synapses.local_products(back, seen.sent_second[target]))
 
     def _rounded(self, change: Tensor, streams: Tensor, index: Tensor, rate: Rate) -> Tensor:
-        """Return rate * change, rounded stochastically, in place."""
+        """Multiply `change` by `rate` in place, rounded stochastically."""
         change *= rate.mantissa << max(self.shadow - rate.exponent, 0)
         down = max(rate.exponent - self.shadow, 0)
         if down == 0:  # else a step fits into 31 bits, and cannot overflow when it is added
@@ -170,7 +170,7 @@ class Learner:
         return change
 
     def no_move(self) -> Move:
-        """Return the move that changes nothing."""
+        """The move that changes nothing."""
         ends = (0, -self.limit, self.limit)
         return Move(*(torch.full_like(self.full, end) for end in ends))
 

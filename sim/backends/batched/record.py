@@ -30,12 +30,12 @@ class Equilibria(NamedTuple):
     state_second: Populations
 
     def of(self, part: slice) -> Equilibria:
-        """Return the same of some images."""
+        """The same quantities of some images."""
         return Equilibria(*({n: v if len(v) == 1 else v[part] for n, v in each.items()} for each in self))
 
 
 def empty_outcome(network: TorchNetwork, size: int) -> Outcome:
-    """Return an outcome of `size` images, to be filled by `watch`."""
+    """An outcome of `size` images, to be filled by `watch`."""
     spec, device = network.spec, network.device
     shape = (size, len(spec.populations), 1 + len(spec.schedule.phases))
     return Outcome(
@@ -99,7 +99,7 @@ def _stacked(steps: list[Tensor]) -> Int64:
 
 
 def bytes_per_image(network: TorchNetwork, kept_steps: int = 0) -> int:
-    """Return about how much memory an image in flight takes; kept_steps: steps whose spikes are kept."""
+    """The memory, roughly, that an image in flight takes, in bytes; kept_steps: steps whose spikes are kept."""
     neurons = sum(p.size for p in network.spec.populations)
     gathered = max((synapses.gathered for synapses in network.synapses.values()), default=0)
     return 4 * (neurons * (16 + 2 * kept_steps) + 4 * gathered)

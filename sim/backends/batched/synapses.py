@@ -30,7 +30,7 @@ FLOAT32_INTEGERS = 1 << 24
 
 
 def exact_type(largest: int) -> torch.dtype:
-    """Return a float type in which whole numbers up to `largest`, and all sums on the way, are exact."""
+    """A float type in which whole numbers up to `largest`, and all sums on the way, are exact."""
     if largest > INT32_MAX:
         raise ValueError(f"exact_type: {largest} exceeds 32 bits")  # check_spec and check_rates refuse it before
     return torch.float32 if largest <= FLOAT32_INTEGERS else torch.float64
@@ -61,11 +61,11 @@ class Synapses(Protocol):
         ...
 
     def product(self, values: Tensor, transposed: bool) -> Tensor:
-        """Return int32 values @ W (W^T if transposed); values int32 of shape [B, N]."""
+        """The product values @ W (W^T if transposed), int32; values int32 of shape [B, N]."""
         ...
 
     def local_products(self, pre: Tensor, post: Tensor) -> Tensor:
-        """Return, of shape [B, weights], the sum of pre_i post_j over the synapses ij that share a weight; int32."""
+        """The sums of pre_i post_j over the synapses ij that share a weight, int32 of shape [B, weights]."""
         ...
 
 
@@ -122,7 +122,7 @@ class SharedSynapses:
         self._kernel.copy_(weights.reshape(self._kernel.shape))
 
     def _patches(self, values: Tensor) -> Tensor:
-        """Return what every tap reads at every position, of shape [B, P, T]."""
+        """The values that every tap reads at every position, of shape [B, P, T]."""
         padded = torch.nn.functional.pad(values, (0, 1))
         return padded.index_select(1, self._taps).view(len(values), self._positions, self._n_taps)
 
@@ -147,14 +147,14 @@ class SharedSynapses:
 
 
 def pooling(convolution: Convolution) -> Float32:
-    """Return `Convolution.widened` of one channel as a matrix of zeros and ones, [extent widened, extent]."""
+    """`Convolution.widened` of one channel as a matrix of zeros and ones, [extent widened, extent]."""
     extent = math.prod(convolution.kernel)
     each = np.eye(extent, dtype=np.float32).reshape(*convolution.kernel, 1, extent)
     return convolution.widened(each).reshape(-1, extent)
 
 
 def readers(taps: Int64, size: int) -> Int64:
-    """Return, of shape [size, O], which entries of the flat `taps` read each neuron; taps.size fills up."""
+    """The entries of the flat `taps` that read each neuron, of shape [size, O]; taps.size fills up."""
     flat = taps.ravel()
     entries = np.flatnonzero(flat != OUTSIDE)
     order = entries[np.argsort(flat[entries], kind="stable")]
@@ -166,7 +166,7 @@ def readers(taps: Int64, size: int) -> Int64:
 
 
 def make_synapses(spec: NetworkSpec, projection: Projection, device: torch.device) -> Synapses:
-    """Return the weights of `projection`, which has some of its own, ready for every projection that uses them."""
+    """The weights of `projection`, which has some of its own, ready for every projection that uses them."""
     assert projection.weights is not None  # no transpose
     users = [p for p in spec.projections if spec.original_of(p) is projection]
     kind = exact_type(max(spec.population(p.source).neuron.payload_limit * largest_sum(spec, p) for p in users))

@@ -202,7 +202,7 @@ class EventsSession(SigmaDeltaSession):
 
 
 def _shaped(block: AnyArray, shape: tuple[int, ...]) -> AnyArray:
-    """Return a copy of one block of the plan: a matrix without its padding, or a kernel."""
+    """A copy of one block of the plan: a matrix without its padding, or a kernel."""
     return unpad(block, (shape[0], shape[1])) if len(shape) == 2 else block.reshape(shape).copy()
 
 

@@ -210,12 +210,12 @@ def _padded_constants(constants: list[int], sizes: list[int], padded: list[int])
 
 
 def make_weights(spec: NetworkSpec, plan: Plan) -> Weights:
-    """Return the weights of `spec` as `plan` lays them out."""
+    """The weights of `spec` as `plan` lays them out."""
     return Weights(flat_weights(spec), wide_weights(spec, plan._asdict()))
 
 
 def flat_weights(spec: NetworkSpec) -> Int8:
-    """Return all weight blocks one after the other, row by row, rows padded with zeros."""
+    """All weight blocks one after the other, row by row, rows padded with zeros."""
     return np.concatenate([_block(spec, projection) for projection in spec.projections]).astype(np.int8)
 
 
@@ -230,21 +230,21 @@ def _block(spec: NetworkSpec, projection: Projection) -> Array:
 
 
 def full_weights(spec: NetworkSpec) -> Int16:
-    """Return the weights of plastic projections with their shadow bits, flat, rows of matrices padded with zeros."""
+    """The weights of plastic projections with their shadow bits, flat, rows of matrices padded with zeros."""
     parts = [_block(spec, p).astype(np.int16) << p.rule.shadow_bits for p in spec.plastic if p.rule]
     flat: Int16 = np.concatenate([np.zeros(0), *parts]).astype(np.int16)
     return flat
 
 
 def flatten_full(full: Iterable[Integers]) -> Int16:
-    """Return full-resolution weights as one flat buffer: matrices [N_source, N_target] with padded rows, kernels."""
+    """Full-resolution weights as one flat buffer: matrices [N_source, N_target] with padded rows, kernels."""
     parts = (_padded(w) if w.ndim == 2 else w.ravel() for w in full)
     flat: Int16 = np.concatenate([np.zeros(0), *parts]).astype(np.int16)
     return flat
 
 
 def unpad(flat: Array, shape: tuple[int, int]) -> Array:
-    """Return a copy of one block as an array of shape [N_source, N_target]."""
+    """A copy of one block as an array of shape [N_source, N_target]."""
     return flat.reshape(shape[0], -1)[:, : shape[1]].copy()
 
 

@@ -29,7 +29,7 @@ def learn_online(
 
 @jit
 def _one_thread(scratch: Scratch, work: Workspace, part: int) -> tuple[Scratch, Workspace]:
-    """Return the `part`-th row of stacked scratch spaces and workspaces."""
+    """The `part`-th row of stacked scratch spaces and workspaces."""
     mine = Scratch(
         scratch.a[part], scratch.u[part], scratch.s[part], scratch.total[part], scratch.narrow[part],
         scratch.neuron[part], scratch.payload[part], scratch.n_events[part],

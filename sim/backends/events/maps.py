@@ -39,7 +39,7 @@ class _Frame(NamedTuple):
 
 
 def kind_of(spec: NetworkSpec, projection: Projection) -> int:
-    """Return DENSE, CONVOLVED or TRANSPOSED."""
+    """The kind of a projection: DENSE, CONVOLVED or TRANSPOSED."""
     original = spec.original_of(projection)
     if original.convolution is None:
         return DENSE
@@ -47,7 +47,7 @@ def kind_of(spec: NetworkSpec, projection: Projection) -> int:
 
 
 def map_fields(spec: NetworkSpec) -> dict[str, Any]:
-    """Return the fields of `sim.backends.events.layout.Plan` about shared kernels."""
+    """The fields of `sim.backends.events.layout.Plan` about shared kernels."""
     sizes: list[dict[str, int]] = []
     wide, near, back, row_start = [0], list[int](), list[int](), list[int]()
     rows, starts, runs = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros((0, 4), np.int64)]
@@ -124,7 +124,7 @@ def _frame(spec: NetworkSpec, projection: Projection, convolution: Convolution) 
 
 
 def _forward_rows(frame: _Frame) -> Int64:
-    """Return, per wide tap (line, column, channel), its row in the forward order."""
+    """The row of every wide tap (line, column, channel) in the forward order."""
     (lines, columns), channels, stride = frame.extent, frame.channels, frame.stride[1]
     rows = np.empty((lines, columns, channels), dtype=np.int64)
     for column in range(columns):
@@ -149,7 +149,7 @@ def _reached(frame: _Frame, axis: int, at: int) -> range:
 
 
 def _forward_runs(frame: _Frame) -> list[list[tuple[int, int, int, int]]]:
-    """Return, per pixel, (target, weight, length, channel step) of each run."""
+    """The runs of every pixel, each as (target, weight, length, channel step)."""
     stride, columns, features = frame.stride, frame.extent[1], frame.features
     per_column = []
     for x in range(frame.lengths[1]):
@@ -176,7 +176,7 @@ def _forward_runs(frame: _Frame) -> list[list[tuple[int, int, int, int]]]:
 
 
 def _backward_runs(frame: _Frame) -> list[list[tuple[int, int, int, int]]]:
-    """Return, per position, (target, weight, length, 0) of each run."""
+    """The runs of every position, each as (target, weight, length, 0)."""
     channels, (height, width), columns = frame.channels, frame.lengths, frame.extent[1]
     lists = []
     for line in range(frame.positions[0]):
@@ -197,7 +197,7 @@ def _backward_runs(frame: _Frame) -> list[list[tuple[int, int, int, int]]]:
 
 
 def wide_weights(spec: NetworkSpec, fields: dict[str, Any]) -> Int16:
-    """Return all widened kernels as the module docstring lays them out, one projection after the other.
+    """All widened kernels as the module docstring lays them out, one projection after the other.
 
     fields: those of `map_fields`.
     """

@@ -48,14 +48,14 @@ class Outputs(NamedTuple):
 
 
 def make_scratch(n_neurons: int, n_populations: int) -> Scratch:
-    """Return zeroed scratch space."""
+    """Zeroed scratch space."""
     a, u, s, total, neuron, payload = (np.zeros(n_neurons, dtype=np.int32) for _ in range(6))
     narrow = np.zeros(n_neurons, dtype=np.int16)
     return Scratch(a, u, s, total, narrow, neuron, payload, np.zeros(n_populations, dtype=np.int64))
 
 
 def make_trace(slots: int, n_neurons: int, n_populations: int, steps: int) -> Trace:
-    """Return space for the learning traces of `slots` images whose second nudge lasts `steps`."""
+    """Space for the learning traces of `slots` images whose second nudge lasts `steps`."""
     first, second, u_first, u_second, active = (np.zeros((slots, n_neurons), dtype=np.int32) for _ in range(5))
     neuron, payload = (np.zeros((slots, n_neurons * steps), dtype=np.int32) for _ in range(2))
     n_active, step_end = np.zeros((slots, n_populations), np.int64), np.zeros((slots, steps + 1), np.int64)

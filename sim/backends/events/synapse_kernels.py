@@ -49,7 +49,7 @@ class Synapses(NamedTuple):
 
 
 def make_workspace(plan: Plan, threads: int) -> Workspace:
-    """Return zeroed space for one of `threads` threads that share the rows of every projection."""
+    """Zeroed space for one of `threads` threads that share the rows of every projection."""
     n_neurons = int(plan.start[-1])
     rows = -(-plan.size[plan.source] // threads) + DELTA_GAP
     matrices = np.where(plan.kind == DENSE, rows * plan.size[plan.target], 0)
@@ -82,7 +82,7 @@ class Target(NamedTuple):
 
 @inlined
 def make_target(plan: Plan, synapses: Synapses, learner: int, stream: np.uint32) -> Target:
-    """Return the Target of plastic projection `learner` for one image."""
+    """The Target of plastic projection `learner` for one image."""
     projection, shadow = plan.plastic[learner], plan.shadow[learner]
     source, target = plan.source[projection], plan.target[projection]
     down = max(synapses.exponent[learner] - shadow, 0)
@@ -96,7 +96,7 @@ def make_target(plan: Plan, synapses: Synapses, learner: int, stream: np.uint32)
 
 @inlined
 def rounded_step(to: Target, index: Index, change: np.int32) -> np.int32:
-    """Return rate * change in units of the last shadow bit, rounded stochastically for synapse `index`.
+    """The step rate * change in units of the last shadow bit, rounded stochastically for synapse `index`.
 
     `fixed_point.stochastic_shift` in 32 bits; `checks.check_rates` makes sure that nothing overflows.
     """

@@ -65,7 +65,7 @@ class SigmaDeltaTorchSession(SigmaDeltaSession):
         return {p.name: self._of_population(p.name, shown.payloads, states) for p in self.spec.populations}
 
     def _force(self, state: State, goal: torch.Tensor, signs: torch.Tensor) -> torch.Tensor:
-        """Return the pull of the nudge on the output, of shape [B, K], in state units."""
+        """The pull of the nudge on the output, of shape [B, K], in state units."""
         strength = self.spec.schedule.nudge_multiplier / 2**self.spec.schedule.nudge_shift
         return signs[:, None] * torch.floor((goal - state[f"u {self.spec.output}"]) * strength)
 
@@ -101,14 +101,14 @@ class StockTorchSession(StockSession):
         return join_records(records)
 
     def _graph_of(self, spec: StockSpec) -> StockGraph:
-        """Return the graph of `spec`, built once; the spec is kept so that no other takes its id."""
+        """The graph of `spec`, built once; the spec is kept so that no other takes its id."""
         if id(spec) not in self._built:
             self._built[id(spec)] = (spec, build_graph(spec))
         return self._built[id(spec)][1]
 
 
 def build_graph(spec: StockSpec) -> StockGraph:
-    """Return the graph of a stock network in integers."""
+    """The graph of a stock network in integers."""
     return StockGraph(spec, Firing(Surrogate()), rounds=True)
 
 

@@ -33,7 +33,7 @@ class Delay(nn.Module):
         self.steps, self.waiting = steps, list[Tensor]()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return what came so many steps ago."""
+        """The x of so many steps ago."""
         self.waiting.append(x)
         return self.waiting.pop(0) if len(self.waiting) > self.steps else torch.zeros_like(x)
 
@@ -52,7 +52,7 @@ class NirNetwork:
             self.module = _opened(graph)
 
     def run(self, inputs: Array) -> Int32:
-        """Return the spikes at the output, of shape [B, T, K], for inputs of shape [B, T, N], from zero state."""
+        """The spikes at the output, of shape [B, T, K], for inputs of shape [B, T, N], from zero state."""
         self._clear()
         state: Any = None
         steps, sent = torch.tensor(inputs.astype(np.float32)), []

@@ -92,7 +92,7 @@ def make_emulator_plan(spec: StockSpec) -> EmulatorPlan:
 
 @inlined
 def _decayed(x: np.int32, keep: np.int32) -> np.int32:
-    """Return sign(x) * (|x| * keep >> 12) in 32 bits, for |x| < 2**31 and 0 <= keep <= 4096."""
+    """The value sign(x) * (|x| * keep >> 12) in 32 bits, for |x| < 2**31 and 0 <= keep <= 4096."""
     magnitude = np.int32(abs(x))
     low = np.int32(np.int32(np.int32(magnitude & 4095) * keep) >> 12)
     kept = np.int32(np.int32(np.int32(magnitude >> 12) * keep) + low)
@@ -235,7 +235,7 @@ def emulate(
 
 
 def _biases(spec: StockSpec, plan: EmulatorPlan, biases: Mapping[str, Integers], batch: int) -> Int32:
-    """Return what is added to v of every neuron at every step of every sequence, of shape [B, N]."""
+    """The bias that v of every neuron gets at every step, by sequence, of shape [B, N]."""
     values = np.repeat(plan.bias[None], batch, axis=0)
     for index, population in enumerate(spec.populations):
         if population.name in biases and isinstance(population.neuron, LIF):

@@ -128,7 +128,7 @@ def _epoch(
 
 @inlined
 def _common(terms: Terms, k: int, i: int, x: Int32, tx: Int32) -> np.int32:
-    """Return what product k has in common for all synapses from pre neuron i: mantissa times its own traces."""
+    """The factor of product k that all synapses from pre neuron i share: mantissa times its own traces."""
     dependency, value = terms.dependency[k], np.int32(terms.mantissa[k])
     if dependency != Y0:
         moment = tx[i] if dependency == X0 else x.shape[0] - 1

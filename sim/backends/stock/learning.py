@@ -78,7 +78,7 @@ class LearningEmulator:
         self._u, self._v, self._accumulated, self._sums = (np.zeros(n_neurons, dtype=np.int32) for _ in range(4))
 
     def _engine(self, projection: StockProjection) -> _Engine:
-        """Return the engine of one projection; its weights are those of the plan."""
+        """The engine of one projection; its weights are those of the plan."""
         rule, shape = projection.rule, projection.weights.shape
         assert rule is not None  # plastic
         constants = make_constants(rule, projection.sign_mode, projection.noise, projection.lsb)
@@ -102,7 +102,7 @@ class LearningEmulator:
             self._engines[by_name[name]] = engine._replace(constants=constants)
 
     def _block(self, projection: StockProjection) -> Int16:
-        """Return the weights of a projection in the plan, not a copy."""
+        """The weights of a projection in the plan, not a copy."""
         block = self._plan.block[self.spec.projections.index(projection)]
         return self._plan.weights[block : block + projection.weights.size].reshape(projection.weights.shape)
 
@@ -136,19 +136,19 @@ class LearningEmulator:
         self._block(target)[...] = committed(oriented, target.sign_mode, target.weight_bits)
 
     def weights(self) -> dict[str, Int16]:
-        """Return a copy of the plastic weights by projection, of shape [N_source, N_target]."""
+        """A copy of the plastic weights by projection, of shape [N_source, N_target]."""
         return {p.name: engine.state.weights.copy() for p, engine in zip(self._plastic, self._engines, strict=True)}
 
     def still_weights(self) -> dict[str, Int16]:
-        """Return a copy of the weights of projections that do not learn."""
+        """A copy of the weights of projections that do not learn."""
         return {p.name: self._block(p).copy() for p in self.spec.projections if p.rule is None}
 
     def tags(self) -> dict[str, Int32]:
-        """Return a copy of the tags of plastic projections."""
+        """A copy of the tags of plastic projections."""
         return {p.name: engine.state.tags.copy() for p, engine in zip(self._plastic, self._engines, strict=True)}
 
     def traces(self) -> dict[str, dict[str, Int32]]:
-        """Return a copy of the traces x1, x2 of shape [N_source] and y1, y2 of shape [N_target] by projection."""
+        """A copy of the traces x1, x2 of shape [N_source] and y1, y2 of shape [N_target] by projection."""
         states = {p.name: engine.state for p, engine in zip(self._plastic, self._engines, strict=True)}
         return {
             name: {"x1": state.x[0].copy(), "x2": state.x[1].copy(), "y1": state.y[0].copy(), "y2": state.y[1].copy()}

@@ -92,7 +92,7 @@ class NoiseSource:
         self._generators = [np.random.Generator(one) for one in bits]
 
     def draw(self, time: int, steps: int) -> Noise:
-        """Return the numbers of steps time + 1 .. time + steps; call with consecutive stretches only."""
+        """The numbers of steps time + 1 .. time + steps; call with consecutive stretches only."""
         rho_x, rho_y = (generator.random((steps, 2))[:, 1].copy() for generator in self._generators[:2])
         rounding = np.zeros(steps)
         ends = (time + 1 + np.arange(steps)) % self._t_epoch == 0
@@ -101,7 +101,7 @@ class NoiseSource:
 
 
 def make_engine_state(weights: Int16, tags: Integers) -> EngineState:
-    """Return a fresh state around `weights` (not copied)."""
+    """A fresh state around `weights` (not copied)."""
     n_pre, n_post = weights.shape
     x, y, space = (np.zeros((rows, n), dtype=np.int32) for rows, n in ((2, n_pre), (2, n_post), (3, n_post)))
     tx, ty = (np.zeros(n, dtype=np.int32) for n in (n_pre, n_post))
@@ -109,7 +109,7 @@ def make_engine_state(weights: Int16, tags: Integers) -> EngineState:
 
 
 def make_histories(rule: EngineRule, n_pre: int, n_post: int) -> tuple[Int32, Int32]:
-    """Return space for the course of the traces over an epoch."""
+    """Space for the course of the traces over an epoch."""
     shapes = ((rule.t_epoch + 1, 2, n) for n in (n_pre, n_post))
     x_history, y_history = (np.zeros(shape, dtype=np.int32) for shape in shapes)
     return x_history, y_history

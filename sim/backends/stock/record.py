@@ -56,7 +56,7 @@ def make_record(network: StockFamily, backend: str, shown: Presentation, run: St
 
 
 def join_records(records: Sequence[Record]) -> Record:
-    """Return one record of all images of `records`, in their order."""
+    """Join `records` into one of all their images, in their order."""
     first, offset, tables = records[0], 0, []
     for record in records:
         if record.spikes is not None:

@@ -64,7 +64,7 @@ class LearningRecord:
 
 
 def commit_targets(segments: Sequence[Segment]) -> list[str]:
-    """Return the projections that some segment commits into, each once."""
+    """The projections that some segment commits into, each once."""
     return list(dict.fromkeys(commit.target for segment in segments for commit in segment.commits))
 
 
@@ -109,7 +109,7 @@ def _check_commit(owner: str, by_name: Mapping[str, StockProjection], commit: Co
 
 
 def count_learning_differences(first: LearningRecord, second: LearningRecord) -> dict[str, int]:
-    """Return how many integers differ between two records, by kind."""
+    """Count the integers that differ between two records, by kind."""
     counts: dict[str, int] = {}
     for key in ("weights", "tags", "u", "v", "spikes"):
         mine, other = getattr(first, key), getattr(second, key)

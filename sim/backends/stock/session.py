@@ -50,7 +50,7 @@ def engine_rules(rates: Rates) -> dict[str, EngineRule]:
 def stock_inputs(
     network: StockFamily, payloads: Integers, targets: Integers | None, threads: int | None = None
 ) -> tuple[StockSpec, Integers, Mapping[str, Integers]]:
-    """Return graph, inputs and biases of an inference, or with targets of shape [B, K] of all phases, not learning."""
+    """The graph, inputs and biases of an inference, or with targets of shape [B, K] of all phases, not learning."""
     if targets is None:
         return network.inference, network.free_inputs(payloads), network.free_biases(payloads)
     outputs = None
@@ -69,7 +69,7 @@ def refuse_biases(backend: str, network: StockFamily) -> None:
 
 
 def commit_pairs(network: StockFamily) -> list[Commit]:
-    """Return what a host copies for a rule that needs one; nothing for the others."""
+    """The copies that a host makes for a rule that needs one; none for the others."""
     names, pairs = {projection.name for projection in network.projections}, list[Commit]()
     for projection in network.plastic:
         if projection.name.startswith(SHADOW):
@@ -80,5 +80,5 @@ def commit_pairs(network: StockFamily) -> list[Commit]:
 
 
 def learned_names(network: StockFamily) -> set[str]:
-    """Return the names of the projections whose weights change."""
+    """The names of the projections whose weights change."""
     return {p.name for p in network.plastic} | {pair.target for pair in commit_pairs(network)}

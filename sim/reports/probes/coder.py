@@ -35,11 +35,11 @@ class LoneCoder:
     front: NetworkSpec | None
 
     def signals(self, images: Array) -> Integers:
-        """Return the payloads of shape [B, N] that the coder is given for images of shape [B, ...]."""
+        """The payloads of shape [B, N] that the coder is given for images of shape [B, ...]."""
         return self.spec.encoder.encode(images) if self.front is None else FrontEnd(self.front).payloads(images)
 
     def codes(self, payloads: Integers) -> Reals:
-        """Return the real codes of shape [B, K * positions] of signals."""
+        """The real codes of shape [B, K * positions] of signals."""
         return codes_of(self.spec, _run(self.spec, payloads).output_states)
 
     @cached_property
@@ -83,7 +83,7 @@ def lone_coder(spec: NetworkSpec) -> LoneCoder:
 
 
 def with_threshold(spec: NetworkSpec, factor: float) -> NetworkSpec:
-    """Return a lone coder with `factor` times its sparsity threshold."""
+    """A lone coder with `factor` times its sparsity threshold."""
     unit = spec.unit(CODE)
     scaled = replace(unit, threshold=max(round(unit.threshold * factor), 1))
     populations = tuple(replace(p, neuron=scaled) if p.name == CODE else p for p in spec.populations)
@@ -96,7 +96,7 @@ def _run(spec: NetworkSpec, payloads: Integers) -> Record:
 
 
 def relative_error(coder: LoneCoder, payloads: Integers, codes: Reals) -> Reals:
-    """Return |x - D a|^2 / |x|^2 of shape [B]; 0 where x is 0."""
+    """The error |x - D a|^2 / |x|^2 of shape [B]; 0 where x is 0."""
     signals = payloads * 2.0**-coder.spec.encoder.activation_bits
     power = np.square(signals).sum(axis=1)
     left = np.square(signals - codes @ coder.dictionary.T).sum(axis=1)
@@ -187,7 +187,7 @@ def show_examples(coder: LoneCoder, encoder_spec: NetworkSpec, dataset: Dataset)
 
 
 def atom_pictures(coder: LoneCoder, image_shape: tuple[int, ...]) -> Reals:
-    """Return the atoms as pictures of shape [K, ...]: whole images, kernels or, behind coders, their images.
+    """The atoms as pictures of shape [K, ...]: whole images, kernels or, behind coders, their images.
 
     Of kernels behind a front end the one in the middle is taken, and its surroundings are cut off.
     """
@@ -217,6 +217,6 @@ def _cropped(pictures: Reals) -> Reals:
 
 
 def use_of_atoms(coder: LoneCoder, payloads: Integers) -> Reals:
-    """Return, of shape [K], the share of signals (and positions) in which an atom is active."""
+    """The share of signals (and positions) in which each atom is active, of shape [K]."""
     codes = coder.codes(payloads)
     return np.asarray((codes.reshape(-1, coder.spec.population(CODE).shape[-1]) != 0).mean(axis=0))

@@ -34,7 +34,7 @@ class Ratio:
 
 
 def signals(network: Network, images: Float32) -> Signals:
-    """Return what each layer holds at the end of the free phase, of shape [B, N] by name, for images [B, *shape].
+    """The signals that each layer holds at the end of the free phase, of shape [B, N] by name, for images [B, *shape].
 
     "input": payloads. The others in the integers of the backend that the family is native to: sigma-delta populations,
     their state u; graded ones, the activation they send in the last step; LIF ones, their spikes over the free phase.
@@ -60,7 +60,7 @@ def stock_signals(network: StockFamily, payloads: Integers) -> Signals:
 
 
 def ratio_of(clean: Floats, changed: Floats) -> Ratio:
-    """Return the ratio of one layer; both signals of shape [B, N]."""
+    """The ratio of one layer; both signals of shape [B, N]."""
     size = np.linalg.norm(clean, axis=1)
     present = size > 0
     if not present.any():
@@ -73,7 +73,7 @@ def ratio_of(clean: Floats, changed: Floats) -> Ratio:
 def perturbation_ratios(
     network: Network, clean: Float32, changed: Mapping[str, Float32]
 ) -> dict[str, dict[str, Ratio]]:
-    """Return, by name of a change and by layer, how far the layer moves; all images of shape [B, *shape]."""
+    """The perturbation ratios by name of a change and by layer; all images of shape [B, *shape]."""
     signal = signals(network, clean)
     found = {}
     for name, images in changed.items():

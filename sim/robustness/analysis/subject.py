@@ -70,7 +70,7 @@ class Analysis:
     skipped: dict[str, str]
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as plain objects."""
+        """The same as plain objects."""
         return asdict(self)
 
 
@@ -87,7 +87,7 @@ def analyse(subject: Subject) -> Analysis:
 
 
 def ratios_of(subject: Subject) -> dict[str, dict[str, dict[str, Ratio]]]:
-    """Return the perturbation-to-signal ratios. Raises: UserError without adversarial images."""
+    """The perturbation-to-signal ratios. Raises: UserError without adversarial images."""
     _require_images(subject)
     clean = subject.kept[CLEAN]
     adversarial = {str(threat): subject.kept[str(threat)] for threat in subject.attacked}
@@ -99,7 +99,7 @@ def ratios_of(subject: Subject) -> dict[str, dict[str, dict[str, Ratio]]]:
 
 
 def lines_of(subject: Subject) -> dict[str, Line]:
-    """Return the margins of the integer twin on the way to the images of the largest eps.
+    """The margins of the integer twin on the way to the images of the largest eps.
 
     Raises: UserError without adversarial images.
     """
@@ -116,7 +116,7 @@ def lines_of(subject: Subject) -> dict[str, Line]:
 
 
 def transfer_of(subject: Subject) -> TransferMatrix:
-    """Return who fools whom: networks are attacked through their twins and scored as deployed."""
+    """Measure who fools whom: networks are attacked through their twins and scored as deployed."""
     if CLEAN not in subject.kept:
         raise UserError("the images of the first shard are not here")
     networks = {NETWORK: subject.network, **subject.networks}
@@ -135,7 +135,7 @@ def transfer_of(subject: Subject) -> TransferMatrix:
 
 
 def scorer_of(network: Network, session: AnySession) -> Scorer:
-    """Return the deployed network as a function images [B, *shape] -> labels [B]."""
+    """The deployed network as a function images [B, *shape] -> labels [B]."""
 
     def score(images: Float32) -> Int32:
         return session.run(network.encoder.encode(images)).predictions

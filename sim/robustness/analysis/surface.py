@@ -37,7 +37,7 @@ class Line:
 
 
 def random_images(threat: Threat, clean: Tensor, seed: int) -> Tensor:
-    """Return clean [B, *shape] moved by eps in a random direction (linf: random signs), clipped to 0..1."""
+    """Move clean [B, *shape] by eps in a random direction (linf: random signs), clipped to 0..1."""
     drawn = torch.randn(clean.shape, generator=generator_of(seed)).to(clean)
     return threat.project(clean + threat.eps * threat.steepest(drawn), clean)
 

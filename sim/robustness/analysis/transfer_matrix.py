@@ -53,7 +53,7 @@ def transfer_matrix(
 
 
 def scorer_of_model(model: Model, device: str = "cpu") -> Scorer:
-    """Return a model as a function images [B, *shape] -> labels [B]."""
+    """A model as a function images [B, *shape] -> labels [B]."""
 
     def score(images: Float32) -> Integers:
         with torch.no_grad():

@@ -18,7 +18,7 @@ TARGETED = "dlr-targeted"
 
 
 def checkpoints(steps: int) -> list[int]:
-    """Return the steps after which the size may be halved: w_j = ceil(p_j steps) (Croce, Hein 2020, section 3.2)."""
+    """The steps after which the size may be halved: w_j = ceil(p_j steps) (Croce, Hein 2020, section 3.2)."""
     shares = [0.0, 0.22]
     while shares[-1] < 1.0:
         shares.append(shares[-1] + max(shares[-1] - shares[-2] - 0.03, 0.06))

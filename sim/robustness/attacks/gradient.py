@@ -73,10 +73,10 @@ class ProjectedGradient:
 
 
 def fast_gradient(loss: str = "margin", gradient_fn: GradientFunction | None = None) -> ProjectedGradient:
-    """Return FGSM (linf; Goodfellow et al. 2015), which is FGM in l2: one step of size eps from the clean image."""
+    """FGSM (linf; Goodfellow et al. 2015), which is FGM in l2: one step of size eps from the clean image."""
     return ProjectedGradient(1, 1, loss, 1.0, random_start=False, gradient_fn=gradient_fn, family="fgsm")
 
 
 def momentum_gradient(steps: int = 20, decay: float = 1.0) -> ProjectedGradient:
-    """Return MI-FGSM: `steps` steps of eps / steps with momentum, from the clean image (Dong et al. 2018)."""
+    """MI-FGSM: `steps` steps of eps / steps with momentum, from the clean image (Dong et al. 2018)."""
     return ProjectedGradient(steps, 1, "margin", 1.0 / steps, decay, random_start=False, family="mi-fgsm")

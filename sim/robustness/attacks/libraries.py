@@ -43,7 +43,7 @@ class _Planar(nn.Module):
         self.planar = {1: flat, 2: (1, *shape), 3: (shape[-1], *shape[:2])}.get(len(shape), flat)
 
     def forward(self, planes: Tensor) -> Tensor:
-        """Return the scores [B, K]; where they have no gradient they get one of zero, which the libraries need."""
+        """The scores [B, K]; where they have no gradient they get one of zero, which the libraries need."""
         return self.model(self.to_images(planes)) + 0.0 * planes.flatten(1).sum(1, keepdim=True)
 
     def to_images(self, planes: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ TINY = 1e-12
 
 
 def of_class(scores: Tensor, classes: Tensor) -> Tensor:
-    """Return the score [B] of one class per image, `classes` of shape [B]."""
+    """The score [B] of one class per image, `classes` of shape [B]."""
     return scores.gather(1, classes[:, None])[:, 0]
 
 
@@ -44,7 +44,7 @@ def dlr(scores: Tensor, labels: Tensor) -> Tensor:
 
 
 def dlr_targeted(targets: Tensor) -> Loss:
-    """Return the loss (z_target - z_true) / (z_1 - (z_3 + z_4) / 2) towards `targets` [B] (Croce, Hein 2020, eq. 7).
+    """The loss (z_target - z_true) / (z_1 - (z_3 + z_4) / 2) towards `targets` [B] (Croce, Hein 2020, eq. 7).
 
     Of three classes the denominator is z_1 - z_3, of two it is 1.
     """
@@ -63,6 +63,6 @@ LOSSES: dict[str, Loss] = {"margin": margin, "dlr": dlr, "cross-entropy": cross_
 
 
 def get_loss(name: str) -> Loss:
-    """Return a loss by name. Raises: UserError if there is none."""
+    """Look up a loss by name. Raises: UserError if there is none."""
     require_choice("attack: loss", name, LOSSES)
     return LOSSES[name]

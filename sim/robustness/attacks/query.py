@@ -48,13 +48,13 @@ class Noise:
 
 
 def window_share(query: int, n_queries: int, first: float = 0.8) -> float:
-    """Return the share of pixels that query number `query` changes: halved on a schedule scaled to `n_queries`."""
+    """The share of pixels that query number `query` changes: halved on a schedule scaled to `n_queries`."""
     scaled = query * 10_000 // n_queries
     return first * 0.5 ** int(sum(scaled > limit for limit in HALVED_AFTER))
 
 
 def bump(height: int, width: int, like: Tensor) -> Tensor:
-    """Return a window of length 1 (l2): a positive and a negative pyramid side by side (eq. 2 of the source).
+    """A window of length 1 (l2): a positive and a negative pyramid side by side (eq. 2 of the source).
 
     Each pyramid is a sum of centred rectangles with weights 1 / (k + 1)^2.
     """
@@ -127,7 +127,7 @@ class _Windows:
         self.clean = search.clean.reshape(-1, height, width, channels)
 
     def as_images(self, values: Tensor) -> Tensor:
-        """Return [B, h, w, c] in the shape of the images."""
+        """Bring [B, h, w, c] into the shape of the images."""
         return values.reshape(-1, *self.search.clean.shape[1:])
 
     def offer(self, candidates: Tensor, active: Tensor) -> Tensor:
@@ -140,7 +140,7 @@ class _Windows:
         return search.offer(images, scores)[active]
 
     def first(self) -> Tensor:
-        """Return the start: vertical stripes of +-eps (linf), a grid of bumps (l2)."""
+        """The start: vertical stripes of +-eps (linf), a grid of bumps (l2)."""
         clean, threat = self.clean, self.search.threat
         if threat.norm == "linf":
             return self._within(clean + threat.eps * self._signs(len(clean), 1, clean.shape[2]), clean)
@@ -154,7 +154,7 @@ class _Windows:
         return self._within(clean + threat.eps * threat.steepest(change), clean)
 
     def changed(self, current: Tensor, active: Tensor, share: float) -> Tensor:
-        """Return `current` with one more window changed, in a share `share` of the pixels."""
+        """`current` with one more window changed, in a share `share` of the pixels."""
         clean = self.clean[active]
         _, height, width, _ = clean.shape
         rows = min(max(round(math.sqrt(share * height * width)), 1), height)

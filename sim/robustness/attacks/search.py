@@ -28,12 +28,12 @@ TOLERANCE = 1e-5  # of distances, in 32-bit floats
 
 
 def per_image(values: Tensor, like: Tensor) -> Tensor:
-    """Return `values` of shape [B] as [B, 1, ...], to be broadcast against `like` of shape [B, *shape]."""
+    """`values` of shape [B] as [B, 1, ...], to be broadcast against `like` of shape [B, *shape]."""
     return values.reshape(-1, *[1] * (like.dim() - 1))
 
 
 def norm_of(changes: Tensor, norm: str) -> Tensor:
-    """Return the norm ("linf" or "l2") of every image of `changes` [B, *shape], of shape [B]."""
+    """The norm ("linf" or "l2") of every image of `changes` [B, *shape], of shape [B]."""
     flat = changes.flatten(1)
     return flat.abs().amax(1) if norm == "linf" else flat.norm(dim=1)
 
@@ -60,7 +60,7 @@ class Threat:
         return f"{self.norm} {self.eps:g}"
 
     def project(self, images: Tensor, clean: Tensor) -> Tensor:
-        """Return the images moved into the allowed set around `clean` (both of shape [B, *shape])."""
+        """The images moved into the allowed set around `clean` (both of shape [B, *shape])."""
         if self.norm == "linf":
             return images.clamp(clean - self.eps, clean + self.eps).clamp(0.0, 1.0)
         change = images - clean
@@ -68,14 +68,14 @@ class Threat:
         return (clean + change * per_image(factor, change)).clamp(0.0, 1.0)  # the box holds clean: nothing grows
 
     def steepest(self, gradient: Tensor) -> Tensor:
-        """Return, per image, the change of norm 1 along which a linear loss rises fastest; zero where there is none."""
+        """The change of norm 1 along which a linear loss rises fastest, per image; zero where there is none."""
         if self.norm == "linf":
             return gradient.sign()
         scaled = gradient / per_image(norm_of(gradient, "linf").clamp(min=1e-38), gradient)  # squares must not vanish
         return scaled / per_image(norm_of(scaled, "l2").clamp(min=1e-12), scaled)
 
     def random_start(self, clean: Tensor, generator: torch.Generator) -> Tensor:
-        """Return a random image of the allowed set: uniform in the linf ball, or in the l2 ball, clipped to 0..1."""
+        """A random image of the allowed set: uniform in the linf ball, or in the l2 ball, clipped to 0..1."""
         if self.norm == "linf":
             change = torch.rand(clean.shape, generator=generator) * 2 - 1
         else:
@@ -156,7 +156,7 @@ class Search:
         self._zero: dict[bool, list[tuple[float, float]]] = {True: [], False: []}
 
     def scores(self, images: Tensor) -> Tensor:
-        """Return the scores [B, K] without gradient."""
+        """The scores [B, K] without gradient."""
         with torch.no_grad():
             return self.model(images)
 
@@ -188,7 +188,7 @@ class Search:
         return gradient, loss.detach()
 
     def result(self) -> Adversarial:
-        """Return the best iterates, once more projected; gradients at the clean images are measured if not yet."""
+        """The best iterates, once more projected; gradients at the clean images are measured if not yet."""
         if self._zero[False] and not self._zero[True]:
             self.gradient(self.clean, clean=True)
         images = self.threat.project(self.best_images, self.clean)
@@ -204,7 +204,7 @@ class Search:
 
 
 def expectation(model: Model, n_passes: int) -> Model:
-    """Return the model with scores averaged over `n_passes` passes: expectation over transformation (EoT).
+    """The model with scores averaged over `n_passes` passes: expectation over transformation (EoT).
 
     The gradient of a loss on it is the average gradient of a stochastic model. Source: Athalye et al. 2018.
     """
@@ -213,7 +213,7 @@ def expectation(model: Model, n_passes: int) -> Model:
 
 
 def generator_of(*words: int) -> torch.Generator:
-    """Return a generator on the CPU (equal on all devices) that is a function of the given non-negative integers."""
+    """A generator on the CPU (equal on all devices) that is a function of the given non-negative integers."""
     state = 0
     for word in words:
         state = (state * 0x9E3779B1 + word + 0x7F4A7C15) % 2**63

@@ -52,7 +52,7 @@ def build_attacks(
     names: str | Sequence[str],
     sources: Mapping[str, Model] | None = None,
 ) -> dict[str, Attack]:
-    """Return attacks by name.
+    """Build attacks by name.
 
     Args:    names: a suite ("quick", "standard"), names separated by commas, or a list of both; sources: models by
              name, for the transfer attack. A suite without sources goes without it (its report is then not trusted).

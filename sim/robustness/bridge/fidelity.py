@@ -53,12 +53,12 @@ def fidelity(twin: Twin, deployed: AnySession | Record | Integers, images: Tenso
 
 
 def deployed_record(twin: Twin, session: AnySession, images: Tensor) -> Record:
-    """Return what a session of the deployed network computes for images of shape [B, *image_shape]."""
+    """The record of a session of the deployed network on images of shape [B, *image_shape]."""
     return session.run(twin.spec.encoder.encode(images.detach().cpu().numpy()))
 
 
 def inference_states(twin: Twin, images: Tensor) -> Reals:
-    """Return the twin's output states after an inference, of shape [B, K], in the unit of `TwinOutputs.states`."""
+    """The twin's output states after an inference, of shape [B, K], in the unit of `TwinOutputs.states`."""
     with torch.no_grad():
         parts = [twin.infer(part).states.cpu().numpy() for part in images.detach().split(AT_ONCE)]
     states: Reals = np.concatenate(parts).astype(np.float64)

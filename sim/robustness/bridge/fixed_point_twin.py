@@ -47,7 +47,7 @@ class FixedPointTwin(SigmaDeltaTwin):
         return TwinOutputs(total / self.unit, straight(smooth, state[f"u {self.spec.output}"]) / self.unit)
 
     def _reached(self, payloads: Tensor, drive: State) -> State:
-        """Return "u NAME" after an inference, of shape [B, N]."""
+        """The states "u NAME" after an inference, of shape [B, N]."""
         if payloads.device.type != "cpu":
             return {name: part for name, part in self.settle(drive, self.steps).items() if name.startswith("u ")}
         record = self._session.run(payloads.numpy().astype(np.int64), keep_states=True)

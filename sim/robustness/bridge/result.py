@@ -62,7 +62,7 @@ class AttackResult(Shown):
         return [*rows, ("verdict", str(self.verdict)), *(("", reason) for reason in self.verdict.reasons)]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the object that `settle attack --json` prints."""
+        """The object that `settle attack --json` prints."""
         table, threats = self.table, self.config.threats
         zero = [o.zero_gradient.clean_entries for o in table.outcomes if o.zero_gradient and o.threat in threats]
         return {

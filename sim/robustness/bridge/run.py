@@ -72,7 +72,7 @@ class AttackRun:
         return self.folder / f"shard-{shard}-of-{self.n_shards}.npz"
 
     def missing(self) -> list[int]:
-        """Return the shards, counted from 1, that are still to do."""
+        """The shards, counted from 1, that are still to do."""
         return [shard for shard in range(1, self.n_shards + 1) if not self.path(shard).is_file()]
 
     def do(self, shard: int, progress: Callable[[str], None] | None = None) -> None:
@@ -102,7 +102,7 @@ class AttackRun:
         return self.folder / "examples.npz"
 
     def examples(self) -> dict[str, Float32]:
-        """Return the "clean" images of the first shard and, by threat, those of the first gradient attack on them."""
+        """The "clean" images of the first shard and, by threat, those of the first gradient attack on them."""
         path = self._examples_path()
         kept = parse_arrays(read_bytes(path), path) if path.is_file() else {}
         return {name: images.astype(np.float32) for name, images in kept.items()}
@@ -122,7 +122,7 @@ class AttackRun:
         )  # fmt: skip
 
     def _source(self) -> Model:
-        """Return a perceptron of the same shape: trained once for a run, kept as plain arrays."""
+        """A perceptron of the same shape: trained once for a run, kept as plain arrays."""
         path = self.run / ATTACKS / f"{SOURCE}.npz"
         hidden = sizes_of(self.artifact.manifest["config"])
         model = build_baseline(SOURCE, self.dataset.image_shape, hidden, self.dataset.n_classes)
@@ -145,7 +145,7 @@ class AttackRun:
                                config.device))  # fmt: skip
 
     def result(self) -> AttackResult:
-        """Return what all shards found together. Raises: UserError if some are missing."""
+        """The result of all shards together. Raises: UserError if some are missing."""
         if self.missing():
             raise UserError(f"attack {self.folder}: shards {self.missing()} are missing; run them first")
         table = merge([load_table(self.path(shard)) for shard in range(1, self.n_shards + 1)])
@@ -171,7 +171,7 @@ def load_classifier(run: Path) -> Artifact:
 
 
 def sizes_of(config: Mapping[str, Any]) -> tuple[int, ...]:
-    """Return the hidden sizes of the perceptron whose attacks are transferred; of maps, the number of features."""
+    """The hidden sizes of the perceptron whose attacks are transferred; of maps, the number of features."""
     if not config.get("layers"):
         return tuple(config["hidden"])
     return tuple(layer if isinstance(layer, int) else layer.features for layer in parse_layers(config["layers"]))
@@ -185,7 +185,7 @@ def _same_data(other: Artifact, artifact: Artifact, run: Path) -> Artifact:
 
 
 def together(tables: list[RobustnessTable]) -> RobustnessTable:
-    """Return one table of all outcomes of tables over the same images."""
+    """One table of all outcomes of tables over the same images."""
     first = tables[0]
     agreement: Mapping[str, float] = {k: v for table in reversed(tables) for k, v in table.clean_agreement.items()}
     return RobustnessTable(

@@ -36,7 +36,7 @@ class Stage:
 def attack_stages(
     spec: Network, names: str, threats: tuple[Threat, ...], sources: Mapping[str, Model], device: str = "cpu"
 ) -> list[Stage]:
-    """Return what `names` (see `suites.build_attacks`) mean for a network.
+    """The stages that `names` (see `suites.build_attacks`) mean for a network.
 
     The suites attack two twins, the usual one and one that lets a gradient leak through saturated neurons (LIF: one
     whose spikes have the derivative of an arctangent), and follow the implicit gradient of sigma-delta networks (of a
@@ -63,7 +63,7 @@ def attack_stages(
 
 
 def main_twins(spec: Network, exact: Twin, device: str = "cpu") -> dict[str, Model]:
-    """Return two twins by name, with different gradients; the first one is judged. exact: `make_twin(spec)`."""
+    """Two twins by name, with different gradients; the first one is judged. exact: `make_twin(spec)`."""
     other, surrogate = exact.second
     at_rest = of_kind("fixed-point twin", spec)
     if at_rest is not None and exact.inference_steps > LONG:
@@ -72,7 +72,7 @@ def main_twins(spec: Network, exact: Twin, device: str = "cpu") -> dict[str, Mod
 
 
 def _own_gradients(spec: Network, twin: Twin) -> dict[str, Attack]:
-    """Return the attacks along gradients at the fixed point; the local one is that of an energy."""
+    """The attacks along gradients at the fixed point; the local one is that of an energy."""
     if not twin.comes_to_rest:
         return {}
 

@@ -67,7 +67,7 @@ def do_shards(job: AttackRun, wanted: Sequence[int], workers: int, watcher: Shar
 
 
 def request_of(job: AttackRun, shard: int) -> dict[str, Any]:
-    """Return what `do_request` needs to do a shard elsewhere."""
+    """The request with which `do_request` does a shard elsewhere."""
     return {"run": str(job.run.resolve()), "config": asdict(job.config), "shard": shard}
 
 

@@ -66,13 +66,13 @@ class Trained:
 
 
 def real_images(images: Images) -> Tensor:
-    """Return images (uint8 0..255 or floats in 0..1) as float32 in 0..1, shape kept."""
+    """Images (uint8 0..255 or floats in 0..1) as float32 in 0..1, shape kept."""
     scale = 255.0 if images.dtype == np.uint8 else 1.0
     return torch.tensor(images, dtype=torch.float32) / scale
 
 
 def perceptron(image_shape: tuple[int, ...], hidden: tuple[int, ...], n_classes: int) -> nn.Sequential:
-    """Return a ReLU perceptron on flattened images."""
+    """A ReLU perceptron on flattened images."""
     sizes = (math.prod(image_shape), *hidden, n_classes)
     layers: list[nn.Module] = [nn.Flatten()]
     for pre, post in itertools.pairwise(sizes):
@@ -89,7 +89,7 @@ class _ToPlanes(nn.Module):
 
 
 def convolutional(image_shape: tuple[int, ...], channels: tuple[int, ...], n_classes: int) -> nn.Sequential:
-    """Return a network of 3x3 convolutions, each with ReLU and 2x2 average pooling, and one dense layer.
+    """A network of 3x3 convolutions, each with ReLU and 2x2 average pooling, and one dense layer.
 
     Raises: UserError if the images are no planes, or too small for so many poolings.
     """
@@ -125,7 +125,7 @@ class Relaxation(nn.Module):
         self.biases = nn.ParameterList([nn.Parameter(torch.zeros(size)) for _, size in shapes])
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the scores [B, K]."""
+        """The scores [B, K]."""
         drive = images.flatten(1) @ self.weights[0]
         states = [torch.zeros(len(images), len(bias)).to(images) for bias in self.biases]
         inputs = states
@@ -136,7 +136,7 @@ class Relaxation(nn.Module):
         return inputs[-1]
 
     def _inputs(self, drive: Tensor, states: list[Tensor]) -> list[Tensor]:
-        """Return the total input I of every layer; `drive`: what the image gives the first one."""
+        """The total input I of every layer; `drive`: what the image gives the first one."""
         inputs = []
         for layer, bias in enumerate(self.biases):
             total = bias + (drive if layer == 0 else states[layer - 1] @ self.weights[layer])
@@ -147,7 +147,7 @@ class Relaxation(nn.Module):
 
 
 def build_baseline(name: str, image_shape: tuple[int, ...], hidden: tuple[int, ...], n_classes: int) -> nn.Module:
-    """Return an untrained baseline by name; `hidden`: sizes of the hidden layers, or channels of the cnn."""
+    """Build an untrained baseline by name; `hidden`: sizes of the hidden layers, or channels of the cnn."""
     sizes = (math.prod(image_shape), *hidden, n_classes)
     if name in ("perceptron", "distilled"):
         return perceptron(image_shape, hidden, n_classes)
@@ -241,7 +241,7 @@ def _learn(
 def accuracy_of(
     model: nn.Module, images: Tensor, labels: Tensor, recipe: Recipe | None = None, seed: int = 0
 ) -> Accuracy:
-    """Return the accuracy of a model, under the attack of the recipe if it has one."""
+    """The accuracy of a model, under the attack of the recipe if it has one."""
     n_correct = 0
     for x, y in zip(torch.split(images, CHUNK), torch.split(labels, CHUNK), strict=True):
         if recipe and recipe.adversary and recipe.threat:
@@ -252,7 +252,7 @@ def accuracy_of(
 
 
 def adversarial_recipe(threat: Threat, steps: int = 10, recipe: Recipe | None = None) -> Recipe:
-    """Return the recipe of adversarial training by PGD with `steps` steps on the cross-entropy (Madry et al. 2018)."""
+    """The recipe of adversarial training by PGD with `steps` steps on the cross-entropy (Madry et al. 2018)."""
     base = recipe or Recipe()
     adversary = ProjectedGradient(steps, loss="cross-entropy")
     return Recipe(base.epochs, base.batch, base.learning_rate, base.patience, adversary, threat)

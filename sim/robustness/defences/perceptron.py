@@ -33,7 +33,7 @@ class DirectSpiking(nn.Module):
         self.decay = decay
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the scores [B, K]."""
+        """The scores [B, K]."""
         current = self.synapses[0](images.flatten(1))  # the same in every step
         potentials = [torch.zeros(len(images), synapse.out_features).to(images) for synapse in self.synapses]
         total = torch.zeros_like(potentials[-1])

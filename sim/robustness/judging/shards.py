@@ -66,7 +66,7 @@ def _outcome(arrays: dict[str, Any], index: int, line: dict[str, Any]) -> Outcom
 
 
 def merge(tables: list[RobustnessTable]) -> RobustnessTable:
-    """Return the table over the images of all shards, in order; every shard holds the same attacks.
+    """The table over the images of all shards, in order; every shard holds the same attacks.
 
     Raises: UserError if they do not.
     """

@@ -51,7 +51,7 @@ class Outcome:
         return Accuracy(int(self.correct.sum()), len(self.correct))
 
     def to_json(self) -> dict[str, Any]:
-        """Return the figures, without the single images."""
+        """The figures, without the single images."""
         return {
             "model": self.model, "attack": self.attack, "kind": self.kind, "steps": self.steps, "seed": self.seed,
             "norm": self.threat.norm, "eps": self.threat.eps, "accuracy": self.accuracy.value,
@@ -63,7 +63,7 @@ class Outcome:
 
 
 def worst_case(outcomes: Iterable[Outcome]) -> Bools | None:
-    """Return, per image, whether the deployed model withstood all the attacks; None if there are none."""
+    """Whether the deployed model withstood all the attacks, per image; None if there are none."""
     flags = [outcome.correct for outcome in outcomes]
     return np.logical_and.reduce(flags) if flags else None
 
@@ -92,26 +92,26 @@ class RobustnessTable:
         return sorted({outcome.threat for outcome in self.outcomes}, key=lambda threat: (threat.norm, threat.eps))
 
     def select(self, threat: Threat, *kinds: Kind) -> list[Outcome]:
-        """Return the outcomes under a threat, of the given kinds (default: all)."""
+        """The outcomes under a threat, of the given kinds (default: all)."""
         return [o for o in self.outcomes if o.threat == threat and (not kinds or o.kind in kinds)]
 
     def white_box(self, threat: Threat) -> list[Outcome]:
-        """Return the outcomes of attacks that use the gradient of the attacked model."""
+        """The outcomes of attacks that use the gradient of the attacked model."""
         return self.select(threat, *WHITE_BOX)
 
     def robust(self, threat: Threat) -> Accuracy:
-        """Return the accuracy of the deployed model under the worst of all attacks, image by image."""
+        """The accuracy of the deployed model under the worst of all attacks, image by image."""
         flags = worst_case(self.select(threat))
         return Accuracy(0, 0) if flags is None else Accuracy(int(flags.sum()), len(flags))
 
     def by_attack(self, threat: Threat) -> dict[str, Accuracy]:
-        """Return the accuracy under each attack (the worst, image by image, over models and seeds)."""
+        """The accuracy under each attack (the worst, image by image, over models and seeds)."""
         names = dict.fromkeys(outcome.attack for outcome in self.select(threat))
         flags = {name: worst_case(o for o in self.select(threat) if o.attack == name) for name in names}
         return {name: Accuracy(int(f.sum()), len(f)) for name, f in flags.items() if f is not None}
 
     def to_json(self) -> dict[str, Any]:
-        """Return the figures of the report; eps as text are the keys within each norm."""
+        """The figures of the report; eps as text are the keys within each norm."""
         clean = Accuracy(int(self.clean.sum()), len(self.clean))
         return {
             "n": clean.n, "clean": clean.value, "clean_interval": list(clean.interval), "n_passes": self.n_passes,
@@ -210,7 +210,7 @@ class _Run:
     on_images: OnImages | None
 
     def over(self, images: Tensor, labels: Tensor, batch_size: int) -> Outcome:
-        """Return the outcome over all images."""
+        """The outcome over all images."""
         began = time.process_time()
         batches = [
             self._batch(

@@ -69,7 +69,7 @@ class Verdict:
         return "TRUSTED" if self.trusted else "NOT TRUSTED"
 
     def to_json(self) -> dict[str, Any]:
-        """Return the verdict, with None for values that were not measured."""
+        """The verdict, with None for values that were not measured."""
         checks = [
             {"name": c.name, "passed": c.passed, "value": None if math.isnan(c.value) else c.value, "limit": c.limit,
              "detail": c.detail}
@@ -79,7 +79,7 @@ class Verdict:
 
 
 def judge(table: RobustnessTable, limits: Limits | None = None) -> Verdict:
-    """Return the verdict on a table. Every threat of the table is looked at, and the worst one counts."""
+    """The verdict on a table. Every threat of the table is looked at, and the worst one counts."""
     limits = limits or Limits()
     checks = [check(table, limits) for check in CHECKS]
     if len(table.clean) < limits.n_images:
@@ -106,7 +106,7 @@ def excess(stronger: Bools, weaker: Bools, tolerance: float) -> tuple[float, boo
 
 
 def strongest(outcomes: list[Outcome]) -> Outcome | None:
-    """Return the outcome of the lowest deployed accuracy; of equals the one with the fewest zero gradients."""
+    """The outcome of the lowest deployed accuracy; of equals the one with the fewest zero gradients."""
 
     def rank(outcome: Outcome) -> tuple[int, float]:
         return outcome.accuracy.n_correct, outcome.zero_gradient.clean_images if outcome.zero_gradient else 1.0
@@ -115,7 +115,7 @@ def strongest(outcomes: list[Outcome]) -> Outcome | None:
 
 
 def _worst(name: str, limit: float, found: list[tuple[float, bool, str]], rising: bool = True) -> Check:
-    """Return the failed value, else the worst one, of (value, passed, where); not measured if there is none."""
+    """The failed value, else the worst one, of (value, passed, where); not measured if there is none."""
     if not found:
         return Check(name, False, math.nan, limit)
     value, passed, where = max(found, key=lambda f: (not f[1], f[0] if rising else -f[0]))
@@ -207,12 +207,12 @@ def reaches_chance(table: RobustnessTable, limits: Limits) -> Check:
 
 
 def grey_eps(norm: str, n_inputs: int) -> float:
-    """Return the eps at which every image can be turned grey."""
+    """The eps at which every image can be turned grey."""
     return 0.5 if norm == "linf" else 0.5 * math.sqrt(n_inputs)
 
 
 def with_grey(threats: Sequence[Threat], n_inputs: int) -> list[Threat]:
-    """Return the threats and, for each of their norms, the one that turns every image grey, which the verdict needs."""
+    """The threats and, for each of their norms, the one that turns every image grey, which the verdict needs."""
     largest: dict[str, float] = {}
     for threat in threats:
         largest[threat.norm] = max(threat.eps, largest.get(threat.norm, 0.0))

@@ -48,7 +48,7 @@ def record_path(folder: Path, population: int) -> Path:
 
 
 def build_graph(job: Job, folder: Path) -> list[AbstractProcess]:
-    """Return the connected processes of `job`; recorders write into `folder`, progress into folder/progress."""
+    """The connected processes of `job`; recorders write into `folder`, progress into folder/progress."""
     spec = job.spec
     neurons = {population.name: _neurons(job, population) for population in spec.populations}
     graph = list(neurons.values())

@@ -40,7 +40,7 @@ class LavaSession(SigmaDeltaSession):
             return record_from_history(self.spec, self.backend, shown, self._history(folder))
 
     def _history(self, folder: Path) -> dict[str, dict[str, Int64]]:
-        """Return spikes and states of shape [B, 1 + steps, N] by population (states only at the ends of phases)."""
+        """Spikes and states of shape [B, 1 + steps, N] by population (states only at the ends of phases)."""
         history = {}
         for index, population in enumerate(self.spec.populations):
             path = folder / f"record-{index}.npz"

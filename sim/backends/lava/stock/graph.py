@@ -46,7 +46,7 @@ class StockGraph:
         next(iter(self.neurons.values())).stop()
 
     def clear(self) -> None:
-        """Return to the state before the first step, but for the time: no u, no v, no message under way."""
+        """Go back to the state before the first step, but for the time: no u, no v, no message under way."""
         for population in self.content["populations"]:
             if population["model"] == "LIF":
                 silence = np.zeros(population["size"], dtype=np.int32)
@@ -61,7 +61,7 @@ class StockGraph:
             self.neurons[name].bias_mant.set(mantissas.astype(np.int32))
 
     def states(self) -> Arrays:
-        """Return u and v of every population, zeros where there are none."""
+        """The u and v of every population, zeros where there are none."""
         states: Arrays = {}
         for population in self.content["populations"]:
             name = population["name"]
@@ -73,7 +73,7 @@ class StockGraph:
         return states
 
     def learned(self) -> Arrays:
-        """Return weights and tags of the synapses that learn, of shape [N_source, N_target]."""
+        """Weights and tags of the synapses that learn, of shape [N_source, N_target]."""
         found: Arrays = {}
         for name, dense in self.plastic.items():
             found[f"weights.{name}"], found[f"tags.{name}"] = dense.weights.get().T, dense.tag_1.get().T
@@ -81,7 +81,7 @@ class StockGraph:
 
 
 def build_stock_graph(content: Content, arrays: Arrays, inputs: Array, biases: Arrays | None = None) -> StockGraph:
-    """Return the graph of a network; inputs of shape [T, n], sent one by one from the first step on.
+    """The graph of a network; inputs of shape [T, n], sent one by one from the first step on.
 
     biases: mantissas of shape [N] by population, in place of that of the neuron.
     """
@@ -121,7 +121,7 @@ def record_spikes(graph: StockGraph, folder: Path, batch: int, steps: int, group
 
 
 def make_neurons(population: Content, inputs: Array) -> AbstractProcess:
-    """Return the process of a population; inputs of shape [T, N] for a SpikeInput."""
+    """The process of a population; inputs of shape [T, N] for a SpikeInput."""
     shape = (population["size"],)
     if population["model"] == "SpikeInput":
         return RingBuffer(data=inputs.T.astype(np.int32))
@@ -141,7 +141,7 @@ def make_neurons(population: Content, inputs: Array) -> AbstractProcess:
 
 
 def make_synapses(projection: Content, weights: Array) -> Dense:
-    """Return the Dense or LearningDense of a projection."""
+    """The Dense or LearningDense of a projection."""
     parameters = {
         "weights": weights.T.astype(np.int32),
         "weight_exp": projection["exponent"],

@@ -133,7 +133,7 @@ def _record(
 
 
 def _segments_to_json(plastic: Sequence[StockProjection], segments: Sequence[Segment]) -> list[dict[str, Any]]:
-    """Return the segments, rules as texts; those of the first are complete: Lava takes none before its first step."""
+    """The segments, rules as texts; those of the first are complete: Lava takes none before its first step."""
     rules = [{p.name: segments[0].rules.get(p.name, p.rule) for p in plastic}, *(s.rules for s in segments[1:])]
     texts = [{name: rule.render() for name, rule in part.items() if rule is not None} for part in rules]
     given = {p.name: p.rule.render() for p in plastic if p.rule is not None}  # what the graph is built with

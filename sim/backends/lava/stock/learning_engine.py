@@ -64,7 +64,7 @@ def _case_to_json(case: EngineCase) -> dict[str, Any]:
 
 
 def rule_to_json(rule: EngineRule, seed: int) -> dict[str, Any]:
-    """Return the arguments of Lava's Loihi2FLearningRule."""
+    """The arguments of Lava's Loihi2FLearningRule."""
     traces = {name: getattr(rule, name) for name in ("x1", "x2", "y1", "y2")}
     parameters: dict[str, Any] = {**rule.render(), "t_epoch": rule.t_epoch, "rng_seed": seed}
     for name, trace in traces.items():

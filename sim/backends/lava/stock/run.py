@@ -88,12 +88,12 @@ def spikes_path(folder: Path, group: int, population: int) -> Path:
 
 
 def read_arrays(path: Path) -> dict[str, Array]:
-    """Return the arrays a worker left."""
+    """The arrays a worker left."""
     return parse_arrays(read_bytes(path), path)
 
 
 def read_spikes(spec: StockSpec, folder: Path, n_groups: int) -> dict[str, Int32]:
-    """Return the spikes of all groups of sequences, of shape [B, T, N] by population."""
+    """The spikes of all groups of sequences, of shape [B, T, N] by population."""
     return {
         population.name: np.concatenate(
             [read_arrays(spikes_path(folder, group, index))["spikes"] for group in range(n_groups)]
@@ -122,7 +122,7 @@ def save_network(
 
 
 def graph_content(spec: StockSpec) -> dict[str, Any]:
-    """Return a network as `stock_graph` reads it, without weights."""
+    """A network as `stock_graph` reads it, without weights."""
     return {
         "populations": [_population_to_json(population) for population in spec.populations],
         "projections": [_projection_to_json(projection) for projection in spec.projections],
@@ -130,7 +130,7 @@ def graph_content(spec: StockSpec) -> dict[str, Any]:
 
 
 def graph_weights(spec: StockSpec) -> dict[str, Array]:
-    """Return the weights as `stock_graph` reads them."""
+    """The weights as `stock_graph` reads them."""
     return {f"weights.{projection.name}": projection.weights for projection in spec.projections}
 
 
