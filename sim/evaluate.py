@@ -52,7 +52,7 @@ class Evaluation(Shown):
 
     def to_json(self) -> dict[str, Any]:
         """The object that `settle evaluate --json` prints."""
-        found = self.differences
+        differences = self.differences
         keys = ("spikes", "states", "predictions")
         return {
             "run": self.run,
@@ -60,7 +60,7 @@ class Evaluation(Shown):
             "accuracy": None if self.accuracy is None else self.accuracy.value,
             "n": self.n,
             "spikes_per_inference": self.spikes_per_inference,
-            "differences": None if found is None else {key: getattr(found, key) for key in keys},
+            "differences": None if differences is None else {key: getattr(differences, key) for key in keys},
         }
 
 
@@ -91,12 +91,12 @@ def data_of(artifact: Artifact) -> Dataset:
     Raises: UserError if it cannot be found or is no longer the same.
     """
     try:
-        wanted = artifact.manifest["data"]
-        dataset = load_dataset(wanted["source"], artifact.manifest["seed"])
+        description = artifact.manifest["data"]
+        dataset = load_dataset(description["source"], artifact.manifest["seed"])
     except KeyError as error:
         raise UserError(f"manifest: lacks {error}; train the run again") from error
-    if dataset.sha256() != wanted["sha256"]:
-        raise UserError(f"data set {wanted['name']}: differs from the one the run was trained on; restore it")
+    if dataset.sha256() != description["sha256"]:
+        raise UserError(f"data set {description['name']}: differs from the one the run was trained on; restore it")
     return dataset
 
 
@@ -180,11 +180,11 @@ def _evaluation(row: Mapping[str, Any]) -> Evaluation:
 
 def equality_sentence(evaluation: Evaluation) -> str:
     """Say in words what a check compared and found."""
-    found = evaluation.differences
-    if found is None:
+    counts = evaluation.differences
+    if counts is None:
         return "not checked"
-    verdict = "equal" if found.total == 0 else "DIFFERENT"
+    verdict = "equal" if counts.total == 0 else "DIFFERENT"
     return (
-        f"{verdict}: {found.n_images} images, {found.n_spikes:,} spikes, all phases: {found.spikes} spikes, "
-        f"{found.states} states, {found.predictions} predictions differ"
+        f"{verdict}: {counts.n_images} images, {counts.n_spikes:,} spikes, all phases: {counts.spikes} spikes, "
+        f"{counts.states} states, {counts.predictions} predictions differ"
     )

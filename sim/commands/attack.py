@@ -34,9 +34,9 @@ def attack_command(
     from sim.robustness.bridge.workers import submit_shards
 
     job = AttackRun(run, config, against or ())
-    part = _part(shard, job.n_shards)
+    shards = _part(shard, job.n_shards)
     if slurm is not None:
-        submitted, number = submit_shards(job, part, slurm)
+        submitted, number = submit_shards(job, shards, slurm)
         if submitted:
             console(as_json).print(
                 f"submitted shards {submitted} of {job.n_shards} as job {number}; once `squeue -j {number}` is empty, "
@@ -44,7 +44,7 @@ def attack_command(
             )  # fmt: skip
             print_json(as_json, {"run": str(run), "missing": job.missing(), "shards": job.n_shards, "job": number})
             return
-    do(job, part, workers)
+    do(job, shards, workers)
     if job.missing():
         console(as_json).print(f"shards {job.missing()} of {job.n_shards} are still missing", markup=False)
         print_json(as_json, {"run": str(run), "missing": job.missing(), "shards": job.n_shards})
@@ -59,11 +59,11 @@ def _part(shard: str | None, n_shards: int) -> list[int]:
     if shard is None:
         return list(range(1, n_shards + 1))
     try:
-        part, parts = (int(number) for number in shard.split("/"))
+        index, count = (int(number) for number in shard.split("/"))
     except ValueError as error:
         raise UserError(f"--shard {shard!r}: give I/N, e.g. 1/4") from error
-    if not 1 <= part <= parts <= n_shards:
+    if not 1 <= index <= count <= n_shards:
         raise UserError(
             f"--shard {shard}: needs 1 <= I <= N <= {n_shards}, the shards of so many images; ask for fewer"
         )
-    return list(range(part, n_shards + 1, parts))
+    return list(range(index, n_shards + 1, count))

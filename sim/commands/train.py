@@ -110,12 +110,12 @@ def _train_seeds(sweep: Sweep, partition: str | None, as_json: bool) -> None:
     for seed in sweep.seeds:
         with TrainScreen() as screen:
             results.append(sweep.do(seed, screen))
-    found = summary(results)
-    spread = f" +- {found['test_accuracy_sd']:.4f}" if found["test_accuracy_sd"] is not None else ""
-    rows = [(run["run"], f"test accuracy {run['test_accuracy']:.4f}") for run in found["runs"]]
-    mean = ("mean", f"{found['test_accuracy']:.4f}{spread}, {found['n_seeds']} seeds")
+    figures = summary(results)
+    spread = f" +- {figures['test_accuracy_sd']:.4f}" if figures["test_accuracy_sd"] is not None else ""
+    rows = [(run["run"], f"test accuracy {run['test_accuracy']:.4f}") for run in figures["runs"]]
+    mean = ("mean", f"{figures['test_accuracy']:.4f}{spread}, {figures['n_seeds']} seeds")
     console(as_json).print(table_of([*rows, mean]))
-    print_json(as_json, found)
+    print_json(as_json, figures)
 
 
 @app.command("lca")

@@ -200,15 +200,15 @@ def check_run(
     **options: Any,
 ) -> Differences:  # fmt: skip
     """Run on `backend` and on the reference; raises AssertionError where the two differ in anything but their name."""
-    wanted = run_fully(get_backend("reference"), spec, payloads, targets, seed=seed, first_image=first_image)
-    found = run_fully(backend, spec, payloads, targets, seed=seed, first_image=first_image, **options)
-    differences = compare(found, wanted)
+    expected = run_fully(get_backend("reference"), spec, payloads, targets, seed=seed, first_image=first_image)
+    actual = run_fully(backend, spec, payloads, targets, seed=seed, first_image=first_image, **options)
+    differences = compare(actual, expected)
     if differences.total:
         raise AssertionError(f"backend {backend.name} differs from the reference: {differences}")
     for name in ("output_states", "settled"):
-        np.testing.assert_array_equal(getattr(found, name), getattr(wanted, name), err_msg=name)
-    for name, counts in wanted.spike_counts.items():
-        np.testing.assert_array_equal(found.spike_counts[name], counts, err_msg=f"spike counts of {name}")
+        np.testing.assert_array_equal(getattr(actual, name), getattr(expected, name), err_msg=name)
+    for name, counts in expected.spike_counts.items():
+        np.testing.assert_array_equal(actual.spike_counts[name], counts, err_msg=f"spike counts of {name}")
     return differences
 
 
@@ -223,10 +223,10 @@ def check_learning(
         with chosen.open(spec, batch_size=batch_size, **more) as session:
             outcome = session.learn(payloads, targets, rates, seed=seed, first_image=5)
             results.append((outcome, session.weights(), session.full_weights()))
-    (wanted, *wanted_weights), (found, *found_weights) = results
-    np.testing.assert_array_equal(found.predictions, wanted.predictions, err_msg="predictions while learning")
-    for name, counts in wanted.spike_counts.items():
-        np.testing.assert_array_equal(found.spike_counts[name], counts, err_msg=f"spike counts of {name}")
-    for of_found, of_wanted in zip(found_weights, wanted_weights, strict=True):
-        for name in of_wanted:
-            np.testing.assert_array_equal(of_found[name], of_wanted[name], err_msg=f"weights of {name}")
+    (expected, *expected_weights), (actual, *actual_weights) = results
+    np.testing.assert_array_equal(actual.predictions, expected.predictions, err_msg="predictions while learning")
+    for name, counts in expected.spike_counts.items():
+        np.testing.assert_array_equal(actual.spike_counts[name], counts, err_msg=f"spike counts of {name}")
+    for of_actual, of_expected in zip(actual_weights, expected_weights, strict=True):
+        for name in of_expected:
+            np.testing.assert_array_equal(of_actual[name], of_expected[name], err_msg=f"weights of {name}")

@@ -52,23 +52,23 @@ def attacks_of(folder: Path, artifact: Artifact, page: Path) -> Beside | None:
 
     Raises: UserError if a result cannot be read.
     """
-    found = []
+    attacks = []
     weights = artifact.manifest["files"]["weights.npz"]
     for path in sorted((folder / ATTACKS).glob(f"*/{RESULT}")):
         content = parse_json(read_bytes(path), path)
         try:
             if path.parent.name == attack_key(content["config"], weights):
-                found.append(_Attack(path.parent, content))
+                attacks.append(_Attack(path.parent, content))
         except DAMAGED as error:
             raise UserError(f"{path}: holds a damaged attack ({error}); delete the file and attack again") from error
-    if not found:
+    if not attacks:
         return None
-    largest = max(found, key=lambda attack: attack.n)
+    largest = max(attacks, key=lambda attack: attack.n)
     panels = [
-        Panel("Robust accuracy", render(_draw, norm, [attack for attack in found if attack.norm == norm]), ROBUST)
-        for norm in dict.fromkeys(attack.norm for attack in found)
+        Panel("Robust accuracy", render(_draw, norm, [attack for attack in attacks if attack.norm == norm]), ROBUST)
+        for norm in dict.fromkeys(attack.norm for attack in attacks)
     ]
-    rows = [attack.row(page) for attack in found]
+    rows = [attack.row(page) for attack in attacks]
     return Beside(largest.facts(), panels, Box("Attacks", [Table(ATTACK_HEADERS, rows, ATTACK_NOTE)]))
 
 

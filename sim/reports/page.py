@@ -34,10 +34,10 @@ def write_report(folders: Sequence[Path], path: Path) -> Path:
 def _section(folder: Path, path: Path) -> Section:
     artifact = load_run(folder)
     subject = subject_of(artifact, data_of(artifact))
-    beside = [found for found in (attacks_of(folder, artifact, path), chip_of(folder, path)) if found is not None]
-    section = subject.section(str(folder), latest(read_results(folder, artifact)), [found.box for found in beside])
+    beside = [aside for aside in (attacks_of(folder, artifact, path), chip_of(folder, path)) if aside is not None]
+    section = subject.section(str(folder), latest(read_results(folder, artifact)), [aside.box for aside in beside])
     return replace(
         section,
-        facts=[*section.facts, *(fact for found in beside for fact in found.facts)],
-        panels=[*section.panels, *(panel for found in beside for panel in found.panels)],
+        facts=[*section.facts, *(fact for aside in beside for fact in aside.facts)],
+        panels=[*section.panels, *(panel for aside in beside for panel in aside.panels)],
     )

@@ -197,13 +197,13 @@ def population_row(population: StockPopulation, activity: Activity) -> tuple[str
     role = SHOWN_OF_TEACHER.get(name, "")
     if not isinstance(neuron, LIF):
         return name, "x".join(map(str, population.shape)), "RingBuffer", role or "pixels and a bias unit", *counts
-    parts = [
+    facts = [
         f"current decay {neuron.current_decay}, voltage decay {neuron.voltage_decay}, threshold {neuron.threshold}",
         f"reset every {neuron.reset_interval} steps" if neuron.reset_interval else "",
         role,
     ]
     process = "LIFReset" if neuron.reset_interval else "LIF"
-    return name, str(population.size), process, "; ".join(filter(None, parts)), *counts
+    return name, str(population.size), process, "; ".join(filter(None, facts)), *counts
 
 
 def projection_row(projection: StockProjection, activity: Activity, learned: set[str]) -> tuple[str, ...]:

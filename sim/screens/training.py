@@ -82,11 +82,11 @@ class TrainScreen(BarScreen, Watcher):
     def _close_task(self) -> None:
         """Show the last bar as complete; drop it if nothing was counted."""
         if self._task is not None:
-            shown = self._progress.tasks[-1]
-            if shown.completed == 0:
+            bar = self._progress.tasks[-1]
+            if bar.completed == 0:
                 self._progress.remove_task(self._task)
             else:
-                self._progress.update(self._task, total=shown.total or shown.completed)
+                self._progress.update(self._task, total=bar.total or bar.completed)
 
     def _next_task(self, description: str, total: int | None) -> TaskID:
         self._task = self._progress.add_task(description, total=total, note="")

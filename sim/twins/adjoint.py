@@ -27,15 +27,15 @@ def adjoint(graph: SigmaDeltaGraph, slopes: State, cost: State) -> State:
     Args:   graph; slopes D: ds/da, payload units per state unit; cost c; both by population, of shape [B, N].
     Source: Almeida 1987, Pineda 1987 (recurrent backpropagation); Bai et al. 2019 (deep equilibrium models).
     """
-    sizes = [part.shape[1] for part in cost.values()]
+    sizes = [block.shape[1] for block in cost.values()]
     if sum(sizes) > WIDEST:
         return _iterated(graph, slopes, cost)
-    d, c = (torch.cat([parts[name] for name in cost], dim=1).double() for parts in (slopes, cost))
+    d, c = (torch.cat([blocks[name] for name in cost], dim=1).double() for blocks in (slopes, cost))
     coupling = _coupling(graph, list(cost), sizes).to(c)
     chosen = max(int((d != 0).sum(dim=1).amax()) if len(d) else 0, 1)
     at_once = max(ENTRIES // chosen**2, 1)
-    parts = [_solved(coupling, *part, chosen) for part in zip(d.split(at_once), c.split(at_once), strict=True)]
-    return dict(zip(cost, torch.cat(parts).to(graph.dtype).split(sizes, dim=1), strict=True))
+    blocks = [_solved(coupling, *block, chosen) for block in zip(d.split(at_once), c.split(at_once), strict=True)]
+    return dict(zip(cost, torch.cat(blocks).to(graph.dtype).split(sizes, dim=1), strict=True))
 
 
 def _coupling(graph: SigmaDeltaGraph, names: list[str], sizes: list[int]) -> Tensor:
@@ -57,19 +57,19 @@ def _solved(coupling: Tensor, slopes: Tensor, cost: Tensor, chosen: int) -> Tens
     matrix = -slopes.gather(1, index)[:, :, None] * coupling[index[:, :, None], index[:, None, :]]
     diagonal = torch.diagonal(matrix, dim1=1, dim2=2)
     diagonal += 1.0
-    found, info = torch.linalg.solve_ex(matrix, right)
+    solution, info = torch.linalg.solve_ex(matrix, right)
     if bool(info.any()):
         diagonal += RIDGE * (info != 0)[:, None]
-        found, _ = torch.linalg.solve_ex(matrix, right)
-    return cost.scatter(1, index, found)
+        solution, _ = torch.linalg.solve_ex(matrix, right)
+    return cost.scatter(1, index, solution)
 
 
 def _iterated(graph: SigmaDeltaGraph, slopes: State, cost: State) -> State:
     """Find l by the damped iteration that the network itself follows."""
-    found = cost
+    solution = cost
     for _ in range(SWEEPS):
         total = dict(cost)
         for index, source, target in graph.recurrent:
-            total[source] = total[source] + slopes[source] * (found[target] @ graph.weights(index).T)
-        found = {name: torch.lerp(found[name], total[name], graph.relaxations[name].step) for name in found}
-    return found
+            total[source] = total[source] + slopes[source] * (solution[target] @ graph.weights(index).T)
+        solution = {name: torch.lerp(solution[name], total[name], graph.relaxations[name].step) for name in solution}
+    return solution

@@ -53,13 +53,13 @@ class LifTwin(Twin):
             exact = self._outputs_of(state, steps)
         measured = {name: state[f"count {name}"] / steps for name in self.lif}
         rates: State = {INPUT: self._input_rates(payloads), **measured}
-        given = self._currents(rates, {INPUT})
+        constant = self._currents(rates, {INPUT})
         for _ in range(RATE_SWEEPS):
             for name, current in self._currents(rates, set(self.lif)).items():
-                smooth = clip(given[name] + current, 0.0, 1.0, self.surrogate.box_slope)
+                smooth = clip(constant[name] + current, 0.0, 1.0, self.surrogate.box_slope)
                 rates[name] = straight(smooth, measured[name])
         output = self.spec.output
-        scores = given[output] + self._currents(rates, set(self.lif))[output]
+        scores = constant[output] + self._currents(rates, set(self.lif))[output]
         return carry(TwinOutputs(scores, rates[output] * steps), exact)
 
     def _currents(self, rates: State, sources: set[str]) -> State:

@@ -97,13 +97,13 @@ class StockGraph(nn.Module):
             if synapse.source in trains:
                 train = trains[synapse.source]
                 with torch.no_grad():
-                    part = self.transmit(synapse, train.values)
+                    arrival = self.transmit(synapse, train.values)
                 if train.smooth is not None:
                     smooth = self.transmit(synapse, train.smooth)
-                    part = straight(smooth[:, None].expand_as(part), part)
+                    arrival = straight(smooth[:, None].expand_as(arrival), arrival)
                 known = arriving.get(synapse.target)
-                arriving[synapse.target] = part if known is None else known + part
-        return {name: part.unbind(dim=1) for name, part in arriving.items()}
+                arriving[synapse.target] = arrival if known is None else known + arrival
+        return {name: arrival.unbind(dim=1) for name, arrival in arriving.items()}
 
     def rest(self, batch: int, device: torch.device) -> State:
         """The state before the first step: all zero."""
@@ -124,13 +124,13 @@ class StockGraph(nn.Module):
             if time > 0 and synapse.source in self.moving:
                 total[synapse.target] = total[synapse.target] + self.transmit(synapse, state[f"sent {synapse.source}"])
         new: State = {}
-        for name, part in total.items():
+        for name, drive in total.items():
             if name in self.wraps:
-                part = straight(part, wrap32(part.detach()))
-            self._advance(name, part, state, new, time)
-            new[f"a {name}"] = part
+                drive = straight(drive, wrap32(drive.detach()))
+            self._advance(name, drive, state, new, time)
+            new[f"a {name}"] = drive
             if name in self.tallied:
-                new[f"sum {name}"] = state[f"sum {name}"] + part
+                new[f"sum {name}"] = state[f"sum {name}"] + drive
                 new[f"count {name}"] = state[f"count {name}"] + new[f"sent {name}"]
         return new
 

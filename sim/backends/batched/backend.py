@@ -109,11 +109,11 @@ class TorchSession(SigmaDeltaSession):
             yield slice(first, min(first + at_once, images.stop))
 
     def _run(self, shown: Presentation, n_phases: int) -> Record:
-        found = _Found(self.spec, len(shown))
-        for part in self._chunks(self._share(len(shown))):
-            batch = self._batch(shown.images(part.start, part.stop))
-            found.fill(part, self._infer[n_phases](batch))
-        counts, output, settled = self._sum(found.counts), self._sum(found.output), self._sum(found.settled)
+        outcomes = _Found(self.spec, len(shown))
+        for chunk in self._chunks(self._share(len(shown))):
+            batch = self._batch(shown.images(chunk.start, chunk.stop))
+            outcomes.fill(chunk, self._infer[n_phases](batch))
+        counts, output, settled = self._sum(outcomes.counts), self._sum(outcomes.output), self._sum(outcomes.settled)
         return Record(
             backend=self.backend,
             seed=shown.seed,
@@ -133,21 +133,21 @@ class TorchSession(SigmaDeltaSession):
         return join_records(records)
 
     def _learn(self, lesson: Lesson, rates: Rates) -> LearningOutcome:
-        chosen, found = check_learning(self.spec, rates), _Found(self.spec, len(lesson))
+        chosen, outcomes = check_learning(self.spec, rates), _Found(self.spec, len(lesson))
         keys = image_keys(lesson.seed, lesson.first_image, len(lesson))
         with self._exactly():
             for start in range(0, len(lesson), self.batch_size):
                 mine = self._share(min(self.batch_size, len(lesson) - start))
                 moves = [learner.no_move() for learner in self._learners] if self.workers else None
-                for part in self._chunks(range(start + mine.start, start + mine.stop)):
-                    batch = self._batch(lesson.images(part.start, part.stop))
+                for chunk in self._chunks(range(start + mine.start, start + mine.stop)):
+                    batch = self._batch(lesson.images(chunk.start, chunk.stop))
                     outcome, seen = self._settle(batch)
-                    self._update(seen, batch.signs, keys[part], chosen, moves)
-                    found.fill(part, outcome)
+                    self._update(seen, batch.signs, keys[chunk], chosen, moves)
+                    outcomes.fill(chunk, outcome)
                 self._transmit(moves)
-        counts = self._sum(found.counts.sum(axis=0))
+        counts = self._sum(outcomes.counts.sum(axis=0))
         return LearningOutcome(
-            np.argmax(self._sum(found.output), axis=1).astype(np.int32),
+            np.argmax(self._sum(outcomes.output), axis=1).astype(np.int32),
             {p.name: counts[i] for i, p in enumerate(self.spec.populations)},
         )
 

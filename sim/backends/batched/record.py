@@ -70,11 +70,11 @@ def infer(network: TorchNetwork, batch: Batch, n_phases: int) -> Outcome:
 def settle(network: TorchNetwork, batch: Batch) -> tuple[Outcome, Equilibria]:
     """Run all phases; return what learning needs."""
     ends = network.spec.schedule.ends
-    outcome, kept = empty_outcome(network, len(batch.payloads)), dict[int, Moment]()
+    outcome, moments = empty_outcome(network, len(batch.payloads)), dict[int, Moment]()
     for moment in watch(network, batch, len(ends), outcome):
         if moment.step in ends[-2:]:
-            kept[moment.step] = moment
-    first, second = kept[ends[-2]], kept[ends[-1]]
+            moments[moment.step] = moment
+    first, second = moments[ends[-2]], moments[ends[-1]]
     return outcome, Equilibria(first.sent, second.sent, first.state, second.state)
 
 

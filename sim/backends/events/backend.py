@@ -122,11 +122,11 @@ class EventsSession(SigmaDeltaSession):
             return rows
 
         if self.threads == 1 or len(shown) <= task:
-            parts = [work(part) for part in range(self.threads)]
+            rows_by_thread = [work(part) for part in range(self.threads)]
         else:
             with ThreadPoolExecutor(self.threads) as pool:
-                parts = list(pool.map(work, range(self.threads)))
-        return [rows for part in parts for rows in part] or [np.zeros((0, 5), dtype=np.int32)]
+                rows_by_thread = list(pool.map(work, range(self.threads)))
+        return [rows for part in rows_by_thread for rows in part] or [np.zeros((0, 5), dtype=np.int32)]
 
     def _run_range(
         self, images: _Images, span: tuple[int, int, int], scratch: Scratch, out: Outputs, keep_spikes: bool
@@ -185,13 +185,13 @@ class EventsSession(SigmaDeltaSession):
     def full_weights(self) -> dict[str, Int16]:
         """A copy of the plastic weights with their shadow bits."""
         ranges = itertools.pairwise(self._plan.full_start)
-        parts = [self._full[start:end] for start, end in ranges]
+        blocks = [self._full[start:end] for start, end in ranges]
         weights = self.weights()
         full = {}
-        for p, part in zip(self.spec.plastic, parts, strict=True):
+        for p, block in zip(self.spec.plastic, blocks, strict=True):
             shape = weights[p.name].shape
-            kept = p.rule is not None and p.rule.shadow_bits > 0
-            full[p.name] = _shaped(part, shape) if kept else weights[p.name].astype(np.int16)
+            has_shadow = p.rule is not None and p.rule.shadow_bits > 0
+            full[p.name] = _shaped(block, shape) if has_shadow else weights[p.name].astype(np.int16)
         return full
 
     def restore(self, full: Mapping[str, Integers]) -> None:

@@ -52,15 +52,15 @@ def learn_in_batches(
     """
     for start in range(0, payloads.shape[0], batch_size):
         count = min(batch_size, payloads.shape[0] - start)
-        for part in prange(threads):
-            mine, _ = _one_thread(scratch, work, part)
-            for slot in range(count * part // threads, count * (part + 1) // threads):
+        for thread in prange(threads):
+            mine, _ = _one_thread(scratch, work, thread)
+            for slot in range(count * thread // threads, count * (thread + 1) // threads):
                 image = start + slot
                 simulate(
                     plan, synapses, payloads[image], targets[image], signs[image], plan.ends[-1], mine, image,
                     out, trace, slot, True, 0,
                 )  # fmt: skip
-        for part in prange(threads):
-            _, mine_too = _one_thread(scratch, work, part)
+        for thread in prange(threads):
+            _, mine_too = _one_thread(scratch, work, thread)
             for slot in range(count):
-                commit(plan, synapses, trace, slot, signs[start + slot], keys[start + slot], part, threads, mine_too)
+                commit(plan, synapses, trace, slot, signs[start + slot], keys[start + slot], thread, threads, mine_too)

@@ -153,24 +153,24 @@ def _forward_runs(frame: _Frame) -> list[list[tuple[int, int, int, int]]]:
     stride, columns, features = frame.stride, frame.extent[1], frame.features
     per_column = []
     for x in range(frame.lengths[1]):
-        reached = _reached(frame, 1, x)
-        if reached:
-            tap = x + frame.before[1] - reached[0] * stride[1]
-            per_column.append((reached, *_phase(frame, tap % stride[1], tap)))
+        receivers = _reached(frame, 1, x)
+        if receivers:
+            tap = x + frame.before[1] - receivers[0] * stride[1]
+            per_column.append((receivers, *_phase(frame, tap % stride[1], tap)))
         else:
-            per_column.append((reached, 0, 0, 0))
+            per_column.append((receivers, 0, 0, 0))
     lists = []
     for y in range(frame.lengths[0]):
         lines = [(line, y + frame.before[0] - line * stride[0]) for line in _reached(frame, 0, y)]
-        for reached, first, count, at in per_column:
+        for receivers, first, count, at in per_column:
             lists.append([
                 (
-                    (line * frame.positions[1] + reached[0]) * features,
+                    (line * frame.positions[1] + receivers[0]) * features,
                     ((tap_line * columns + first) * frame.channels + at) * features,
-                    len(reached) * features,
+                    len(receivers) * features,
                     count * features,
                 )
-                for line, tap_line in lines if reached
+                for line, tap_line in lines if receivers
             ])  # fmt: skip
     return lists
 
@@ -201,17 +201,17 @@ def wide_weights(spec: NetworkSpec, fields: dict[str, Any]) -> Int16:
 
     fields: those of `map_fields`.
     """
-    parts = [np.zeros(0, np.int16)]
+    kernels = [np.zeros(0, np.int16)]
     for index, projection in enumerate(spec.projections):
         original = spec.original_of(projection)
         if original.convolution is None or original.weights is None:
             continue
         wide = original.convolution.widened(original.weights).reshape(-1, original.weights.shape[-1])
         if original is not projection:
-            parts.append(wide.T.astype(np.int16).ravel())
+            kernels.append(wide.T.astype(np.int16).ravel())
             continue
         first = fields["wide_row_start"][index]
         forward = np.empty(wide.shape, dtype=np.int16)
         forward[fields["wide_row"][first : first + len(wide)]] = wide
-        parts.append(forward.ravel())
-    return np.concatenate(parts)
+        kernels.append(forward.ravel())
+    return np.concatenate(kernels)

@@ -120,16 +120,16 @@ def deliver(plan: EmulatorPlan, sent: Int32, sums: Int32, accumulated: Int32) ->
         first, last = plan.start[plan.source[r]], plan.start[plan.source[r] + 1]
         begin, end = plan.start[plan.target[r]], plan.start[plan.target[r] + 1]
         n_post = end - begin
-        part = sums[:n_post]
-        part[:] = 0
+        total = sums[:n_post]
+        total[:] = 0
         for i in range(first, last):
             if sent[i] != 0:
                 at = plan.block[r] + (i - first) * n_post
-                _add_row(part, plan.weights[at : at + n_post], sent[i], plan.graded[r])
+                _add_row(total, plan.weights[at : at + n_post], sent[i], plan.graded[r])
         into, shift = accumulated[begin:end], plan.shift[r]
         left, right = np.int32(max(shift, 0) & 31), np.int32(max(-shift, 0) & 31)
         for j in range(n_post):
-            into[j] = np.int32(into[j] + np.int32(np.int32(part[j] << left) >> right))
+            into[j] = np.int32(into[j] + np.int32(np.int32(total[j] << left) >> right))
 
 
 @inlined

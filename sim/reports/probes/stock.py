@@ -53,23 +53,23 @@ def _watch(
     per_image: dict[str, list[Int64]] = {p.name: [] for p in network.moving}
     right, output = np.zeros(free), list[Int64]()
     for first in range(0, count, AT_ONCE):
-        part = slice(first, first + AT_ONCE)
-        graph, inputs, biases = stock_inputs(network, payloads[part], None if targets is None else targets[part])
+        chunk = slice(first, first + AT_ONCE)
+        graph, inputs, biases = stock_inputs(network, payloads[chunk], None if targets is None else targets[chunk])
         spikes = emulate(graph, inputs, biases=biases).spikes
         for name, values in spikes.items():
             totals[name][1:] += values.sum(axis=(0, 2), dtype=np.int64)
         so_far = spikes[network.output][:, :free].cumsum(axis=1, dtype=np.int64)
-        right += (so_far.argmax(axis=2) == labels[part, None]).sum(axis=0)
+        right += (so_far.argmax(axis=2) == labels[chunk, None]).sum(axis=0)
         output.append(so_far[:, -1])
-        for name, found in per_image.items():
-            found.append(spikes[name][:, :free].sum(axis=(1, 2), dtype=np.int64))
+        for name, counts in per_image.items():
+            counts.append(spikes[name][:, :free].sum(axis=(1, 2), dtype=np.int64))
     means: dict[str, Reals] = {name: values / count for name, values in totals.items()}
     column = 1 + network.phases()[:steps]
     with get_backend("chip").open(network) as session:
         record = session.run(payloads[:1], None if targets is None else targets[:1], keep_spikes=True)
     return Activity(
         {name: means[name] for name in shown},
-        per_image={name: np.concatenate(found) for name, found in per_image.items()},
+        per_image={name: np.concatenate(counts) for name, counts in per_image.items()},
         operations={
             p.name: np.array([means[p.source][: free + 1].sum(), means[p.source].sum()], dtype=np.float64)
             * network.population(p.target).size

@@ -75,8 +75,8 @@ def perturbation_ratios(
 ) -> dict[str, dict[str, Ratio]]:
     """The perturbation ratios by name of a change and by layer; all images of shape [B, *shape]."""
     signal = signals(network, clean)
-    found = {}
+    ratios = {}
     for name, images in changed.items():
         moved = signals(network, images)
-        found[name] = {layer: ratio_of(values, moved[layer]) for layer, values in signal.items()}
-    return found
+        ratios[name] = {layer: ratio_of(values, moved[layer]) for layer, values in signal.items()}
+    return ratios

@@ -76,14 +76,14 @@ class Analysis:
 
 def analyse(subject: Subject) -> Analysis:
     """Measure all that can be measured of what an attack kept."""
-    parts: dict[str, Callable[[Subject], Any]] = {"ratios": ratios_of, "lines": lines_of, "transfer": transfer_of}
-    found, skipped = dict.fromkeys(parts), {}
-    for name, measure in parts.items():
+    measures: dict[str, Callable[[Subject], Any]] = {"ratios": ratios_of, "lines": lines_of, "transfer": transfer_of}
+    results, skipped = dict.fromkeys(measures), {}
+    for name, measure in measures.items():
         try:
-            found[name] = measure(subject)
+            results[name] = measure(subject)
         except UserError as error:
             skipped[name] = str(error)
-    return Analysis(found["ratios"], found["lines"], found["transfer"], skipped)
+    return Analysis(results["ratios"], results["lines"], results["transfer"], skipped)
 
 
 def ratios_of(subject: Subject) -> dict[str, dict[str, dict[str, Ratio]]]:
@@ -120,12 +120,12 @@ def transfer_of(subject: Subject) -> TransferMatrix:
     if CLEAN not in subject.kept:
         raise UserError("the images of the first shard are not here")
     networks = {NETWORK: subject.network, **subject.networks}
-    twins: dict[str, Model] = {name: make_twin(each, device=subject.device) for name, each in networks.items()}
+    twins: dict[str, Model] = {name: make_twin(network, device=subject.device) for name, network in networks.items()}
     targets: dict[str, Scorer] = {}
     with ExitStack() as stack:
-        for name, each in networks.items():
-            session = stack.enter_context(get_backend(each.native_backend).open(each))
-            targets[name] = scorer_of(each, session)
+        for name, network in networks.items():
+            session = stack.enter_context(get_backend(network.native_backend).open(network))
+            targets[name] = scorer_of(network, session)
         targets |= {name: scorer_of_model(model, subject.device) for name, model in subject.models.items()}
         labels = torch.as_tensor(subject.labels, dtype=torch.int64).to(subject.device)
         return transfer_matrix(

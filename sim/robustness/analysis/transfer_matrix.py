@@ -43,13 +43,13 @@ def transfer_matrix(
         return {name: float((np.asarray(score(pictures)) == truth).mean()) for name, score in targets.items()}
 
     attack = ProjectedGradient(STEPS)
-    found = {
+    correct = {
         str(threat): {
             name: scored(attack(source, images, labels, threat, seed).images) for name, source in sources.items()
         }
         for threat in threats
     }
-    return TransferMatrix(scored(images), found, len(labels))
+    return TransferMatrix(scored(images), correct, len(labels))
 
 
 def scorer_of_model(model: Model, device: str = "cpu") -> Scorer:

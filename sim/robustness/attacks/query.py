@@ -100,7 +100,7 @@ class Square:
         search = Search(model, images, labels, threat)
         run = _Windows(search, generator_of(seed))
         current = run.first()
-        reached = search.offer(run.as_images(current))
+        best_margins = search.offer(run.as_images(current))
         active = torch.arange(len(images), device=images.device)
         for query in range(1, self.steps):
             if self.stop_when_fooled:
@@ -109,8 +109,8 @@ class Square:
                 break
             candidate = run.changed(current[active], active, window_share(query, self.steps))
             margins = run.offer(candidate, active)
-            better = margins > reached[active]
-            reached[active] = torch.where(better, margins, reached[active])
+            better = margins > best_margins[active]
+            best_margins[active] = torch.where(better, margins, best_margins[active])
             current[active] = torch.where(per_image(better, candidate), candidate, current[active])
         return search.result()
 

@@ -162,11 +162,11 @@ class Search:
 
     def offer(self, images: Tensor, scores: Tensor | None = None) -> Tensor:
         """Keep those images whose margin is larger than any before (NaN never is); return their margins [B]."""
-        reached = margin(self.scores(images) if scores is None else scores, self.labels)
-        better = reached > self.best_margin
-        self.best_margin = torch.where(better, reached, self.best_margin)
+        margins = margin(self.scores(images) if scores is None else scores, self.labels)
+        better = margins > self.best_margin
+        self.best_margin = torch.where(better, margins, self.best_margin)
         self.best_images = torch.where(per_image(better, images), images.detach(), self.best_images)
-        return reached
+        return margins
 
     def gradient(self, images: Tensor, clean: bool = False) -> tuple[Tensor, Tensor]:
         """Offer the images; return the gradient of the loss [B, *shape] and the loss [B]."""

@@ -36,7 +36,7 @@ class Transfer:
 
     def __call__(self, model: Model, images: Tensor, labels: Tensor, threat: Threat, seed: int) -> Adversarial:
         """Attack; see `attack.Attack`."""
-        found = self.attack(self.source, images, labels, threat, seed)
+        adversarial = self.attack(self.source, images, labels, threat, seed)
         search = Search(model, images, labels, threat)
-        reached = margin(search.scores(found.images), search.labels)
-        return Adversarial(found.images, reached, found.returned_clean, None)
+        margins = margin(search.scores(adversarial.images), search.labels)
+        return Adversarial(adversarial.images, margins, adversarial.returned_clean, None)

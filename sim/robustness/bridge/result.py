@@ -43,11 +43,11 @@ class AttackResult(Shown):
     @property
     def by_attack(self) -> dict[str, dict[float, float]]:
         """Accuracy under each attack alone, by its name and eps."""
-        found: dict[str, dict[float, float]] = {}
+        accuracies: dict[str, dict[float, float]] = {}
         for threat in self.config.threats:
             for name, accuracy in self.table.by_attack(threat).items():
-                found.setdefault(name, {})[threat.eps] = accuracy.value
-        return found
+                accuracies.setdefault(name, {})[threat.eps] = accuracy.value
+        return accuracies
 
     def lines(self) -> Lines:
         """See `Shown`: one line for each size, then the verdict and what speaks against it."""

@@ -137,11 +137,11 @@ class AttackRun:
     def analyse(self) -> Analysis:
         """Measure, on the images of the first shard, what the report shows beside accuracies."""
         torch.set_num_threads(1)
-        kept = self.examples()
-        labels = self.dataset.y_test[: len(kept.get("clean", ()))]
+        examples = self.examples()
+        labels = self.dataset.y_test[: len(examples.get("clean", ()))]
         models = {SOURCE: self._source()}
         config = self.config
-        return analyse(Subject(self.artifact.spec, kept, labels, config.threats, models, self.against, config.seed,
+        return analyse(Subject(self.artifact.spec, examples, labels, config.threats, models, self.against, config.seed,
                                config.device))  # fmt: skip
 
     def result(self) -> AttackResult:

@@ -64,11 +64,11 @@ def attack_stages(
 
 def main_twins(spec: Network, exact: Twin, device: str = "cpu") -> dict[str, Model]:
     """Two twins by name, with different gradients; the first one is judged. exact: `make_twin(spec)`."""
-    other, surrogate = exact.second
+    second_name, surrogate = exact.second
     at_rest = of_kind("fixed-point twin", spec)
     if at_rest is not None and exact.inference_steps > LONG:
-        return {"fixed point": at_rest(spec, device=device), other: at_rest(spec, surrogate, device)}
-    return {exact.surrogate.name: exact, other: make_twin(spec, surrogate, device=device)}
+        return {"fixed point": at_rest(spec, device=device), second_name: at_rest(spec, surrogate, device)}
+    return {exact.surrogate.name: exact, second_name: make_twin(spec, surrogate, device=device)}
 
 
 def _own_gradients(spec: Network, twin: Twin) -> dict[str, Attack]:

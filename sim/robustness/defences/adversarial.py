@@ -79,7 +79,7 @@ class AdversarialTraining(Watcher):
         spec = trainer.session.spec.with_weights(trainer.deployable())
         twin = make_twin(spec)
         for first in range(0, len(chosen), EVERY):
-            part = chosen[first : first + EVERY]
-            found = self.attack(twin, self.images[part], self.labels[part], threat, self.seed + self.attacked)
-            trainer.data.payloads[part] = spec.encoder.encode(found.images.detach().numpy())
-            self.attacked += len(part)
+            batch = chosen[first : first + EVERY]
+            adversarial = self.attack(twin, self.images[batch], self.labels[batch], threat, self.seed + self.attacked)
+            trainer.data.payloads[batch] = spec.encoder.encode(adversarial.images.detach().numpy())
+            self.attacked += len(batch)

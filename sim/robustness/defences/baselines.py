@@ -209,14 +209,14 @@ def fit(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
     best, best_epoch, state = Accuracy(-1, 1), 0, copy.deepcopy(model.state_dict())
     for epoch in range(1, epochs + 1):
-        for order, part in enumerate(torch.split(torch.randperm(len(images), generator=generator), batch)):
-            _learn(model, optimizer, images[part], targets[part], recipe, seed + epoch * len(images) + order)
+        for order, indices in enumerate(torch.split(torch.randperm(len(images), generator=generator), batch)):
+            _learn(model, optimizer, images[indices], targets[indices], recipe, seed + epoch * len(images) + order)
         schedule.step()
-        reached = accuracy_of(model, *validation, recipe, seed)
+        accuracy = accuracy_of(model, *validation, recipe, seed)
         if progress:
-            progress(epoch, reached)
-        if reached.n_correct > best.n_correct:
-            best, best_epoch, state = reached, epoch, copy.deepcopy(model.state_dict())
+            progress(epoch, accuracy)
+        if accuracy.n_correct > best.n_correct:
+            best, best_epoch, state = accuracy, epoch, copy.deepcopy(model.state_dict())
         if epoch - best_epoch >= recipe.patience:
             break
     model.load_state_dict(state)

@@ -97,10 +97,10 @@ def _key(outcome: Outcome) -> tuple[str, str, Threat, int]:
 
 
 def _joined(parts: list[Outcome], shares: Reals) -> Outcome:
-    per_image = {name: np.concatenate([getattr(part, name) for part in parts]) for name in PER_IMAGE}
+    per_image = {name: np.concatenate([getattr(outcome, name) for outcome in parts]) for name in PER_IMAGE}
     zero = None
-    if all(part.zero_gradient for part in parts):
+    if all(outcome.zero_gradient for outcome in parts):
         names = [f.name for f in fields(ZeroGradient)]
-        means = [float(np.dot(shares, [getattr(part.zero_gradient, name) for part in parts])) for name in names]
+        means = [float(np.dot(shares, [getattr(outcome.zero_gradient, name) for outcome in parts])) for name in names]
         zero = ZeroGradient(*means)
-    return replace(parts[0], **per_image, zero_gradient=zero, cpu_s=sum(part.cpu_s for part in parts))
+    return replace(parts[0], **per_image, zero_gradient=zero, cpu_s=sum(outcome.cpu_s for outcome in parts))

@@ -219,23 +219,24 @@ class _Run:
             for start in range(0, len(images), batch_size)
         ]
         correct, model_correct, agree = (np.concatenate([batch[i] for batch in batches]) for i in (1, 2, 3))
-        found = [batch[0] for batch in batches]
+        adversarials = [batch[0] for batch in batches]
         return Outcome(
             self.twin, self.name, self.attack.family, self.attack.kind, self.attack.steps, self.threat, self.seed,
-            correct, model_correct, agree, torch.cat([f.returned_clean for f in found]).cpu().numpy(),
-            torch.cat([f.margin for f in found]).float().cpu().numpy(), _mean_zero(found), time.process_time() - began,
+            correct, model_correct, agree, torch.cat([f.returned_clean for f in adversarials]).cpu().numpy(),
+            torch.cat([f.margin for f in adversarials]).float().cpu().numpy(), _mean_zero(adversarials),
+            time.process_time() - began,
         )  # fmt: skip
 
     def _batch(self, images: Tensor, labels: Tensor, index: int) -> tuple[Adversarial, Bools, Bools, Bools]:
         """Attack one batch; return what was found and the flags of an outcome."""
-        found = self.attack(self.model, images, labels, self.threat, self.seed * 1_000_003 + index)
+        adversarial = self.attack(self.model, images, labels, self.threat, self.seed * 1_000_003 + index)
         if self.on_images:
-            self.on_images(self.twin, self.name, self.threat, self.seed, index, found.images)
+            self.on_images(self.twin, self.name, self.threat, self.seed, index, adversarial.images)
         with torch.no_grad():
-            guessed = self.model(found.images).argmax(1).cpu().numpy()
-        deployed = np.asarray(self.scorer(found.images.cpu().numpy()), np.int64)
+            guessed = self.model(adversarial.images).argmax(1).cpu().numpy()
+        deployed = np.asarray(self.scorer(adversarial.images.cpu().numpy()), np.int64)
         truth = labels.cpu().numpy()
-        return found, deployed == truth, guessed == truth, guessed == deployed
+        return adversarial, deployed == truth, guessed == truth, guessed == deployed
 
 
 def _mean_zero(found: list[Adversarial]) -> ZeroGradient | None:

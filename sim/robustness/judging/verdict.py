@@ -127,12 +127,12 @@ def _compare(
     sides: Callable[[Threat], tuple[Bools | None, Bools | None]],
 ) -> Check:  # fmt: skip
     """Compare the (stronger, weaker) sides under every threat that has both."""
-    found = []
+    measured = []
     for threat in table.threats:
         stronger, weaker = sides(threat)
         if stronger is not None and weaker is not None:
-            found.append((*excess(stronger, weaker, limit), str(threat)))
-    return _worst(name, limit, found)
+            measured.append((*excess(stronger, weaker, limit), str(threat)))
+    return _worst(name, limit, measured)
 
 
 def iterative_beats_single_step(table: RobustnessTable, limits: Limits) -> Check:
@@ -197,13 +197,13 @@ def reaches_chance(table: RobustnessTable, limits: Limits) -> Check:
     No model is right on a grey image more often than a label is frequent: the lower end of the interval must reach it.
     """
     chance = float(np.bincount(table.labels).max()) / len(table.labels)
-    found = []
+    measured = []
     for threat in table.threats:
         flags = worst_case(table.white_box(threat))
         if flags is not None and threat.eps >= grey_eps(threat.norm, table.n_inputs):
-            reached = Accuracy(int(flags.sum()), len(flags))
-            found.append((reached.value, reached.interval[0] <= chance, str(threat)))
-    return _worst("accuracy falls to chance at a large eps", chance, found)
+            accuracy = Accuracy(int(flags.sum()), len(flags))
+            measured.append((accuracy.value, accuracy.interval[0] <= chance, str(threat)))
+    return _worst("accuracy falls to chance at a large eps", chance, measured)
 
 
 def grey_eps(norm: str, n_inputs: int) -> float:
@@ -222,51 +222,51 @@ def with_grey(threats: Sequence[Threat], n_inputs: int) -> list[Threat]:
 
 def gradients_exist(table: RobustnessTable, limits: Limits) -> Check:
     """Few images have a gradient of zero, for the best white-box attack."""
-    found = []
+    measured = []
     for threat in table.threats:
         best = strongest(table.white_box(threat))
         if best and best.zero_gradient:
             share = best.zero_gradient.clean_images
             count = Accuracy(round(share * len(table.clean)), len(table.clean))
-            found.append((share, count.interval[0] <= limits.zero_images, f"{best.attack}, {threat}"))
-    return _worst("images without a gradient", limits.zero_images, found)
+            measured.append((share, count.interval[0] <= limits.zero_images, f"{best.attack}, {threat}"))
+    return _worst("images without a gradient", limits.zero_images, measured)
 
 
 def gradients_are_dense(table: RobustnessTable, limits: Limits) -> Check:
     """Few entries of the gradient are zero, for the best white-box attack."""
-    found = []
+    measured = []
     for threat in table.threats:
         best = strongest(table.white_box(threat))
         if best and best.zero_gradient:
             share = best.zero_gradient.clean_entries
-            found.append((share, share <= limits.zero_entries, f"{best.attack}, {threat}"))
-    return _worst("gradient entries that are zero", limits.zero_entries, found)
+            measured.append((share, share <= limits.zero_entries, f"{best.attack}, {threat}"))
+    return _worst("gradient entries that are zero", limits.zero_entries, measured)
 
 
 def attacks_move(table: RobustnessTable, limits: Limits) -> Check:
     """The best white-box attack raises the margin of nearly every image."""
-    found = []
+    measured = []
     for threat in table.threats:
         best = strongest(table.white_box(threat))
         if best:
             still = Accuracy(int(best.returned_clean.sum()), len(best.returned_clean))
-            found.append((still.value, still.interval[0] <= limits.returned_clean, f"{best.attack}, {threat}"))
-    return _worst("images the attack could not move", limits.returned_clean, found)
+            measured.append((still.value, still.interval[0] <= limits.returned_clean, f"{best.attack}, {threat}"))
+    return _worst("images the attack could not move", limits.returned_clean, measured)
 
 
 def twin_is_faithful(table: RobustnessTable, limits: Limits) -> Check:
     """The first model gives the labels of the deployed one, on clean and on its own adversarial images."""
     first = next(iter(table.clean_agreement), None)
-    found = []
+    measured = []
     if first is not None:
         share = table.clean_agreement[first]
-        found.append((share, share >= limits.fidelity, "clean"))
+        measured.append((share, share >= limits.fidelity, "clean"))
     for threat in table.threats:
         agree = [o.agree for o in table.select(threat, *WHITE_BOX) if o.model == first]
         if agree and threat.eps < grey_eps(threat.norm, table.n_inputs):
             share = float(np.mean(agree))
-            found.append((share, share >= limits.fidelity, str(threat)))
-    return _worst("twin gives the deployed labels", limits.fidelity, found, rising=False)
+            measured.append((share, share >= limits.fidelity, str(threat)))
+    return _worst("twin gives the deployed labels", limits.fidelity, measured, rising=False)
 
 
 def repeatable_or_averaged(table: RobustnessTable, limits: Limits) -> Check:

@@ -102,20 +102,20 @@ def _synapses(spec: NetworkSpec, projection: Projection) -> list[Dense]:
     exponent lowered by one; the shift back is exact because every sum is even. Sums of several int8 weights (pooling)
     are shared among several processes.
     """
-    rest = spec.weights_of(projection).T.astype(np.int32)
-    parts = [np.clip(rest, -LARGEST, LARGEST)]
-    while np.any(rest := rest - parts[-1]):
-        parts.append(np.clip(rest, -LARGEST, LARGEST))
+    remainder = spec.weights_of(projection).T.astype(np.int32)
+    summands = [np.clip(remainder, -LARGEST, LARGEST)]
+    while np.any(remainder := remainder - summands[-1]):
+        summands.append(np.clip(remainder, -LARGEST, LARGEST))
     return [
         Dense(
-            weights=2 * part,
+            weights=2 * summand,
             weight_exp=spec.shift_of(projection) - 1,
             num_weight_bits=8,
             sign_mode=SignMode.MIXED,
             num_message_bits=MESSAGE_BITS,
             name=projection.name if index == 0 else f"{projection.name} + {index}",
         )
-        for index, part in enumerate(parts)
+        for index, summand in enumerate(summands)
     ]
 
 

@@ -74,10 +74,10 @@ class StockGraph:
 
     def learned(self) -> Arrays:
         """Weights and tags of the synapses that learn, of shape [N_source, N_target]."""
-        found: Arrays = {}
+        arrays: Arrays = {}
         for name, dense in self.plastic.items():
-            found[f"weights.{name}"], found[f"tags.{name}"] = dense.weights.get().T, dense.tag_1.get().T
-        return found
+            arrays[f"weights.{name}"], arrays[f"tags.{name}"] = dense.weights.get().T, dense.tag_1.get().T
+        return arrays
 
 
 def build_stock_graph(content: Content, arrays: Arrays, inputs: Array, biases: Arrays | None = None) -> StockGraph:

@@ -135,14 +135,14 @@ def _record(
 def _segments_to_json(plastic: Sequence[StockProjection], segments: Sequence[Segment]) -> list[dict[str, Any]]:
     """The segments, rules as texts; those of the first are complete: Lava takes none before its first step."""
     rules = [{p.name: segments[0].rules.get(p.name, p.rule) for p in plastic}, *(s.rules for s in segments[1:])]
-    texts = [{name: rule.render() for name, rule in part.items() if rule is not None} for part in rules]
+    texts = [{name: rule.render() for name, rule in by_name.items() if rule is not None} for by_name in rules]
     given = {p.name: p.rule.render() for p in plastic if p.rule is not None}  # what the graph is built with
-    used = {name: {key for part in (given, *texts) for key in part.get(name, {})} for name in given}
+    used = {name: {key for by_name in (given, *texts) for key in by_name.get(name, {})} for name in given}
     return [
         {
             "steps": segment.steps,
-            "rules": {name: {key: mine.get(key, IDLE) for key in sorted(used[name])} for name, mine in part.items()},
+            "rules": {name: {key: mine.get(key, IDLE) for key in sorted(used[name])} for name, mine in by_name.items()},
             "commits": [vars(commit) for commit in segment.commits],
         }
-        for segment, part in zip(segments, texts, strict=True)
+        for segment, by_name in zip(segments, texts, strict=True)
     ]

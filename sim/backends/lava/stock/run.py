@@ -56,16 +56,17 @@ def run_stock_in_lava(
         save_network(folder, spec, inputs, biases, together=together)
         run_worker(WORKER, folder, len(inputs), "image", stall_s, on_image)
         spikes = read_spikes(spec, folder, 1 if together else len(inputs))
-        parts = [read_arrays(result_path(folder, index)) for index in range(len(inputs))]
+        results = [read_arrays(result_path(folder, index)) for index in range(len(inputs))]
     names = [population.name for population in spec.populations]
     u, v = (
-        {name: np.stack([part[f"{key}.{name}"] for part in parts]).astype(np.int32) for name in names} for key in "uv"
+        {name: np.stack([result[f"{key}.{name}"] for result in results]).astype(np.int32) for name in names}
+        for key in "uv"
     )
     weights, tags = (
-        [{p.name: part[f"{key}.{p.name}"] for p in spec.projections if p.rule is not None} for part in parts]
+        [{p.name: result[f"{key}.{p.name}"] for p in spec.projections if p.rule is not None} for result in results]
         for key in ("weights", "tags")
     )
-    return LavaStockRun(StockRun(spikes, u, v), weights, tags, [float(part["run_s"]) for part in parts])
+    return LavaStockRun(StockRun(spikes, u, v), weights, tags, [float(result["run_s"]) for result in results])
 
 
 def can_share_graph(spec: StockSpec, steps: int) -> bool:
