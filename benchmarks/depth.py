@@ -128,15 +128,15 @@ def _train_floats(
     network, generator = DeepRateNetwork(design, seed), torch.Generator().manual_seed(seed)
     held_out, goals = torch.tensor(split.validation), torch.eye(design.sizes[-1])
     scale = 1.0 + float(images[torch.tensor(split.train)].square().sum(1).mean())
-    best, kept, history = -1.0, network.copy_weights(), list[float]()
+    best, best_weights, history = -1.0, network.copy_weights(), list[float]()
     for epoch in range(epochs):
         order = torch.tensor(split.train)[torch.randperm(len(split.train), generator=generator)][:n_images]
         for batch in order.split(FLOAT_BATCH):
             network.train_batch(images[batch], goals[labels[batch]], FINAL_RATE ** (epoch / max(1, epochs - 1)), scale)
         history.append(float((network.predict(images[held_out]) == labels[held_out]).double().mean()))
         if history[-1] >= best:
-            best, kept = history[-1], network.copy_weights()
-    network.set_weights(kept)
+            best, best_weights = history[-1], network.copy_weights()
+    network.set_weights(best_weights)
     return network, best, history
 
 
@@ -172,10 +172,10 @@ def main() -> None:
 def _trainings(options: argparse.Namespace) -> Iterator[tuple[str, str, Callable[[], dict[str, Any]]]]:
     """Yield part, key, and what trains, of everything asked for."""
     if options.part == "run":
-        found = of_run(options.run)
-        shifted = f", shifted by {found['shift']}" if found["shift"] else ""
-        key = f"{found['layers']}, {len(found['history'])} epochs{shifted}, seed {found['seed']}"
-        yield "kernels", key, lambda: found
+        row = of_run(options.run)
+        shifted = f", shifted by {row['shift']}" if row["shift"] else ""
+        key = f"{row['layers']}, {len(row['history'])} epochs{shifted}, seed {row['seed']}"
+        yield "kernels", key, lambda: row
         return
     for seed in range(options.seeds):
         if options.part == "kernels":

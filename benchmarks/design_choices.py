@@ -89,14 +89,14 @@ def shallow_rows(data: str, seeds: int, epochs: int | None) -> list[dict[str, An
 
 def print_shallow(rows: list[dict[str, Any]]) -> None:
     """Print means, and the differences from the default with their standard errors over seeds."""
-    found: dict[str, list[dict[str, Any]]] = {}
+    variants: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
-        found.setdefault(row["variant"], []).append(row)
-    for name, mine in found.items():
+        variants.setdefault(row["variant"], []).append(row)
+    for name, mine in variants.items():
         value, silent = mean(row["val_accuracy"] for row in mine), mean(row["silent"] for row in mine)
         line = f"{name:18s} validation {value:.4f}, silent {100 * silent:.1f} %"
         if name != "default":
-            apart = [a["val_accuracy"] - b["val_accuracy"] for a, b in zip(mine, found["default"], strict=True)]
+            apart = [a["val_accuracy"] - b["val_accuracy"] for a, b in zip(mine, variants["default"], strict=True)]
             error = f" +- {stdev(apart) / len(apart) ** 0.5:.4f}" if len(apart) > 1 else ""
             line += f"; accuracy less the default's {mean(apart):+.4f}{error}"
         print(line)

@@ -49,11 +49,11 @@ def main() -> None:
     options = arguments.parse_args()
     rows, float_rows = [], []
     for seed in range(options.seeds):
-        spec, payloads, labels, reached = half_trained(seed)
+        spec, payloads, labels, train_accuracy = half_trained(seed)
         for rule in ("event", "y3"):
             cosines = gradient_cosines(spec, payloads, labels, seed, rule)
-            rows.append({"seed": seed, "rule": rule, "train_accuracy": reached.value, "cosine": cosines})
-            print(f"seed {seed}, {rule:5s}, training accuracy {reached.value:.3f}: "
+            rows.append({"seed": seed, "rule": rule, "train_accuracy": train_accuracy.value, "cosine": cosines})
+            print(f"seed {seed}, {rule:5s}, training accuracy {train_accuracy.value:.3f}: "
                   + ", ".join(f"{name} {value:.3f}" for name, value in cosines.items()), flush=True)  # fmt: skip
         network = RateNetwork(spec)
         x = torch.tensor(payloads.astype(np.int64))

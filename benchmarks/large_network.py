@@ -95,7 +95,7 @@ def compared(data: Dataset, layers: str, n_images: int) -> dict[str, Any]:
     work = Work(data, layers, n_images)
     build_cpu_s = time.process_time() - start
     rows, records, weights = zip(*(measure(name, work) for name in BACKENDS), strict=True)
-    found = compare(*records)
+    comparison = compare(*records)
     differ = {key: int(np.count_nonzero(values != weights[1][key])) for key, values in weights[0].items()}
     return {
         "data": data.name,
@@ -105,9 +105,9 @@ def compared(data: Dataset, layers: str, n_images: int) -> dict[str, Any]:
         "weights": sum(values.size for values in weights[0].values()),
         "build_cpu_s": build_cpu_s,
         "rows": rows,
-        "differences": {"spikes": found.spikes, "states": found.states, "predictions": found.predictions,
+        "differences": {"spikes": comparison.spikes, "states": comparison.states, "predictions": comparison.predictions,
                         "learned weights": sum(differ.values())},
-        "spikes compared": found.n_spikes,
+        "spikes compared": comparison.n_spikes,
         "learning": learning(work),
     }  # fmt: skip
 

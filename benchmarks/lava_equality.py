@@ -125,16 +125,16 @@ def make_sparse_coders(case: Case, seed: int) -> dict[str, StockCoder]:
 
 def sparse_coders(count: int, seed: int) -> dict[str, Any]:
     """The messages compared over `count` patches and the differences by kind, by coder."""
-    case, found = make_case(TASKS["digits"], seed, n_test=count), {}
+    case, rows = make_case(TASKS["digits"], seed, n_test=count), {}
     for name, coder in track(make_sparse_coders(case, seed).items(), "sparse coders"):
         drive = coder.drive(case.patches, SPARSE_STEPS[coder.kind])
         chip, lava = run_coder(coder, drive), run_coder(coder, drive, "lava")
-        found[name] = {
+        rows[name] = {
             "steps": SPARSE_STEPS[coder.kind],
             "messages compared": int(coder.n_spikes(chip.spikes).sum()),
             "differences": count_stock_differences(chip, lava),
         }
-    return found
+    return rows
 
 
 def ask(section: str, options: Namespace) -> dict[str, Any]:

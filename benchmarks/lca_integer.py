@@ -84,16 +84,16 @@ def measure_single_patches(seed: int) -> dict[str, Any]:
     windows = patches_of(images, square(images.shape[1:], 8, 4, same=False), images.shape[1:]).reshape(-1, 64)
     windows = windows[windows.sum(axis=1) > BLANK]
     order = np.random.default_rng([seed, 4]).permutation(len(windows))
-    kept, held = windows[order[SINGLE:]], windows[order[:SINGLE]]
-    labels = np.zeros(len(kept), dtype=np.int32)
-    patches = Dataset("8 x 8 patches", kept, labels, held, labels[:SINGLE])
-    design = design_coder(patches, LcaConfig(seed=seed, epochs=1), np.arange(len(kept)), None)
+    train_windows, test_windows = windows[order[SINGLE:]], windows[order[:SINGLE]]
+    labels = np.zeros(len(train_windows), dtype=np.int32)
+    patches = Dataset("8 x 8 patches", train_windows, labels, test_windows, labels[:SINGLE])
+    design = design_coder(patches, LcaConfig(seed=seed, epochs=1), np.arange(len(train_windows)), None)
     learner = make_learner(design, LcaConfig(seed=seed, atoms=64))
-    payloads = design.encoder.encode(kept)
+    payloads = design.encoder.encode(train_windows)
     LcaTrainer(learner, payloads, 1, True, 1).run()
     codes_seen, _ = learner.observe(payloads[:1000])
     learner.design = deployed_design(design, learner.leak, float(codes_seen.codes.max()))
-    return {"seed": seed, **asdict(measure_quality(learner.spec(), design.encoder.encode(held)))}
+    return {"seed": seed, **asdict(measure_quality(learner.spec(), design.encoder.encode(test_windows)))}
 
 
 def main() -> None:

@@ -87,12 +87,12 @@ def learn(task: Task, images: Float32, mean: Float32, seed: int) -> tuple[DenseO
     start = time.process_time()
     learned = learn_dictionary(signals, task.config, seed)
     elapsed = time.process_time() - start
-    found = check_dictionary(learned.dictionary, task.config.dynamics.tau_steps)
+    atoms = check_dictionary(learned.dictionary, task.config.dynamics.tau_steps)
     return DenseOperator(learned.dictionary, torch.float32), {
         "signals_per_cpu_s": task.config.epochs * len(signals) / elapsed,
         "n_signals": len(signals),
-        "coherence": found.coherence,
-        "gram_norm": found.gram_norm,
+        "coherence": atoms.coherence,
+        "gram_norm": atoms.gram_norm,
         "n_revived": learned.n_revived,
     }
 
@@ -136,12 +136,12 @@ def against_lasso(operator: DenseOperator, signals: Float32, dynamics: Dynamics)
 
 def codes_of(task: Task, operator: DenseOperator, images: Float32, mean: Float32) -> tuple[Float32, float]:
     """The codes of all positions, of shape [n, positions * K], and the coder's CPU seconds."""
-    parts, start = [], time.process_time()
+    codes, start = [], time.process_time()
     for first in range(0, len(images), 1000):
         signals = task.prepare(images[first : first + 1000], mean)
         solution = encode_fast(operator, torch.from_numpy(signals.reshape(-1, signals.shape[-1])), task.config.dynamics)
-        parts.append(solution.codes.numpy().reshape(len(signals), -1))
-    return np.concatenate(parts), time.process_time() - start
+        codes.append(solution.codes.numpy().reshape(len(signals), -1))
+    return np.concatenate(codes), time.process_time() - start
 
 
 def fitted(codes: Float32, labels: Int32, inverse_penalty: float) -> LogisticRegression:

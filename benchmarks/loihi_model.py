@@ -118,7 +118,7 @@ def digits_row(family: str, seed: int, epochs: int | None) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name, TrainScreen() as screen:
         folder = Path(name) / "run"
         result = train_ep(load_dataset("digits", seed), config, folder, screen)
-        found = profile(load_artifact(folder), compile_run(folder), IMAGES)
+        chip_profile = profile(load_artifact(folder), compile_run(folder), IMAGES)
     return {
         "family": family,
         "rule": rule,
@@ -126,7 +126,7 @@ def digits_row(family: str, seed: int, epochs: int | None) -> dict[str, Any]:
         "val_accuracy": result.val_accuracy.value,
         "test_accuracy": result.test_accuracy.value,
         "n_test": result.test_accuracy.n,
-        **_priced(found),
+        **_priced(chip_profile),
     }
 
 

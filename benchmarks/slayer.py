@@ -91,7 +91,7 @@ def slayer_row(
 
 def slayer_row_of(folder: Path, result: TrainResult, n_images: int = IMAGES) -> Row:
     """The row of a finished SLAYER run."""
-    artifact, found = _profiled(folder, n_images)
+    artifact, chip_profile = _profiled(folder, n_images)
     network = artifact.spec
     steps = network.free_steps
     forward, backward = dense_backprop([projection.weights.size for projection in network.projections], steps)
@@ -104,10 +104,10 @@ def slayer_row_of(folder: Path, result: TrainResult, n_images: int = IMAGES) -> 
         updates=0.0,  # once a batch: in the products
         kept=steps * sum(3 * population.size for population in network.moving),  # current, voltage, spike
         images=manifest["chosen"]["epochs"] * learned,
-        with_spikes=found.inference.counts["synaptic"],
+        with_spikes=chip_profile.inference.counts["synaptic"],
         cpu_s=result.train_cpu_s,
     )
-    return _row("slayer", artifact, result, found, cost)
+    return _row("slayer", artifact, result, chip_profile, cost)
 
 
 def settling_row(
@@ -118,9 +118,9 @@ def settling_row(
     config = TrainConfig(seed=seed, hidden=hidden, family=family, rule=rule, epochs=epochs, threads=1)
     with _folder() as folder, TrainScreen() as screen:
         result = train_ep(load_dataset(data, seed), config, folder, screen)
-        artifact, found = _profiled(folder, n_images)
-    assert found.learning is not None  # plastic
-    counts, manifest = found.learning.counts, artifact.manifest
+        artifact, chip_profile = _profiled(folder, n_images)
+    assert chip_profile.learning is not None  # plastic
+    counts, manifest = chip_profile.learning.counts, artifact.manifest
     n_train, n_validation = manifest["data"]["n_train"], manifest["data"]["n_validation"]
     fitted = len(manifest["history"]) * (n_train - n_validation)
     refitted = manifest["chosen"]["epochs"] * n_train if manifest["chosen"]["refit"] else 0
@@ -134,7 +134,7 @@ def settling_row(
         with_spikes=counts["synaptic"],
         cpu_s=result.train_cpu_s,
     )
-    return _row(f"EP, {family}, {rule}", artifact, result, found, cost)
+    return _row(f"EP, {family}, {rule}", artifact, result, chip_profile, cost)
 
 
 @contextmanager

@@ -36,11 +36,11 @@ def never_tested(name: str, seeds: int) -> Dataset:
     """A data set without the training images that are a test image of any seed; its own test images are none."""
     first = load_dataset(name, 0)
     tested = {image.tobytes() for seed in range(seeds) for image in load_dataset(name, seed).x_test}
-    kept = [index for index, image in enumerate(first.x_train) if image.tobytes() not in tested]
+    untested = [index for index, image in enumerate(first.x_train) if image.tobytes() not in tested]
     return replace(
         first,
-        x_train=first.x_train[kept],
-        y_train=first.y_train[kept],
+        x_train=first.x_train[untested],
+        y_train=first.y_train[untested],
         x_test=first.x_test[:0],
         y_test=first.y_test[:0],
     )
@@ -49,13 +49,13 @@ def never_tested(name: str, seeds: int) -> Dataset:
 def reached(dataset: Dataset, config: SlayerConfig) -> dict[str, Any]:
     """Train on one split and return the validation accuracy of the best epoch; none if the loss leaves all bounds."""
     split = split_validation(dataset.y_train, config.seed, VALIDATION)
-    found = {"seed": config.seed, "n": len(split.validation)}
+    row = {"seed": config.seed, "n": len(split.validation)}
     try:
         trainer = train_slayer(dataset, config, split)
     except UserError as error:
-        return {**found, "val_accuracy": 0.0, "failed": str(error)}
-    reached, progress = trainer.val_accuracy.value, trainer.progress
-    return {**found, "val_accuracy": reached, "best_epoch": progress.best_epoch, "cpu_s": progress.cpu_s}
+        return {**row, "val_accuracy": 0.0, "failed": str(error)}
+    val_accuracy, progress = trainer.val_accuracy.value, trainer.progress
+    return {**row, "val_accuracy": val_accuracy, "best_epoch": progress.best_epoch, "cpu_s": progress.cpu_s}
 
 
 def compare(
@@ -98,10 +98,10 @@ def main() -> None:
     arguments.add_argument("--splits", type=int, default=3)
     options = arguments.parse_args()
     dataset = never_tested(options.data, options.seeds)
-    found = compare(dataset, (options.width,), options.splits, options.epochs)
-    print(f"chosen: {found['chosen']}")
+    comparison = compare(dataset, (options.width,), options.splits, options.epochs)
+    print(f"chosen: {comparison['chosen']}")
     asked = {"data": options.data, "hidden": options.width, "tested seeds left out": options.seeds}
-    merge(options.out, {"choice": {"kind": "measured on validation images", **asked, **found}})
+    merge(options.out, {"choice": {"kind": "measured on validation images", **asked, **comparison}})
 
 
 if __name__ == "__main__":

@@ -75,10 +75,10 @@ def cosines(seed: int, rule: str, trained: StockNetwork, payloads: Payloads, lab
     network = with_rule(trained, rule, seed)
     changed = summed_change(network, payloads, labels)
     targets = torch.eye(network.n_classes, dtype=torch.float64)[torch.as_tensor(labels, dtype=torch.int64)]
-    wanted = LifRateNetwork.of(network).update(input_rates(network, payloads), targets)
+    expected = LifRateNetwork.of(network).update(input_rates(network, payloads), targets)
     return {
-        name.removeprefix(SHADOW): float(np.sum(changed[name] * wanted[name]))
-        / float(np.linalg.norm(changed[name]) * np.linalg.norm(wanted[name]) + 1e-12)
+        name.removeprefix(SHADOW): float(np.sum(changed[name] * expected[name]))
+        / float(np.linalg.norm(changed[name]) * np.linalg.norm(expected[name]) + 1e-12)
         for name in changed
     }
 

@@ -88,12 +88,12 @@ def train(task: Task, dataset: Dataset, split: Split, seed: int, epochs: int) ->
 
 def outputs(stock: StockSpec, name: str, payloads: Integers, steps: int) -> Int32:
     """The messages of the output at every step of the free phase, of shape [B, steps, K]."""
-    parts = []
+    messages = []
     for first in range(0, len(payloads), CHUNK):
         spikes = emulate(stock, present(stock, payloads[first : first + CHUNK], steps)).spikes
         readout(stock, spikes, name, steps)  # refuses a network that ran away
-        parts.append(spikes[name].copy())
-    return np.concatenate(parts)
+        messages.append(spikes[name].copy())
+    return np.concatenate(messages)
 
 
 def settling_steps(stock: StockSpec, name: str, payloads: Integers) -> int:
@@ -105,11 +105,11 @@ def settling_steps(stock: StockSpec, name: str, payloads: Integers) -> int:
 
 def float_predictions(spec: NetworkSpec, payloads: Integers) -> Int64:
     """The classes of the settled float relaxation with the same weights."""
-    network, parts = RateNetwork(spec, torch.float32), []
+    network, predictions = RateNetwork(spec, torch.float32), []
     for first in range(0, len(payloads), CHUNK):
         sources = network.sources(torch.tensor(payloads[first : first + CHUNK].astype(np.int64)))
-        parts.append(network.relax(sources, LONGEST).states[spec.output].argmax(1).numpy())
-    return np.concatenate(parts)
+        predictions.append(network.relax(sources, LONGEST).states[spec.output].argmax(1).numpy())
+    return np.concatenate(predictions)
 
 
 def sigma_delta_predictions(spec: NetworkSpec, payloads: Integers) -> Int32:

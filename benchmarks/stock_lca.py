@@ -80,14 +80,14 @@ class Case:
 
 def draw_patches(images: Reals, count: int, generator: np.random.Generator) -> Reals:
     """Patches, of shape [count, 64], drawn from images of shape [n, h, w] in 0..1."""
-    found: list[Reals] = []
-    while len(found) < count:
+    patches: list[Reals] = []
+    while len(patches) < count:
         image = images[generator.integers(len(images))]
         row, column = (generator.integers(length - SIDE + 1) for length in image.shape)
         patch = image[row : row + SIDE, column : column + SIDE].reshape(-1)
         if (patch > BRIGHT).sum() >= N_BRIGHT:
-            found.append(patch)
-    return np.stack(found)
+            patches.append(patch)
+    return np.stack(patches)
 
 
 def as_patches(task: Task, images: Any, count: int, generator: np.random.Generator) -> Reals:

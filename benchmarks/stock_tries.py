@@ -110,14 +110,14 @@ def main() -> None:
     rows: dict[str, dict[str, list[tuple[float, float]]]] = earlier(path, content, "tries")
     table = Table("rule", "try", "last epoch", "best epoch", title=f"validation accuracy, {options.seeds} seeds")
     for rule in options.rules.split(","):
-        kept = rows.setdefault(rule, {})
+        accuracies_by_try = rows.setdefault(rule, {})
         for name in (part.strip() for part in options.tries.split(";")):
-            found = [
+            accuracies = [
                 attempt(options.data, rule, TRIES[name], seed, options.epochs, options.images)
                 for seed in range(options.seeds)
             ]
-            kept[name] = found
-            last, best = (mean(pair[k] for pair in found) for k in (0, 1))
+            accuracies_by_try[name] = accuracies
+            last, best = (mean(pair[k] for pair in accuracies) for k in (0, 1))
             table.add_row(rule, name, f"{last:.4f}", f"{best:.4f}")
             print(f"{rule}, {name}: last {last:.4f}, best {best:.4f}", flush=True)
             save(path, {**content, "tries": rows})

@@ -28,17 +28,17 @@ def on_chip(job: Job, accuracy: Cell, door: str = DOOR) -> OnChip:
 
     accuracy: of the same integers, measured elsewhere; door: to the board (`hardware.board.door`).
     """
-    name, found = name_of(job), job.profile
-    if isinstance(found, NotMeasurable):
-        return OnChip((empty_row((name, LOIHI, ""), INFERENCE, found.reason),), None)
-    said = _note(found.deployment)
-    rows = [_measured(job, said, accuracy, door) or modelled_row(found.inference, INFERENCE, said, accuracy)]
-    if found.learning is not None:
-        rows.append(modelled_row(found.learning, TRAINING, said, NotMeasurable(TAUGHT)))
+    name, profile = name_of(job), job.profile
+    if isinstance(profile, NotMeasurable):
+        return OnChip((empty_row((name, LOIHI, ""), INFERENCE, profile.reason),), None)
+    note = _note(profile.deployment)
+    rows = [_measured(job, note, accuracy, door) or modelled_row(profile.inference, INFERENCE, note, accuracy)]
+    if profile.learning is not None:
+        rows.append(modelled_row(profile.learning, TRAINING, note, NotMeasurable(TAUGHT)))
     else:
-        rows.append(empty_row((name, LOIHI, said), TRAINING, "this network does not learn on the chip"))
+        rows.append(empty_row((name, LOIHI, note), TRAINING, "this network does not learn on the chip"))
     named = [replace(row, name=name) for row in rows]
-    return OnChip(tuple(row if _empty(row) else replace(row, effort=job.effort) for row in named), found)
+    return OnChip(tuple(row if _empty(row) else replace(row, effort=job.effort) for row in named), profile)
 
 
 def _empty(row: Row) -> bool:

@@ -37,10 +37,10 @@ def bench_command(
 
     chosen = None if thresholds is None else numbers("--thresholds", thresholds)
     path = out or run / RESULT
-    found = bench(run, config, path, chosen)
-    console(as_json).print(sweep_tables(found) if isinstance(found, Sweep) else bench_tables(found))
+    result = bench(run, config, path, chosen)
+    console(as_json).print(sweep_tables(result) if isinstance(result, Sweep) else bench_tables(result))
     console(as_json).print(f"written: {path}, {path.with_suffix('.html')}", markup=False)
-    print_json(as_json, found.summary())
+    print_json(as_json, result.summary())
 
 
 def bench(
@@ -73,8 +73,8 @@ def bench(
     if page is not None and page == path:
         raise UserError(f"--out {path}: is the JSON file, the page lies beside it; give a name that ends in .json")
     with shown(progress), BenchScreen() as screen:
-        found = sweep_run(run, config, thresholds, screen.on_part) if coder else bench_run(run, config, screen.on_part)
+        result = sweep_run(run, config, thresholds, screen.on_part) if coder else bench_run(run, config, screen.on_part)
     if path is not None and page is not None:
-        write_sweep_page(found, page) if isinstance(found, Sweep) else write_bench_page(found, page)
-        write_atomically(path, json_bytes(found.content))
-    return found
+        write_sweep_page(result, page) if isinstance(result, Sweep) else write_bench_page(result, page)
+        write_atomically(path, json_bytes(result.content))
+    return result

@@ -29,15 +29,15 @@ def of_spikes(found: Profile | NotMeasurable, moving: Sequence[str]) -> Effort:
         return Effort(found, found, found)
     n = found.inference.n_images
     sent = sum(float(found.spikes_per_step[name].sum()) for name in moving if name in found.spikes_per_step)
-    reached = "additions of synapses that spikes reach"
+    additions = "additions of synapses that spikes reach"
     learning: Cell = NotMeasurable("this network does not learn on the chip")
     if found.learning is not None:
         counts = found.learning.counts
-        said = f"{reached}, in all phases, and updates of single weights"
-        learning = Counted(counts["synaptic"] + counts["learning"], ADDITIONS, said, n)
+        description = f"{additions}, in all phases, and updates of single weights"
+        learning = Counted(counts["synaptic"] + counts["learning"], ADDITIONS, description, n)
     return Effort(
         Counted(sent, "spikes", "spikes of hidden and output neurons in an inference", n),
-        Counted(found.inference.counts["synaptic"], ADDITIONS, reached, n),
+        Counted(found.inference.counts["synaptic"], ADDITIONS, additions, n),
         learning,
     )
 

@@ -104,7 +104,7 @@ class Job:
     @cached_property
     def effort(self) -> Effort:
         """Spikes and operations of an image."""
-        found = of_spikes(self.profile, [population.name for population in self.spec.moving])
+        effort = of_spikes(self.profile, [population.name for population in self.spec.moving])
         if not self.by_slayer:
-            return found
-        return unrolled(found, [projection.weights.size for projection in self.spec.projections], self.spec.steps)
+            return effort
+        return unrolled(effort, [projection.weights.size for projection in self.spec.projections], self.spec.steps)

@@ -170,13 +170,13 @@ def net_energy(work: Reading | NotMeasurable, idle: Reading | NotMeasurable, n_i
     if isinstance(idle, NotMeasurable):
         return NotMeasurable(f"idle power: {idle.reason}")
     net = work.gross_j - idle.power_w * work.window_s
-    said = (
+    meter = (
         f"{work.counter}; {work.window_s:.1f} s, at least {work.updates} counter updates, ends known to "
         f"{200 * work.longest_gap_s / work.window_s:.1f} %; {work.power_w:.3g} W, idle {idle.power_w:.3g} W subtracted"
     )
     if net <= 2 * work.longest_gap_s * work.power_w:
-        return NotMeasurable(f"work draws no more than idle, within what the counter resolves ({said})")
-    return Measured(net / n_images, "J", said, n_images)
+        return NotMeasurable(f"work draws no more than idle, within what the counter resolves ({meter})")
+    return Measured(net / n_images, "J", meter, n_images)
 
 
 def gross_energy(work: Reading | NotMeasurable, n_images: int) -> Measured | NotMeasurable:

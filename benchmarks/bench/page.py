@@ -58,12 +58,12 @@ def _facts(bench: Bench) -> list[Fact]:
 
 def _panels(bench: Bench) -> list[Panel]:
     panels = []
-    for work, said in ((INFERENCE, "an image classified"), (TRAINING, "an image learned")):
+    for work, event in ((INFERENCE, "an image classified"), (TRAINING, "an image learned")):
         rows = [row for row in bench.rows if row.work == work]
         if rows:
             panels += [
-                Panel(f"Latency, {said}", figures.bars(rows, lambda row: row.latency, "latency, s"), LATENCY),
-                Panel(f"Energy, {said}", figures.bars(rows, lambda row: row.energy, "energy of an image, J"), ENERGY),
+                Panel(f"Latency, {event}", figures.bars(rows, lambda row: row.latency, "latency, s"), LATENCY),
+                Panel(f"Energy, {event}", figures.bars(rows, lambda row: row.energy, "energy of an image, J"), ENERGY),
             ]
     return panels
 
@@ -75,9 +75,9 @@ def _tables(bench: Bench) -> list[Box]:
         if rows:
             notes = Notes()
             lines = [_line(row, notes) for row in rows]
-            said = "; ".join(f"note {index}: {text}" for index, text in enumerate(notes.texts, 1))
+            footnotes = "; ".join(f"note {index}: {text}" for index, text in enumerate(notes.texts, 1))
             heads = (HEADERS[name] for name in COLUMNS[work])
-            boxes.append(Box(title, [Table(("", "device", "batch", *heads), lines, said)]))
+            boxes.append(Box(title, [Table(("", "device", "batch", *heads), lines, footnotes)]))
     who = {(row.name, row.device): row.note for row in bench.rows if row.note}
     boxes.append(Box("Who", [Table(("", "device", "what it is"), [(*key, note) for key, note in who.items()])]))
     return boxes

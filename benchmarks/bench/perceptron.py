@@ -44,9 +44,9 @@ class FloatPerceptron:
 
     def learn(self, images: Images, labels: Integers) -> None:
         """Make one step of stochastic gradient descent on these images; done when it returns."""
-        wanted = torch.as_tensor(labels, dtype=torch.int64).to(self.device)
+        classes = torch.as_tensor(labels, dtype=torch.int64).to(self.device)
         self._optimizer.zero_grad()
-        nn.functional.cross_entropy(self.model(real_images(images).to(self.device)), wanted).backward()
+        nn.functional.cross_entropy(self.model(real_images(images).to(self.device)), classes).backward()
         self._optimizer.step()
         self._wait()
 
@@ -104,7 +104,7 @@ def _packed(layer: nn.Linear) -> torch.ScriptObject:
 
 def _scales(layers: Sequence[nn.Linear], images: Tensor) -> list[tuple[float, int]]:
     """Scale and zero point of the input and of what every layer sends, from images [B, N]."""
-    found, values = [(1.0 / LEVELS, 0)], images
+    scales, values = [(1.0 / LEVELS, 0)], images
     with torch.inference_mode():
         for index, layer in enumerate(layers):
             values = layer(values)
@@ -112,8 +112,8 @@ def _scales(layers: Sequence[nn.Linear], images: Tensor) -> list[tuple[float, in
                 values = values.relu()
             low, high = min(float(values.min()), 0.0), max(float(values.max()), 0.0)
             scale = max(high - low, 1e-6) / LEVELS
-            found.append((scale, round(-low / scale)))
-    return found
+            scales.append((scale, round(-low / scale)))
+    return scales
 
 
 def train_perceptron(dataset: Dataset, hidden: tuple[int, ...], seed: int) -> tuple[nn.Sequential, Accuracy]:

@@ -161,9 +161,9 @@ def _rows(
     on_part(f"{found.name}, {found.device}: inference")
     data, meter = job.dataset, meters[found.device]
     right = accuracy(found.infer(data.x_test), data.y_test)
-    reached = Measured(right.value, "", f"test images, from the first, of {data.name}", right.n)
+    test_accuracy = Measured(right.value, "", f"test images, from the first, of {data.name}", right.n)
     who = (found.name, found.device, found.note)
-    rows = timed_rows(who, INFERENCE, reached, found.infer, (data.x_test,), config.seconds, meter, found.effort)
+    rows = timed_rows(who, INFERENCE, test_accuracy, found.infer, (data.x_test,), config.seconds, meter, found.effort)
     if not config.train:
         return rows
     if isinstance(found.learn, NotMeasurable):

@@ -72,13 +72,13 @@ def cell_text(cell: Cell, notes: Notes) -> Text:
 
 def bench_tables(bench: Bench) -> Group:
     """One table for each kind of work, and the notes."""
-    notes, parts = Notes(), list[Table | Text]()
+    notes, blocks = Notes(), list[Table | Text]()
     for work in (INFERENCE, TRAINING):
         rows = [row for row in bench.rows if row.work == work]
         if rows:
-            parts += [Text(TITLES[work], style="bold"), _table(rows, notes), Text()]
-    parts += [Text(f"note {index}: {text}") for index, text in enumerate(notes.texts, 1)]
-    return Group(*parts, Text(LEGEND))
+            blocks += [Text(TITLES[work], style="bold"), _table(rows, notes), Text()]
+    blocks += [Text(f"note {index}: {text}") for index, text in enumerate(notes.texts, 1)]
+    return Group(*blocks, Text(LEGEND))
 
 
 TITLES = {INFERENCE: "One image classified", TRAINING: "One image learned"}

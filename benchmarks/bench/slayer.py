@@ -54,12 +54,12 @@ def _finished(job: Job, folder: Path) -> Job:
     remedy = "give a run of `settle train slayer` on the same data"
     if not other.by_slayer:
         raise UserError(f"--slayer {folder}: a run of kind {other.manifest.get('kind')!r}; {remedy}")
-    for key, found, wanted in (
+    for key, theirs, ours in (
         ("data", other.manifest["data"]["sha256"][:12], job.manifest["data"]["sha256"][:12]),
         ("hidden layers", other.hidden, job.hidden),
     ):
-        if found != wanted:
-            raise UserError(f"--slayer {folder}: {key} {found}, but {wanted} in run {job.run}; {remedy} and shape")
+        if theirs != ours:
+            raise UserError(f"--slayer {folder}: {key} {theirs}, but {ours} in run {job.run}; {remedy} and shape")
     return other
 
 

@@ -86,11 +86,11 @@ class Sweep(Shown):
 
     def lines(self) -> Lines:
         """See `Shown`: what each threshold costs; all rows are fields of the points."""
-        found = (
+        point_lines = (
             (f"threshold {point.threshold:.3g}", f"{point.spikes:.1f} spikes (counted), {point.dynamic}")
             for point in self.points
         )
-        return [("run", self.run), *found]
+        return [("run", self.run), *point_lines]
 
     def summary(self) -> dict[str, Any]:
         """The object that `settle bench --json` prints."""

@@ -60,14 +60,14 @@ def sweep_tables(sweep: Sweep) -> Group:
     activity = _table(ACTIVITY_HEADERS)
     for point in sweep.points:
         activity.add_row(*_activity(point))
-    notes, parts = Notes(), list[ScreenTable | Text]([activity, Text(ACTIVITY), Text()])
+    notes, blocks = Notes(), list[ScreenTable | Text]([activity, Text(ACTIVITY), Text()])
     for title, (row_of, pick) in PICKS.items():
         table = _table(("threshold", *(f"{name}, {device}" for name, device in keys_of(sweep))))
         for point in sweep.points:
             cells = [cell_text(pick(row_of(point, key)), notes) for key in keys_of(sweep)]
             table.add_row(f"{point.threshold:.3g}", *cells)
-        parts += [Text(title, style="bold"), table, Text()]
-    return Group(*parts, *(Text(f"note {index}: {text}") for index, text in enumerate(notes.texts, 1)), Text(LEGEND))
+        blocks += [Text(title, style="bold"), table, Text()]
+    return Group(*blocks, *(Text(f"note {index}: {text}") for index, text in enumerate(notes.texts, 1)), Text(LEGEND))
 
 
 ACTIVITY_HEADERS = ("threshold", "active units", "spikes", "additions", "error", "chip, dynamic")
@@ -98,14 +98,14 @@ def write_sweep_page(sweep: Sweep, path: Path) -> Path:
     panels = [Panel(panel.title, panel.figure, panel.caption.format(n=n)) for panel in panels]
     for title, (row_of, pick) in PICKS.items():
         if title != "Images per second, best batch":
-            said = LATENCY if title.startswith("Latency") else ENERGY
-            panels.append(Panel(title, render(_curves, sweep, row_of, pick, size=SIZE), said))
+            caption = LATENCY if title.startswith("Latency") else ENERGY
+            panels.append(Panel(title, render(_curves, sweep, row_of, pick, size=SIZE), caption))
     boxes = [Box("Activity", [Table(ACTIVITY_HEADERS, [_activity(point) for point in sweep.points], ACTIVITY)])]
     for title, (row_of, pick) in PICKS.items():
         rows = [(f"{point.threshold:.3g}", *(one_line(pick(row_of(point, key)), notes) for key in keys_of(sweep)))
                 for point in sweep.points]  # fmt: skip
-        said = "; ".join(f"note {index}: {text}" for index, text in enumerate(notes.texts, 1))
-        boxes.append(Box(title, [Table(("threshold", *(", ".join(key) for key in keys_of(sweep))), rows, said)]))
+        caption = "; ".join(f"note {index}: {text}" for index, text in enumerate(notes.texts, 1))
+        boxes.append(Box(title, [Table(("threshold", *(", ".join(key) for key in keys_of(sweep))), rows, caption)]))
     boxes.append(provenance(sweep.content))
     low, high = sweep.points[0], sweep.points[-1]
     facts = [

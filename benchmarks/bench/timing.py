@@ -111,9 +111,9 @@ def best_batch(work: Work, arrays: Arrays, batches: Sequence[int]) -> tuple[int,
 
     Sizes are tried in rising order, until two in a row are clearly worse than the best before them.
     """
-    found: dict[int, float] = {}
+    speeds: dict[int, float] = {}
     for batch in batches:
-        found[batch] = run_window(work, arrays, batch, SWEEP_S, warm_up_s=SWEEP_WARM_UP_S).images_per_s
-        if len(found) > 2 and max(list(found.values())[-2:]) < WORSE * max(found.values()):
+        speeds[batch] = run_window(work, arrays, batch, SWEEP_S, warm_up_s=SWEEP_WARM_UP_S).images_per_s
+        if len(speeds) > 2 and max(list(speeds.values())[-2:]) < WORSE * max(speeds.values()):
             break
-    return max(found, key=lambda batch: found[batch]), found
+    return max(speeds, key=lambda batch: speeds[batch]), speeds

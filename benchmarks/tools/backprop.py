@@ -56,8 +56,8 @@ def backprop_accuracy(dataset: Dataset, hidden: tuple[int, ...], epochs: int, se
                 nn.functional.cross_entropy(model(images[batch]), labels[batch]).backward()
                 optimizer.step()
             schedule.step()
-            reached = accuracy(_predictions(model, images[held_out]), dataset.y_train[split.validation])
-            if reached.value > best.value:
-                best = reached
+            val_accuracy = accuracy(_predictions(model, images[held_out]), dataset.y_train[split.validation])
+            if val_accuracy.value > best.value:
+                best = val_accuracy
                 test = accuracy(_predictions(model, images_test), dataset.y_test)
     return best, test

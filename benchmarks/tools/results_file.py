@@ -61,9 +61,9 @@ def earlier(path: Path, question: dict[str, Any], key: str) -> dict[str, Any]:
     """The content of the file at `path` under `key`, if it answers the same question; else nothing."""
     if not path.is_file():
         return {}
-    found = parse_json(read_bytes(path), path)
-    same = all(found.get(name) == value for name, value in question.items())
-    return dict(found.get(key, {})) if same else {}
+    content = parse_json(read_bytes(path), path)
+    same = all(content.get(name) == value for name, value in question.items())
+    return dict(content.get(key, {})) if same else {}
 
 
 def save_figure(figure: Figure, path: Path) -> None:
