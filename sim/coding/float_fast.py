@@ -30,10 +30,10 @@ def encode_fast(operator: DenseOperator | ConvolutionalOperator, signals: Tensor
     check_signals(operator, signals)
     settling = _settling(dynamics)
     if isinstance(operator, DenseOperator):
-        found = _settle_dense(operator.dictionary.numpy(), signals.numpy(), settling)
+        outcome = _settle_dense(operator.dictionary.numpy(), signals.numpy(), settling)
     else:
-        found = ConvolutionalCoder(operator).settle(signals.numpy(), settling)
-    codes, n_steps, residual = (torch.from_numpy(part) for part in found)
+        outcome = ConvolutionalCoder(operator).settle(signals.numpy(), settling)
+    codes, n_steps, residual = (torch.from_numpy(part) for part in outcome)
     return judged(operator, signals, codes.to(signals.dtype), n_steps, residual, dynamics)
 
 
@@ -83,7 +83,7 @@ class ConvolutionalCoder:
         self.atoms = _padded_columns(np.pad(runs, spare).reshape(self.n_features, -1))
 
     def settle(self, signals: Floats, settling: Settling) -> Found:
-        """Return what is found of signals of shape [B, N]."""
+        """The codes, steps and residuals of signals of shape [B, N]."""
         images = np.pad(signals.reshape(len(signals), *self.shape).astype(np.float32), self.padding)
         images = images.reshape(len(signals), self.frame.inside.size)
         starts = range(0, max(len(images), 1), IMAGES_TOGETHER)

@@ -58,13 +58,13 @@ class DictionaryConfig:
             raise UserError("dictionary learning: kernels need both a convolution and an image_shape")
 
     def dictionary_shape(self, n_values: int) -> tuple[int, ...]:
-        """Return the shape of the dictionary for signals of `n_values` values."""
+        """The shape of the dictionary for signals of `n_values` values."""
         if self.convolution is None or self.image_shape is None:
             return n_values, self.n_atoms
         return self.convolution.kernel_shape(self.image_shape, self.n_atoms)
 
     def operator(self, dictionary: Tensor) -> DenseOperator | ConvolutionalOperator:
-        """Return the operator of a dictionary."""
+        """The operator of a dictionary."""
         if self.convolution is None or self.image_shape is None:
             return DenseOperator(dictionary, torch.float32)
         return ConvolutionalOperator(dictionary, self.convolution, self.image_shape, torch.float32)

@@ -89,16 +89,16 @@ class DictionaryLearner:
         self.leak = leak_of(design, self.dictionary())
 
     def atoms(self) -> Int8:
-        """Return the int8 atoms, of the shape of the dictionary."""
+        """The int8 atoms, of the shape of the dictionary."""
         atoms: Int8 = saturate(round_shift(self.full, self.shadow_bits), -LIMIT, LIMIT).astype(np.int8)
         return atoms.reshape(self.shape)
 
     def dictionary(self) -> Reals:
-        """Return the atoms in real units."""
+        """The atoms in real units."""
         return self.atoms() * 2.0**-self.exponent
 
     def spec(self) -> NetworkSpec:
-        """Return the coder with the present atoms."""
+        """The coder with the present atoms."""
         return coder_of_atoms(self.design, self.atoms(), self.exponent, self.leak)
 
     def adapt(self, normalise: bool) -> None:
@@ -123,7 +123,7 @@ class DictionaryLearner:
         self._move(self._change(outcome.codes, residual), rate, presentation)
 
     def observe(self, payloads: Integers, threads: int | None = 1) -> tuple[BatchOutcome, Reals]:
-        """Return what the present coder makes of signals of shape [B, N], and the residuals [B, N] it leaves."""
+        """The outcome of signals of shape [B, N] in the present coder, and the residuals [B, N] that it leaves."""
         spec = self.spec()
         with get_backend("events").open(spec, threads=threads) as session:
             record = session.run(payloads, keep_states=True)
@@ -140,7 +140,7 @@ class DictionaryLearner:
         return outcome, residual
 
     def _residual(self, spec: NetworkSpec, record: Record, payloads: Integers, codes: Reals) -> Reals:
-        """Return x - D a: as its population last sent it, or, where the layout has none, computed."""
+        """The residual x - D a: as its population last sent it, or, where the layout has none, computed."""
         if RESIDUAL in spec.population_index:
             neuron = spec.unit(RESIDUAL)
             assert record.states is not None  # asked for
@@ -148,14 +148,14 @@ class DictionaryLearner:
         return payloads * 2.0**-self.design.encoder.activation_bits - codes @ self.dictionary().T
 
     def _windows(self, residual: Reals) -> Reals:
-        """Return what the places of an atom hold of residuals [B, N], of shape [B * positions, taps]."""
+        """The residuals [B, N] as the places of an atom hold them, of shape [B * positions, taps]."""
         if self.design.convolution is None:
             return residual
         windows = patches_of(residual, self.design.convolution, self.design.input_shape)
         return windows.reshape(-1, self.full.shape[0])
 
     def _change(self, codes: Reals, residual: Reals) -> Reals:
-        """Return sum a_k (r_i - threshold D_ik), of the shape of `full`; exact, as all factors are short dyadics."""
+        """The sum of a_k (r_i - threshold D_ik), of the shape of `full`; exact, as all factors are short dyadics."""
         if self.design.convolution is None:
             products, activity = residual.T @ codes, np.abs(codes).sum(axis=0)
         else:
@@ -182,7 +182,7 @@ class DictionaryLearner:
         return self.design.activation_bits + self.design.residual_bits
 
     def chip_rate(self, rate: float) -> Rate:
-        """Return a real learning rate as mantissa and exponent, in weight steps per unit of a product of payloads."""
+        """A real learning rate as mantissa and exponent, in weight steps per unit of a product of payloads."""
         return rate_near(rate * 2.0 ** (self.exponent - self.payload_bits))
 
     def revive(self, dead: Bools, payloads: Integers) -> int:
@@ -202,7 +202,7 @@ class DictionaryLearner:
 
 
 def deployed_design(design: CoderDesign, leak: tuple[int, int], largest: float) -> CoderDesign:
-    """Return the design as it is deployed: codes may exceed the `largest` seen by half, and settle longer."""
+    """The design as it is deployed: codes may exceed the `largest` seen by half, and settle longer."""
     reach = max(2.0 ** math.ceil(math.log2(1.5 * max(largest, 2.0 * design.sparsity_threshold))), 1.0)
     steps = design.steps or math.ceil(DEPLOYED_TIME_CONSTANTS * 2 ** leak[1] / leak[0])
     return replace(design, reach=reach, steps=steps)

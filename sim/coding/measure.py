@@ -33,14 +33,14 @@ class CoderQuality:
 
 
 def integer_dictionary(spec: NetworkSpec) -> Reals:
-    """Return the deployed dictionary as a real matrix [N, K * positions]."""
+    """The deployed dictionary as a real matrix [N, K * positions]."""
     name = "input->code" if "input->code" in spec.projection_index else "residual->code"
     projection = spec.projection(name)
     return np.asarray(spec.weights_of(projection) * 2.0**-projection.exponent)
 
 
 def threshold_of(spec: NetworkSpec) -> float:
-    """Return the sparsity threshold in real units."""
+    """The sparsity threshold in real units."""
     neuron = spec.unit(CODE)
     return neuron.threshold * 2.0**-neuron.state_bits
 
@@ -52,14 +52,14 @@ def codes(spec: NetworkSpec, payloads: Integers, threads: int | None = None) -> 
 
 
 def objective(spec: NetworkSpec, payloads: Integers, found: Reals) -> Reals:
-    """Return 1/2 |x - D a|^2 + threshold sum |a| of shape [B] on the deployed dictionary."""
+    """The objective 1/2 |x - D a|^2 + threshold sum |a| of shape [B] on the deployed dictionary."""
     signals = payloads * 2.0**-spec.encoder.activation_bits
     residual = signals - found @ integer_dictionary(spec).T
     return np.asarray(cost(residual, found, threshold_of(spec)))
 
 
 def lasso_codes(spec: NetworkSpec, payloads: Integers) -> Reals:
-    """Return the solutions of scikit-learn's Lasso on the deployed dictionary: the oracle, slow."""
+    """The solutions of scikit-learn's Lasso on the deployed dictionary: the oracle, slow."""
     signals = payloads * 2.0**-spec.encoder.activation_bits
     return lasso(integer_dictionary(spec), threshold_of(spec), signals, positive=spec.unit(CODE).lower == 0)
 
@@ -94,7 +94,7 @@ def quality_of(found: Reals, wanted: Reals, reached: Reals, least: Reals) -> Cod
 
 
 def converged_share(spec: NetworkSpec, payloads: Integers) -> float:
-    """Return the share of signals whose objective falls by less than TOLERANCE of itself in twice the steps."""
+    """The share of signals whose objective falls by less than TOLERANCE of itself in twice the steps."""
     steps = spec.schedule.phases[0].steps
     longer = replace(spec, schedule=Schedule((Phase(spec.schedule.phases[0].name, 2 * steps),)))
     now, later = (objective(spec, payloads, codes(network, payloads)) for network in (spec, longer))
@@ -108,7 +108,7 @@ def readout_accuracy(
     test_labels: Integers,
     seed: int,
 ) -> float:
-    """Return the test accuracy of a ridge regression onto the classes; its penalty is chosen on a fifth of `train`."""
+    """The test accuracy of a ridge regression onto the classes; its penalty is chosen on a fifth of `train`."""
     train, test = train.astype(np.float32), test.astype(np.float32)
     order = np.random.default_rng([seed, 0x11DE]).permutation(len(train))[:CHOOSE_ON]
     held, kept = np.split(order, [int(VALIDATION * len(order))])

@@ -26,12 +26,12 @@ INPUT_BITS = 7
 
 
 def coder_epochs(config: LcaConfig, n_images: int) -> int:
-    """Return the number of epochs: as configured, else enough to see IMAGES_TO_SEE images within bounds."""
+    """The number of epochs: as configured, else enough to see IMAGES_TO_SEE images within bounds."""
     return config.epochs or min(max(round(IMAGES_TO_SEE / n_images), FEWEST_EPOCHS), MOST_EPOCHS)
 
 
 def geometry(config: LcaConfig, image_shape: tuple[int, ...]) -> Convolution | None:
-    """Return the convolution of the kernels, None for whole images."""
+    """The convolution of the kernels, None for whole images."""
     if config.patch is None:
         return None
     convolution = square(image_shape, config.patch, config.stride or max(config.patch // 2, 1), config.same)
@@ -40,7 +40,7 @@ def geometry(config: LcaConfig, image_shape: tuple[int, ...]) -> Convolution | N
 
 
 def design_encoder(images: Array, config: LcaConfig) -> PixelEncoder:
-    """Return the encoder of training images [B, ...]: centred, then as configured.
+    """The encoder of training images [B, ...]: centred, then as configured.
 
     Normalised and whitened values have a size of about 1 and reach REACH; they take coarser units, so that payloads,
     and with them the sums on the chip, are no larger than those of pixels.
@@ -55,7 +55,7 @@ def design_encoder(images: Array, config: LcaConfig) -> PixelEncoder:
 
 
 def design_coder(dataset: Dataset, config: LcaConfig, train: Int64, front: FrontEnd | None) -> CoderDesign:
-    """Return the design for the images `train` of the training set: encoder, threshold and scales follow from them."""
+    """The design for the images `train` of the training set: encoder, threshold and scales follow from them."""
     images = dataset.x_train[train]
     encoder = front.encoder if front else design_encoder(images, config)
     convolution = geometry(config, dataset.image_shape)
@@ -86,7 +86,7 @@ def design_coder(dataset: Dataset, config: LcaConfig, train: Int64, front: Front
 
 
 def signal_lengths(images: Reals, shape: tuple[int, ...], convolution: Convolution | None) -> Reals:
-    """Return the lengths |x| of all signals in real images [B, N]: of whole images or of patches."""
+    """The lengths |x| of all signals in real images [B, N]: of whole images or of patches."""
     if convolution is None:
         return np.asarray(np.linalg.norm(images, axis=1))
     lengths: Reals = np.sqrt(patches_of(np.square(images), convolution, shape).sum(axis=2)).ravel()
@@ -94,6 +94,6 @@ def signal_lengths(images: Reals, shape: tuple[int, ...], convolution: Convoluti
 
 
 def make_learner(design: CoderDesign, config: LcaConfig) -> DictionaryLearner:
-    """Return the learner at its start."""
+    """The learner at its start."""
     default = DENSE_ATOMS if design.convolution is None else KERNEL_ATOMS
     return DictionaryLearner(design, config.atoms or default, config.seed, config.shadow_bits)

@@ -109,10 +109,10 @@ def code(
         spikes = run_coder(coder, drive, backend, threads, stall_s, on_signal).spikes
         codes.append(coder.codes(spikes))
         n_spikes.append(coder.n_spikes(spikes))
-    found = np.concatenate(codes)
-    objective = coder.problem.objective(values, found)
-    gap = (objective - coder.problem.lower_bound(values, found)) / np.maximum(objective, TINY)
-    return CoderRecord(backend, steps, found, np.concatenate(n_spikes), objective, np.maximum(gap, 0.0), tolerance)
+    solutions = np.concatenate(codes)
+    objective = coder.problem.objective(values, solutions)
+    gap = (objective - coder.problem.lower_bound(values, solutions)) / np.maximum(objective, TINY)
+    return CoderRecord(backend, steps, solutions, np.concatenate(n_spikes), objective, np.maximum(gap, 0.0), tolerance)
 
 
 def stock_coder_of(form: str, spec: NetworkSpec, largest: float) -> StockCoder:

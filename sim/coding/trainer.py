@@ -65,7 +65,7 @@ class LcaProgress:
         return LcaProgress(**{**content, "history": [LcaEpoch(**line) for line in content["history"]]})
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain objects."""
+        """The same as plain objects."""
         return asdict(self)
 
 
@@ -131,7 +131,7 @@ class LcaTrainer(Stepwise):
         )
 
     def _scale(self, outcome: BatchOutcome) -> float:
-        """Return the mean square of a code, per atom: over signals, summed over positions."""
+        """The mean square of a code, per atom: over signals, summed over positions."""
         return float(np.square(outcome.codes).sum()) / (len(outcome.codes) * self.learner.shape[-1])
 
     def _count(self, outcome: BatchOutcome) -> None:
@@ -163,7 +163,7 @@ class LcaTrainer(Stepwise):
 
 
 def norms_and_coherence(dictionary: Reals) -> tuple[Reals, float]:
-    """Return the norms of the atoms, of shape [K], and the largest |cosine| of two different ones."""
+    """The norms of the atoms, of shape [K], and the largest |cosine| of two different ones."""
     atoms = dictionary.reshape(-1, dictionary.shape[-1])
     norms = np.linalg.norm(atoms, axis=0)
     unit = atoms / np.where(norms > 0, norms, 1.0)

@@ -68,7 +68,7 @@ class CoderResult(Shown):
         ]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the object that `settle train lca --json` prints."""
+        """The object that `settle train lca --json` prints."""
         figures = {k: v for k, v in vars(self).items() if k not in ("folder", "artifact")}
         return {"run": self.folder and str(self.folder), **figures}
 
@@ -192,13 +192,13 @@ class CoderLearner:
 
 
 def _whitening_hash(trainer: LcaTrainer) -> str:
-    """Return the SHA-256 of the whitening, "" for none: its eigenvectors may differ in the last bit elsewhere."""
+    """The SHA-256 of the whitening, "" for none: its eigenvectors may differ in the last bit elsewhere."""
     transform = trainer.learner.design.encoder.transform
     return "" if transform is None or transform.whitening is None else sha256(transform.whitening.tobytes())
 
 
 def coder_result(folder: Path | None, artifact: Artifact) -> CoderResult:
-    """Return what the manifest of a finished coder says. Raises: UserError if it lacks something."""
+    """The result that the manifest of a finished coder holds. Raises: UserError if it lacks something."""
     try:
         results, chosen = artifact.manifest["results"], artifact.manifest["chosen"]
         return CoderResult(

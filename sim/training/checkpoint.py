@@ -46,7 +46,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
 
 
 def load_checkpoint(folder: Path) -> Checkpoint | None:
-    """Return the checkpoint in `folder`, None if there is none.
+    """The checkpoint in `folder`, None if there is none.
 
     Raises: UserError if the file is damaged or of another version.
     """

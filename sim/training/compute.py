@@ -33,7 +33,7 @@ class Compute:
         return get_backend(self.backend).open(spec, **options)
 
     def describe(self) -> dict[str, Any]:
-        """Return what a manifest says of it."""
+        """The keys and values that a manifest holds of it."""
         size = self.workers.size if self.workers else 1
         return {"backend": self.backend or "native", "device": self.device, "workers": size}
 

@@ -43,17 +43,17 @@ class FrontEnd:
         return PixelEncoder(activation_bits=bits)
 
     def payloads(self, images: Array, threads: int | None = None) -> Int16:
-        """Return what the coder has told its receivers once settled, integers of shape [B, K], for images [B, ...]."""
+        """The payloads that the coder has told its receivers once settled, of shape [B, K], for images [B, ...]."""
         neuron = self.spec.unit(self.spec.output)
-        parts = [np.zeros((0, self.spec.population(self.spec.output).size), dtype=np.int16)]
+        batches = [np.zeros((0, self.spec.population(self.spec.output).size), dtype=np.int16)]
         with get_backend("events").open(self.spec, threads=threads) as session:
             for first in range(0, len(images), CHUNK):
                 record = session.run(self.spec.encoder.encode(images[first : first + CHUNK]))
-                parts.append(neuron.activation(record.output_states.astype(np.int64)).astype(np.int16))
-        return np.concatenate(parts)
+                batches.append(neuron.activation(record.output_states.astype(np.int64)).astype(np.int16))
+        return np.concatenate(batches)
 
     def codes(self, dataset: Dataset, threads: int | None = None) -> Dataset:
-        """Return the data set of the codes, in place of the images: float32 in [0, 1], of shape [n, *code shape]."""
+        """The data set of the codes, in place of the images: float32 in [0, 1], of shape [n, *code shape]."""
         shape = self.spec.population(self.spec.output).shape
         if self.spec.image_shape != dataset.image_shape:
             raise UserError(
@@ -70,7 +70,7 @@ class FrontEnd:
 
 
 def load_front_end(folder: Path, dataset: Dataset) -> FrontEnd:
-    """Return the coder of a finished run, to be put in front of a network that is trained on `dataset`.
+    """The coder of a finished run, to be put in front of a network that is trained on `dataset`.
 
     Raises: UserError if it is none, or learned from other images of the same name: its training images may be test
     images here.

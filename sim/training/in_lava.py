@@ -82,7 +82,7 @@ class LavaTraining(Shown):
         ]  # fmt: skip
 
     def to_json(self) -> dict[str, Any]:
-        """Return the object that `settle train ep --backend lava --json` prints."""
+        """The object that `settle train ep --backend lava --json` prints."""
         return {
             "run": self.folder and str(self.folder),
             "backend": "lava",
@@ -243,7 +243,7 @@ def differences(state: LavaState, expected: LearningRecord) -> dict[str, int]:
 
 
 def image_segments(network: StockNetwork, n_images: int) -> list[Segment]:
-    """Return one segment per image; where the rule needs a host, it commits every `commit_every` and at the end."""
+    """One segment per image; where the rule needs a host, it commits every `commit_every` and at the end."""
     pairs, every = tuple(commit_pairs(network)), network.commit_every
     return [
         Segment(network.schedule.steps, {}, pairs if every and (k % every == 0 or k == n_images) else ())

@@ -42,7 +42,7 @@ SMALL = 10_000  # training images; below, regularise and, after validation, trai
 
 
 def n_epochs(config: TrainConfig, n_images: int) -> int:
-    """Return the number of epochs: as configured, else enough to see `IMAGES_TO_SEE` images within bounds."""
+    """The number of epochs: as configured, else enough to see `IMAGES_TO_SEE` images within bounds."""
     if config.epochs is not None:
         return config.epochs
     if learns_on_chip(config):
@@ -51,12 +51,12 @@ def n_epochs(config: TrainConfig, n_images: int) -> int:
 
 
 def is_small(dataset: Dataset) -> bool:
-    """Return whether the training set is so small that overfitting decides the accuracy."""
+    """Whether the training set is so small that overfitting decides the accuracy."""
     return len(dataset.y_train) < SMALL
 
 
 def wants_refit(config: TrainConfig, dataset: Dataset) -> bool:
-    """Return whether to train once more on all training images: if few, and if no epoch has to be chosen.
+    """Whether to train once more on all training images: if few, and if no epoch has to be chosen.
 
     Networks with two or more hidden layers end unsteadily; there the best of the validated epochs is worth more.
     """
@@ -64,7 +64,7 @@ def wants_refit(config: TrainConfig, dataset: Dataset) -> bool:
 
 
 def build_network(dataset: Dataset, config: TrainConfig, choices: Choices, split: Split) -> Network:
-    """Return the untrained network for a data set; gain and mean of the encoder come from split.train."""
+    """The untrained network for a data set; gain and mean of the encoder come from split.train."""
     if learns_on_chip(config):
         return build_stock(dataset, config, split)
     images = dataset.x_train[split.train]
@@ -92,14 +92,14 @@ def build_network(dataset: Dataset, config: TrainConfig, choices: Choices, split
 
 
 def behind(config: TrainConfig, front: FrontEnd) -> TrainConfig:
-    """Return the configuration of a network behind a front end."""
+    """The configuration of a network behind a front end."""
     return replace(
         config, front_end=front.sha256, code_bits=front.encoder.activation_bits, centred=config.centred or False
     )
 
 
 def gain_for(payloads: Integers, encoder: PixelEncoder, n_hidden: int) -> float:
-    """Return the gain of initial weights that gives hidden units a drive of standard deviation DRIVE, at least 1.
+    """The gain of initial weights that gives hidden units a drive of standard deviation DRIVE, at least 1.
 
     Codes and small sets of features are short where images are long: with Glorot weights of gain 1 nothing would reach
     the hidden layer.
@@ -110,7 +110,7 @@ def gain_for(payloads: Integers, encoder: PixelEncoder, n_hidden: int) -> float:
 
 
 def deployed(spec: Network, config: TrainConfig) -> Network:
-    """Return the network that is deployed: graded ones are trained as sigma-delta networks, and run as stock ones."""
+    """The network that is deployed: graded ones are trained as sigma-delta networks, and run as stock ones."""
     if config.graded and isinstance(spec, NetworkSpec):
         return GradedNetwork(spec, GradedDesign(free_steps=GRADED_FREE_STEPS))
     return spec
@@ -150,7 +150,7 @@ def make_trainer(
     spec: Network | None = None,
     compute: Compute = NATIVE,
 ) -> Trainer:
-    """Return a trainer on the images of `split`, at its start. spec: the untrained network, default `build_network`."""
+    """A trainer on the images of `split`, at its start. spec: the untrained network, default `build_network`."""
     spec = spec or build_network(dataset, config, choices, split)
     used = np.union1d(split.train, split.validation)
     data = TrainingSet(

@@ -40,7 +40,7 @@ class TrainResult(Shown):
         ]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the object that `settle train --json` prints."""
+        """The object that `settle train --json` prints."""
         return {
             "run": self.folder and str(self.folder),
             "val_accuracy": self.val_accuracy.value,
@@ -53,7 +53,7 @@ class TrainResult(Shown):
 
 
 def describe_data(dataset: Dataset, n_validation: int) -> dict[str, Any]:
-    """Return what a manifest says of the data."""
+    """The data as a manifest describes it."""
     return {
         "name": dataset.name,
         "source": dataset.source,
@@ -67,7 +67,7 @@ def describe_data(dataset: Dataset, n_validation: int) -> dict[str, Any]:
 
 
 def result_of(folder: Path | None, artifact: Artifact) -> TrainResult:
-    """Return the result that the manifest of a finished run holds."""
+    """The result that the manifest of a finished run holds."""
     try:
         results = artifact.manifest["results"]
         return TrainResult(

@@ -37,12 +37,12 @@ class Shift:
     black: Payloads
 
     def drawn(self, seed: int, epoch: int, n_images: int) -> Int64:
-        """Return by how much each presentation of an epoch moves down and right, of shape [n_images, 2]."""
+        """The shift of each presentation of an epoch down and right, of shape [n_images, 2]."""
         generator = np.random.default_rng([seed, epoch, 0x5817])
         return generator.integers(-self.reach, self.reach, (n_images, 2), dtype=np.int64, endpoint=True)
 
     def moved(self, payloads: Payloads, by: Int64) -> Payloads:
-        """Return images of shape [B, N], moved by whole pixels, [B, 2].
+        """Move images of shape [B, N] by whole pixels, [B, 2].
 
         payload = light - offset, so that what moves is payload - black: for centred images too.
         """
@@ -58,7 +58,7 @@ class Shift:
 
 
 def shift_of(reach: int, shape: tuple[int, ...], encoder: PixelEncoder) -> Shift | None:
-    """Return the shifts of images of `shape` as `encoder`, without transform, encodes them; None for reach 0."""
+    """The shifts of images of `shape` as `encoder`, without transform, encodes them; None for reach 0."""
     if not reach:
         return None
     check_shift(reach, shape)

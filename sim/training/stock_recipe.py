@@ -41,18 +41,18 @@ DEFAULTS = {
 
 
 def stock_epochs(n_images: int) -> int:
-    """Return the default number of epochs."""
+    """The default number of epochs."""
     return min(max(round(IMAGES_TO_SEE / n_images), FEWEST_EPOCHS), MOST_EPOCHS)
 
 
 def stock_choices(config: TrainConfig) -> Choices:
-    """Return the hyper-parameters for a rule: the user's, else the defaults."""
+    """The hyper-parameters for a rule: the user's, else the defaults."""
     rate, share = DEFAULTS[stock_rule(config.rule).name]
     return Choices(config.learning_rate or rate, config.output_share or share, centred=False, exponent_offset=0)
 
 
 def build_stock(dataset: Dataset, config: TrainConfig, split: Split) -> StockNetwork:
-    """Return the untrained network, its rules those of the first epoch; brightness and length of the images come from
+    """The untrained network, its rules those of the first epoch; brightness and length of the images come from
     split.train.
 
     Raises: UserError if the learning engine cannot hold the rates.
@@ -98,14 +98,14 @@ class StockTrainer(Trainer):
             self._n_read += 1
 
     def deployable(self) -> Weights:
-        """Return the mean weights of the epoch so far, to the nearest even number: as they transmit."""
+        """The mean weights of the epoch so far, to the nearest even number: as they transmit."""
         if self._sums is None:
             return self.session.weights()
         means = {name: np.rint(values / (2 * self._n_read)) * 2 for name, values in self._sums.items()}
         return {name: np.clip(values, -256, 254).astype(np.int16) for name, values in means.items()}
 
     def validation_accuracy(self) -> tuple[float | None, float | None]:
-        """Return accuracy and spikes per inference on the validation images, if any, with the `deployable` weights."""
+        """The accuracy and the spikes per inference on the validation images, if any, with the `deployable` weights."""
         own = self.session.weights()
         self.session.restore(self.deployable())
         result = super().validation_accuracy()
@@ -113,7 +113,7 @@ class StockTrainer(Trainer):
         return result
 
     def full_weights(self) -> Weights:
-        """Return the weights, and the sums of the epoch so far."""
+        """The weights, and the sums of the epoch so far."""
         sums = {SUM + name: values for name, values in (self._sums or {}).items()}
         return {**super().full_weights(), **sums, COUNT: np.array([self._n_read], dtype=np.int32)}
 
@@ -127,7 +127,7 @@ class StockTrainer(Trainer):
         super().restore(own)
 
     def rates(self, epoch: int) -> dict[str, EngineRule]:
-        """Return the rule of every plastic projection in this epoch."""
+        """The rule of every plastic projection in this epoch."""
         decay = self.final_rate ** (epoch / max(1, self.n_epochs - 1))
         network = self.session.spec
         assert isinstance(network, StockNetwork)  # what `build_stock` makes
@@ -135,7 +135,7 @@ class StockTrainer(Trainer):
 
 
 def stock_rules_at(network: StockNetwork, choices: Choices, decay: float, length: float) -> dict[str, EngineRule]:
-    """Return the rule of every plastic projection.
+    """The rule of every plastic projection.
 
     length: mean |x| of the images. The threshold of hidden neurons grows with it (`StockDesign`), so the rate of the
     first layer falls with it. Where the decay would end below what the engine holds, its smallest step stays.

@@ -96,12 +96,12 @@ class TrainingSet:
     shift: Shift | None = None
 
     def squared_length(self, spec: Network) -> float:
-        """Return the `squared_length` of about 4096 training images."""
+        """The `squared_length` of about 4096 training images."""
         return squared_length(spec.encoder, self.payloads[self.split.train[:: max(1, len(self.split.train) // 4096)]])
 
 
 def squared_length(encoder: PixelEncoder, payloads: Integers) -> float:
-    """Return the mean over images of |x|^2 in real units, plus 1 for the bias: the scale of learning rates."""
+    """The mean over images of |x|^2 in real units, plus 1 for the bias: the scale of learning rates."""
     real = payloads.astype(np.float64) / float(1 << encoder.activation_bits)
     return 1.0 + float(np.mean(np.sum(np.square(real), axis=1)))
 
@@ -137,7 +137,7 @@ class Trainer(Stepwise):
         return len(self.data.split.train)
 
     def rates(self, epoch: int) -> Rates:
-        """Return the learning rate of every plastic projection in this epoch, as the session takes it."""
+        """The learning rate of every plastic projection in this epoch, as the session takes it."""
         decay = FINAL_RATE ** (epoch / max(1, self.n_epochs - 1))
         base = self.choices.learning_rate / self.scale * decay
         spec = self.session.spec
@@ -145,7 +145,7 @@ class Trainer(Stepwise):
         return projection_rates(spec, base, self.choices.output_share)
 
     def upcoming(self) -> Int64:
-        """Return the next images of this epoch, in the order in which they will be learned; none at its end."""
+        """The next images of this epoch, in the order in which they will be learned; none at its end."""
         return self._order()[self.progress.position : self.progress.position + self.chunk]
 
     def _order(self) -> Int64:
@@ -168,7 +168,7 @@ class Trainer(Stepwise):
         self._count(outcome, labels, time.perf_counter() - start, time.process_time() - cpu_start)
 
     def _presented(self, chosen: Int64) -> Int16:
-        """Return the payloads of the `chosen` next images of this epoch, shifted if they are to be."""
+        """The payloads of the `chosen` next images of this epoch, shifted if they are to be."""
         shift, progress = self.data.shift, self.progress
         if shift is None:
             return self.data.payloads[chosen]
@@ -208,11 +208,11 @@ class Trainer(Stepwise):
         progress.cpu_s += time.process_time() - start
 
     def deployable(self) -> Weights:
-        """Return the weights that would be deployed if the training ended now."""
+        """The weights that would be deployed if the training ended now."""
         return self.session.weights()
 
     def full_weights(self) -> Weights:
-        """Return all arrays that a checkpoint keeps."""
+        """All arrays that a checkpoint keeps."""
         return self.session.full_weights()
 
     def restore(self, full: Weights) -> None:
@@ -220,7 +220,7 @@ class Trainer(Stepwise):
         self.session.restore(full)
 
     def validation_accuracy(self) -> tuple[float | None, float | None]:
-        """Return accuracy and spikes per inference on the validation images, if any, with the present weights."""
+        """The accuracy and the spikes per inference on the validation images, if any, with the present weights."""
         chosen = self.data.split.validation
         if not len(chosen):
             return None, None
@@ -230,7 +230,7 @@ class Trainer(Stepwise):
 
 
 def projection_rates(spec: NetworkSpec, learning_rate: float, output_share: float) -> dict[str, Rate]:
-    """Return integer rates for all plastic projections from a real learning rate of the first hidden layer.
+    """Integer rates for all plastic projections from a real learning rate of the first hidden layer.
 
     output_share: of the layers behind it, which settle together: the output and, in deep networks, hidden ones.
     A pooled kernel learns as the kernel of an average would.

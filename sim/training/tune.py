@@ -57,7 +57,7 @@ class Trial:
 def tune(
     dataset: Dataset, config: TrainConfig, split: Split, on_trial: Callable[[Trial], None], compute: Compute = NATIVE
 ) -> tuple[Choices, list[Trial]]:
-    """Return hyper-parameters for `config` and the trials that led to them. What the user fixed stays fixed."""
+    """Hyper-parameters for `config` and the trials that led to them. What the user fixed stays fixed."""
     rates, shares = guesses(config)
     best = Choices(
         learning_rate=config.learning_rate or rates[0],
@@ -106,7 +106,7 @@ def untuned(config: TrainConfig) -> TrainConfig:
 
 
 def wants_centring(dataset: Dataset, config: TrainConfig, split: Split) -> bool:
-    """Return whether to centre the images: as configured, else by the data and the depth of the network."""
+    """Whether to centre the images: as configured, else by the data and the depth of the network."""
     if config.centred is not None:
         return config.centred
     deep = len(config.hidden_layers) > 1 and not config.convolutional
@@ -114,14 +114,14 @@ def wants_centring(dataset: Dataset, config: TrainConfig, split: Split) -> bool:
 
 
 def mean_share(dataset: Dataset, split: Split) -> float:
-    """Return the share of the mean squared length of the training images that their mean carries, in 0..1."""
+    """The share of the mean squared length of the training images that their mean carries, in 0..1."""
     flat = dataset.x_train[split.train].reshape(len(split.train), -1).astype(np.float32)
     total = float(np.mean(np.einsum("bi,bi->b", flat, flat)))
     return float(np.sum(np.square(flat.mean(axis=0)))) / total if total > 0 else 0.0
 
 
 def _significantly_best(trials: Sequence[Trial]) -> Choices:
-    """Return the choices of the best trial if it beats the first one significantly, else of the first."""
+    """The choices of the best trial if it beats the first one significantly, else of the first."""
     best = max(trials, key=lambda trial: trial.val_accuracy)
     return best.choices if best.beats(trials[0]) else trials[0].choices
 

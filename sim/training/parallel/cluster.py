@@ -12,7 +12,7 @@ MINUTES, MEMORY_GB = 240, 4  # of one job; SBATCH_TIMELIMIT and the like in the 
 
 
 def slurm_executor(folder: Path, partition: str, name: str, gpu: bool = False) -> Any:
-    """Return a submitit executor of one-core jobs; their logs go to `folder`, which all machines must see.
+    """A submitit executor of one-core jobs; their logs go to `folder`, which all machines must see.
 
     Raises: UserError without submitit, or where there is no Slurm.
     """

@@ -29,7 +29,7 @@ from sim.training.compute import Compute
 
 
 def started_by_torchrun() -> bool:
-    """Return whether torchrun (or any launcher of torch's elastic agent) started this process."""
+    """Whether torchrun (or any launcher of torch's elastic agent) started this process."""
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
@@ -44,14 +44,14 @@ class TorchrunWorkers:
         self._works: deque[Any] = deque(maxlen=2)
 
     def gather(self, mine: Tensor) -> Tensor:
-        """Return, of shape [size, ...], what every worker gave, by rank; all give the same shape and type.
+        """The tensors of all workers by rank, of shape [size, ...]; all give the same shape and type.
 
         Raises: UserError if another worker has gone.
         """
-        given = mine.to(self.device).contiguous()
-        everyone = [torch.empty_like(given) for _ in range(self.size)]
+        sent = mine.to(self.device).contiguous()
+        everyone = [torch.empty_like(sent) for _ in range(self.size)]
         try:
-            work = torch.distributed.all_gather(everyone, given, async_op=True)
+            work = torch.distributed.all_gather(everyone, sent, async_op=True)
             self._works.append(work)
             work.wait()
         except RuntimeError as error:
@@ -61,12 +61,12 @@ class TorchrunWorkers:
         return torch.stack(everyone).to(mine.device)
 
     def told(self, content: bytes) -> bytes:
-        """Return what the first worker says."""
+        """The bytes that the first worker tells all."""
         sizes = self.gather(torch.tensor([len(content)]))
-        said = torch.zeros(int(sizes[0]), dtype=torch.uint8)
+        message = torch.zeros(int(sizes[0]), dtype=torch.uint8)
         if self.rank == 0:
-            said.copy_(torch.from_numpy(np.frombuffer(content, dtype=np.uint8).copy()))
-        told: bytes = self.gather(said)[0].numpy().tobytes()
+            message.copy_(torch.from_numpy(np.frombuffer(content, dtype=np.uint8).copy()))
+        told: bytes = self.gather(message)[0].numpy().tobytes()
         return told
 
 

@@ -45,11 +45,11 @@ class Sweep:
         return range(self.config.seed, self.config.seed + self.n_seeds)
 
     def folder_of(self, seed: int) -> Path:
-        """Return the run folder of a seed."""
+        """The run folder of a seed."""
         return self.folder / f"seed{seed}"
 
     def missing(self) -> list[int]:
-        """Return the seeds whose training is not finished."""
+        """The seeds whose training is not finished."""
         return [seed for seed in self.seeds if not (self.folder_of(seed) / MANIFEST).is_file()]
 
     def do(self, seed: int, watcher: Watcher) -> TrainResult:
@@ -62,7 +62,7 @@ class Sweep:
         return train_ep(dataset, config, self.folder_of(seed), watcher, front, resume=True, compute=compute)
 
     def request(self, seed: int) -> dict[str, Any]:
-        """Return what `do_request` needs to train a seed elsewhere."""
+        """The request with which `do_request` trains a seed elsewhere."""
         data = str(Path(self.data).resolve()) if Path(self.data).is_file() else self.data
         front = self.front and self.front.resolve()
         return {"sweep": replace(self, data=data, folder=self.folder.resolve(), front=front), "seed": seed}
@@ -87,7 +87,7 @@ def submit_seeds(sweep: Sweep, partition: str) -> tuple[list[int], str]:
 
 
 def summary(results: Sequence[TrainResult]) -> dict[str, Any]:
-    """Return what `settle train ep --seeds --json` prints: every run; mean and standard deviation of accuracies."""
+    """The object that `settle train ep --seeds --json` prints: every run; mean and standard deviation of accuracies."""
     values = [result.test_accuracy.value for result in results]
     return {
         "runs": [result.to_json() for result in results],
