@@ -68,7 +68,7 @@ def infer(network: TorchNetwork, batch: Batch, n_phases: int) -> Outcome:
 
 
 def settle(network: TorchNetwork, batch: Batch) -> tuple[Outcome, Equilibria]:
-    """Run all phases; return what learning needs."""
+    """Run all phases; return the outcome and the equilibria that learning needs."""
     ends = network.spec.schedule.ends
     outcome, moments = empty_outcome(network, len(batch.payloads)), dict[int, Moment]()
     for moment in watch(network, batch, len(ends), outcome):

@@ -228,7 +228,7 @@ class _Run:
         )  # fmt: skip
 
     def _batch(self, images: Tensor, labels: Tensor, index: int) -> tuple[Adversarial, Bools, Bools, Bools]:
-        """Attack one batch; return what was found and the flags of an outcome."""
+        """Attack one batch; return its adversarial images and the flags of an outcome."""
         adversarial = self.attack(self.model, images, labels, self.threat, self.seed * 1_000_003 + index)
         if self.on_images:
             self.on_images(self.twin, self.name, self.threat, self.seed, index, adversarial.images)
