@@ -41,7 +41,6 @@ def half_trained(seed: int) -> tuple[StockNetwork, Int16, Int32]:
     trainer.run()
     chosen = split.train[:SAMPLES]
     network = trainer.session.spec
-    assert isinstance(network, StockNetwork)  # the family
     return network, network.encoder.encode(dataset.x_train[chosen]), dataset.y_train[chosen]
 
 

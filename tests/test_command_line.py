@@ -218,7 +218,7 @@ def test_an_interruption_is_told_in_one_line(command: Command, monkeypatch: pyte
     def interrupted(*words: Any, **options: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("neuro.data.sets.load_dataset", interrupted)
+    monkeypatch.setattr("sim.face.data.load_dataset", interrupted)
     answer = command("train", "ep")
     assert (answer.code, answer.out) == (130, "")
     assert "--resume" in answer.mistake
