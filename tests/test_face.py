@@ -105,7 +105,7 @@ def test_options_are_those_of_the_configuration(blobs):
         settle.train(data, epoch=3)
     with pytest.raises(settle.UserError, match="unknown; choose"):
         settle.train_coder(data, no_such_thing_at_all=3)
-    assert settle.train(data, **{**QUICK, "hidden": 8}).spec.population("hidden").size == 8
+    assert settle.train(data, **{**QUICK, "hidden": 8}).spec.population("hidden1").size == 8
 
 
 def test_objects_show_themselves_as_text_and_html(run):
