@@ -16,11 +16,13 @@ VERBS: dict[str, dict[str, str]] = {
         "graded-relu": "sim.twins.graded_relu:GradedTwin",
         "lif": "sim.twins.lif:LifTwin",
         "feed-forward": "sim.twins.lif:LifTwin",
+        "chain": "sim.twins.chain:ChainTwin",
     },
     "fixed-point twin": {"sigma-delta": "sim.robustness.bridge.fixed_point_twin:FixedPointTwin"},
     "signals": {
         "sigma-delta": "sim.robustness.analysis.perturbation:sigma_delta_signals",
         "stock": "sim.robustness.analysis.perturbation:stock_signals",
+        "chain": "sim.robustness.analysis.perturbation:chain_signals",
     },
     "lava session": {
         "sigma-delta": "sim.backends.lava.sigma_delta.session:LavaSession",
@@ -35,6 +37,7 @@ VERBS: dict[str, dict[str, str]] = {
         "graded-relu": "sim.reports.graded:GradedSubject",
         "lif": "sim.reports.stock:StockSubject",
         "feed-forward": "sim.reports.feed_forward:FeedForwardSubject",
+        "chain": "sim.reports.chain:ChainSubject",
     },
     "report of a coder": {"sigma-delta": "sim.reports.coder:CoderSubject"},
 }

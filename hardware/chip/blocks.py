@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeGuard
 
@@ -13,6 +13,7 @@ from hardware.chip.limits import Limits
 from hardware.chip.pattern import Pattern, full, of_kernel, of_kernel_weights, of_matrix, transposed
 from neuro.base.arrays import Bools, Int64
 from neuro.base.errors import UserError
+from neuro.coding.chain import PREFIX, Chain
 from neuro.spec.network import Network
 from neuro.spec.neurons import Source
 from neuro.spec.projection import Projection
@@ -145,6 +146,16 @@ def stock_blocks(network: StockFamily | StockSpec, limits: Limits, learns: bool)
     graph = graph_of(network, learns)
     neurons = tuple(NeuronBlock(p.name, p.size, isinstance(p.neuron, SpikeInput)) for p in graph.populations)
     return Blocks(neurons, tuple(_of_stock(projection, learns, limits) for projection in graph.projections))
+
+
+def chain_blocks(network: Chain, limits: Limits, learns: bool) -> Blocks:
+    """The blocks of a coder and of the network behind it; there nothing learns, and the host carries the codes."""
+    front, back = stock_blocks(network.front, limits, False), sigma_delta_blocks(network.back, limits, False)
+    neurons = (replace(block, name=PREFIX + block.name) for block in front.neurons)
+    synapses = (
+        replace(s, name=PREFIX + s.name, source=PREFIX + s.source, target=PREFIX + s.target) for s in front.synapses
+    )
+    return Blocks((*neurons, *back.neurons), (*synapses, *back.synapses))
 
 
 def _of_stock(projection: StockProjection, learns: bool, limits: Limits) -> SynapseBlock:

@@ -12,15 +12,18 @@ VERBS: dict[str, dict[str, str]] = {
     "blocks": {
         "sigma-delta": "hardware.chip.blocks:sigma_delta_blocks",
         "stock": "hardware.chip.blocks:stock_blocks",
+        "chain": "hardware.chip.blocks:chain_blocks",
     },
     "plans": {
         "sigma-delta": "hardware.compile.deployment:sigma_delta_plans",
         "stock": "hardware.compile.deployment:stock_plans",
+        "chain": "hardware.compile.deployment:chain_plans",
     },
     "notes": {
         "sigma-delta": "hardware.compile.deployment:sigma_delta_notes",
         "lif": "hardware.compile.deployment:lif_notes",
         "graded-relu": "hardware.compile.deployment:graded_notes",
+        "chain": "hardware.compile.deployment:chain_notes",
     },
     "dry job": {
         "sigma-delta": "hardware.compile.dry_checks:sigma_delta_job",

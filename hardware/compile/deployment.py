@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from hardware.chip.blocks import KERNEL, SPARSE, Blocks, Deployable, SynapseBlock
@@ -10,6 +10,7 @@ from hardware.chip.families import of_kind
 from hardware.chip.microcode import program, tally
 from hardware.placement.placement import Placement
 from neuro.base.shown import Lines, Shown
+from neuro.coding.chain import PREFIX, Chain
 from neuro.equilibrium.graded_relu import GradedNetwork
 from neuro.spec.graph import Population
 from neuro.spec.neurons import SigmaDelta, Source
@@ -144,6 +145,12 @@ def stock_plans(network: StockFamily | StockSpec, blocks: Blocks) -> tuple[Popul
     return tuple(_plan_stock(population) for population in network.populations if population.name in deployed)
 
 
+def chain_plans(network: Chain, blocks: Blocks) -> tuple[PopulationPlan, ...]:
+    """How each population of a coder and of the network behind it runs."""
+    front = (replace(_plan_stock(p), name=PREFIX + p.name) for p in network.front.populations)
+    return (*front, *sigma_delta_plans(network.back, blocks))
+
+
 def _plan_stock(population: StockPopulation) -> PopulationPlan:
     neuron, process = population.neuron, HOST
     if isinstance(neuron, LIF):
@@ -197,6 +204,16 @@ def sigma_delta_notes(network: NetworkSpec, learns: bool) -> list[str]:
     coder = any(isinstance(p.neuron, SigmaDelta) and p.neuron.threshold for p in network.populations)
     advice = "neuro.coding.graded_relu.sparse_coder" if coder else "train with --family stock"
     return [*notes, f"for a network of processes that Lava ships: {advice}"]
+
+
+def chain_notes(network: Chain, learns: bool) -> list[str]:
+    """What to know of a coder and a network behind it on a board."""
+    code, source = PREFIX + network.front.output, network.back.input
+    return [
+        f"two graphs on one placement, run in turn: the host reads {code} after {network.front.free_steps} steps and "
+        f"sends the codes as {source}",
+        "the network behind learned before it was put there; compile a run of its own to place what learns",
+    ]
 
 
 def graded_notes(network: GradedNetwork, learns: bool) -> list[str]:

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from hardware.chip.blocks import SPARSE, Blocks, Deployable, graph_of
+from hardware.chip.blocks import SPARSE, Blocks, Deployable, blocks_of, graph_of
 from hardware.chip.families import of_kind
 from hardware.compile.deployment import Check
 from hardware.placement.placement import Placement
 from neuro.base.errors import UserError
 from neuro.base.files import parse_json, read_bytes
+from neuro.coding.chain import is_chain
 from neuro.spec.sigma_delta import NetworkSpec
 from neuro.stock.family import StockFamily
 from neuro.stock.processes import StockSpec
@@ -43,24 +44,31 @@ def dry_checks(network: Deployable, placement: Placement, learns: bool) -> tuple
             totals["synapses"] == n_synapses,
             f"{totals['synapses']:,} of {n_synapses:,} synapses placed once",
         ),
-        _graph_check(network, blocks, learns),
+        *(_graph_check(name, part, blocks_of(part, limits, learns=learns), learns) for name, part in _graphs(network)),
     )
 
 
-def _graph_check(network: Deployable, blocks: Blocks, learns: bool) -> Check:
+def _graphs(network: Deployable) -> list[tuple[str, Deployable]]:
+    """The graphs that a network is built of, with what their checks are called."""
+    if is_chain(network):
+        return [("graph of the coder", network.front), ("graph behind the coder", network.back)]
+    return [("graph", network)]
+
+
+def _graph_check(name: str, network: Deployable, blocks: Blocks, learns: bool) -> Check:
     synapses = sum(block.n_synapses for block in blocks.synapses)
     if importlib.util.find_spec("lava") is None or importlib.util.find_spec("lava.magma") is None:
-        return Check("graph", None, "lava-nc is not installed here (it needs Python 3.10): graph not built")
+        return Check(name, None, "lava-nc is not installed here (it needs Python 3.10): graph not built")
     if synapses > LARGEST_BUILT:
-        return Check("graph", None, f"{synapses:,} synapses: too many to build in memory ({LARGEST_BUILT:,})")
+        return Check(name, None, f"{synapses:,} synapses: too many to build in memory ({LARGEST_BUILT:,})")
     answer = _built(network, blocks, learns)
     if "refusal" in answer:
         raise UserError(f"lava refuses the network: {answer['refusal']}; report this as a bug")
     built = f"{answer['processes']} Lava processes built and connected"
     if network.family == "sigma-delta":
-        return Check("graph", True, f"{built}, sigma-delta units as processes of our own")
+        return Check(name, True, f"{built}, sigma-delta units as processes of our own")
     rules = sum(block.learns for block in blocks.synapses)
-    return Check("graph", True, f"{built}, all stock; {rules} learning rules taken by Loihi2FLearningRule")
+    return Check(name, True, f"{built}, all stock; {rules} learning rules taken by Loihi2FLearningRule")
 
 
 def _built(network: Deployable, blocks: Blocks, learns: bool) -> dict[str, Any]:

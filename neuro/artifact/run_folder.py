@@ -29,12 +29,14 @@ FILES = {  # by kind of network, in this package: everything but the arrays as J
     "lif": ("stock:network_to_json", "stock:network_arrays", "stock:network_from_json"),
     "spiking-coder": ("coder:spiking_to_json", "coder:coder_arrays", "coder:coder_from_json"),
     "graded-coder": ("coder:graded_to_json", "coder:coder_arrays", "coder:coder_from_json"),
+    "chain": ("chain:chain_to_json", "chain:chain_arrays", "chain:chain_from_json"),
     "feed-forward": ("stock:feed_forward_to_json", "stock:network_arrays", "stock:feed_forward_from_json"),
 }
 KINDS = {  # by "family" in spec.json; else sigma-delta
     "stock": "lif",
     "stock-feed-forward": "feed-forward",
     "stock-coder": "spiking-coder",  # of either form
+    "chain": "chain",
 }
 GRADED = "graded"  # in spec.json of networks made of a sigma-delta one
 RECORDED_PACKAGES = ("settle", "numpy", "numba", "torch", "lava-nc", "lava-dl", "nir")

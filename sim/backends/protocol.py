@@ -18,7 +18,7 @@ from neuro.base.checks import Range, require_choice
 from neuro.base.errors import UserError
 from neuro.base.late import named
 from neuro.spec.network import Network
-from sim.backends.session import N, Session
+from sim.backends.session import AnySession, N
 
 MAX_BATCH = 4096  # images that learn from the same weights
 
@@ -35,13 +35,16 @@ class Capabilities:
 
 
 class Backend(ABC, Generic[N]):
-    """A way to run networks: opens those of its families, on options that every backend takes and some of its own."""
+    """A way to run networks: opens those of its families, on options that every backend takes and some of its own.
+
+    Some open chains (`sim.backends.chain`), too, whose parts are of two families.
+    """
 
     name: ClassVar[str]
     capabilities: ClassVar[Capabilities]
 
     @abstractmethod
-    def open(self, spec: Network, *, threads: int | None = None, batch_size: int = 1) -> Session[N]:
+    def open(self, spec: Network, *, threads: int | None = None, batch_size: int = 1) -> AnySession:
         """Prepare `spec`. threads: None for all cores. batch_size: images that learn from the same weights.
 
         Raises: UserError if the network is of another family, or an option out of range.

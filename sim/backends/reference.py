@@ -18,10 +18,12 @@ from neuro.base.fixed_point import (
     stream_key,
     synapse_bits,
 )
+from neuro.coding.chain import is_chain
 from neuro.spec.network import Network
 from neuro.spec.neurons import Source
 from neuro.spec.plasticity import NeuronTrace, Rate, evaluate
 from neuro.spec.sigma_delta import NetworkSpec
+from sim.backends.chain import ChainSession, open_chain
 from sim.backends.checks import check_learning
 from sim.backends.presentation import Lesson, Presentation
 from sim.backends.protocol import Backend, Capabilities
@@ -162,6 +164,10 @@ class ReferenceBackend(Backend[NetworkSpec]):
     name = "reference"
     capabilities = Capabilities(frozenset({"sigma-delta"}), learns=True)
 
-    def open(self, spec: Network, *, threads: int | None = None, batch_size: int = 1) -> ReferenceSession:
-        """Open `spec`; `threads` makes no difference here."""
+    def open(
+        self, spec: Network, *, threads: int | None = None, batch_size: int = 1
+    ) -> ReferenceSession | ChainSession:
+        """Open `spec`; `threads` makes no difference here, unless to a coder of stock processes in front."""
+        if is_chain(spec):
+            return open_chain(self.name, spec, threads)
         return ReferenceSession(self.admitted(spec, threads, batch_size), batch_size)

@@ -27,7 +27,7 @@ from sim.coding.measure import codes, converged_share, measure_quality, readout_
 from sim.coding.recipe import coder_epochs, design_coder, make_learner
 from sim.coding.trainer import LcaProgress, LcaTrainer
 from sim.training.checkpoint import State
-from sim.training.front_end import FrontEnd
+from sim.training.front_end import Front
 from sim.training.loop import CHECKPOINT_EVERY_S, run_learner
 from sim.training.watcher import NOBODY, Watcher
 
@@ -78,7 +78,7 @@ def train_lca(
     config: LcaConfig,
     folder: Path | None,
     watcher: Watcher = NOBODY,
-    front: FrontEnd | None = None,
+    front: Front | None = None,
     *,
     resume: bool = False,
     checkpoint_every_s: float = CHECKPOINT_EVERY_S,
@@ -100,8 +100,9 @@ class CoderLearner:
     kind = "lca"
     stage = "fit"
 
-    def __init__(self, dataset: Dataset, config: LcaConfig, front: FrontEnd | None = None) -> None:
-        self.dataset, self.config, self.front = dataset, config, front
+    def __init__(self, dataset: Dataset, config: LcaConfig, front: Front | None = None) -> None:
+        self.dataset, self.config = dataset, config
+        self.front = front.stacked() if front else None
         self.split = split_validation(dataset.y_train, config.seed)
 
     def prepare(self, watcher: Watcher) -> None:

@@ -13,7 +13,7 @@ from sim.face.data import dataset_of, keep_arrays
 from sim.face.run import Run
 from sim.screens.training import CoderScreen, TrainScreen, shown
 from sim.training.equilibrium import train_ep
-from sim.training.front_end import FrontEnd, load_front_end
+from sim.training.front_end import Front, load_front_end
 from sim.training.loop import CHECKPOINT_EVERY_S
 from sim.training.parallel.data_parallel import joined, own_folder
 from sim.training.results import TrainResult
@@ -85,7 +85,7 @@ def _placed(data: Data, seed: int, out: str | Path | None) -> tuple[Dataset, Pat
     return (dataset if folder is None else keep_arrays(dataset, folder)), folder
 
 
-def _front(front_end: str | Path | Run | None, dataset: Dataset) -> FrontEnd | None:
+def _front(front_end: str | Path | Run | None, dataset: Dataset) -> Front | None:
     if front_end is None:
         return None
     return load_front_end(front_end.on_disk() if isinstance(front_end, Run) else Path(front_end), dataset)

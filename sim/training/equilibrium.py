@@ -19,12 +19,11 @@ from neuro.base.metrics import accuracy
 from neuro.data.sets import Dataset, Split, split_validation
 from neuro.spec.network import Network
 from neuro.spec.sigma_delta import NetworkSpec
-from neuro.spec.stack import stack
 from sim.backends.record import Record
 from sim.training.checkpoint import State
 from sim.training.compute import NATIVE, Compute
 from sim.training.config import TrainConfig, learns_on_chip
-from sim.training.front_end import FrontEnd
+from sim.training.front_end import Front
 from sim.training.loop import CHECKPOINT_EVERY_S, run_learner
 from sim.training.recipe import behind, check_rates, compile_kernels, deployed, make_trainer, n_epochs, wants_refit
 from sim.training.results import TrainResult, result_of
@@ -43,7 +42,7 @@ def train_ep(
     config: TrainConfig,
     folder: Path | None,
     watcher: Watcher = NOBODY,
-    front: FrontEnd | None = None,
+    front: Front | None = None,
     *,
     resume: bool = False,
     checkpoint_every_s: float = CHECKPOINT_EVERY_S,
@@ -68,7 +67,7 @@ class EquilibriumLearner:
     kind = "ep"
 
     def __init__(
-        self, dataset: Dataset, config: TrainConfig, front: FrontEnd | None = None, compute: Compute = NATIVE
+        self, dataset: Dataset, config: TrainConfig, front: Front | None = None, compute: Compute = NATIVE
     ) -> None:
         self.dataset, self.config, self.front, self.compute = dataset, config, front, compute
         self.split = split_validation(dataset.y_train, config.seed)
@@ -177,7 +176,7 @@ class EquilibriumLearner:
         """The network with the chosen weights, behind its front end; the test set is read once."""
         spec = deployed(self.trainer.session.spec.with_weights(self._chosen_weights()), self.config)
         if self.front is not None and isinstance(spec, NetworkSpec):
-            spec = stack(self.front.spec, spec)
+            spec = self.front.before(spec)
         return spec, {
             "chosen": {
                 **asdict(self.trainer.choices),

@@ -31,7 +31,7 @@ from sim.training.stock_recipe import (
 from sim.training.trainer import Choices, Trainer, TrainingSet, squared_length
 
 if TYPE_CHECKING:
-    from sim.training.front_end import FrontEnd
+    from sim.training.front_end import Front
 
 IMAGES_TO_SEE = 720_000  # presentations of a default training: 12 epochs of 60,000 images
 FEWEST_EPOCHS, MOST_EPOCHS = 12, 40
@@ -91,7 +91,7 @@ def build_network(dataset: Dataset, config: TrainConfig, choices: Choices, split
     return open_boxes(spec, UPPER) if config.graded else spec
 
 
-def behind(config: TrainConfig, front: FrontEnd) -> TrainConfig:
+def behind(config: TrainConfig, front: Front) -> TrainConfig:
     """The configuration of a network behind a front end."""
     return replace(
         config, front_end=front.sha256, code_bits=front.encoder.activation_bits, centred=config.centred or False

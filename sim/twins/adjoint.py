@@ -31,11 +31,16 @@ def adjoint(graph: SigmaDeltaGraph, slopes: State, cost: State) -> State:
     if sum(sizes) > WIDEST:
         return _iterated(graph, slopes, cost)
     d, c = (torch.cat([blocks[name] for name in cost], dim=1).double() for blocks in (slopes, cost))
-    coupling = _coupling(graph, list(cost), sizes).to(c)
-    chosen = max(int((d != 0).sum(dim=1).amax()) if len(d) else 0, 1)
+    found = solved(_coupling(graph, list(cost), sizes).to(c), d, c)
+    return dict(zip(cost, found.to(graph.dtype).split(sizes, dim=1), strict=True))
+
+
+def solved(coupling: Tensor, slopes: Tensor, cost: Tensor) -> Tensor:
+    """The l of `adjoint`, of shape [B, N], for weights W of shape [N, N], slopes D and cost c of shape [B, N]."""
+    chosen = max(int((slopes != 0).sum(dim=1).amax()) if len(slopes) else 0, 1)
     at_once = max(ENTRIES // chosen**2, 1)
-    blocks = [_solved(coupling, *block, chosen) for block in zip(d.split(at_once), c.split(at_once), strict=True)]
-    return dict(zip(cost, torch.cat(blocks).to(graph.dtype).split(sizes, dim=1), strict=True))
+    blocks = zip(slopes.split(at_once), cost.split(at_once), strict=True)
+    return torch.cat([_solved(coupling, *block, chosen) for block in blocks])
 
 
 def _coupling(graph: SigmaDeltaGraph, names: list[str], sizes: list[int]) -> Tensor:

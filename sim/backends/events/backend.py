@@ -18,8 +18,10 @@ import numpy as np
 
 from neuro.base.arrays import AnyArray, Int8, Int16, Int32, Integers, UInt32
 from neuro.base.fixed_point import image_keys, round_shift
+from neuro.coding.chain import is_chain
 from neuro.spec.network import Network
 from neuro.spec.sigma_delta import NetworkSpec
+from sim.backends.chain import ChainSession, open_chain
 from sim.backends.checks import check_learning
 from sim.backends.events.kernels import simulate_range
 from sim.backends.events.layout import flatten_full, full_weights, make_plan, make_weights, unpad
@@ -212,6 +214,8 @@ class EventsBackend(Backend[NetworkSpec]):
     name = "events"
     capabilities = Capabilities(frozenset({"sigma-delta"}), learns=True)
 
-    def open(self, spec: Network, *, threads: int | None = None, batch_size: int = 1) -> EventsSession:
+    def open(self, spec: Network, *, threads: int | None = None, batch_size: int = 1) -> EventsSession | ChainSession:
         """Open `spec`; threads=None uses all cores."""
+        if is_chain(spec):
+            return open_chain(self.name, spec, threads)
         return EventsSession(self.admitted(spec, threads, batch_size), threads or os.cpu_count() or 1, batch_size)

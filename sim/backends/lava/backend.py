@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from neuro.coding.chain import is_chain
 from neuro.spec.network import Network
+from sim.backends.chain import ChainSession, open_chain
 from sim.backends.lava.sigma_delta.session import LavaSession
 from sim.backends.lava.worker.watch import STALL_S, check_installed
 from sim.backends.protocol import Backend, Capabilities
@@ -29,11 +31,13 @@ class LavaBackend(Backend[Network]):
         batch_size: int = 1,
         stall_s: float = STALL_S,
         on_image: Callable[[int], None] = lambda done: None,
-    ) -> LavaSession | LavaStockSession:
+    ) -> LavaSession | LavaStockSession | ChainSession:
         """Open `spec`. stall_s: end a run that finishes no image for so long. on_image is told the images done.
 
         Raises: UserError if Lava is not installed.
         """
+        if is_chain(spec):
+            return open_chain(self.name, spec, threads, on_image, stall_s=stall_s)
         network = self.admitted(spec, threads, batch_size)
         check_installed()
         session: LavaSession | LavaStockSession = of_kind("lava session", network)(network, stall_s, on_image)

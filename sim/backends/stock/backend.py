@@ -11,8 +11,10 @@ import numpy as np
 
 from neuro.base.arrays import Int32
 from neuro.base.errors import UserError
+from neuro.coding.chain import is_chain
 from neuro.spec.network import Network
 from neuro.stock.family import StockFamily
+from sim.backends.chain import ChainSession, open_chain
 from sim.backends.presentation import Lesson, Presentation
 from sim.backends.protocol import Backend, Capabilities
 from sim.backends.record import LearningOutcome, Record
@@ -75,6 +77,8 @@ class EmulatorBackend(Backend[StockFamily]):
     name = "chip"
     capabilities = Capabilities(frozenset({"stock"}), learns=True, batches=False)
 
-    def open(self, spec: Network, *, threads: int | None = None, batch_size: int = 1) -> EmulatorSession:
-        """Open a network. batch_size must be 1: the engine learns while it runs."""
+    def open(self, spec: Network, *, threads: int | None = None, batch_size: int = 1) -> EmulatorSession | ChainSession:
+        """Open a network. batch_size must be 1: the engine learns while it runs. Behind a coder: on backend events."""
+        if is_chain(spec):
+            return open_chain(self.name, spec, threads)
         return EmulatorSession(self.admitted(spec, threads, batch_size), threads)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from neuro.base.arrays import Float32, Floats, Integers, Reals
+from neuro.coding.chain import Chain, joined
 from neuro.spec.network import Network
 from neuro.spec.sigma_delta import NetworkSpec
 from neuro.stock.family import StockFamily
@@ -57,6 +58,14 @@ def stock_signals(network: StockFamily, payloads: Integers) -> Signals:
     """What the moving populations said, of shape [B, N] by name."""
     graph, inputs, biases = stock_inputs(network, payloads, None)
     return network.signals(emulate(graph, inputs, None, biases).spikes)
+
+
+def chain_signals(network: Chain, payloads: Integers) -> Signals:
+    """The codes of the coder in scores, and the states of the network behind it."""
+    with get_backend(network.front.native_backend).open(network.front) as session:
+        scores = session.run(payloads).output_states
+    found = {network.front.output: scores.astype(np.float64)}
+    return joined(found, sigma_delta_signals(network.back, network.codes(scores)))
 
 
 def ratio_of(clean: Floats, changed: Floats) -> Ratio:
