@@ -20,8 +20,10 @@ from neuro.artifact.run_folder import Artifact, load_artifact, save_artifact
 from neuro.base.metrics import accuracy
 from neuro.data.sets import Dataset, load_dataset
 from neuro.front_ends.pixels import PixelEncoder
+from neuro.spec.sigma_delta import NetworkSpec
 from neuro.stock.feed_forward import FeedForwardNetwork, feed_forward_graph
 from neuro.stock.processes import LIF
+from sim.coding.stock import FORMS, stock_coder_of
 from sim.coding.training import train_lca
 from sim.training.config import TrainConfig
 from sim.training.equilibrium import TrainResult, infer, train_ep
@@ -177,6 +179,23 @@ def coders(tmp_path_factory: pytest.TempPathFactory, blob_data: Dataset) -> dict
             config = replace(config, front_end=before.sha256 if before else "")
             train_lca(blob_data, config, folder / name, Silent(), before)
         found[name] = folder / name
+    return found
+
+
+@pytest.fixture(scope="session")
+def chains(tmp_path_factory: pytest.TempPathFactory, coders: dict[str, Path], blob_data: Dataset) -> dict[str, Path]:
+    """Folders of finished runs on `blob_data`, not to be written to: copy them.
+
+    "spiking" and "graded": coders of stock processes; "behind spiking", "behind graded": EP behind them.
+    """
+    folder, found = tmp_path_factory.mktemp("chains"), dict[str, Path]()
+    learned = load_artifact(coders["dense"])
+    assert isinstance(learned.spec, NetworkSpec)
+    config = TrainConfig(seed=3, hidden=(8,), epochs=4, learning_rate=1.4, output_share=0.125, refit=False)
+    for form in FORMS:
+        found[form], found[f"behind {form}"] = folder / form, folder / f"behind-{form}"
+        save_artifact(found[form], Artifact(stock_coder_of(form, learned.spec, 2.0), learned.manifest))
+        train_ep(blob_data, config, found[f"behind {form}"], Silent(), load_front_end(found[form], blob_data))
     return found
 
 

@@ -14,6 +14,7 @@ from shared_pages import Page
 
 from hardware.compile import dry_checks
 from hardware.compile.compiler import compile_network, compile_run
+from neuro.artifact.run_folder import load_artifact
 from neuro.base.convolution import square
 from neuro.base.errors import UserError
 from neuro.coding.sigma_delta import CoderDesign, build_coder
@@ -215,3 +216,18 @@ def test_the_report_page_is_self_contained_and_says_what_is_modelled(family, com
 def test_evaluating_on_a_board_that_is_not_there_says_what_to_install(command, stock_run: Path, run: Path):
     command("evaluate", stock_run, "--backend", "loihi2").refused("lava-loihi", "INRC", "--backend lava")
     command("evaluate", run, "--backend", "loihi2").refused("runs no sigma-delta networks", "--family stock")
+
+
+@pytest.mark.parametrize("form", ["spiking", "graded"])
+def test_both_parts_of_a_chain_are_placed(form, chains):
+    chain = load_artifact(chains[f"behind {form}"]).spec
+    found = compile_network(chain)
+    apart = [compile_network(part, learns=False) for part in (chain.front, chain.back)]
+    assert len(found.placement.cores) == sum(len(part.placement.cores) for part in apart)
+    assert [plan.stock for plan in found.populations] == [plan.stock for part in apart for plan in part.populations]
+    assert [plan.name for plan in found.populations] == [p.name for p in chain.populations]
+    assert not found.learns
+    assert not found.stock
+    assert all(check.passed is not False for check in found.checks)
+    assert {"graph of the coder", "graph behind the coder"} <= {check.name for check in found.checks}
+    assert any("the host reads front.code after 256 steps" in note for note in found.notes)

@@ -12,11 +12,13 @@ from shared_coders import SMALL_CODER, dense_coder
 
 from neuro.artifact.run_folder import load_artifact
 from neuro.base.errors import UserError
+from neuro.coding.chain import is_chain
 from neuro.data.sets import Dataset
 from neuro.spec.neurons import SigmaDelta
 from neuro.spec.sigma_delta import NetworkSpec
 from neuro.spec.stack import unstack
 from sim.backends.protocol import get_backend, one_hot_targets
+from sim.coding.stock import FORMS
 from sim.coding.training import train_lca
 from sim.training.config import TrainConfig
 from sim.training.equilibrium import train_ep
@@ -127,3 +129,51 @@ def test_networks_that_cannot_stand_behind_are_refused(
     with pytest.raises(UserError, match="front end"):
         train_ep(blob_data, config, tmp_path / "run", silent(), front)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_codes_of_stock_coders_are_images_without_loss(form: str, chains: dict[str, Path], blob_data: Dataset) -> None:
+    front = load_front_end(chains[form], blob_data)
+    found = front.codes(blob_data, threads=1)
+    with get_backend("chip").open(front.spec) as session:
+        scores = session.run(front.spec.encoder.encode(blob_data.x_test)).output_states
+    payloads = front.payloads(blob_data.x_test, 1)
+    np.testing.assert_array_equal(front.encoder.encode(found.x_test), payloads)
+    whole = load_artifact(chains[f"behind {form}"]).spec
+    assert is_chain(whole)
+    np.testing.assert_array_equal(payloads, whole.codes(scores))
+    limit = 1 << front.encoder.activation_bits
+    assert limit / 2 < front.payloads(blob_data.x_train, 1).max() <= limit
+    assert np.corrcoef(payloads.ravel(), scores.ravel())[0, 1] > 0.999
+    assert front.payloads(blob_data.x_test[:0]).shape == (0, front.spec.n_classes)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_network_behind_a_stock_coder_is_trained_as_on_any_codes(
+    form: str, chains: dict[str, Path], blob_data: Dataset
+) -> None:
+    artifact = load_artifact(chains[f"behind {form}"])
+    results, manifest = artifact.manifest["results"]["test"], artifact.manifest
+    assert results["n_correct"] > 75
+    with get_backend("chip").open(artifact.spec) as session:
+        record = session.run(artifact.spec.encoder.encode(blob_data.x_test))
+    assert results == {"n_correct": int(np.sum(record.predictions == blob_data.y_test)), "n": 90}
+    assert manifest["results"]["spikes_per_inference"] == record.spikes_per_inference(artifact.spec)
+    assert manifest["config"]["front_end"] == load_front_end(chains[form], blob_data).sha256
+
+
+def test_no_coder_stands_behind_a_stock_coder(
+    chains: dict[str, Path], blob_data: Dataset, silent: Any, tmp_path: Path
+) -> None:
+    front = load_front_end(chains["spiking"], blob_data)
+    with pytest.raises(UserError, match=r"a spiking coder feeds no second coder; put a classifier behind it"):
+        train_lca(blob_data, SMALL_CODER, tmp_path / "second", silent(), front)
+    other = replace(blob_data, name="renamed", x_train=blob_data.x_train[:, :3], x_test=blob_data.x_test[:, :3])
+    with pytest.raises(UserError, match=r"takes images of shape \(4, 4\), the data has \(3, 4\)"):
+        load_front_end(chains["spiking"], other)
+    encoder = front.spec.encoder
+    assert encoder.offset is not None
+    mean = (encoder.offset / 2**encoder.activation_bits).astype(np.float32).reshape(1, 4, 4)
+    grey = replace(blob_data, name="grey", x_train=np.repeat(mean, len(blob_data.x_train), axis=0))
+    with pytest.raises(UserError, match="all codes of the training images are zero"):
+        load_front_end(chains["graded"], grey)
