@@ -32,6 +32,18 @@ VERBS: dict[str, dict[str, str]] = {
         "sigma-delta": "sim.backends.snn.backend:SigmaDeltaTorchSession",
         "stock": "sim.backends.snn.backend:StockTorchSession",
     },
+    "codes": {
+        "sigma-delta": "neuro.coding.sigma_delta:codes_of",
+        "stock": "neuro.coding.coder:codes_of",
+    },
+    "quality": {
+        "sigma-delta": "sim.coding.measure:measure_quality",
+        "stock": "sim.coding.stock:stock_quality",
+    },
+    "converged share": {
+        "sigma-delta": "sim.coding.measure:converged_share",
+        "stock": "sim.coding.stock:stock_converged_share",
+    },
     "report": {
         "sigma-delta": "sim.reports.sigma_delta:SigmaDeltaSubject",
         "graded-relu": "sim.reports.graded:GradedSubject",
@@ -39,7 +51,10 @@ VERBS: dict[str, dict[str, str]] = {
         "feed-forward": "sim.reports.feed_forward:FeedForwardSubject",
         "chain": "sim.reports.chain:ChainSubject",
     },
-    "report of a coder": {"sigma-delta": "sim.reports.coder:CoderSubject"},
+    "report of a coder": {
+        "sigma-delta": "sim.reports.coder:CoderSubject",
+        "stock": "sim.reports.stock_coder:StockCoderSubject",
+    },
 }
 
 

@@ -161,12 +161,15 @@ def finished_baseline(tmp_path_factory: pytest.TempPathFactory, blob_data: Datas
 def coders(tmp_path_factory: pytest.TempPathFactory, blob_data: Dataset) -> dict[str, Path]:
     """Folders of finished runs on `blob_data`, not to be written to: copy them. By what they are:
 
-    "dense" and "kernels", coders; "second", a coder behind the kernels; "stack", "three": EP behind dense, second.
+    "dense" and "kernels", coders; "spiking" and "graded", stock ones; "second", a coder behind the kernels; "stack",
+    "three": EP behind dense, second.
     """
     folder, found = tmp_path_factory.mktemp("coders"), dict[str, Path]()
     for name, front, config in (
         ("dense", "", SMALL_CODER),
         ("kernels", "", SMALL_KERNELS),
+        ("spiking", "", replace(SMALL_CODER, family="stock", form="spiking")),
+        ("graded", "", replace(SMALL_CODER, family="stock", form="graded")),
         ("second", "kernels", replace(SMALL_KERNELS, epochs=20)),
         ("stack", "dense", None),
         ("three", "second", None),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -73,6 +74,50 @@ def test_a_coder_behind_a_coder_prints_what_any_does(
     assert Path(content["run"], "manifest.json").is_file()
 
 
+@pytest.mark.parametrize("form", ["spiking", "graded"])
+def test_a_stock_coder_prints_what_any_does(form: str, command: Command, words: list[str]) -> None:
+    answer = command(*words, "--family", "stock", "--form", form, "--json")
+    content, folder = answer.json, f"runs/lca-stock-{form}-blobs-6-seed0"
+    assert (answer.code, list(content), content["run"]) == (0, CODER_KEYS, folder)
+    assert 0 <= content["objective_gap"] < (0.05 if form == "spiking" else 0.01)
+    assert 0.7 < content["readout_accuracy"] <= 1
+    assert 0.8 < content["converged"] <= 1
+    assert 0 < content["active"] < content["spikes_per_image"]
+    again = [*words, "--family", "stock", "--out", folder, "--resume", "--json"]
+    assert command(*again, "--form", form).json == content
+    command(*words, "--out", folder, "--resume").refused("made with family stock, asked for sigma-delta")
+    other = "graded" if form == "spiking" else "spiking"
+    command(*again, "--form", other).refused(f"made with form {form}, asked for {other}")
+
+
+@pytest.mark.parametrize("form", ["spiking", "graded"])
+def test_a_stock_coder_is_evaluated_and_compiled(
+    form: str, command: Command, coders: dict[str, Path], tmp_path: Path
+) -> None:
+    run = shutil.copytree(coders[form], tmp_path / "run")
+    content = command("evaluate", run, "--images", 20, "--check", "chip", "--json").json
+    assert (content["backend"], content["accuracy"]) == ("chip", None)
+    assert content["differences"] == {"spikes": 0, "states": 0, "predictions": 0}
+    content = command("compile", run, "--report", "--images", 5, "--json").json
+    assert (content["cores"], content["fits"]) == (1 if form == "spiking" else 2, True)
+    assert all(population["stock"] for population in content["populations"])
+    host = "\n".join(json.loads((run / "deployment.json").read_text())["host"])
+    assert ("the host sets 6 biases" in host) == (form == "spiking")
+    command("evaluate", run, "--backend", "events").refused("no stock networks")
+    command("attack", run).refused("no classes")
+    command("bench", run).refused("only sigma-delta coders")
+
+
+@pytest.mark.lava
+@pytest.mark.timeout(180)
+def test_a_stock_coder_codes_alike_on_lava(command: Command, coders: dict[str, Path], tmp_path: Path) -> None:
+    for form in ("spiking", "graded"):
+        run = shutil.copytree(coders[form], tmp_path / form)
+        content = command("evaluate", run, "--backend", "lava", "--images", 2, "--check", "chip", "--json").json
+        assert content["differences"] == {"spikes": 0, "states": 0, "predictions": 0}
+        assert content["spikes_per_inference"] > 0
+
+
 @pytest.mark.parametrize("kind", ["dense", "second"])
 def test_a_coder_is_evaluated_without_an_accuracy(
     kind: str, command: Command, coders: dict[str, Path], tmp_path: Path
@@ -121,6 +166,12 @@ def test_the_codes_of_digits_belong_to_one_split(command: Command, tmp_path: Pat
         (["--seed", "-1"], ["seed -1"]),
         (["--front-end", "missing"], ["missing"]),
         (["--data", "missing.npz"], ["missing.npz"]),
+        (["--form", "graded"], ["--family stock"]),
+        (["--family", "stock", "--form", "loud"], ["form 'loud'", "spiking, graded"]),
+        (["--family", "stock", "--patch", "2", "--hard"], ["whole images", "drop --patch, --hard"]),
+        (["--family", "stock", "--signed"], ["drop --signed"]),
+        (["--family", "stock", "--layout", "residual"], ["drop --layout residual"]),
+        (["--family", "stock", "--whiten"], ["drop --whiten"]),
     ],
     ids=str,
 )

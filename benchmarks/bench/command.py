@@ -64,7 +64,13 @@ def bench(
     from sim.evaluate import is_coder, load_run
     from sim.screens.training import shown
 
-    coder = is_coder(load_run(run))
+    artifact = load_run(run)
+    coder = is_coder(artifact)
+    if coder and artifact.spec.family == "stock":
+        raise UserError(
+            f"run {run}: a {artifact.spec.title}; only sigma-delta coders are swept over thresholds; see "
+            "settle compile --report"
+        )
     if thresholds is not None and not coder:
         raise UserError(f"--thresholds: run {run} is no sparse coder; leave it out")
     if config.slayer not in (AUTO, OFF) and coder:

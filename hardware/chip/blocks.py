@@ -28,11 +28,15 @@ Deployable = Network | StockSpec
 
 @dataclass(frozen=True)
 class NeuronBlock:
-    """A population. on_host: an input, whose spikes the host sends; it takes no core."""
+    """A population. on_host: an input, whose spikes the host sends; it takes no core.
+
+    biased: whether the host sets the bias of every neuron for each image.
+    """
 
     name: str
     size: int
     on_host: bool
+    biased: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +148,9 @@ def sigma_delta_blocks(network: NetworkSpec, limits: Limits, learns: bool) -> Bl
 def stock_blocks(network: StockFamily | StockSpec, limits: Limits, learns: bool) -> Blocks:
     """The blocks of stock processes. Raises: UserError if payloads are wider than the chip's."""
     graph = graph_of(network, learns)
-    neurons = tuple(NeuronBlock(p.name, p.size, isinstance(p.neuron, SpikeInput)) for p in graph.populations)
+    neurons = tuple(
+        NeuronBlock(p.name, p.size, isinstance(p.neuron, SpikeInput), p.name in graph.biased) for p in graph.populations
+    )
     return Blocks(neurons, tuple(_of_stock(projection, learns, limits) for projection in graph.projections))
 
 

@@ -176,6 +176,7 @@ def _plan(spec: NetworkSpec, population: Population) -> PopulationPlan:
 def host_processes(blocks: Blocks, plans: tuple[PopulationPlan, ...], output: str) -> tuple[str, ...]:
     """The processes on the host and their joints to the chip, in words."""
     sends = [f"{b.name}: RingBuffer ({b.size}) -> PyToNxAdapter -> every projection of it" for b in blocks.on_host]
+    sends += [f"{b.name}: the host sets {b.size} biases for each image" for b in blocks.neurons if b.biased]
     size = next((plan.neurons for plan in plans if plan.name == output), 0)
     return (*sends, f"{output}: NxToPyAdapter ({size}) -> RingBuffer: the answer")
 

@@ -30,7 +30,8 @@ class Counts:
     messages_out: spikes times the (projection, core) they go to.    messages_in: arriving here, the host's included.
     hops_row, hops_column: routers passed by messages leaving this core; links between chips are not among them.
     learning:     synaptic updates, zeros in an inference.    products: products of a learning rule, evaluated for each.
-    host_in of shape [B, T]: messages the host sends; host_out of shape [B]: values it reads per image.
+    host_in of shape [B, T]: messages the host sends, biases that it sets, one a neuron, at the first step; host_out of
+    shape [B]: values it reads per image.
     neurons of shape [cores]: on each core, updated at every step.   chips, cores_used: for static power.
     """
 
@@ -119,6 +120,7 @@ def count(network: Deployable, record: Record, placement: Placement, *, outputs:
     host_in = np.zeros(shape[:2])
     on_host = {block.name for block in placement.blocks.on_host}
     for block in placement.blocks.neurons:
+        host_in[:, 0] += block.biased * block.size
         routes = _routes(placement, block.name, block.size)
         for first in range(0, record.n_images, IMAGES_AT_ONCE):
             images = slice(first, min(first + IMAGES_AT_ONCE, record.n_images))

@@ -139,6 +139,11 @@ class StockCoder(StockFamily):
         return np.asarray(counts.sum(axis=0), dtype=np.int64)
 
 
+def codes_of(coder: StockCoder, states: Integers) -> Reals:
+    """The real codes, of shape [B, K], of what an inference ended with: `scores`, of shape [B, K]."""
+    return np.asarray(states * coder.code_unit, dtype=np.float64)
+
+
 def check_steps(steps: int) -> None:
     """Raise UserError unless `steps` is a whole number of steps, at least 1."""
     require_integers("sparse coder", steps=steps)

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 
 from neuro.base.checks import Range
 from neuro.base.errors import UserError
-from neuro.base.options import SEED, THREADS, check_options, option
+from neuro.base.options import SEED, THREADS, check_options, fill, option
 from sim.training.config import EPOCHS, SHADOW_BITS
 
 EXTENT = Range(1, 1024)
 KINDS = {"soft": "", "hard": ""}
+FAMILIES = {"sigma-delta": "", "stock": "learns as sigma-delta, deployed as processes that Lava ships"}
+SPIKING, GRADED = "spiking", "graded"
+FORMS = {SPIKING: "LIF neurons", GRADED: "graded ReLU neurons"}
 LAYOUTS = {"inhibition": "default for whole images", "residual": "default for patches"}
 
 
@@ -52,6 +55,8 @@ class LcaConfig:
     front_end: str = ""
     whiten: bool = option(False, "Whiten images (ZCA learned from training images).")
     normalise_contrast: bool = option(False, "Divide each image by its contrast (divisive normalisation).")
+    family: str = option("sigma-delta", "Kind of network", choices=FAMILIES)
+    form: str | None = option(None, "Stock: what codes", choices=FORMS, unset=SPIKING)
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -59,3 +64,31 @@ class LcaConfig:
             raise UserError(f"stride {self.stride}: kernels have a stride, whole images none; give --patch too")
         if self.front_end and (self.whiten or self.normalise_contrast):
             raise UserError("whitening and contrast are of images; codes of a front end stay as they are: train it so")
+        if self.stock:
+            fill(self, form=SPIKING)
+            self._check_stock()
+        elif self.form is not None:
+            raise UserError(f"form {self.form}: of the stock family; give --family stock too")
+
+    @property
+    def stock(self) -> bool:
+        """Whether the coder is deployed as stock processes."""
+        return self.family == "stock"
+
+    def _check_stock(self) -> None:
+        """Raise UserError unless stock processes can code so."""
+        refused = {
+            "--patch": self.patch is not None,
+            "--signed": self.signed,
+            "--hard": self.threshold_kind == "hard",
+            "--layout residual": self.layout == "residual",
+            "--whiten": self.whiten,
+            "--normalise-contrast": self.normalise_contrast,
+            "--front-end": bool(self.front_end),
+        }
+        given = ", ".join(flag for flag, asked in refused.items() if asked)
+        if given:
+            raise UserError(
+                "family stock: its coders take whole images as they are, codes are >= 0, thresholds soft, atoms "
+                f"inhibit each other; drop {given}, or --family stock"
+            )

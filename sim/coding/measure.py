@@ -8,10 +8,12 @@ import numpy as np
 
 from neuro.base.arrays import Floats, Integers, Reals
 from neuro.coding.problem import cost, support_overlap
-from neuro.coding.sigma_delta import CODE, codes_of
+from neuro.coding.sigma_delta import CODE
+from neuro.spec.network import Network
 from neuro.spec.schedule import Phase, Schedule
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.protocol import get_backend
+from sim.families import of_kind
 
 TOLERANCE = 0.01  # a code has converged if the objective falls by less in twice the steps, relative to its value
 RIDGES = (1e-2, 1e-1, 1.0, 10.0, 100.0)  # relative to the mean square of a feature times the number of signals, / 1000
@@ -45,10 +47,16 @@ def threshold_of(spec: NetworkSpec) -> float:
     return neuron.threshold * 2.0**-neuron.state_bits
 
 
-def codes(spec: NetworkSpec, payloads: Integers, threads: int | None = None) -> Reals:
-    """Return real codes of shape [B, K] at the end of the free phase."""
-    with get_backend("events").open(spec, threads=threads) as session:
-        return codes_of(spec, session.run(payloads).output_states)
+def codes(coder: Network, payloads: Integers, threads: int | None = None) -> Reals:
+    """Return real codes of shape [B, K] at the end of the free phase, of a coder of any kind."""
+    with get_backend(coder.native_backend).open(coder, threads=threads) as session:
+        return codes_of(coder, session.run(payloads).output_states)
+
+
+def codes_of(coder: Network, states: Integers) -> Reals:
+    """Return the real codes, of shape [B, K], that the output states of a record stand for."""
+    found: Reals = of_kind("codes", coder)(coder, states)
+    return found
 
 
 def objective(spec: NetworkSpec, payloads: Integers, found: Reals) -> Reals:

@@ -22,13 +22,12 @@ from neuro.front_ends.pixels import PixelEncoder
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.lava.stock.run import run_stock_in_lava
 from sim.backends.lava.worker.watch import STALL_S
-from sim.backends.protocol import get_backend
 from sim.backends.stock.emulator import StockRun, emulate
+from sim.coding.config import FORMS, GRADED
 from sim.coding.measure import TOLERANCE as SETTLED
-from sim.coding.measure import CoderQuality, integer_dictionary, lasso, quality_of, threshold_of
+from sim.coding.measure import CoderQuality, codes, integer_dictionary, lasso, quality_of, threshold_of
 
 BACKENDS = ("chip", "lava")
-SPIKING, GRADED = FORMS = ("spiking", "graded")
 AT_ONCE = 64  # signals whose spikes are in memory at once
 TOLERANCE = 0.1
 TINY = 1e-12
@@ -145,16 +144,10 @@ def largest_drive(atoms: Reals, encoder: PixelEncoder) -> float:
     return float(max(up.max(), -down.min()))
 
 
-def stock_codes(coder: StockCoder, payloads: Integers, threads: int | None = None) -> Reals:
-    """Real codes of shape [B, K] of payloads, after the steps of an inference."""
-    with get_backend(coder.native_backend).open(coder, threads=threads) as session:
-        return np.asarray(session.run(payloads).output_states * coder.code_unit)
-
-
 def stock_quality(coder: StockCoder, payloads: Integers) -> CoderQuality:
     """Compare codes with the LASSO solutions of the real dictionary, so that all rounding of weights counts."""
     problem, signals = coder.problem, coder.signals_of(payloads)
-    found = stock_codes(coder, payloads)
+    found = codes(coder, payloads)
     wanted = lasso(problem.dictionary, problem.sparsity_threshold, signals, positive=True)
     return quality_of(found, wanted, problem.objective(signals, found), problem.objective(signals, wanted))
 
@@ -162,5 +155,5 @@ def stock_quality(coder: StockCoder, payloads: Integers) -> CoderQuality:
 def stock_converged_share(coder: StockCoder, payloads: Integers) -> float:
     """The share of signals whose objective falls by less than SETTLED of itself in twice the steps."""
     signals, longer = coder.signals_of(payloads), replace(coder, free_steps=2 * coder.free_steps)
-    now, later = (coder.problem.objective(signals, stock_codes(each, payloads)) for each in (coder, longer))
+    now, later = (coder.problem.objective(signals, codes(each, payloads)) for each in (coder, longer))
     return float(np.mean(now - later <= SETTLED * now))

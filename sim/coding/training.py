@@ -16,16 +16,17 @@ from neuro.base.arrays import Int16
 from neuro.base.errors import UserError
 from neuro.base.files import sha256
 from neuro.base.shown import Lines, Shown
-from neuro.coding.sigma_delta import codes_of
 from neuro.data.sets import Dataset, split_validation
-from neuro.spec.sigma_delta import NetworkSpec
+from neuro.spec.network import Network
 from neuro.spec.stack import stack
 from sim.backends.protocol import get_backend
 from sim.coding.config import LcaConfig
 from sim.coding.learner import deployed_design
-from sim.coding.measure import codes, converged_share, measure_quality, readout_accuracy
+from sim.coding.measure import codes, codes_of, readout_accuracy
 from sim.coding.recipe import coder_epochs, design_coder, make_learner
+from sim.coding.stock import stock_coder_of
 from sim.coding.trainer import LcaProgress, LcaTrainer
+from sim.families import of_kind
 from sim.training.checkpoint import State
 from sim.training.front_end import Front
 from sim.training.loop import CHECKPOINT_EVERY_S, run_learner
@@ -37,8 +38,9 @@ ATOMS = "atoms"
 
 @dataclass(frozen=True, repr=False)
 class CoderResult(Shown):
-    """What a finished coder reached, measured on `events`. objective_gap: None with a hard threshold (no LASSO).
+    """What a finished coder reached, measured on the deployed integers.
 
+    objective_gap: None with a hard threshold (no LASSO).
     artifact: the coder and its manifest.  folder: where it lies; None: in memory only.
     """
 
@@ -145,7 +147,7 @@ class CoderLearner:
         """There is one."""
         return False
 
-    def deployable(self) -> tuple[NetworkSpec, dict[str, Any]]:
+    def deployable(self) -> tuple[Network, dict[str, Any]]:
         """The coder with room for its largest code, measured; the test set is read once."""
         learner = self.trainer.learner
         held = learner.design.encoder.encode(self.learned.x_train[self.split.validation])
@@ -156,27 +158,28 @@ class CoderLearner:
             )
         design = learner.design = deployed_design(learner.design, learner.leak, largest)
         spec = learner.spec()
-        deployed = stack(self.front.spec, spec) if self.front else spec
+        coder: Network = stock_coder_of(self.config.form, spec, largest) if self.config.form else spec
+        deployed = stack(self.front.spec, spec) if self.front else coder
         return deployed, {
             "chosen": {"sparsity_threshold": design.sparsity_threshold, "reach": design.reach,
                        "activation_bits": design.activation_bits, "epochs": self.trainer.n_epochs,
-                       "steps": spec.schedule.last_step},
-            "results": self._measure(spec, deployed, held),
+                       "steps": coder.free_steps},
+            "results": self._measure(coder, deployed, held),
             "history": self.history(),
         }  # fmt: skip
 
-    def _measure(self, spec: NetworkSpec, deployed: NetworkSpec, held: Int16) -> dict[str, Any]:
+    def _measure(self, coder: Network, deployed: Network, held: Int16) -> dict[str, Any]:
         """Measure the coder; on test images as it is deployed, behind its front end while that still settles."""
-        encoder, threads, seed = spec.encoder, self.config.threads, self.config.seed
+        encoder, threads, seed = coder.encoder, self.config.threads, self.config.seed
         gap = None
         if self.config.threshold_kind == "soft":
-            gap = asdict(measure_quality(spec, held[:LASSO_SIGNALS]))
+            gap = asdict(of_kind("quality", coder)(coder, held[:LASSO_SIGNALS]))
         shown = np.random.default_rng([seed, 0x5EE]).permutation(self.split.train)[:READOUT_IMAGES]
-        with get_backend("events").open(deployed, threads=threads) as session:
+        with get_backend(deployed.native_backend).open(deployed, threads=threads) as session:
             record = session.run(deployed.encoder.encode(self.dataset.x_test))
         readout = readout_accuracy(
-            codes(spec, encoder.encode(self.learned.x_train[shown]), threads), self.learned.y_train[shown],
-            codes_of(spec, record.output_states), self.learned.y_test, seed,
+            codes(coder, encoder.encode(self.learned.x_train[shown]), threads), self.learned.y_train[shown],
+            codes_of(coder, record.output_states), self.learned.y_test, seed,
         )  # fmt: skip
         progress = self.trainer.progress
         return {
@@ -185,8 +188,8 @@ class CoderLearner:
             "n_readout": len(shown),
             "n_test": len(self.dataset.y_test),
             "spikes_per_image": float(record.spike_counts[deployed.output].sum(axis=1).mean()),
-            "active": float(np.count_nonzero(codes(spec, held, threads), axis=1).mean()),
-            "converged": converged_share(spec, held[:CONVERGED_SIGNALS]),
+            "active": float(np.count_nonzero(codes(coder, held, threads), axis=1).mean()),
+            "converged": of_kind("converged share", coder)(coder, held[:CONVERGED_SIGNALS]),
             "train_cpu_s": progress.cpu_s,
             "images_per_s": self.trainer.n_images * progress.epoch / max(progress.learn_s, 1e-9),
         }

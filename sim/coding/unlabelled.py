@@ -8,7 +8,7 @@ import numpy as np
 
 from neuro.base.arrays import Int16
 from neuro.data.sets import Dataset, Split
-from neuro.spec.sigma_delta import NetworkSpec
+from neuro.spec.network import Network
 from sim.coding.config import LcaConfig
 from sim.coding.training import CoderLearner
 
@@ -21,7 +21,7 @@ class UnlabelledLearner(CoderLearner):
         everything = np.arange(len(dataset.y_train))
         self.split = Split(everything, everything)
 
-    def _measure(self, spec: NetworkSpec, deployed: NetworkSpec, held: Int16) -> dict[str, Any]:
+    def _measure(self, coder: Network, deployed: Network, held: Int16) -> dict[str, Any]:
         """Time alone: there is nothing that it has not learned from."""
         progress = self.trainer.progress
         return {

@@ -133,7 +133,8 @@ def train_lca_command(
     """Learn a sparse coder (LCA) by its local rule; use it alone, or as the front end of another network."""
     from sim.face.training import train_sparse_coder
 
-    kind = "lca" if front_end is None else f"{front_end.name}-lca"
+    kind = f"lca-stock-{config.form}" if config.stock else "lca"
+    kind = kind if front_end is None else f"{front_end.name}-{kind}"
     patch = config.patch and f"{config.patch}x{config.patch}"
     name = "-".join(str(part) for part in (kind, Path(data).stem, config.atoms, patch) if part)
     trained = train_sparse_coder(

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 # Left out where they have these values, as in runs of versions without them.
-UNSTATED = {"layers": "", "shift": 0, "whiten": False, "normalise_contrast": False}
+UNSTATED = {
+    "layers": "", "shift": 0, "whiten": False, "normalise_contrast": False, "family": "sigma-delta", "form": None,
+}  # fmt: skip
 
 
 def settings(config: DataclassInstance) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Sparse coders of stock processes on the chip's integers: the laws of the Lasso, and its solutions."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,13 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import Lasso
 
+from neuro.artifact.run_folder import load_artifact
 from neuro.base.errors import UserError
 from neuro.coding.dictionary import unit_norm
 from neuro.coding.graded_relu import graded_coder
 from neuro.coding.lif import SpikingDesign, spiking_coder
 from neuro.coding.problem import support_overlap
 from neuro.data.sets import load_dataset
-from sim.coding.stock import code, run_coder
+from sim.coding.measure import codes, integer_dictionary, lasso, threshold_of
+from sim.coding.stock import code, run_coder, stock_converged_share, stock_quality
 
 THRESHOLD = 0.1
 MAKE = {
@@ -183,3 +186,26 @@ def test_biases_must_be_those_the_graph_needs(digits):
         drive.biases.update(wrong)
         with pytest.raises(UserError, match="biases"):
             run_coder(coder, drive)
+
+
+@pytest.mark.parametrize("form", ["spiking", "graded"])
+def test_a_trained_coder_keeps_its_atoms_threshold_and_encoder(form, coders, blob_data):
+    learned = load_artifact(coders["dense"]).spec
+    artifact = load_artifact(coders[form])
+    coder, results = artifact.spec, artifact.manifest["results"]
+    np.testing.assert_allclose(coder.problem.dictionary, unit_norm(integer_dictionary(learned)))
+    assert coder.problem.sparsity_threshold == threshold_of(learned)
+    np.testing.assert_array_equal(coder.encoder.offset, learned.encoder.offset)
+    assert (coder.image_shape, coder.free_steps) == ((4, 4), artifact.manifest["chosen"]["steps"])
+    payloads = coder.encoder.encode(blob_data.x_test)
+    record = code(coder, coder.signals_of(payloads), coder.free_steps)
+    np.testing.assert_array_equal(codes(coder, payloads), record.codes)
+    if form == "spiking":
+        assert results["spikes_per_image"] == record.n_spikes.mean()
+    quality = stock_quality(coder, payloads[:20])
+    problem, signals = coder.problem, coder.signals_of(payloads[:20])
+    exact = lasso(problem.dictionary, problem.sparsity_threshold, signals, positive=True)
+    least = problem.objective(signals, exact)
+    assert quality.gap == pytest.approx(np.median(record.objective[:20] / least - 1))
+    assert 0 <= quality.gap < 0.02
+    assert stock_converged_share(coder, payloads) > 0.8 > stock_converged_share(replace(coder, free_steps=4), payloads)
