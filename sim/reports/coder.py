@@ -1,7 +1,8 @@
-"""A sparse coder, alone or behind others."""
+"""A sparse coder: what pages of all kinds show, and those of sigma-delta units, alone or behind others."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from functools import cached_property
 from typing import ClassVar
 
@@ -9,7 +10,6 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from neuro.base.arrays import Integers, Reals
-from neuro.coding.sigma_delta import CODE
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.reports import panels
 from sim.reports.figures import coder as figures
@@ -19,6 +19,7 @@ from sim.reports.panels import speed_fact
 from sim.reports.probes.coder import (
     DESCENT_IMAGES,
     SWEEP_IMAGES,
+    Coding,
     Descent,
     LoneCoder,
     atom_pictures,
@@ -32,54 +33,49 @@ from sim.reports.probes.raster import Phases
 from sim.reports.probes.sigma_delta import Activity, phases_of, watch_activity
 from sim.reports.section import Fact, Panel, Table
 from sim.reports.sigma_delta import network_tables
-from sim.reports.subject import Subject
+from sim.reports.subject import N, Subject
 
 INTRO = (
     "A sparse coder: units compete by inhibition until each image is a sum of few atoms of a dictionary, which was "
     "learned by a local rule, residual times activity. "
 )
 STACKED = "It codes the codes of the coder in front of it; the atoms are drawn as what they add to an image. "
-
-
 RASTER = (
     "Every spike of the first test image. Blue: the neuron's activation rose, orange: it fell. Between the spikes "
     "nothing is sent."
 )
 
 
-class CoderSubject(Subject[NetworkSpec]):
-    """A coder that settles by sigma-delta spikes."""
+LEARNING = "Training images, mean over each epoch, before each update."
+
+
+class CodingSubject(Subject[N]):
+    """A coder of any kind.
+
+    raster_caption: what the raster shows.   dictionary: that of the LASSO solution it is compared with.
+    """
 
     taught: ClassVar[bool] = False
-
-    @cached_property
-    def coder(self) -> LoneCoder:
-        """The coder without what stands in front of it."""
-        return lone_coder(self.network)
+    raster_caption: ClassVar[str] = RASTER
+    dictionary: ClassVar[str] = "integer"
 
     @property
-    def phases(self) -> Phases:
-        """There is one only."""
-        return phases_of(self.network)
+    @abstractmethod
+    def coder(self) -> Coding:
+        """The coder without what stands in front of it."""
 
-    @cached_property
-    def activity(self) -> Activity:
-        """Spikes and operations of the first test images."""
-        return watch_activity(self.network, self.dataset, self.artifact.manifest["seed"], classes=False)
+    @property
+    @abstractmethod
+    def atoms(self) -> Reals:
+        """The atoms as pictures, of shape [K, ...]."""
+
+    @abstractmethod
+    def descent(self, images: int) -> Descent:
+        """How the codes of the first test images settle."""
 
     def signals(self, images: int) -> Integers:
         """What the coder is given for the first test images."""
         return self.coder.signals(self.dataset.x_test[:images])
-
-    def descent(self, images: int) -> Descent:
-        """How the codes of the first test images settle."""
-        steps = self.artifact.manifest["chosen"].get("steps", self.network.schedule.last_step)
-        return watch_descent(self.coder, self.signals(images), steps)
-
-    @cached_property
-    def atoms(self) -> Reals:
-        """The atoms as pictures."""
-        return atom_pictures(self.coder, self.network.image_shape)
 
     def draw_learning(self, axes: Axes) -> None:
         """Draw objective and active units by epoch."""
@@ -95,13 +91,13 @@ class CoderSubject(Subject[NetworkSpec]):
 
     def intro(self) -> str:
         """What a sparse coder is."""
-        return INTRO + (STACKED if self.coder.front else "")
+        return INTRO
 
     def facts(self) -> list[Fact]:
         """Worth of the codes, spikes, sparsity, convergence, speed."""
         manifest = self.artifact.manifest
         results, chosen = manifest["results"], manifest["chosen"]
-        lasso, size = results["lasso"], self.coder.spec.population(CODE).size
+        lasso, size = results["lasso"], self.network.n_classes
         facts = [
             (f"{results['readout_accuracy']:.4f}", f"test accuracy of a linear readout of the codes, measured, "
              f"n = {results['n_test']}; it learned from {results['n_readout']} training images"),
@@ -114,8 +110,9 @@ class CoderSubject(Subject[NetworkSpec]):
         ]  # fmt: skip
         if lasso is not None:
             meaning = (
-                f"objective above the LASSO solution (scikit-learn, same integer dictionary), median of {lasso['n']} "
-                f"validation images, measured; {100 * lasso['support_overlap']:.0f} % of the atoms in use are the same"
+                f"objective above the LASSO solution (scikit-learn, same {self.dictionary} dictionary), median of "
+                f"{lasso['n']} validation images, measured; {100 * lasso['support_overlap']:.0f} % of the atoms in use "
+                "are the same"
             )
             facts.insert(0, (f"{100 * lasso['gap']:.2f} %", meaning))
         return facts
@@ -124,16 +121,11 @@ class CoderSubject(Subject[NetworkSpec]):
         """What the atoms are and what they are worth; how codes come about."""
         return [*self._code_panels(), *self._time_panels()]
 
-    def tables(self) -> list[Table]:
-        """Populations and projections."""
-        return network_tables(self.network, self.activity)
-
     def _code_panels(self) -> list[Panel]:
-        kind = "kernels" if self.coder.spec.population(CODE).shape[1:] else "atoms"
+        kind = "kernels" if self.network.population(self.network.output).shape[1:] else "atoms"
         atoms = len(self.atoms)
         shown, signals = min(atoms, figures.ATOMS_SHOWN), self.signals(SWEEP_IMAGES)
         examples = show_examples(self.coder, self.network, self.dataset)
-        sweep = sweep_thresholds(self.coder, signals)
         count = len(examples.images)
         return [
             Panel(
@@ -150,13 +142,7 @@ class CoderSubject(Subject[NetworkSpec]):
                 "of the signal that the code does not explain.",
                 wide=True,
             ),
-            panels.learning(self.draw_learning, "Training images, mean over each epoch, before each update."),
-            Panel(
-                "Sparsity and reconstruction",
-                render(figures.threshold_sweep, sweep),
-                f"The same dictionary at other thresholds; measured on {sweep.n} test images. Dotted: the threshold it "
-                "learned with and is deployed at.",
-            ),
+            panels.learning(self.draw_learning, LEARNING),
         ]
 
     def _time_panels(self) -> list[Panel]:
@@ -171,13 +157,59 @@ class CoderSubject(Subject[NetworkSpec]):
                 drawn,
                 f"Spikes that the code sends, and units that end active, for each of {n} test images.",
             ),
-            Panel("One image settles", render(spikes.raster, activity.raster, size=WIDE), RASTER),
+            Panel("One image settles", render(spikes.raster, activity.raster, size=WIDE), self.raster_caption),
             panels.spikes_per_step(activity, f"Mean over {n} test images."),
         ]
 
     def _settling_caption(self) -> str:
-        solution = "Objective against the LASSO solution on the same integer dictionary. "
-        if self.coder.spec.unit(CODE).hard:
+        solution = f"Objective against the LASSO solution on the same {self.dictionary} dictionary. "
+        if self.artifact.manifest["results"]["lasso"] is None:
             solution = "Reconstruction error: a hard threshold has no LASSO solution to compare with. "
         n = min(DESCENT_IMAGES, len(self.dataset.y_test))
         return f"{solution}Measured on {n} test images. Dotted: the steps it is given."
+
+
+class CoderSubject(CodingSubject[NetworkSpec]):
+    """A coder that settles by sigma-delta spikes."""
+
+    @cached_property
+    def coder(self) -> LoneCoder:
+        """The coder without what stands in front of it."""
+        return lone_coder(self.network)
+
+    @property
+    def phases(self) -> Phases:
+        """There is one only."""
+        return phases_of(self.network)
+
+    @cached_property
+    def activity(self) -> Activity:
+        """Spikes and operations of the first test images."""
+        return watch_activity(self.network, self.dataset, self.artifact.manifest["seed"], classes=False)
+
+    def descent(self, images: int) -> Descent:
+        """How the codes of the first test images settle."""
+        steps = self.artifact.manifest["chosen"].get("steps", self.network.schedule.last_step)
+        return watch_descent(self.coder, self.signals(images), steps)
+
+    @cached_property
+    def atoms(self) -> Reals:
+        """The atoms as pictures."""
+        return atom_pictures(self.coder, self.network.image_shape)
+
+    def intro(self) -> str:
+        """What a sparse coder is, and what stands in front of this one."""
+        return INTRO + (STACKED if self.coder.front else "")
+
+    def tables(self) -> list[Table]:
+        """Populations and projections."""
+        return network_tables(self.network, self.activity)
+
+    def _code_panels(self) -> list[Panel]:
+        sweep = sweep_thresholds(self.coder, self.signals(SWEEP_IMAGES))
+        caption = (
+            f"The same dictionary at other thresholds; measured on {sweep.n} test images. Dotted: the threshold it "
+            "learned with and is deployed at."
+        )
+        drawn = render(figures.threshold_sweep, sweep)
+        return [*super()._code_panels(), Panel("Sparsity and reconstruction", drawn, caption)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -10,6 +11,8 @@ import numpy as np
 from neuro.base.arrays import Array, Int64, Integers, Reals
 from neuro.coding.sigma_delta import CODE, INPUT, RESIDUAL, codes_of
 from neuro.data.sets import Dataset
+from neuro.front_ends.pixels import PixelEncoder
+from neuro.spec.network import Network
 from neuro.spec.schedule import Phase, Schedule
 from neuro.spec.sigma_delta import NetworkSpec
 from neuro.spec.stack import unstack
@@ -24,8 +27,43 @@ TINY = 1e-12
 LARGEST_SHARE = 0.9  # a swept threshold may be that share of the box of a code
 
 
+class Coding(ABC):
+    """A coder as a page sees it: what it codes, its codes, and what its atoms add up to."""
+
+    @property
+    @abstractmethod
+    def encoder(self) -> PixelEncoder:
+        """The encoder of its signals."""
+
+    @property
+    @abstractmethod
+    def n_atoms(self) -> int:
+        """Atoms; of kernels, those of a position."""
+
+    @property
+    @abstractmethod
+    def dictionary(self) -> Reals:
+        """The deployed dictionary as a real matrix [N, K * positions]."""
+
+    @property
+    @abstractmethod
+    def images(self) -> Reals:
+        """What each unit of the code adds to an image, of shape [pixels, K * positions].
+
+        In the units of the encoder: a pixel of 1 is 1, the offset is subtracted.
+        """
+
+    @abstractmethod
+    def signals(self, images: Array) -> Integers:
+        """The payloads of shape [B, N] that the coder is given for images of shape [B, ...]."""
+
+    @abstractmethod
+    def codes(self, payloads: Integers) -> Reals:
+        """The real codes of shape [B, K * positions] of signals."""
+
+
 @dataclass(frozen=True, eq=False)
-class LoneCoder:
+class LoneCoder(Coding):
     """The last coder of a network, with populations "input", "residual" (if any) and "code"; `front`: all before it.
 
     Its signals are images as the encoder gives them or, behind a front end, codes as the coder learned them.
@@ -33,6 +71,16 @@ class LoneCoder:
 
     spec: NetworkSpec
     front: NetworkSpec | None
+
+    @property
+    def encoder(self) -> PixelEncoder:
+        """The encoder of its signals."""
+        return self.spec.encoder
+
+    @property
+    def n_atoms(self) -> int:
+        """Atoms; of kernels, those of a position."""
+        return self.spec.population(CODE).shape[-1]
 
     def signals(self, images: Array) -> Integers:
         """The payloads of shape [B, N] that the coder is given for images of shape [B, ...]."""
@@ -49,10 +97,7 @@ class LoneCoder:
 
     @cached_property
     def images(self) -> Reals:
-        """What each unit of the code adds to an image: the dictionary, through those in front, [pixels, K * positions].
-
-        In the units of the encoder: a pixel of 1 is 1, the offset is subtracted.
-        """
+        """See `Coding`: the dictionary, through those in front."""
         if self.front is None:
             return self.dictionary
         before = lone_coder(self.front)
@@ -95,9 +140,9 @@ def _run(spec: NetworkSpec, payloads: Integers) -> Record:
         return session.run(payloads)
 
 
-def relative_error(coder: LoneCoder, payloads: Integers, codes: Reals) -> Reals:
+def relative_error(coder: Coding, payloads: Integers, codes: Reals) -> Reals:
     """The error |x - D a|^2 / |x|^2 of shape [B]; 0 where x is 0."""
-    signals = payloads * 2.0**-coder.spec.encoder.activation_bits
+    signals = payloads * 2.0**-coder.encoder.activation_bits
     power = np.square(signals).sum(axis=1)
     left = np.square(signals - codes @ coder.dictionary.T).sum(axis=1)
     return np.asarray(left / np.where(power > 0, power, 1.0))
@@ -149,8 +194,7 @@ class Descent:
 
 def watch_descent(coder: LoneCoder, payloads: Integers, deployed: int) -> Descent:
     """Watch signals of shape [n, N] settle: one run, whose states are kept after several numbers of steps."""
-    doubling = 2.0 ** np.arange(0, np.log2(2 * deployed) + 0.5, 0.5)
-    steps = np.unique([*np.round(doubling[doubling < 2 * deployed]).astype(np.int64), deployed, 2 * deployed])
+    steps = watched_steps(deployed)
     phases = tuple(Phase(f"to step {end}", int(n)) for end, n in zip(steps, np.diff(steps, prepend=0), strict=True))
     spec = replace(coder.spec, schedule=Schedule(phases))
     with get_backend("events").open(spec) as session:
@@ -164,6 +208,12 @@ def watch_descent(coder: LoneCoder, payloads: Integers, deployed: int) -> Descen
     return Descent(deployed, steps, error, gap)
 
 
+def watched_steps(deployed: int) -> Int64:
+    """Numbers of steps in powers of the root of 2, up to twice the deployed ones, those among them; of shape [T]."""
+    doubling = 2.0 ** np.arange(0, np.log2(2 * deployed) + 0.5, 0.5)
+    return np.unique([*np.round(doubling[doubling < 2 * deployed]).astype(np.int64), deployed, 2 * deployed])
+
+
 @dataclass(frozen=True, eq=False)
 class Examples:
     """Test images and what their codes make of them, pixels in 0..1, of shape [n, *image shape]; active units [n]."""
@@ -174,7 +224,7 @@ class Examples:
     error: Reals
 
 
-def show_examples(coder: LoneCoder, encoder_spec: NetworkSpec, dataset: Dataset) -> Examples:
+def show_examples(coder: Coding, encoder_spec: Network, dataset: Dataset) -> Examples:
     """Reconstruct the first test images. encoder_spec: the whole network, whose encoder sees the pixels."""
     shown = dataset.x_test[:SHOWN_IMAGES]
     payloads, encoder = coder.signals(shown), encoder_spec.encoder
@@ -216,7 +266,7 @@ def _cropped(pictures: Reals) -> Reals:
     return pictures
 
 
-def use_of_atoms(coder: LoneCoder, payloads: Integers) -> Reals:
+def use_of_atoms(coder: Coding, payloads: Integers) -> Reals:
     """The share of signals (and positions) in which each atom is active, of shape [K]."""
     codes = coder.codes(payloads)
-    return np.asarray((codes.reshape(-1, coder.spec.population(CODE).shape[-1]) != 0).mean(axis=0))
+    return np.asarray((codes.reshape(-1, coder.n_atoms) != 0).mean(axis=0))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from neuro.base.arrays import Int32, Int64, Reals
+from neuro.coding.coder import StockCoder
 from neuro.data.sets import Dataset
 from neuro.equilibrium.graded_relu import GradedNetwork
 from neuro.equilibrium.sigma_delta import energy
 from neuro.spec.neurons import SigmaDelta
+from neuro.stock.family import StockFamily
 from neuro.stock.feed_forward import FeedForwardNetwork
 from neuro.stock.network import RELAY, StockNetwork
 from sim.backends.protocol import get_backend, one_hot_targets
@@ -42,9 +44,15 @@ def watch_inference(network: FeedForwardNetwork, dataset: Dataset, count: int = 
     return _watch(network, dataset, count, (("inference", network.steps),), tuple(p.name for p in network.moving))
 
 
+def watch_codes(coder: StockCoder, dataset: Dataset, count: int = MAX_IMAGES) -> Activity:
+    """Count messages and synaptic operations of the first `count` test images; operations as in `watch_inference`."""
+    phases, shown = (("inference", coder.free_steps),), tuple(p.name for p in coder.moving)
+    return _watch(coder, dataset, count, phases, shown, classes=False)
+
+
 def _watch(
-    network: StockNetwork | FeedForwardNetwork, dataset: Dataset, count: int, phases: Phases, shown: tuple[str, ...],
-    taught: bool = False,
+    network: StockFamily, dataset: Dataset, count: int, phases: Phases, shown: tuple[str, ...], *,
+    taught: bool = False, classes: bool = True,
 ) -> Activity:  # fmt: skip
     count, free, steps = min(count, len(dataset.y_test)), network.free_steps, sum(n for _, n in phases)
     payloads, labels = network.encoder.encode(dataset.x_test[:count]), dataset.y_test[:count]
@@ -57,12 +65,12 @@ def _watch(
         graph, inputs, biases = stock_inputs(network, payloads[chunk], None if targets is None else targets[chunk])
         spikes = emulate(graph, inputs, biases=biases).spikes
         for name, values in spikes.items():
-            totals[name][1:] += values.sum(axis=(0, 2), dtype=np.int64)
+            totals[name][1:] += np.count_nonzero(values, axis=(0, 2))
         so_far = spikes[network.output][:, :free].cumsum(axis=1, dtype=np.int64)
         right += (so_far.argmax(axis=2) == labels[chunk, None]).sum(axis=0)
         output.append(so_far[:, -1])
         for name, counts in per_image.items():
-            counts.append(spikes[name][:, :free].sum(axis=(1, 2), dtype=np.int64))
+            counts.append(np.count_nonzero(spikes[name][:, :free], axis=(1, 2)))
     means: dict[str, Reals] = {name: values / count for name, values in totals.items()}
     column = 1 + network.phases()[:steps]
     with get_backend("chip").open(network) as session:
@@ -80,8 +88,8 @@ def _watch(
         phases=phases,
         where={p.name: (index, p.size) for index, p in enumerate(network.populations)},
         sent={name: np.bincount(column, values[1:]).astype(np.float64) for name, values in means.items()},
-        accuracy=right / count,
-        output_counts=_by_class(np.concatenate(output), labels),
+        accuracy=right / count if classes else None,
+        output_counts=_by_class(np.concatenate(output), labels) if classes else None,
     )
 
 
