@@ -99,6 +99,15 @@ def test_coders_are_trained_in_memory_and_stand_before_a_network(blobs):
     assert {"code", "output"} <= set(behind.spec.population_index)
 
 
+def test_a_stock_coder_in_memory_is_a_run_like_any(blobs):
+    coder = settle.train_coder(blobs(n=400), atoms=6, epochs=1, family="stock", form="graded", progress=False)
+    assert coder.spec.kind == "graded-coder"
+    assert coder.evaluate(images=5, check="chip", progress=False).differences.total == 0
+    assert coder.compile().stock
+    with pytest.raises(settle.UserError, match="no classes"):
+        coder.attack(images=5)
+
+
 def test_options_are_those_of_the_configuration(blobs):
     data = tuple(blobs()[key] for key in KEYS)
     with pytest.raises(settle.UserError, match="option 'epoch' is unknown; did you mean epochs"):

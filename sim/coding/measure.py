@@ -48,13 +48,13 @@ def threshold_of(spec: NetworkSpec) -> float:
 
 
 def codes(coder: Network, payloads: Integers, threads: int | None = None) -> Reals:
-    """Return real codes of shape [B, K] at the end of the free phase, of a coder of any kind."""
+    """The real codes of shape [B, K] at the end of the free phase, of a coder of any kind."""
     with get_backend(coder.native_backend).open(coder, threads=threads) as session:
         return codes_of(coder, session.run(payloads).output_states)
 
 
 def codes_of(coder: Network, states: Integers) -> Reals:
-    """Return the real codes, of shape [B, K], that the output states of a record stand for."""
+    """The real codes, of shape [B, K], that the output states of a record stand for."""
     found: Reals = of_kind("codes", coder)(coder, states)
     return found
 

@@ -211,7 +211,8 @@ def watch_descent(coder: LoneCoder, payloads: Integers, deployed: int) -> Descen
 def watched_steps(deployed: int) -> Int64:
     """Numbers of steps in powers of the root of 2, up to twice the deployed ones, those among them; of shape [T]."""
     doubling = 2.0 ** np.arange(0, np.log2(2 * deployed) + 0.5, 0.5)
-    return np.unique([*np.round(doubling[doubling < 2 * deployed]).astype(np.int64), deployed, 2 * deployed])
+    fewer = np.round(doubling[doubling < 2 * deployed]).astype(np.int64)
+    return np.asarray(np.unique([*fewer, deployed, 2 * deployed]), dtype=np.int64)
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from shared_coders import unit_atoms
 from shared_hardware import placed, present, small_limits
 
 from hardware.chip.blocks import blocks_of
@@ -14,6 +15,7 @@ from hardware.energy.counts import FIELDS, count
 from hardware.energy.learning_counts import count_learning
 from hardware.placement.partition import partition
 from neuro.base.errors import UserError
+from neuro.coding.lif import SpikingDesign, spiking_coder
 from neuro.equilibrium.lif import StockDesign, build_stock_network
 from neuro.equilibrium.sigma_delta import build_equilibrium, design_for
 from neuro.front_ends.pixels import PixelEncoder
@@ -170,3 +172,14 @@ def test_what_cannot_be_counted_is_refused():
         count(network, lesson(other), placement)
     with pytest.raises(UserError, match="has no rule"):
         count_learning(next(s for s in map(random_spec, range(99)) if not s.plastic), record, placement)
+
+
+def test_the_host_sends_the_biases_that_it_sets():
+    coder = spiking_coder(unit_atoms(16, 6, 0), 0.1, SpikingDesign(8.0, signal_reach=4.0))
+    placement = partition(blocks_of(coder, LAVA), LAVA)
+    payloads = np.full((2, 16), 100, dtype=np.int16)
+    with get_backend("chip").open(coder) as session:
+        found = count(coder, session.run(payloads, keep_spikes=True), placement)
+    assert found.host_in[:, 0].tolist() == [6, 6]
+    assert found.host_in[:, 1:].sum() == 0
+    assert found.spikes.sum() > 0

@@ -16,6 +16,7 @@ from shared_watchers import Interrupting
 from neuro.base.errors import UserError
 from neuro.data.sets import Dataset
 from sim.coding.training import train_lca
+from sim.training.identity import identity
 
 Outcome = Callable[[Path], dict[str, Any]]
 CONFIG = replace(SMALL_CODER, epochs=3)
@@ -40,6 +41,18 @@ def test_a_finished_run_is_kept_and_told_again(blob_data: Dataset, silent: Any, 
         train_lca(replace(blob_data, x_test=1 - blob_data.x_test), CONFIG, folder, silent(), resume=True)
 
 
+def test_a_run_of_a_version_without_families_is_one_of_sigma_delta(
+    blob_data: Dataset, silent: Any, edit_manifest: Any, folder: Path
+) -> None:
+    first = train_lca(blob_data, CONFIG, folder, silent())
+    assert {"family", "form"}.isdisjoint(identity("lca", CONFIG, blob_data))
+    for name in ("family", "form"):
+        edit_manifest(folder, lambda manifest, name=name: manifest["config"].pop(name))
+    assert train_lca(blob_data, CONFIG, folder, silent(), resume=True) == first
+    with pytest.raises(UserError, match="made with family sigma-delta, asked for stock"):
+        train_lca(blob_data, replace(CONFIG, family="stock"), folder, silent(), resume=True)
+
+
 @pytest.fixture
 def unfinished(blob_data: Dataset, folder: Path) -> Path:
     with pytest.raises(KeyboardInterrupt):
@@ -52,7 +65,7 @@ def unfinished(blob_data: Dataset, folder: Path) -> Path:
     [
         {"seed": 4}, {"atoms": 7}, {"patch": 2}, {"sparsity_threshold": 0.2}, {"signed": True}, {"epochs": 9},
         {"threshold_kind": "hard"}, {"layout": "residual"}, {"activation_bits": 7}, {"shadow_bits": 4},
-        {"normalise": False}, {"front_end": "abc"},
+        {"normalise": False}, {"front_end": "abc"}, {"family": "stock"},
     ],
     ids=str,
 )  # fmt: skip

@@ -29,6 +29,7 @@ from sim.training.front_end import load_front_end
 
 Outcome = Callable[[Path], dict[str, Any]]
 CONFIG = replace(SMALL_CODER, epochs=3)
+SPIKING = replace(CONFIG, family="stock", form="spiking")
 NOW = {"resume": True, "checkpoint_every_s": 0.0}
 
 
@@ -37,7 +38,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
-@pytest.fixture(scope="module", params=[CONFIG, SMALL_KERNELS], ids=["dense", "kernels"])
+@pytest.fixture(scope="module", params=[CONFIG, SMALL_KERNELS, SPIKING], ids=["dense", "kernels", "spiking"])
 def config(request: pytest.FixtureRequest) -> LcaConfig:
     assert isinstance(request.param, LcaConfig)
     return request.param
