@@ -7,7 +7,7 @@
         def __post_init__(self) -> None:
             check_options(self)
 
-`check_options` holds every value against its field. A command (`sim.commands.options.options_of`) and a benchmark
+`check_options` holds every value against its field. A command (`sim.commands.from_config.options_of`) and a benchmark
 (`add_arguments`) take their options from the same fields. Light: the command line reads them at its start.
 """
 

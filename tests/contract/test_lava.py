@@ -88,8 +88,8 @@ def test_a_worker_killed_from_outside_is_reported(network):
 
 
 SCRIPT = """
-from sim.backends.base import get_backend
-from sim.contract import random_images, random_spec
+from sim.backends.protocol import get_backend
+from sim.contract.sigma_delta import random_images, random_spec
 spec = random_spec(1)
 with get_backend("lava").open(spec) as session:
     session.run(*random_images(spec, 1, 2000))

@@ -23,9 +23,9 @@ pytestmark = [
 ]
 SCRIPT = """
 from sim.backends.lava.stock.learning import learn_stock_in_lava
-from sim.backends.lava.watch import SHARED_MEMORY, run_worker, shared_memory_prefix
-from sim.backends.segments import Segment
-from sim.stock_contract import random_lesson
+from sim.backends.lava.worker.watch import SHARED_MEMORY, run_worker, shared_memory_prefix
+from sim.backends.stock.segments import Segment
+from sim.contract.stock import random_lesson
 spec, inputs, _ = random_lesson(3, steps=100000)
 learn_stock_in_lava(spec, inputs, [Segment(50)] * 2000, on_segment=lambda done: print(done, flush=True))
 """

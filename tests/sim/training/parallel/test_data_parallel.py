@@ -31,8 +31,8 @@ SHARING = """
 import sys
 import numpy as np
 import torch
-from sim.contract import random_images, random_rates, random_spec
-from sim.data_parallel import joined
+from sim.contract.sigma_delta import random_images, random_rates, random_spec
+from sim.training.parallel.data_parallel import joined
 torch.set_num_threads(1)
 with joined("torch", "cpu") as compute:
     for seed in map(int, sys.argv[2:]):
