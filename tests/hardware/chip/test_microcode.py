@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hardware.chip.microcode import execute, program, tally
 from neuro.spec.neurons import SigmaDelta
 from sim.backends.presentation import nudge_signs
-from sim.backends.reference import Network
+from sim.backends.reference import Relaxation
 from sim.contract.sigma_delta import random_images, random_spec
 
 
@@ -17,7 +17,7 @@ from sim.contract.sigma_delta import random_images, random_spec
 def test_microcode_and_reference_agree_in_every_register(seed):
     spec = random_spec(seed)
     payloads, targets = random_images(spec, seed, 3)
-    network = Network(spec, {p.name: p.weights for p in spec.projections if p.weights is not None}, payloads)
+    network = Relaxation(spec, {p.name: p.weights for p in spec.projections if p.weights is not None}, payloads)
     signs, schedule = nudge_signs(spec, seed, 0, 3), spec.schedule
     programs = {
         p.name: program(p.neuron, (schedule.nudge_multiplier, schedule.nudge_shift) if p.name == spec.output else None)

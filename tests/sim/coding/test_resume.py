@@ -97,7 +97,7 @@ def _rewrite(path: Path, **changes: Any) -> None:
         (lambda path: path.write_bytes(path.read_bytes()[:200]), ""),
         (lambda path: path.write_bytes(b"nothing"), ""),
         (lambda path: _rewrite(path, atoms=np.zeros((16, 6), np.int32)), "damaged"),
-        (lambda path: _rewrite(path, atoms=None), "this version"),
+        (lambda path: _rewrite(path, atoms=None), "damaged"),
         (lambda path: _rewrite(path, state=None), "this version"),
         (lambda path: _rewrite(path, state=np.frombuffer(json.dumps({}).encode(), np.uint8)), "this version"),
     ],
