@@ -289,7 +289,7 @@ def test_an_interruption_leaves_nothing(finished, command, tmp_path, monkeypatch
     [
         (("--devices", "tpu"), ("tpu", "cpu, cuda, loihi2")),
         (("--devices", ","), ("cpu, cuda, loihi2",)),
-        (("--seconds", "0"), ("--seconds 0",)),
+        (("--seconds", "0"), ("seconds 0", "0.01..3600")),
         (("--images", "0"), ("images 0", "1..90")),
         (("--images", "91"), ("images 91", "1..90")),
         (("--constants", "loihi9"), ("loihi9", "choose one of loihi2")),
