@@ -23,7 +23,7 @@ from neuro.base.shown import Lines, Shown
 from neuro.data.sets import Dataset, split_validation
 from neuro.stock.network import StockNetwork
 from sim.backends.lava.stock.learning import LavaState, learn_stock_in_lava
-from sim.backends.lava.worker.watch import STALL_S
+from sim.backends.lava.worker.watch import STALL_S, check_installed
 from sim.backends.stock.learning import learn_in_emulator
 from sim.backends.stock.segments import TRACES, LearningRecord, Segment
 from sim.backends.stock.session import commit_pairs
@@ -111,6 +111,7 @@ def train_in_lava(
     Raises: UserError if the network is not of the stock family, Lava is missing or hangs, or `folder` holds a run.
     """
     asked = InLavaConfig(**{**vars(config), "noise": "shared", "weight_lsb": 1, "images": n_images})
+    check_installed()  # before anything is written
     learner = InLavaLearner(dataset, asked, stall_s, on_image)
     artifact = run_learner(learner, folder, NOBODY, resume=resume, checkpoint_every_s=checkpoint_every_s)
     return lava_training_of(folder, artifact)
