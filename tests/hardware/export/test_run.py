@@ -49,7 +49,7 @@ def test_training_is_a_command(command, blob_data, tmp_path):
     command(*words, "--out", tmp_path / "run").refused("already finished")
     assert command("report", tmp_path / "run").code == 0
     assert "A baseline" in (tmp_path / "run" / "report.html").read_text()
-    command(*words[:-1], "1").refused("slayer: 1 steps")
+    command(*words[:-1], "1").refused("slayer: steps 1 outside")
 
 
 def test_netx_is_proved_in_lava_and_written_with_its_sidecar(command, run):
