@@ -134,7 +134,7 @@ def learned(folder: Path) -> bool:
     with np.load(folder / "checkpoint.npz") as archive:
         state = json.loads(archive["state"].tobytes())
     progress = state.get("progress", {})
-    return bool(state.get("steps", 0) or progress["epoch"] or progress["position"])
+    return any((state.get("steps", 0), progress.get("epoch", 0), progress.get("position", 0)))
 
 
 @pytest.mark.parametrize(
