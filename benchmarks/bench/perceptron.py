@@ -2,7 +2,7 @@
 
 The float one is `sim.robustness.defences.baselines.perceptron`. The other is it again, quantised after training, by the
 integer kernels that torch ships (fbgemm, qnnpack, onednn): weights int8, one scale an output neuron, symmetric;
-activations uint8, one scale a layer, from training images; sums int32; ReLU in the requantisation:
+activations 7 bits of uint8, one scale a layer, from training images; sums int32; ReLU in the requantisation:
 
     y_q = clip(round((sum_i (x_q - z_x)_i w_q_ij + b_q_j) * s_x s_w_j / s_y) + z_y, 0, 255)
 
@@ -25,7 +25,9 @@ from neuro.data.sets import Dataset
 from sim.robustness.defences.baselines import SMALL, Recipe, Trained, real_images, train_baseline
 
 CALIBRATION = 1024  # training images that activations are scaled by
-LEVELS, SYMMETRIC = 255, 127
+# Of activations: without VNNI fbgemm adds pairs of products in 16 bits, where 8 bits would saturate.
+LEVELS = 127
+SYMMETRIC = 127
 STEP = 0.01  # learning rate of the training step that is timed
 RATES, RATES_IF_LARGE = (1e-3, 2e-3, 5e-3, 1e-2), (2e-3,)  # tried; a large training set takes too long for several
 

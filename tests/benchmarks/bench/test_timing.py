@@ -57,8 +57,8 @@ def test_the_best_batch_is_found_and_two_worse_ones_end_the_search(monkeypatch):
 def test_integers_of_the_quantised_perceptron_are_those_of_the_equation(blob_data):
     model, _ = train_perceptron(blob_data, (12,), 0)
     quantised = Int8Perceptron(model, blob_data.x_train)
-    values = np.clip(np.rint(real_images(blob_data.x_test).flatten(1).numpy() * 255), 0, 255)
     scale_in, zero_in = quantised._scales[0]
+    values = np.clip(np.rint(real_images(blob_data.x_test).flatten(1).numpy() / scale_in), 0, 255)
     layers = [layer for layer in model if isinstance(layer, torch.nn.Linear)]
     for index, (layer, (scale, zero)) in enumerate(zip(layers, quantised._scales[1:], strict=True)):
         weight = layer.weight.detach().numpy().astype(np.float64)
