@@ -2,31 +2,16 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from shared_processes import lava_workers
 
 Command = Callable[..., Any]
 
 needs_lava = pytest.mark.skipif(importlib.util.find_spec("lava") is None, reason="Lava is not installed")
-
-
-def workers() -> list[str]:
-    """Command lines of all processes that run the Lava worker or descend from this one."""
-    parents, commands = {}, {}
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            commands[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except (OSError, ValueError):
-            continue
-    mine = {os.getpid()}
-    while not mine.issuperset(found := {child for child, parent in parents.items() if parent in mine}):
-        mine |= found
-    return [commands[number] for number in mine if "sim.backends.lava.sigma_delta.worker" in commands.get(number, "")]
 
 
 @pytest.fixture
@@ -56,7 +41,7 @@ def test_the_demo_proves_equality_and_replaces_its_own_folder(command: Command, 
     assert found["n_spikes"] > 1000
     page = (folder / "report.html").read_text()
     assert "equal: 20 images" in page
-    assert workers() == []
+    assert not lava_workers()
     (folder / "results.jsonl").write_text("left by an earlier version")
     (folder / "weights.npz").write_bytes(b"")
     again = command("demo", "--out", folder, "--images", 3, "--json").json
@@ -65,7 +50,7 @@ def test_the_demo_proves_equality_and_replaces_its_own_folder(command: Command, 
     assert (again["lava"]["backend"], again["lava"]["n"]) == ("lava", 3)
     assert len((folder / "results.jsonl").read_text().splitlines()) == 1
     assert "equal: 3 images" in Path(again["report"]).read_text()
-    assert workers() == []
+    assert not lava_workers()
 
 
 def test_a_foreign_folder_is_refused_and_untouched(command: Command, tmp_path: Path) -> None:
@@ -98,4 +83,4 @@ def test_a_number_of_images_that_cannot_be_is_refused(images: int, command: Comm
     answer = command("demo", "--out", tmp_path / "demo", "--images", images)
     assert answer.code == 2
     assert "images" in answer.mistake
-    assert workers() == []
+    assert not lava_workers()

@@ -6,10 +6,10 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
+from shared_processes import lava_workers, wait_for
 
 from neuro.base.errors import UserError
 from sim.backends.protocol import get_backend
@@ -22,27 +22,6 @@ pytestmark = [
 ]
 
 
-def workers() -> set[int]:
-    """Return the process ids of all Lava workers and their children."""
-    found = set()
-    for folder in Path("/proc").iterdir():
-        try:
-            if folder.name.isdigit() and b"sim.backends.lava.sigma_delta.worker" in (folder / "cmdline").read_bytes():
-                found.add(int(folder.name))
-        except OSError:
-            continue
-    return found
-
-
-def wait_for(condition) -> bool:
-    """Wait until `condition()` holds, at most half a minute; returns whether it does."""
-    for _ in range(300):
-        if condition():
-            return True
-        time.sleep(0.1)
-    return False
-
-
 @pytest.fixture
 def network():
     spec = random_spec(1)
@@ -51,32 +30,29 @@ def network():
 
 def test_a_finished_run_leaves_no_process(network):
     spec, payloads, targets = network
-    before = workers()
     with get_backend("lava").open(spec) as session:
         record = session.run(payloads, targets)
     assert record.n_images == 4
-    assert workers() <= before
+    assert not lava_workers()
 
 
 def test_a_stalled_run_is_ended_with_one_line_and_leaves_no_process(network):
     spec, payloads, targets = network
-    before = workers()
     with (
         get_backend("lava").open(spec, stall_s=0.2) as session,  # Lava alone takes longer to start
         pytest.raises(UserError, match=r"no image finished for 0\.2 s") as error,
     ):
         session.run(payloads, targets)
     assert "\n" not in str(error.value)
-    assert wait_for(lambda: workers() <= before)
+    assert wait_for(lambda: not lava_workers())
 
 
 def test_a_worker_killed_from_outside_is_reported(network):
     spec, payloads, targets = network
-    before = workers()
 
     def kill_worker() -> None:
-        wait_for(lambda: workers() - before)
-        for pid in workers() - before:
+        wait_for(lava_workers)
+        for pid in lava_workers():
             os.kill(pid, signal.SIGKILL)
 
     killer = threading.Thread(target=kill_worker)
@@ -84,7 +60,7 @@ def test_a_worker_killed_from_outside_is_reported(network):
     with get_backend("lava").open(spec) as session, pytest.raises(UserError, match="the run failed"):
         session.run(payloads, targets)
     killer.join()
-    assert wait_for(lambda: workers() <= before)
+    assert wait_for(lambda: not lava_workers())
 
 
 SCRIPT = """
@@ -97,13 +73,12 @@ with get_backend("lava").open(spec) as session:
 
 
 def test_when_the_caller_is_killed_its_worker_ends():
-    before = workers()
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     caller = subprocess.Popen([sys.executable, "-c", SCRIPT], env=environment)
-    assert wait_for(lambda: workers() - before)
+    assert wait_for(lambda: lava_workers(caller.pid))
     caller.kill()
     caller.wait()
-    assert wait_for(lambda: workers() <= before)
+    assert wait_for(lambda: not lava_workers(caller.pid))
 
 
 def test_learning_on_lava_is_refused_and_says_where_to_learn(network):

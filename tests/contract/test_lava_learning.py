@@ -5,10 +5,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from shared_processes import lava_workers, wait_for
 
 from neuro.base.errors import UserError
 from sim.backends.lava.stock.learning import learn_stock_in_lava
@@ -31,32 +31,6 @@ learn_stock_in_lava(spec, inputs, [Segment(50)] * 2000, on_segment=lambda done: 
 """
 
 
-def sessions_of(caller: int) -> set[int]:
-    """Return the sessions of the workers that a process started."""
-    found = set()
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (folder / "cmdline").read_bytes().split(b"\0")
-            if b"sim.backends.lava.stock.learning_worker" in words and str(caller).encode() in words:
-                found.add(os.getsid(int(folder.name)))
-        except OSError:
-            continue
-    return found
-
-
-def processes_in(sessions: set[int]) -> set[int]:
-    """Return all processes of these sessions, those that wait to be reaped apart."""
-    found = set()
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            state, *_, session = (folder / "stat").read_text().rpartition(")")[2].split()[:4]
-            if int(session) in sessions and state not in "ZX":
-                found.add(int(folder.name))
-        except OSError:
-            continue
-    return found
-
-
 def shared_memory_of(processes: set[int]) -> set[Path]:
     """Return the files in /dev/shm that these processes have mapped."""
     found = set()
@@ -69,16 +43,6 @@ def shared_memory_of(processes: set[int]) -> set[Path]:
     return found
 
 
-def wait_for(condition) -> bool:
-    """Wait until `condition()` holds, at most half a minute; returns whether it does."""
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.1)
-    return False
-
-
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_an_interrupted_run_leaves_no_process_and_no_shared_memory(sign):
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
@@ -87,15 +51,14 @@ def test_an_interrupted_run_leaves_no_process_and_no_shared_memory(sign):
     )
     with caller:
         assert int(caller.stdout.readline()) >= 1  # a segment is done
-        sessions = sessions_of(caller.pid)
-        processes = processes_in(sessions)
+        processes = lava_workers(caller.pid)
         files = shared_memory_of(processes)
         assert len(processes) > 3
         assert files
         caller.send_signal(sign)
         caller.communicate(timeout=60)
     assert caller.returncode != 0
-    assert wait_for(lambda: not processes_in(sessions))
+    assert wait_for(lambda: not lava_workers(caller.pid))
     assert wait_for(lambda: not any(file.exists() for file in files))
 
 
@@ -108,7 +71,7 @@ def test_a_stalled_run_says_after_which_segment_and_leaves_no_process(stall_s, s
     with pytest.raises(UserError, match=f"no segment finished for {stall_s:g} s {words}") as error:
         learn_stock_in_lava(spec, inputs, [Segment(count) for count in steps], stall_s=stall_s)
     assert "\n" not in str(error.value)
-    assert not processes_in(sessions_of(os.getpid()))
+    assert not lava_workers()
 
 
 def test_shared_memory_that_a_worker_leaves_is_released(tmp_path):

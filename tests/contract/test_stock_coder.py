@@ -1,11 +1,10 @@
 """Sparse coders in Lava itself: every spike, u and v of several signals in one graph."""
 
 import importlib.util
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
+from shared_processes import lava_workers
 
 from neuro.coding.dictionary import unit_norm
 from neuro.coding.graded_relu import graded_coder
@@ -43,25 +42,12 @@ def test_coders_run_as_in_lava(name):
     assert len(set(sent.tolist())) > 1  # the signals differ, and so do their runs
 
 
-def my_workers() -> list[str]:
-    """Process ids of the Lava workers, and their children, that this process started."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = entry.read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if b"sim.backends.lava.stock.worker" in words and str(os.getpid()).encode() in words:
-            found.append(entry.parent.name)
-    return found
-
-
 def test_codes_are_those_of_the_chip_and_no_process_is_left():
     seen = []
     chip = code(CODERS["biases"], SIGNALS[:2], 80)
-    lava = code(CODERS["biases"], SIGNALS[:2], 80, "lava", on_signal=lambda done: seen.extend(my_workers()))
+    lava = code(CODERS["biases"], SIGNALS[:2], 80, "lava", on_signal=lambda done: seen.extend(lava_workers()))
     np.testing.assert_array_equal(chip.codes, lava.codes)
     np.testing.assert_array_equal(chip.n_spikes, lava.n_spikes)
     assert lava.backend == "lava"
     assert seen  # while it ran
-    assert my_workers() == []
+    assert not lava_workers()

@@ -7,10 +7,10 @@ import importlib.util
 import os
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
+from shared_processes import lava_workers
 
 from hardware.board import backend as board_backend
 from hardware.board.backend import BoardBackend, compile_on_board, measurement, unreset
@@ -56,18 +56,6 @@ def board(monkeypatch):
     return BoardBackend("shared_door")
 
 
-def leftovers():
-    """Worker processes that a run left."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        try:
-            if folder.name.isdigit() and b"hardware.board.worker" in (folder / "cmdline").read_bytes():
-                found.append(folder.name)
-        except OSError:
-            continue
-    return found
-
-
 @lava_test
 @pytest.mark.parametrize("make", [lif_network, graded_network])
 @pytest.mark.parametrize("taught", [False, True])
@@ -90,7 +78,7 @@ def test_spikes_are_those_of_the_chip_backend(make, taught, board):
     assert found.backend == "loihi2"
     assert len(found.spikes) > 100
     assert done[-1:] in ([n_images], [1], [])  # told as they finish; the last may end the run before it is seen
-    assert leftovers() == []
+    assert not lava_workers()
 
 
 @lava_test
@@ -136,7 +124,7 @@ def test_a_board_that_hangs_is_given_up_and_nothing_is_left(board):
     with board.open(network, stall_s=5) as session, pytest.raises(UserError, match="loihi2: no image finished for 5 s"):
         session.run(images(network, 1)[0])
     assert time.monotonic() - start < 60
-    assert leftovers() == []
+    assert not lava_workers()
 
 
 @lava_test
@@ -155,7 +143,7 @@ def test_the_chip_compiler_is_asked_in_a_worker(board):
     assert "Loihi 2" in compile_on_board(lif_network().inference, door="shared_door")
     with pytest.raises(UserError, match="the run failed"):
         compile_on_board(lif_network().inference, door="no_such_door")
-    assert leftovers() == []
+    assert not lava_workers()
 
 
 def test_a_board_without_energy_probe_gives_none():
