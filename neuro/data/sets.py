@@ -13,17 +13,19 @@ from pathlib import Path
 
 import numpy as np
 
-from neuro.base.arrays import Images, Int64, Labels
+from neuro.base.arrays import Array, Images, Int64, Labels
 from neuro.base.checks import Range, require_choice
 from neuro.base.errors import UserError
 from neuro.base.files import parse_arrays, read_bytes
+from neuro.data.options import DEFAULTS, DataOptions
+from neuro.data.raw import RawData
 
 NAMED = ("digits", "mnist", "fashion-mnist", "cifar10")
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 OWN_DATA = "data.npz"  # as a source: this file in the folder of the run, written where images came as arrays
 MAX_CLASSES = 4096
 MIN_TRAINING_IMAGES = 10
-DIGITS_TEST_SHARE = 0.2
+TEST_SHARE = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,19 +69,52 @@ class Split:
     validation: Int64
 
 
-def load_dataset(name: str, seed: int = 0) -> Dataset:
-    """The data set called `name`, or the one in the file `name` if it ends in .npz.
+def load_dataset(name: str, seed: int = 0, options: DataOptions = DEFAULTS) -> Dataset:
+    """The data set called `name`, or the one in the file `name` if it ends in .npz, prepared as `options` say.
 
-    `seed` draws the test split of digits (20 %), which has no split of its own; it changes nothing else.
+    `seed` draws the test split (20 %) of digits and of all that has no split of its own; it changes nothing else.
     Raises: UserError if the name is unknown, the file unusable, or a download impossible.
     """
-    path = Path(name)
+    return prepare(read_raw(name), options, seed)
+
+
+def read_raw(source: str) -> RawData:
+    """What the source called `source` holds, as it is there.
+
+    Raises: UserError if the name is unknown, the file unusable, or a download impossible.
+    """
+    path = Path(source)
     if path.suffix == ".npz":
         return replace(_read_npz(path), source=str(path.resolve()))
-    require_choice("data set", name, NAMED, " or give a file ending in .npz")
-    if name == "digits":
-        return replace(_digits(seed), source=name)
-    return replace(_read_npz(_find_named(name)), name=name, source=name)
+    require_choice("data set", source, NAMED, " or give a file ending in .npz")
+    if source == "digits":
+        return _digits()
+    return replace(_read_npz(_find_named(source)), name=source, source=source)
+
+
+def prepare(raw: RawData, options: DataOptions = DEFAULTS, seed: int = 0) -> Dataset:
+    """The data set that raw images and labels make.
+
+    Args:   seed: draws the test part, a fifth of every class, of a source that has none.
+    Raises: UserError naming the array, the limit and the remedy.
+    """
+    if raw.x_test is None or raw.y_test is None:
+        parts = _divided(raw, seed)
+    else:
+        parts = (raw.x_train, raw.y_train, raw.x_test, raw.y_test)
+    return replace(checked_dataset(raw.name, *parts), source=raw.source)
+
+
+def _divided(raw: RawData, seed: int) -> tuple[Array, Array, Array, Array]:
+    """x_train, y_train, x_test, y_test of data without a test part, drawn by the seed."""
+    images, labels = raw.x_train, raw.y_train
+    if labels.ndim != 1 or len(images) != len(labels):
+        raise UserError(
+            f"data {raw.name}: {len(images)} images, labels of shape {labels.shape}; give one label an image"
+        )
+    test = stratified_sample(labels, TEST_SHARE, np.random.default_rng([seed, 0xD161]))
+    train = np.setdiff1d(np.arange(len(labels)), test)
+    return images[train], labels[train], images[test], labels[test]
 
 
 def require_test_images(dataset: Dataset, n_images: int | None) -> None:
@@ -95,7 +130,7 @@ def split_validation(labels: Labels, seed: int, share: float = 0.1, limit: int =
     return Split(np.setdiff1d(np.arange(len(labels)), validation), validation)
 
 
-def stratified_sample(labels: Labels, share: float, generator: np.random.Generator) -> Int64:
+def stratified_sample(labels: Array, share: float, generator: np.random.Generator) -> Int64:
     """Sorted indices of a random sample that holds `share` of the images of every class, at least one image."""
     chosen = []
     for label in np.unique(labels):
@@ -105,15 +140,11 @@ def stratified_sample(labels: Labels, share: float, generator: np.random.Generat
     return sample if len(sample) else generator.integers(len(labels), size=1)
 
 
-def _digits(seed: int) -> Dataset:
+def _digits() -> RawData:
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
-    images = (bunch.images / 16.0).astype(np.float32)
-    labels = bunch.target.astype(np.int32)
-    test = stratified_sample(labels, DIGITS_TEST_SHARE, np.random.default_rng([seed, 0xD161]))
-    train = np.setdiff1d(np.arange(len(labels)), test)
-    return Dataset("digits", images[train], labels[train], images[test], labels[test])
+    return RawData("digits", (bunch.images / 16.0).astype(np.float32), bunch.target.astype(np.int32), source="digits")
 
 
 def cache_folder() -> Path:
@@ -133,7 +164,7 @@ def _find_named(name: str) -> Path:
     return download_named(name, cache_folder())
 
 
-def _read_npz(path: Path) -> Dataset:
+def _read_npz(path: Path) -> RawData:
     arrays = parse_arrays(read_bytes(path), path)
     if "jpeg_train" in arrays:
         from neuro.data.jpeg import decode_jpeg_arrays
@@ -142,7 +173,7 @@ def _read_npz(path: Path) -> Dataset:
     missing = [key for key in KEYS if key not in arrays]
     if missing:
         raise UserError(f"data file {path}: lacks {', '.join(missing)}; it must hold {', '.join(KEYS)}")
-    return checked_dataset(path.stem, arrays["x_train"], arrays["y_train"], arrays["x_test"], arrays["y_test"])
+    return RawData(path.stem, arrays["x_train"], arrays["y_train"], arrays["x_test"], arrays["y_test"])
 
 
 def checked_dataset(name: str, x_train: Images, y_train: Images, x_test: Images, y_test: Images) -> Dataset:

@@ -11,29 +11,33 @@ import numpy as np
 
 from neuro.base.errors import UserError
 from neuro.base.files import array_bytes, write_atomically
-from neuro.data.sets import KEYS, OWN_DATA, Dataset, checked_dataset, load_dataset, stratified_sample
+from neuro.data.options import DEFAULTS, DataOptions
+from neuro.data.raw import RawData
+from neuro.data.sets import KEYS, OWN_DATA, Dataset, load_dataset, prepare
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    Data = str | Path | Dataset | Sequence[npt.ArrayLike] | Mapping[str, npt.ArrayLike]
+    Arrays = Sequence[npt.ArrayLike] | Mapping[str, npt.ArrayLike]
+    Data = str | Path | Dataset | Arrays
 
-TEST_SHARE = 0.2
 
-
-def dataset_of(data: Data, seed: int = 0) -> Dataset:
+def dataset_of(data: Data, seed: int = 0, options: DataOptions = DEFAULTS) -> Dataset:
     """The data set that `data` means.
 
     Args:   data: a name or file as `load_dataset` takes it, a Dataset, (images, labels), four arrays (x_train, y_train,
             x_test, y_test), or a mapping with these names; images of shape [n, h, w(, c)] or [n, d], uint8 or float in
             [0, 1]; labels of shape [n] from 0. seed: draws the test part of (images, labels), a fifth of every class.
+            options: how they are prepared.
     Raises: UserError if it is none of these, or the arrays do not fit.
     """
     if isinstance(data, (str, Path)):
-        return load_dataset(str(data), seed)
-    if isinstance(data, Dataset):
-        return data
-    arrays = data
+        return load_dataset(str(data), seed, options)
+    return data if isinstance(data, Dataset) else prepare(raw_of(data), options, seed)
+
+
+def raw_of(arrays: Arrays) -> RawData:
+    """Arrays as a source of data. Raises: UserError if they are none of what `dataset_of` names."""
     if isinstance(arrays, Mapping):
         missing = [key for key in KEYS if key not in arrays]
         if missing:
@@ -43,8 +47,9 @@ def dataset_of(data: Data, seed: int = 0) -> Dataset:
         raise UserError(
             "data: give a name, a FILE.npz, (images, labels), (x_train, y_train, x_test, y_test), or a mapping of them"
         )
-    parts = [_array(part) for part in arrays]
-    return checked_dataset(Path(OWN_DATA).stem, *(parts if len(parts) == 4 else _divided(parts[0], parts[1], seed)))
+    x_train, y_train, *test_part = map(_array, arrays)
+    x_test, y_test = test_part or (None, None)
+    return RawData(Path(OWN_DATA).stem, x_train, y_train, x_test, y_test)
 
 
 def _array(part: Any) -> npt.NDArray[Any]:
@@ -52,14 +57,6 @@ def _array(part: Any) -> npt.NDArray[Any]:
     if hasattr(part, "detach"):
         part = part.detach().cpu().numpy()
     return np.asarray(part)
-
-
-def _divided(images: npt.NDArray[Any], labels: npt.NDArray[Any], seed: int) -> tuple[npt.NDArray[Any], ...]:
-    if labels.ndim != 1 or len(images) != len(labels):
-        raise UserError(f"data: {len(images)} images, labels of shape {labels.shape}; give one label an image")
-    test = stratified_sample(labels, TEST_SHARE, np.random.default_rng([seed, 0xD161]))
-    train = np.setdiff1d(np.arange(len(labels)), test)
-    return images[train], labels[train], images[test], labels[test]
 
 
 def keep_arrays(dataset: Dataset, folder: Path) -> Dataset:
