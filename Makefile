@@ -1,6 +1,7 @@
 # make demo    train, run on Lava, write a report (installs into .venv first)
 # make test    the whole test suite
 # make lint    ruff and mypy
+# make wheel   dist/*.whl, installed and started in a bare venv
 
 IS_310 := import sys; sys.version_info[:2] == (3, 10) and print(sys.executable)
 PYTHON := $(shell for name in python3.10 python3 python; do $$name -c '$(IS_310)' 2>/dev/null; done | head -n 1)
@@ -8,7 +9,7 @@ UV := $(shell command -v uv 2>/dev/null)
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint install clean
+.PHONY: demo test lint wheel install clean
 
 demo: install
 	$(BIN)/settle demo
@@ -20,6 +21,14 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Without its dependencies: the package, its command and its version need none of them.
+wheel: install
+	rm -rf dist build .venv-wheel
+	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+	$(BIN)/python -m venv .venv-wheel
+	.venv-wheel/bin/pip install --quiet --no-deps dist/settle-*.whl
+	cd .venv-wheel && bin/python -c "import settle; print(settle.__file__)"
 
 install: .venv/installed
 
@@ -42,4 +51,4 @@ endif
 	@touch $@
 
 clean:
-	rm -rf .venv build *.egg-info
+	rm -rf .venv .venv-wheel build dist *.egg-info

@@ -177,15 +177,10 @@ def command_line() -> typer.Typer:
 
     from benchmarks.bench import command
     from hardware.commands import compile, demo, export
-    from sim.commands import attack, evaluate, report, train
+    from sim.commands import attack, evaluate, report, train, version
 
-    app = typer.Typer(
-        help="Energy-based spiking networks: train with local spike-driven rules, run as Lava graphs, prove them "
-        "equal.",
-        no_args_is_help=True,
-        add_completion=False,
-        pretty_exceptions_enable=False,
-    )
+    app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+    app.callback(invoke_without_command=True)(version.version_command)
     app.add_typer(train.app, name="train")
     train.app.command("slayer")(export.train_slayer_command)
     app.command("evaluate")(evaluate.evaluate_command)
