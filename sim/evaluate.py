@@ -10,7 +10,7 @@ from typing import Any
 
 from neuro.artifact.run_folder import Artifact, load_artifact
 from neuro.base.errors import UserError
-from neuro.base.files import parse_json, read_bytes, write_atomically
+from neuro.base.files import is_file, parse_json, read_bytes, write_atomically
 from neuro.base.metrics import Accuracy, accuracy
 from neuro.base.shown import Lines, Shown
 from neuro.data.sets import OWN_DATA, Dataset, load_dataset, require_test_images
@@ -150,14 +150,14 @@ def add_result(folder: Path, artifact: Artifact, evaluation: Evaluation) -> None
     """Append an evaluation to the run's results.jsonl, marked with the hash of the weights it holds for."""
     row = {"kind": "evaluation", "weights_sha256": artifact.manifest["files"]["weights.npz"], **asdict(evaluation)}
     path = folder / RESULTS
-    before = read_bytes(path) if path.is_file() else b""
+    before = read_bytes(path) if is_file(path) else b""
     write_atomically(path, before + json.dumps(row).encode() + b"\n")
 
 
 def read_results(folder: Path, artifact: Artifact) -> list[Evaluation]:
     """The evaluations of a run that hold for its present weights, oldest first."""
     path = folder / RESULTS
-    if not path.is_file():
+    if not is_file(path):
         return []
     rows = [parse_json(line, path) for line in read_bytes(path).splitlines() if line.strip()]
     try:

@@ -16,7 +16,16 @@ from typing import Any
 
 from neuro.base.arrays import Arrays
 from neuro.base.errors import UserError
-from neuro.base.files import array_bytes, json_bytes, parse_arrays, parse_json, read_bytes, sha256, write_atomically
+from neuro.base.files import (
+    array_bytes,
+    is_file,
+    json_bytes,
+    parse_arrays,
+    parse_json,
+    read_bytes,
+    sha256,
+    write_atomically,
+)
 from neuro.base.late import named
 from neuro.spec.network import Network
 
@@ -108,7 +117,7 @@ def network_of(fields: dict[str, Any], arrays: Arrays) -> Network:
 
 def read_run(folder: Path) -> tuple[dict[str, Any], Arrays, dict[str, Any]]:
     """The verified fields, arrays and manifest that `write_run` wrote; raises as `load_artifact` does."""
-    if not (folder / MANIFEST).is_file():
+    if not is_file(folder / MANIFEST):
         raise UserError(f"run {folder}: no {MANIFEST}; give the folder of a finished run (settle train ... --out)")
     manifest = parse_json(read_bytes(folder / MANIFEST), folder / MANIFEST)
     if manifest.get("format") != FORMAT:

@@ -16,7 +16,7 @@ import numpy as np
 from neuro.base.arrays import Array, Images, Int64, Labels
 from neuro.base.checks import Range, require_choice
 from neuro.base.errors import UserError
-from neuro.base.files import parse_arrays, read_bytes
+from neuro.base.files import is_file, parse_arrays, read_bytes
 from neuro.data.options import DEFAULTS, DataOptions
 from neuro.data.raw import RawData
 
@@ -158,7 +158,7 @@ def _find_named(name: str) -> Path:
     folders = [Path(os.environ["SETTLE_DATA"])] if os.environ.get("SETTLE_DATA") else []
     for folder in [*folders, cache_folder()]:
         for stem in (name, f"{name}_jpeg"):
-            if (folder / f"{stem}.npz").is_file():
+            if is_file(folder / f"{stem}.npz"):
                 check_downloaded(name, folder / f"{stem}.npz")
                 return folder / f"{stem}.npz"
     return download_named(name, cache_folder())

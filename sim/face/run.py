@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from neuro.base.errors import UserError
+from neuro.base.files import is_file
 from neuro.base.shown import Lines, Shown
 
 if TYPE_CHECKING:
@@ -223,7 +224,7 @@ class Run(Shown):
         from neuro.artifact.run_folder import MANIFEST, Artifact, load_artifact, save_artifact
         from sim.face.data import keep_arrays
 
-        if (folder / MANIFEST).is_file():
+        if is_file(folder / MANIFEST):
             raise UserError(f"run {folder}: already finished; give another folder")
         source = keep_arrays(self.dataset, folder).source
         manifest = {**self.manifest, "data": {**self.manifest["data"], "source": source}}

@@ -11,7 +11,7 @@ import numpy as np
 
 from neuro.base.arrays import Arrays
 from neuro.base.errors import UserError
-from neuro.base.files import array_bytes, parse_arrays, parse_json, read_bytes, sha256, write_atomically
+from neuro.base.files import array_bytes, is_file, parse_arrays, parse_json, read_bytes, sha256, write_atomically
 
 CHECKPOINT = "checkpoint.npz"
 STATE = "state"  # the one array that is text
@@ -51,7 +51,7 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
     Raises: UserError if the file is damaged or of another version.
     """
     path = folder / CHECKPOINT
-    if not path.is_file():
+    if not is_file(path):
         return None
     arrays = parse_arrays(read_bytes(path), path)
     try:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from neuro.base.errors import UserError
+from neuro.base.files import shown
 
 LOCK = ".lock"
 
@@ -25,12 +26,12 @@ def locked(folder: Path) -> Iterator[None]:
 
     Raises: UserError if another training is at work there, or the folder cannot be made or written.
     """
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
+        missing = [path for path in (folder, *folder.parents) if not path.exists()]
         folder.mkdir(parents=True, exist_ok=True)
         file = _claimed(folder)
     except OSError as error:
-        raise UserError(f"cannot write {folder / LOCK}: {error.strerror}") from error
+        raise UserError(f"cannot write {shown(folder / LOCK)}: {error.strerror}") from error
     try:
         yield
     finally:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from neuro.artifact.run_folder import MANIFEST, Artifact, installed_versions, load_artifact, save_artifact
 from neuro.base.errors import UserError
-from neuro.base.files import write_atomically
+from neuro.base.files import is_file, write_atomically
 from neuro.data.sets import Dataset, Split
 from neuro.spec.network import Network
 from sim.training.checkpoint import (
@@ -141,7 +141,7 @@ class _Loop(Watcher):
 
     def finished(self, folder: Path, resume: bool) -> Artifact | None:
         """The run, if it is there already."""
-        if not (folder / MANIFEST).is_file():
+        if not is_file(folder / MANIFEST):
             return None
         if not resume:
             raise UserError(f"run {folder}: already finished; give another --out, or --resume to see its result")

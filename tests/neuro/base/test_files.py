@@ -13,7 +13,15 @@ from hypothesis.extra import numpy as hnp
 
 from neuro.base import files
 from neuro.base.errors import UserError
-from neuro.base.files import array_bytes, json_bytes, parse_arrays, parse_json, read_bytes, sha256, write_atomically
+from neuro.base.files import (
+    array_bytes,
+    json_bytes,
+    parse_arrays,
+    parse_json,
+    read_bytes,
+    sha256,
+    write_atomically,
+)
 
 law = settings(max_examples=40, deadline=None)
 plain_arrays = hnp.arrays(
@@ -157,7 +165,11 @@ def test_bytes_that_are_no_archive_are_refused(content):
 
 
 @law
-@given(st.dictionaries(st.text(max_size=5), st.integers() | st.floats(allow_nan=False, allow_infinity=False)))
+@given(
+    st.dictionaries(
+        st.text(max_size=5), st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
+    )
+)
 def test_json_survives_the_round_trip(content):
     written = json_bytes(content)
     assert written.endswith(b"\n")
