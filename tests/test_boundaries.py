@@ -28,10 +28,15 @@ HOMES = {
     "submitit": ("sim/training/parallel/cluster.py",),
     "nir": ("neuro/artifact/nir_graph.py", "sim/backends/snn/nir_reader.py"),
     "nirtorch": ("sim/backends/snn/nir_reader.py",),
-    "h5py": ("hardware/export/netx.py",),
+    "h5py": ("hardware/export/netx.py", "neuro/data/readers/hdf5.py"),
     "zeus": ("benchmarks/bench/meters.py",),
     "pynvml": ("benchmarks/bench/meters.py",),
-    "torchvision": ("neuro/data/download.py",),
+    "torchvision": ("neuro/data/download.py", "neuro/data/readers/torchvision_sets.py"),
+    "pyarrow": ("neuro/data/readers/parquet.py",),
+    "tonic": ("neuro/data/readers/tonic_sets.py",),
+    "datasets": (),
+    "pandas": (),
+    "polars": (),
     "pickle": (),
     "cloudpickle": (),
     "dill": (),
@@ -74,13 +79,15 @@ def forbidden_layers(source: str) -> set[str]:
 
 
 def unsafe_loading(module: ast.Module) -> list[int]:
-    """Lines that could run code from a data file: torch.load, pickle's functions, allow_pickle other than False."""
+    """Lines that could run code from a data file: torch.load of more than weights, allow_pickle other than False."""
     lines = []
     for node in ast.walk(module):
         if isinstance(node, ast.Call):
             owner = getattr(getattr(node.func, "value", None), "id", "")
             pickled = [k for k in node.keywords if k.arg == "allow_pickle" and getattr(k.value, "value", True)]
-            if (owner, name_of(node.func)) in (("torch", "load"), ("torch", "save")) or pickled:
+            weights = any(k.arg == "weights_only" and getattr(k.value, "value", False) is True for k in node.keywords)
+            loads = (owner, name_of(node.func)) in (("torch", "load"), ("torch", "save")) and not weights
+            if loads or pickled:
                 lines.append(node.lineno)
     return lines
 
@@ -212,6 +219,8 @@ def test_layers_forbid_what_lies_above():
     ("code", "unsafe"),
     [
         ("torch.load(path)", True),
+        ("torch.load(path, weights_only=flag)", True),
+        ("torch.load(path, weights_only=True)", False),
         ("np.load(path, allow_pickle=True)", True),
         ("np.load(path, allow_pickle=flag)", True),
         ("np.load(path, allow_pickle=False)", False),

@@ -1,26 +1,19 @@
-"""Data sets: digits (embedded), any .npz file, and mnist / fashion-mnist / cifar10 by name.
-
-A named set is looked for as `$SETTLE_DATA/<name>.npz`, then as `~/.cache/settle/<name>.npz`; failing both it is
-downloaded once by torchvision (`neuro.data.download`). An .npz is data: it is never unpickled.
-"""
+"""Data sets: images and labels that are split, checked, and ready to learn from."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
 from neuro.base.arrays import Array, Images, Int64, Labels
-from neuro.base.checks import Range, require_choice
+from neuro.base.checks import Range
 from neuro.base.errors import UserError
-from neuro.base.files import is_file, parse_arrays, read_bytes
 from neuro.data.options import DEFAULTS, DataOptions
 from neuro.data.raw import RawData
+from neuro.data.sources import read_raw
 
-NAMED = ("digits", "mnist", "fashion-mnist", "cifar10")
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 OWN_DATA = "data.npz"  # as a source: this file in the folder of the run, written where images came as arrays
 MAX_CLASSES = 4096
@@ -70,26 +63,12 @@ class Split:
 
 
 def load_dataset(name: str, seed: int = 0, options: DataOptions = DEFAULTS) -> Dataset:
-    """The data set called `name`, or the one in the file `name` if it ends in .npz, prepared as `options` say.
+    """The data set in whatever `name` is (see `neuro.data.sources`), prepared as `options` say.
 
     `seed` draws the test split (20 %) of digits and of all that has no split of its own; it changes nothing else.
     Raises: UserError if the name is unknown, the file unusable, or a download impossible.
     """
     return prepare(read_raw(name), options, seed)
-
-
-def read_raw(source: str) -> RawData:
-    """What the source called `source` holds, as it is there.
-
-    Raises: UserError if the name is unknown, the file unusable, or a download impossible.
-    """
-    path = Path(source)
-    if path.suffix == ".npz":
-        return replace(_read_npz(path), source=str(path.resolve()))
-    require_choice("data set", source, NAMED, " or give a file ending in .npz")
-    if source == "digits":
-        return _digits()
-    return replace(_read_npz(_find_named(source)), name=source, source=source)
 
 
 def prepare(raw: RawData, options: DataOptions = DEFAULTS, seed: int = 0) -> Dataset:
@@ -138,42 +117,6 @@ def stratified_sample(labels: Array, share: float, generator: np.random.Generato
         chosen.append(members[: round(len(members) * share)])
     sample = np.sort(np.concatenate(chosen)).astype(np.int64)
     return sample if len(sample) else generator.integers(len(labels), size=1)
-
-
-def _digits() -> RawData:
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
-    return RawData("digits", (bunch.images / 16.0).astype(np.float32), bunch.target.astype(np.int32), source="digits")
-
-
-def cache_folder() -> Path:
-    """Folder that downloaded data sets are kept in."""
-    return Path.home() / ".cache" / "settle"
-
-
-def _find_named(name: str) -> Path:
-    from neuro.data.download import check_downloaded, download_named
-
-    folders = [Path(os.environ["SETTLE_DATA"])] if os.environ.get("SETTLE_DATA") else []
-    for folder in [*folders, cache_folder()]:
-        for stem in (name, f"{name}_jpeg"):
-            if is_file(folder / f"{stem}.npz"):
-                check_downloaded(name, folder / f"{stem}.npz")
-                return folder / f"{stem}.npz"
-    return download_named(name, cache_folder())
-
-
-def _read_npz(path: Path) -> RawData:
-    arrays = parse_arrays(read_bytes(path), path)
-    if "jpeg_train" in arrays:
-        from neuro.data.jpeg import decode_jpeg_arrays
-
-        arrays = decode_jpeg_arrays(arrays, path)
-    missing = [key for key in KEYS if key not in arrays]
-    if missing:
-        raise UserError(f"data file {path}: lacks {', '.join(missing)}; it must hold {', '.join(KEYS)}")
-    return RawData(path.stem, arrays["x_train"], arrays["y_train"], arrays["x_test"], arrays["y_test"])
 
 
 def checked_dataset(name: str, x_train: Images, y_train: Images, x_test: Images, y_test: Images) -> Dataset:

@@ -41,9 +41,9 @@ def test_of_images_and_labels_a_fifth_of_every_class_is_for_testing(blobs):
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        ((np.zeros((4, 2)),), "give a name"),
+        ((np.zeros((4, 2)),), "a sequence of 1; give"),
         (7, "give a name"),
-        ({"x_train": np.zeros((4, 2))}, "lacks y_train, x_test, y_test"),
+        ({"x_train": np.zeros((4, 2))}, "lacks y_train"),
         ((np.zeros((4, 2)), np.zeros(3)), "4 images, labels of shape"),
         ((np.full((40, 2), 2.0), np.arange(40) % 2), r"outside \[0, 1\]"),
     ],

@@ -1,0 +1,77 @@
+"""numpy's files: .npz archives by the names of their arrays, .npy files beside each other."""
+
+from __future__ import annotations
+
+import io
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neuro.base.arrays import Array
+from neuro.base.errors import UserError
+from neuro.base.files import parse_arrays, read_bytes
+from neuro.data.jpeg import decode_jpeg_arrays
+from neuro.data.raw import RawData
+from neuro.data.readers.arrays import of_mapping
+from neuro.data.readers.keys import meaning_of
+
+HEADER_ERRORS = (ValueError, TypeError, LookupError, SyntaxError, MemoryError, RecursionError)
+NPY: Any = np.lib.format  # without types
+
+
+def read_npz(path: Path) -> RawData:
+    """The data in an .npz archive, which is never unpickled; JPEG pictures in it (`neuro.data.jpeg`) are decoded."""
+    arrays = parse_arrays(read_bytes(path), path)
+    if "jpeg_train" in arrays:
+        arrays = decode_jpeg_arrays(arrays, path)
+    return of_mapping(path.stem, arrays, f"data file {path}", str(path.resolve()))
+
+
+def read_npy(path: Path) -> RawData:
+    """The data in .npy files in one folder; `path` is one of them, whose name the others share but for their part.
+
+    Raises: UserError if it is alone, or its name says nothing.
+    """
+    meaning = meaning_of(path.stem)
+    if meaning is None:
+        raise UserError(
+            f"data file {path}: its name says neither images nor labels; name them x_train.npy, y_train.npy"
+        )
+    return _of_folder(path.parent, path, path.stem, meaning.rest)
+
+
+def read_npy_folder(folder: Path) -> RawData:
+    """The data in the .npy files of a folder: x_train.npy, y_train.npy, perhaps x_test.npy, y_test.npy."""
+    return _of_folder(folder, folder, folder.resolve().name, ())
+
+
+def _of_folder(folder: Path, source: Path, name: str, prefer: tuple[str, ...]) -> RawData:
+    files = {file.stem: file for file in sorted(folder.iterdir()) if file.suffix.lower() == ".npy"}
+    place = f"folder {folder}"
+
+    def read(file: Path, _: str) -> Array:
+        return parse_npy(read_bytes(file), file)
+
+    return of_mapping(name, files, place, str(source.resolve()), read, prefer)
+
+
+def parse_npy(content: bytes, path: Path) -> Array:
+    """The array of an .npy file, which is never unpickled.
+
+    Raises: UserError if it is damaged, holds objects, or declares another size than it has.
+    """
+    file = io.BytesIO(content)
+    try:
+        version = NPY.read_magic(file)
+        read = {(1, 0): NPY.read_array_header_1_0, (2, 0): NPY.read_array_header_2_0}[version]
+        shape, is_fortran, dtype = read(file)
+    except HEADER_ERRORS as error:
+        raise UserError(f"data file {path}: damaged or no .npy file; save a plain array with numpy.save") from error
+    if dtype.hasobject:
+        raise UserError(f"data file {path}: holds pickled objects; save a plain array with numpy.save")
+    start = file.tell()
+    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != len(content) - start:
+        raise UserError(f"data file {path}: declares another size than it has; save it again with numpy.save")
+    return np.frombuffer(content, dtype, offset=start).reshape(shape, order="F" if is_fortran else "C")

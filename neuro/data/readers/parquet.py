@@ -1,0 +1,111 @@
+"""Parquet and Arrow files: tables of numbers, lists of numbers as vectors, Hugging Face's images as packed pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neuro.base.arrays import Array
+from neuro.base.errors import UserError
+from neuro.base.memory import require_bytes
+from neuro.data.raw import RawData
+from neuro.data.readers.arrays import as_array
+from neuro.data.readers.extras import require_extra
+from neuro.data.readers.hdf5 import require_regular
+from neuro.data.readers.keys import listed, test_split
+from neuro.data.readers.parts import Part, joined, split_in, test_file
+from neuro.data.readers.records import part_of_columns
+
+ENDINGS = (".parquet", ".arrow")
+
+
+def read_parquet(path: Path) -> RawData:
+    """The data in a parquet file; one whose name says train has its test part in the one named test beside it.
+
+    Raises: UserError if pyarrow is missing, the file damaged, or no column holds images or labels.
+    """
+    train = _part([path], f"table {path}")
+    other, notes = test_file(path)
+    parts = [train, *([_part([other], f"table {other}", train.label)] if other else [])]
+    return joined(path.stem, str(path.resolve()), parts, notes)
+
+
+def read_parquet_folder(folder: Path) -> RawData:
+    """The data in the parquet or Arrow files of a folder, as Hugging Face keeps them.
+
+    A file's own name, or else its folder's, says of which part it is: data/train-00000-of-00002.parquet, train/0.arrow.
+    """
+    files: dict[str, list[Path]] = {}
+    for file in sorted(
+        f for f in folder.rglob("*") if f.suffix.lower() in ENDINGS and not f.name.startswith(("cache-", "."))
+    ):
+        files.setdefault(_split_of(file, folder), []).append(file)
+    if "" in files and "train" not in files:
+        files["train"] = files.pop("")
+    if "train" not in files:
+        raise UserError(f"folder {folder}: no training part among {listed(files)}; name the files train-*.parquet")
+    test, notes = test_split(set(files), set(files))
+    train = _part(files["train"], f"folder {folder}")
+    parts = [train, *([_part(files[test], f"folder {folder}", train.label)] if test else [])]
+    return joined(folder.resolve().name, str(folder.resolve()), parts, notes)
+
+
+def _split_of(file: Path, folder: Path) -> str:
+    for name in (file.stem, *reversed(file.relative_to(folder).parts[:-1])):
+        found = split_in(name)
+        if found is not None:
+            return found[0]
+    return ""
+
+
+def _part(files: Sequence[Path], place: str, label: str = "") -> Part:
+    require_extra("pyarrow", "data", place)
+    import pyarrow
+
+    try:
+        tables = [_table(file) for file in files]
+        table = pyarrow.concat_tables(tables) if len(tables) > 1 else tables[0]
+        columns = {name: _values(table.column(name), f"{place}, column {name}") for name in table.column_names}
+    except (pyarrow.ArrowException, OSError) as error:
+        raise UserError(f"{place}: damaged, or no such table ({str(error).splitlines()[0]}); copy it again") from error
+    return part_of_columns(columns, place, label)
+
+
+def _table(file: Path) -> Any:
+    """The table in a file; what it declares to hold unpacked is checked first."""
+    require_regular(file)
+    if file.suffix.lower() == ".arrow":
+        import pyarrow
+
+        require_bytes(f"table {file}", file.stat().st_size)
+        with pyarrow.memory_map(str(file)) as stream:
+            return pyarrow.ipc.open_stream(stream).read_all()
+    from pyarrow import parquet
+
+    with parquet.ParquetFile(file) as opened:
+        groups = opened.metadata
+        require_bytes(f"table {file}", sum(groups.row_group(k).total_byte_size for k in range(groups.num_row_groups)))
+        return opened.read()
+
+
+def _values(column: Any, place: str) -> Array | list[Any]:
+    """A column as an array; entries that are no numbers or text as Python has them."""
+    import pyarrow
+
+    kind = column.type
+    if isinstance(kind, pyarrow.BaseExtensionType):
+        column, kind = pyarrow.chunked_array([chunk.storage for chunk in column.chunks]), kind.storage_type
+    if pyarrow.types.is_dictionary(kind):
+        column, kind = column.cast(kind.value_type), kind.value_type
+    types = pyarrow.types
+    if types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind):
+        if column.null_count and not types.is_floating(kind):
+            column = column.cast(pyarrow.float64())
+        return np.asarray(column.to_numpy())
+    if types.is_string(kind) or types.is_large_string(kind):
+        return as_array([text if text is not None else "" for text in column.to_pylist()], place)
+    entries: list[Any] = column.to_pylist()
+    return entries
