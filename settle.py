@@ -113,19 +113,21 @@ def train(
     Args:   data: digits, mnist, fashion-mnist, cifar10, a FILE.npz, (images, labels), or four arrays; front_end: a
             sparse coder before the network; backend: events or torch, which learn equal weights; device: of torch;
             resume: go on from the checkpoint in `out`; options: hidden, layers, epochs, seed, rule, family, ...: those
-            of `sim.training.config.TrainConfig`.
+            of `sim.training.config.TrainConfig`; rescale, channels: of `neuro.data.options.DataOptions`.
     Raises: UserError naming the object, the limit and the remedy.
 
     >>> train("digits", hidden=(16,), epochs=1, learning_rate=1.0, output_share=0.25, progress=False).spec.n_inputs
     64
     """
-    from neuro.base.options import configured
+    from neuro.base.options import configured, taken
+    from neuro.data.options import DataOptions
     from sim.face.training import train_network
     from sim.training.config import TrainConfig
 
+    prepared = taken(DataOptions, options)
     trained = train_network(
-        data, configured(TrainConfig, options), out, front_end=front_end, backend=backend, device=device,
-        resume=resume, progress=progress,
+        data, configured(TrainConfig, options), out, options=prepared, front_end=front_end, backend=backend,
+        device=device, resume=resume, progress=progress,
     )  # fmt: skip
     return Run(trained.result.artifact, trained.result.folder, trained.dataset)
 
@@ -148,12 +150,20 @@ def train_coder(
     >>> train_coder("digits", atoms=16, epochs=1, progress=False).results.spikes_per_image > 0
     True
     """
-    from neuro.base.options import configured
+    from neuro.base.options import configured, taken
+    from neuro.data.options import DataOptions
     from sim.coding.config import LcaConfig
     from sim.face.training import train_sparse_coder
 
+    prepared = taken(DataOptions, options)
     trained = train_sparse_coder(
-        data, configured(LcaConfig, options), out, front_end=front_end, resume=resume, progress=progress
+        data,
+        configured(LcaConfig, options),
+        out,
+        options=prepared,
+        front_end=front_end,
+        resume=resume,
+        progress=progress,
     )
     return Run(trained.result.artifact, trained.result.folder, trained.dataset)
 

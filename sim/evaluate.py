@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,12 @@ from neuro.base.errors import UserError
 from neuro.base.files import is_file, parse_json, read_bytes, write_atomically
 from neuro.base.metrics import Accuracy, accuracy
 from neuro.base.shown import Lines, Shown
+from neuro.data.preparation import IDENTITY
 from neuro.data.sets import OWN_DATA, Dataset, load_dataset, require_test_images
 from neuro.spec.network import Network
 from sim.backends.protocol import AnyBackend, one_hot_targets
 from sim.backends.record import Differences, Record, compare
+from sim.training.results import preparation_of
 
 RESULTS = "results.jsonl"
 
@@ -92,12 +94,14 @@ def data_of(artifact: Artifact) -> Dataset:
     """
     try:
         description = artifact.manifest["data"]
-        dataset = load_dataset(description["source"], artifact.manifest["seed"])
+        preparation = preparation_of(description)
+        like = IDENTITY if preparation.kept else preparation
+        dataset = load_dataset(description["source"], artifact.manifest["seed"], like=like)
     except KeyError as error:
         raise UserError(f"manifest: lacks {error}; train the run again") from error
     if dataset.sha256() != description["sha256"]:
         raise UserError(f"data set {description['name']}: differs from the one the run was trained on; restore it")
-    return dataset
+    return replace(dataset, preparation=preparation)
 
 
 def evaluate(

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from hardware.slayer.config import SlayerConfig
+from neuro.data.options import DataOptions
 from sim.commands.from_config import options_of
 from sim.commands.options import CheckpointEveryS, Data, Json, Resume, Run, StallS, answer
 
@@ -31,10 +32,12 @@ def export_command(
 
 
 @options_of(SlayerConfig)
+@options_of(DataOptions, "options")
 def train_slayer_command(
     data: Data = "digits",
     out: Annotated[Path | None, typer.Option(help="Folder of the run; default runs/slayer-DATA-...-seedN.")] = None,
     *,
+    options: DataOptions,
     config: SlayerConfig,
     resume: Resume = False,
     checkpoint_every_s: CheckpointEveryS = 5.0,
@@ -46,7 +49,7 @@ def train_slayer_command(
     from neuro.data.sets import load_dataset
 
     check_lava_dl()
-    dataset = load_dataset(data, config.seed)
+    dataset = load_dataset(data, config.seed, options)
     name = f"slayer-{dataset.name}-{'-'.join(map(str, config.hidden))}-seed{config.seed}"
     with SlayerScreen() as screen:
         result = train_slayer_run(

@@ -214,6 +214,13 @@ def configured(kind: Callable[..., Config], options: Mapping[str, Any]) -> Confi
     return kind(**{name: _several(value) if settings[name].several else value for name, value in options.items()})
 
 
+def taken(kind: Callable[..., Config], options: dict[str, Any]) -> Config:
+    """A config class filled from those of the options that are its own, which are taken out of them."""
+    return configured(
+        kind, {setting.name: options.pop(setting.name) for setting in settings_of(kind) if setting.name in options}
+    )
+
+
 def _several(value: Any) -> Any:
     """A value of an option that takes several, as a tuple; None stays: not given."""
     if value is None:

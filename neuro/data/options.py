@@ -12,7 +12,7 @@ RESCALINGS = {
     "standard": "their mean -+ 3 deviations",
     "none": "as they are",
 }
-CHANNELS = {"auto": "from the shape", "first": "[n, channels, h, w]", "last": "[n, h, w, channels]"}
+CHANNELS = {"auto": "from the shape", "first": "before the rows", "last": "after the columns"}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,10 +15,10 @@ from neuro.base.options import Setting, settings_of
 CONFIG = "config"
 
 
-def options_of(config_class: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Decorator: a command whose parameter `config` becomes the options of a config class.
+def options_of(config_class: type, name: str = CONFIG) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Decorator: a command whose parameter `name` becomes the options of a config class.
 
-    The command takes, in place of `config`, one option for each field that has one, with the help, limits and default
+    The command takes, in place of it, one option for each field that has one, with the help, limits and default
     of the class; it is called with the config made of them. Options that nobody gives are left to the class.
     """
     settings = [setting for setting in settings_of(config_class) if setting.flags]
@@ -28,14 +28,14 @@ def options_of(config_class: type) -> Callable[[Callable[..., None]], Callable[.
         def command(**values: Any) -> None:
             given = {setting.name: values.pop(setting.name) for setting in settings}
             made = {setting.name: _value(setting, given[setting.name]) for setting in settings}
-            config = config_class(**{name: value for name, value in made.items() if value is not None})
-            function(**{CONFIG: config}, **values)
+            config = config_class(**{key: value for key, value in made.items() if value is not None})
+            function(**{name: config}, **values)
 
         own = inspect.signature(function, eval_str=True).parameters.values()
         parameters = [
             new.replace(kind=Parameter.KEYWORD_ONLY)
             for old in own
-            for new in (map(_parameter, settings) if old.name == CONFIG else [old])
+            for new in (map(_parameter, settings) if old.name == name else [old])
         ]
         vars(command)["__signature__"] = inspect.Signature(parameters, return_annotation=None)
         command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

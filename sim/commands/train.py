@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from neuro.base.errors import UserError
+from neuro.data.options import DataOptions
 from sim.coding.config import LcaConfig
 from sim.commands.from_config import options_of
 from sim.commands.options import (
@@ -34,10 +35,12 @@ app = typer.Typer(help="Train a network by its local rule.", no_args_is_help=Tru
 
 @app.command("ep")
 @options_of(TrainConfig)
+@options_of(DataOptions, "options")
 def train_ep_command(
     data: Data = "digits",
     out: Annotated[Path | None, typer.Option(help="Folder of the run; default runs/ep-DATA-HIDDEN-seedN.")] = None,
     *,
+    options: DataOptions,
     config: TrainConfig,
     backend: Annotated[
         str | None,
@@ -73,17 +76,18 @@ def train_ep_command(
     if seeds is not None or slurm is not None:
         from sim.training.parallel.sweep import Sweep
 
-        sweep = Sweep(data, config, folder, 1 if seeds is None else seeds, backend or "", device, front_end)
+        sweep = Sweep(data, config, folder, 1 if seeds is None else seeds, backend or "", device, front_end,
+                      options)  # fmt: skip
         _train_seeds(sweep, slurm, as_json)
     elif backend == "lava":
-        _train_in_lava(data, config, folder, IMAGES_IN_LAVA if images is None else images, stall_s, resume,
+        _train_in_lava(data, options, config, folder, IMAGES_IN_LAVA if images is None else images, stall_s, resume,
                        checkpoint_every_s, as_json)  # fmt: skip
     else:
         from sim.face.training import train_network
 
         trained = train_network(
-            data, config, folder, front_end=front_end, backend=backend or "", device=device, resume=resume,
-            checkpoint_every_s=checkpoint_every_s,
+            data, config, folder, options=options, front_end=front_end, backend=backend or "", device=device,
+            resume=resume, checkpoint_every_s=checkpoint_every_s,
         )  # fmt: skip
         if trained.leads:
             answer(trained.result, as_json)
@@ -120,10 +124,12 @@ def _train_seeds(sweep: Sweep, partition: str | None, as_json: bool) -> None:
 
 @app.command("lca")
 @options_of(LcaConfig)
+@options_of(DataOptions, "options")
 def train_lca_command(
     data: Data = "digits",
     out: Annotated[Path | None, typer.Option(help="Folder of the run; default runs/lca-DATA-ATOMS-seedN.")] = None,
     *,
+    options: DataOptions,
     config: LcaConfig,
     front_end: FrontEndRun = None,
     resume: Resume = False,
@@ -138,8 +144,8 @@ def train_lca_command(
     patch = config.patch and f"{config.patch}x{config.patch}"
     name = "-".join(str(part) for part in (kind, Path(data).stem, config.atoms, patch) if part)
     trained = train_sparse_coder(
-        data, config, out or Path("runs") / f"{name}-seed{config.seed}", front_end=front_end, resume=resume,
-        checkpoint_every_s=checkpoint_every_s,
+        data, config, out or Path("runs") / f"{name}-seed{config.seed}", options=options, front_end=front_end,
+        resume=resume, checkpoint_every_s=checkpoint_every_s,
     )  # fmt: skip
     answer(trained.result, as_json)
 
@@ -157,14 +163,15 @@ def _check_backend(backend: str | None, images: int | None, device: str) -> None
 
 
 def _train_in_lava(
-    data: str, config: TrainConfig, folder: Path, images: int, stall_s: float, resume: bool, checkpoint_every_s: float,
-    as_json: bool,
+    data: str, options: DataOptions, config: TrainConfig, folder: Path, images: int, stall_s: float, resume: bool,
+    checkpoint_every_s: float, as_json: bool,
 ) -> None:  # fmt: skip
     from neuro.data.sets import load_dataset
-    from sim.screens.training import ImageProgress
+    from sim.screens.training import ImageProgress, say
     from sim.training.in_lava import train_in_lava
 
-    dataset = load_dataset(data, config.seed)
+    dataset = load_dataset(data, config.seed, options)
+    say(dataset.notes)
     with ImageProgress("learning inside lava", images) as progress:
         result = train_in_lava(
             dataset, config, folder, images, stall_s, progress.on_image, resume=resume,

@@ -15,7 +15,9 @@ from neuro.base.shown import Lines, Shown
 
 if TYPE_CHECKING:
     from neuro.artifact.run_folder import Artifact
+    from neuro.base.arrays import AnyArray
     from neuro.base.metrics import Accuracy
+    from neuro.data.preparation import Preparation
     from neuro.data.sets import Dataset
     from neuro.spec.network import Network
     from sim.coding.training import CoderResult
@@ -99,6 +101,13 @@ class Run(Shown):
         return self._dataset
 
     @property
+    def preparation(self) -> Preparation:
+        """What was done to its data before the network saw them, and is done to every later image."""
+        from sim.training.results import preparation_of
+
+        return preparation_of(self.manifest["data"])
+
+    @property
     def name(self) -> str:
         """Its folder, in words if it has none."""
         return "in memory" if self.folder is None else str(self.folder)
@@ -137,18 +146,18 @@ class Run(Shown):
         """
         from sim.backends.protocol import get_backend
         from sim.evaluate import add_result, evaluate
-        from sim.face.data import dataset_of
-        from sim.screens.training import ImageProgress, shown
+        from sim.screens.training import ImageProgress, say, shown
 
         backend = backend or self.spec.native_backend
         if device != "cpu" and backend != "torch":
             raise UserError(f"--device {device}: only backend torch computes there; give --backend torch too")
         chosen, other = get_backend(backend), get_backend(check) if check else None
-        dataset = self.dataset if data is None else dataset_of(data, self.manifest["seed"])
+        dataset = self.dataset if data is None else self._like_mine(data)
         if images is None and backend in SLOW_BACKENDS:
             images = min(SLOW_BACKENDS[backend], len(dataset.y_test))
         options: dict[str, Any] = {"threads": threads}
         with shown(progress), ImageProgress(backend, images or len(dataset.y_test)) as bar:
+            say(dataset.notes if data is not None else ())
             if backend in ("lava", "loihi2"):
                 options.update(stall_s=stall_s, on_image=bar.on_image)
             if backend == "torch":
@@ -157,6 +166,33 @@ class Run(Shown):
         if data is None and self.folder is not None:
             add_result(self.folder, self.artifact, evaluation)
         return evaluation
+
+    def predict(self, images: Any, backend: str | None = None, *, threads: int | None = None) -> AnyArray:
+        """The class of every image, of shape [n]: its name, where the labels of the training had names.
+
+        Args:   images: of shape [n, ...], in the units, and in either order of channels, of the data it was trained on.
+        Raises: UserError if it is a sparse coder, or these are no images for it.
+        """
+        from neuro.data.readers.arrays import as_array
+        from sim.backends.protocol import get_backend
+
+        if self.is_coder:
+            raise UserError(f"run {self.name}: a sparse coder has no classes; train a classifier behind it")
+        preparation = self.preparation
+        pixels, _ = preparation.images(as_array(images, "images"), self.spec.image_shape)
+        if pixels.shape[1:] != self.spec.image_shape:
+            raise UserError(
+                f"images of shape {pixels.shape[1:]}: the network takes {self.spec.image_shape}; reshape them"
+            )
+        with get_backend(backend or self.spec.native_backend).open(self.spec, threads=threads) as session:
+            record = session.run(self.spec.encoder.encode(pixels), seed=self.manifest["seed"])
+        return preparation.classes.named(record.predictions)
+
+    def _like_mine(self, data: Data) -> Dataset:
+        """Other data, prepared as its own were."""
+        from sim.face.data import dataset_of
+
+        return dataset_of(data, self.manifest["seed"], like=self.preparation, shape=self.spec.image_shape)
 
     def attack(
         self,
@@ -223,11 +259,13 @@ class Run(Shown):
     def _write(self, folder: Path) -> Path:
         from neuro.artifact.run_folder import MANIFEST, Artifact, load_artifact, save_artifact
         from sim.face.data import keep_arrays
+        from sim.training.results import stated
 
         if is_file(folder / MANIFEST):
             raise UserError(f"run {folder}: already finished; give another folder")
-        source = keep_arrays(self.dataset, folder).source
-        manifest = {**self.manifest, "data": {**self.manifest["data"], "source": source}}
+        kept = keep_arrays(self.dataset, folder)
+        data = {**self.manifest["data"], "source": kept.source, **stated(kept.preparation)}
+        manifest = {**self.manifest, "data": data}
         save_artifact(folder, Artifact(self.spec, manifest))
         self.artifact = load_artifact(folder)
         return folder

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from neuro.data.options import DEFAULTS, DataOptions
 from neuro.data.sets import Dataset
 from sim.coding.training import CoderResult, train_lca
 from sim.face.data import dataset_of, keep_arrays
@@ -40,6 +41,7 @@ def train_network(
     config: TrainConfig,
     out: str | Path | None,
     *,
+    options: DataOptions = DEFAULTS,
     front_end: str | Path | Run | None = None,
     backend: str = "",
     device: str = "cpu",
@@ -48,7 +50,7 @@ def train_network(
     progress: bool = True,
 ) -> Trained[TrainResult]:
     """Train an EP network, in memory if `out` is None; all processes that torchrun started share every batch."""
-    dataset, folder = _placed(data, config.seed, out)
+    dataset, folder = _placed(data, config.seed, out, options)
     front = _front(front_end, dataset)
     with joined(backend, device) as compute, contextlib.ExitStack() as stack:
         own = None if folder is None else stack.enter_context(own_folder(compute, folder))
@@ -65,13 +67,14 @@ def train_sparse_coder(
     config: LcaConfig,
     out: str | Path | None,
     *,
+    options: DataOptions = DEFAULTS,
     front_end: str | Path | Run | None = None,
     resume: bool = False,
     checkpoint_every_s: float = CHECKPOINT_EVERY_S,
     progress: bool = True,
 ) -> Trained[CoderResult]:
     """Learn a sparse coder, in memory if `out` is None."""
-    dataset, folder = _placed(data, config.seed, out)
+    dataset, folder = _placed(data, config.seed, out, options)
     front = _front(front_end, dataset)
     if front is not None:
         config = replace(config, front_end=front.sha256)
@@ -80,8 +83,8 @@ def train_sparse_coder(
     return Trained(result, dataset)
 
 
-def _placed(data: Data, seed: int, out: str | Path | None) -> tuple[Dataset, Path | None]:
-    dataset, folder = dataset_of(data, seed), None if out is None else Path(out)
+def _placed(data: Data, seed: int, out: str | Path | None, options: DataOptions) -> tuple[Dataset, Path | None]:
+    dataset, folder = dataset_of(data, seed, options), None if out is None else Path(out)
     return (dataset if folder is None else keep_arrays(dataset, folder)), folder
 
 

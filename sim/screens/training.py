@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
@@ -52,6 +52,15 @@ def bar() -> Progress:
     )
 
 
+def say(notes: Sequence[str], console: Console | None = None) -> None:
+    """Say what was done to data, a line each, on stderr or in the notebook, unless nothing is to be shown."""
+    if not _SHOWN.get():
+        return
+    console = console or Console(stderr=not in_notebook(), highlight=False)
+    for note in notes:
+        console.print(f"data: {note}", markup=False, soft_wrap=True)
+
+
 Screen = TypeVar("Screen", bound="BarScreen")
 
 
@@ -70,6 +79,10 @@ class BarScreen:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._progress.stop()
+
+    def on_data(self, notes: Sequence[str]) -> None:
+        """Say what was done to the data, above the bars."""
+        say(notes, None if in_notebook() else self._progress.console)
 
 
 class TrainScreen(BarScreen, Watcher):

@@ -162,6 +162,7 @@ class _Loop(Watcher):
     def complete(self, checkpoint: Checkpoint | None) -> Artifact:
         """Do what is left to do."""
         learner = self.learner
+        self.watcher.on_data(learner.dataset.notes)
         learner.prepare(self.watcher)
         if checkpoint is None:
             learner.start(self.watcher)

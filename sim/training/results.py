@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,10 @@ from neuro.artifact.run_folder import Artifact
 from neuro.base.errors import UserError
 from neuro.base.metrics import Accuracy
 from neuro.base.shown import Lines, Shown
+from neuro.data.preparation import Preparation
 from neuro.data.sets import Dataset
+
+PREPARATION = "preparation"  # in the "data" of a manifest
 
 
 @dataclass(frozen=True, repr=False)
@@ -63,7 +67,18 @@ def describe_data(dataset: Dataset, n_validation: int) -> dict[str, Any]:
         "n_test": len(dataset.y_test),
         "image_shape": list(dataset.image_shape),
         "n_classes": dataset.n_classes,
+        **stated(dataset.preparation),
     }
+
+
+def stated(preparation: Preparation) -> dict[str, Any]:
+    """How the data were prepared, as a manifest states it: not at all where nothing was done."""
+    return {} if preparation.is_identity else {PREPARATION: preparation.to_json()}
+
+
+def preparation_of(data: Mapping[str, Any]) -> Preparation:
+    """The preparation that a manifest states of its data."""
+    return Preparation.from_json(data.get(PREPARATION, {}))
 
 
 def result_of(folder: Path | None, artifact: Artifact) -> TrainResult:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -11,6 +12,9 @@ class Watcher:
     An exception raised here ends the training; KeyboardInterrupt, after a checkpoint. trainer: that of the network
     trained, with `progress`, `n_epochs` and `n_images`.
     """
+
+    def on_data(self, notes: Sequence[str]) -> None:
+        """What was done to the data, and what a user should know of them, one line each."""
 
     def on_compile(self) -> None:
         """Kernels are being compiled: seconds after an installation or update, else no time."""

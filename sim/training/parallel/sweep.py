@@ -10,6 +10,7 @@ from typing import Any
 
 from neuro.artifact.run_folder import MANIFEST
 from neuro.base.checks import Range
+from neuro.data.options import DEFAULTS, DataOptions
 from neuro.data.sets import load_dataset
 from sim.training.compute import Compute
 from sim.training.config import TrainConfig
@@ -25,7 +26,8 @@ MAX_SEEDS = 1000
 class Sweep:
     """config.seed, config.seed + 1, ..: n_seeds trainings on `data`, in folders seedN of `folder`.
 
-    Each seed draws weights, order, rounding and splits; `front` is the folder of a coder, or None.
+    Each seed draws weights, order, rounding and splits; `front` is the folder of a coder, or None;
+    options: how the data are prepared.
     """
 
     data: str
@@ -35,6 +37,7 @@ class Sweep:
     backend: str = ""
     device: str = "cpu"
     front: Path | None = None
+    options: DataOptions = DEFAULTS
 
     def __post_init__(self) -> None:
         Range(1, MAX_SEEDS).require(seeds=self.n_seeds)
@@ -56,7 +59,7 @@ class Sweep:
         """Finish the training of a seed, from wherever it stands."""
         from sim.training.front_end import load_front_end
 
-        dataset = load_dataset(self.data, seed)
+        dataset = load_dataset(self.data, seed, self.options)
         front = load_front_end(self.front, dataset) if self.front else None
         compute, config = Compute(self.backend, self.device), replace(self.config, seed=seed)
         return train_ep(dataset, config, self.folder_of(seed), watcher, front, resume=True, compute=compute)

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuro.data import download
+from neuro.data.preparation import stratified_sample
 from neuro.data.readers.named_sets import cache_folder
-from neuro.data.sets import checked_dataset, load_dataset, split_validation, stratified_sample
+from neuro.data.sets import checked_dataset, load_dataset, split_validation
 from neuro.data.sources import NAMED
 
 law = settings(max_examples=50, deadline=None)
@@ -41,17 +42,24 @@ BAD = {
     "images without pixels": ({"x_train": lambda x: x[:, :, :0]}, ("x_train", "shape (24, 2, 0)")),
     "too few images": ({"x_train": lambda x: x[:9], "y_train": lambda y: y[:9]}, ("9 training images", "10")),
     "test images of another shape": ({"x_test": lambda x: x.swapaxes(1, 2)}, ("(2, 3)", "(3, 2)", "equal")),
-    "wide integers": ({"x_train": lambda x: (x * 255).astype(np.int64)}, ("x_train", "int64", "uint8")),
     "text": ({"x_test": lambda x: x.astype(str)}, ("x_test", "uint8")),
+    "dates": ({"x_train": lambda x: x.astype("timedelta64[s]")}, ("x_train", "timedelta64", "give numbers")),
+    "complex numbers": ({"x_train": lambda x: x + 1j}, ("x_train", "complex64", "give numbers")),
     "NaN": ({"x_train": lambda x: with_value(x, np.nan)}, ("x_train", "NaN")),
     "infinity": ({"x_test": lambda x: with_value(x, np.inf)}, ("x_test", "infinity")),
-    "above one": ({"x_train": lambda x: with_value(x, 1.01)}, ("x_train", "1.01", "[0, 1]", "rescale")),
-    "below zero": ({"x_test": lambda x: with_value(x, -0.01)}, ("x_test", "-0.01", "[0, 1]")),
+    "test images in other units": ({"x_test": lambda x: x * 16}, ("x_test", "[0, 1]", "--rescale minmax")),
     "labels of another count": ({"y_train": lambda y: y[:-1]}, ("y_train", "(23,)", "(24,)")),
-    "one-hot labels": ({"y_train": lambda y: np.eye(3, dtype=int)[y]}, ("y_train", "(24, 3)", "(24,)")),
-    "real labels": ({"y_train": lambda y: y * 1.0}, ("y_train", "float64", "integers")),
+    "probabilities as labels": ({"y_train": lambda y: np.full((24, 3), 1 / 3)}, ("y_train", "(24, 3)", "one-hot")),
+    "a row without a one": ({"y_train": lambda y: np.eye(4, 3, dtype=int)[y + 1]}, ("y_train", "without a 1")),
+    "real labels": ({"y_train": lambda y: y + 0.5}, ("y_train", "0.5", "whole number")),
+    "labels that are missing": ({"y_train": lambda y: y * np.nan}, ("y_train", "NaN")),
     "boolean labels": ({"y_test": lambda y: y > 0}, ("y_test", "bool", "integers")),
-    "negative label": ({"y_train": lambda y: with_value(y, -1)}, ("y_train", "-1..2", "renumber")),
+    "durations as labels": ({"y_train": lambda y: y.astype("timedelta64[s]")}, ("y_train", "timedelta64", "give numbers or text")),
+    "complex labels": ({"y_train": lambda y: y + 1j}, ("y_train", "complex128", "give numbers or text")),
+    "text that training lacks": (
+        {"y_train": lambda y: np.array(["a", "b", "c"])[y], "y_test": lambda y: np.array(["a", "b", "d"])[y]},
+        ("y_test", "'d'", "'a', 'b', 'c'"),
+    ),
     "huge label": ({"y_test": lambda y: with_value(y, 4096)}, ("y_test", "0..4096", "renumber")),
     "label absent from training": ({"y_test": lambda y: with_value(y, 3)}, ("y_test", "label 3", "0..2")),
     "one class": ({"y_train": lambda y: y * 0, "y_test": lambda y: y * 0}, ("y_train", "one class")),

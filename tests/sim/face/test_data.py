@@ -44,8 +44,8 @@ def test_of_images_and_labels_a_fifth_of_every_class_is_for_testing(blobs):
         ((np.zeros((4, 2)),), "a sequence of 1; give"),
         (7, "give a name"),
         ({"x_train": np.zeros((4, 2))}, "lacks y_train"),
-        ((np.zeros((4, 2)), np.zeros(3)), "4 images, labels of shape"),
-        ((np.full((40, 2), 2.0), np.arange(40) % 2), r"outside \[0, 1\]"),
+        ((np.zeros((4, 2)), np.zeros(3)), r"y_train has shape \(3,\), its images need \(4,\)"),
+        ((np.full((40, 2), np.nan), np.arange(40) % 2), "x_train holds NaN"),
     ],
 )
 def test_what_is_no_data_is_refused(data, words):
