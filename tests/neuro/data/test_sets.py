@@ -54,7 +54,7 @@ BAD = {
     "real labels": ({"y_train": lambda y: y + 0.5}, ("y_train", "0.5", "whole number")),
     "labels that are missing": ({"y_train": lambda y: y * np.nan}, ("y_train", "NaN")),
     "boolean labels": ({"y_test": lambda y: y > 0}, ("y_test", "bool", "integers")),
-    "durations as labels": ({"y_train": lambda y: y.astype("timedelta64[s]")}, ("y_train", "timedelta64", "give numbers or text")),
+    "durations as labels": ({"y_train": lambda y: y.astype("timedelta64[s]")}, ("y_train", "timedelta64", "or text")),
     "complex labels": ({"y_train": lambda y: y + 1j}, ("y_train", "complex128", "give numbers or text")),
     "text that training lacks": (
         {"y_train": lambda y: np.array(["a", "b", "c"])[y], "y_test": lambda y: np.array(["a", "b", "d"])[y]},
