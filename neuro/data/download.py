@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from neuro.base.errors import UserError
+from neuro.base.errors import UserError, first_line
 from neuro.base.files import array_bytes, read_bytes, sha256, write_atomically
 
 CIFAR10_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
@@ -39,7 +39,7 @@ def download_named(name: str, folder: Path) -> Path:
     except ImportError as error:
         raise UserError(f"data set {name}: downloading needs torchvision; install it, or {_by_hand(name)}") from error
     except (OSError, RuntimeError, ValueError, tarfile.TarError, http.client.HTTPException) as error:
-        raise UserError(f"data set {name}: download failed ({_first_line(error)}); {_by_hand(name)}") from error
+        raise UserError(f"data set {name}: download failed ({first_line(error)}); {_by_hand(name)}") from error
     expected = CONTENT_SHA256.get(name)
     if expected is not None and content_hash(arrays) != expected:
         raise UserError(f"data set {name}: the downloaded content differs from the published one; {_by_hand(name)}")
@@ -71,10 +71,6 @@ def content_hash(arrays: dict[str, Any]) -> str:
 
 def _by_hand(name: str) -> str:
     return f"put {name}.npz into a folder and set SETTLE_DATA to it"
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 def _fetch_idx(class_name: str) -> Callable[[Path], dict[str, Any]]:

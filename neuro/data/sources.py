@@ -89,6 +89,8 @@ def read_raw(source: str) -> RawData:
         raise _unknown(source, path)
     if path.is_dir():
         return _read(FOLDER, path)
+    if not is_file(path):
+        raise UserError(f"cannot read {shown(path)}: it is a device or a pipe; give a file or a folder")
     reader = reader_of(path)
     if reader is None:
         remedy = next((text for ending, text in REMEDIES.items() if path.name.lower().endswith(ending)), "")
@@ -123,14 +125,14 @@ def _unknown(source: str, path: Path) -> UserError:
     """What to raise for a source that is no name and not there: the closest names and files, then all kinds."""
     if reader_of(path) is not None:
         near = _near(path.name, _names_in(path.parent))
-        return UserError(f"cannot read {shown(path)}: no such file{near}; give {KINDS_IN_SHORT}")
+        return UserError(f"cannot read {shown(path)}: no such file{near} give {KINDS_IN_SHORT}")
     near = _near(source.lower(), [*NAMED.values(), *(f"{package}:" for package in PACKAGES)])
-    return UserError(f"data set {source!r:.200} is unknown{near}; give {KINDS_IN_SHORT}")
+    return UserError(f"data set {source!r:.200} is unknown{near} give {KINDS_IN_SHORT}")
 
 
 def _near(name: str, names: Iterable[str]) -> str:
     near = get_close_matches(name, list(names))
-    return f"; did you mean {', '.join(near)}?" if near else ""
+    return f"; did you mean {', '.join(near)}?" if near else ";"
 
 
 def _names_in(folder: Path) -> list[str]:

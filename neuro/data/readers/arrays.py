@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from neuro.base.arrays import Array
-from neuro.base.errors import UserError
+from neuro.base.errors import UserError, first_line
 from neuro.data.raw import RawData
 from neuro.data.readers.keys import choose, listed
 
@@ -41,7 +41,7 @@ def _of_tensor(tensor: Any, place: str) -> Any:
         tensor = tensor.detach().cpu()
         return (tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor).resolve_conj().numpy()
     except (TypeError, RuntimeError) as error:
-        raise UserError(f"{place}: a tensor that numpy cannot hold ({str(error).splitlines()[0]})") from error
+        raise UserError(f"{place}: a tensor that numpy cannot hold ({first_line(error)})") from error
 
 
 def plain(array: Array, place: str) -> Array:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from neuro.base.arrays import Array
-from neuro.base.errors import UserError
+from neuro.base.errors import UserError, first_line
 from neuro.base.files import is_file, shown
 from neuro.data.raw import RawData
 from neuro.data.readers.arrays import of_mapping, plain
@@ -35,7 +35,7 @@ def of_hdf5(path: Path, turned: Callable[[Array], Array]) -> RawData:
         try:
             values = dataset.asstr()[()] if h5py.check_string_dtype(dataset.dtype) else dataset[()]
         except (OSError, ValueError, RuntimeError, UnicodeDecodeError) as error:
-            raise UserError(f"{place}: damaged ({str(error).splitlines()[0]}); copy the file again") from error
+            raise UserError(f"{place}: damaged ({first_line(error)}); copy the file again") from error
         return turned(plain(np.asarray(values), place))
 
     require_regular(path)
@@ -47,15 +47,13 @@ def of_hdf5(path: Path, turned: Callable[[Array], Array]) -> RawData:
     except UserError:
         raise
     except (OSError, RuntimeError, KeyError, ValueError) as error:
-        raise UserError(
-            f"data file {path}: damaged or no HDF5 file ({str(error).splitlines()[0]}); copy it again"
-        ) from error
+        raise UserError(f"data file {path}: damaged or no HDF5 file ({first_line(error)}); copy it again") from error
 
 
 def _keep(datasets: dict[str, Any], name: str, entry: Any, kind: Any) -> None:
     """Keep what is an array of its own file, in no folder of MATLAB's references."""
-    if isinstance(entry, kind) and not name.startswith("#") and entry.shape is not None:
-        datasets[name] = entry
+    if isinstance(entry, kind) and not str(name).startswith("#") and entry.shape is not None:
+        datasets[str(name)] = entry
 
 
 def require_regular(path: Path) -> None:

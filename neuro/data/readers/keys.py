@@ -42,7 +42,7 @@ class Choice:
 
 def words_of(name: str) -> list[str]:
     """The words of a name in small letters: trainImages -> train, images; X_Train -> x, train; test/y -> test, y."""
-    parts = re.split(r"[^A-Za-z0-9]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name))
+    parts = re.split(r"[^A-Za-z0-9]+", re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z0-9])(?=[A-Z][a-z])", " ", name))
     return [part for word in parts if word for part in _unglued(word.lower())]
 
 
@@ -64,7 +64,7 @@ def meaning_of(name: str) -> Meaning | None:
     known = labels or images
     if len(splits) > 1 or not known:
         return None
-    said = {*SPLIT_OF, *EMPTY, "data", *known}
+    said = {*SPLIT_OF, *EMPTY, *known, *images, "data"}
     rest = tuple(word for word in words if word not in said)
     rank = (LABELS if labels else IMAGES).index(known[0])
     return Meaning("y" if labels else "x", next(iter(splits), ""), rest, rank)

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import io
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from neuro.base.arrays import Array
-from neuro.base.errors import UserError
-from neuro.base.files import read_bytes
-from neuro.base.memory import require_bytes
+from neuro.base.errors import UserError, first_line
+from neuro.base.files import DAMAGE, read_bytes
 from neuro.data.raw import RawData
 from neuro.data.readers.arrays import of_mapping
 from neuro.data.readers.hdf5 import of_hdf5
+from neuro.data.readers.mat5 import Mat5
 from neuro.data.readers.parts import Part, joined, test_file
 
 HDF5, HDF5_AT = b"\x89HDF\r\n\x1a\n", (0, 512)
-HEADER, TAG, PACKED = 128, 8, 15
-FAULTS = (ValueError, TypeError, OSError, KeyError, IndexError, zlib.error, EOFError, NotImplementedError, MemoryError,
-          OverflowError, AttributeError)  # fmt: skip
 
 
 def read_mat(path: Path) -> RawData:
@@ -66,32 +61,11 @@ def _samples_first(x: Array, y: Array) -> tuple[Array, Array, tuple[str, ...]]:
 
 def _variables(content: bytes, path: Path) -> dict[str, Any]:
     """The variables of a file before version 7.3; structures as mappings."""
-    from scipy.io import loadmat
-
     try:
-        require_bytes(f"data file {path}", declared_bytes(content))
-        variables = loadmat(io.BytesIO(content), simplify_cells=True)
+        return Mat5(content, f"data file {path}").variables()
     except UserError:
         raise
-    except FAULTS as error:
-        raise UserError(f"data file {path}: damaged or no .mat file ({_line(error)}); save it again") from error
-    return {name: value for name, value in variables.items() if not name.startswith("__")}
-
-
-def declared_bytes(content: bytes) -> int:
-    """What the variables of a .mat file (version 5) hold by their tags, packed ones too; nothing is unpacked."""
-    total, at = 0, HEADER
-    order = ">" if content[126:128] == b"MI" else "<"
-    while at + TAG <= len(content):
-        kind, length = (int(word) for word in np.frombuffer(content[at : at + TAG], f"{order}u4"))
-        if kind == PACKED:
-            head = zlib.decompressobj().decompress(content[at + TAG : at + TAG + length], TAG)
-            total += int(np.frombuffer(head[4:8], f"{order}u4")[0]) if len(head) == TAG else 0
-        else:
-            total += length
-        at += TAG + length
-    return total
-
-
-def _line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
+    except (*DAMAGE, StopIteration) as error:
+        raise UserError(
+            f"data file {path}: damaged or no .mat file ({first_line(error)}); save it again with -v7"
+        ) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from neuro.data.raw import RawData
 from neuro.data.readers.arrays import of_mapping
 from neuro.data.readers.keys import meaning_of
 
-HEADER_ERRORS = (ValueError, TypeError, LookupError, SyntaxError, MemoryError, RecursionError)
+HEADER_ERRORS = (ValueError, TypeError, LookupError, SyntaxError, TokenError, MemoryError, RecursionError)
 NPY: Any = np.lib.format  # without types
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from neuro.base.arrays import Array
-from neuro.base.errors import UserError
+from neuro.base.errors import UserError, first_line
+from neuro.base.files import read_bytes
 from neuro.base.memory import require_bytes
 from neuro.data.raw import RawData
 from neuro.data.readers.arrays import as_array
@@ -20,6 +21,8 @@ from neuro.data.readers.parts import Part, joined, split_in, test_file
 from neuro.data.readers.records import part_of_columns
 
 ENDINGS = (".parquet", ".arrow")
+ROWS_AT_ONCE = 1024
+WIDTHS = {"INT32": 4, "INT64": 8, "FLOAT": 4, "DOUBLE": 8, "INT96": 12}  # of one value, in bytes
 
 
 def read_parquet(path: Path) -> RawData:
@@ -68,27 +71,39 @@ def _part(files: Sequence[Path], place: str, label: str = "") -> Part:
     try:
         tables = [_table(file) for file in files]
         table = pyarrow.concat_tables(tables) if len(tables) > 1 else tables[0]
+        table.validate(full=True)  # offsets beyond the buffers would end the process
         columns = {name: _values(table.column(name), f"{place}, column {name}") for name in table.column_names}
-    except (pyarrow.ArrowException, OSError) as error:
-        raise UserError(f"{place}: damaged, or no such table ({str(error).splitlines()[0]}); copy it again") from error
+    except (pyarrow.ArrowException, OSError, LookupError) as error:
+        raise UserError(f"{place}: damaged, or no such table ({first_line(error)}); copy it again") from error
     return part_of_columns(columns, place, label)
 
 
 def _table(file: Path) -> Any:
     """The table in a file; what it declares to hold unpacked is checked first."""
+    import pyarrow
+
     require_regular(file)
     if file.suffix.lower() == ".arrow":
-        import pyarrow
-
-        require_bytes(f"table {file}", file.stat().st_size)
-        with pyarrow.memory_map(str(file)) as stream:
-            return pyarrow.ipc.open_stream(stream).read_all()
+        return pyarrow.ipc.open_stream(pyarrow.BufferReader(read_bytes(file))).read_all()
     from pyarrow import parquet
 
     with parquet.ParquetFile(file) as opened:
-        groups = opened.metadata
-        require_bytes(f"table {file}", sum(groups.row_group(k).total_byte_size for k in range(groups.num_row_groups)))
-        return opened.read()
+        require_bytes(f"table {file}", _declared(opened.metadata))
+        batches, n_bytes = [], 0
+        for batch in opened.iter_batches(ROWS_AT_ONCE):  # a text that is kept once may come out many times
+            batches.append(batch)
+            n_bytes += batch.nbytes
+            require_bytes(f"table {file}", n_bytes)
+        return pyarrow.Table.from_batches(batches, opened.schema_arrow)
+
+
+def _declared(metadata: Any) -> int:
+    """What a parquet file holds unpacked by its own account, in bytes."""
+    groups = [metadata.row_group(k) for k in range(metadata.num_row_groups)]
+    chunks = [group.column(k) for group in groups for k in range(group.num_columns)]
+    return sum(
+        max(chunk.num_values * WIDTHS.get(chunk.physical_type, 1), chunk.total_uncompressed_size) for chunk in chunks
+    )
 
 
 def _values(column: Any, place: str) -> Array | list[Any]:

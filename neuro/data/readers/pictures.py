@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from neuro.base.arrays import Array
-from neuro.base.errors import UserError
+from neuro.base.errors import UserError, first_line
 from neuro.base.files import read_bytes
 from neuro.data.readers.bounds import require_array
 
@@ -20,6 +20,7 @@ GREY, COLOUR, DEEP, REAL = "grey", "colour", "16-bit grey", "float grey"
 KINDS = {"1": GREY, "L": GREY, "LA": GREY, "La": GREY, "I": DEEP, "I;16": DEEP, "I;16B": DEEP, "I;16L": DEEP,
          "I;16N": DEEP, "F": REAL}  # fmt: skip
 TRANSPARENT = ("LA", "La", "RGBA", "RGBa", "PA")
+MODES = {GREY: "L", COLOUR: "RGB"}
 TYPES = {GREY: np.uint8, COLOUR: np.uint8, DEEP: np.uint16, REAL: np.float32}
 FAULTS = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, OverflowError)
 
@@ -42,7 +43,8 @@ class Picture:
 
 def picture_of(name: str, content: Callable[[], bytes]) -> Picture:
     """The header of a picture; its pixels stay packed. Raises: UserError if it is no picture."""
-    with _opened(name, content) as image:
+
+    def read(image: Any) -> Picture:
         remarks = []
         if image.mode in TRANSPARENT or "transparency" in image.info:
             remarks.append("transparency is dropped")
@@ -51,6 +53,9 @@ def picture_of(name: str, content: Callable[[], bytes]) -> Picture:
         if any("16" in str(tile[3]) for tile in getattr(image, "tile", [])) and image.mode.startswith("RGB"):
             remarks.append("16-bit colours are read as 8 bits")
         return Picture(name, content, image.size, image.mode, tuple(remarks))
+
+    picture: Picture = _opened(name, content, read)
+    return picture
 
 
 def file_picture(path: Path) -> Picture:
@@ -100,36 +105,32 @@ def _size(picture: Picture) -> str:
 
 def _pixels(picture: Picture, kind: str) -> Array:
     """The pixels, of shape [h, w] or [h, w, 3]."""
-    with _opened(picture.name, picture.content) as image:
-        try:
-            if kind == DEEP:
-                values = np.asarray(image)
-                if values.min() < 0 or values.max() >= 1 << 16:
-                    raise UserError(f"{picture.name}: holds values beyond 16 bits; save it with 8 or 16 bits")
-                return values.astype(np.uint16)
-            if kind == REAL:
-                return np.asarray(image, np.float32)
-            return np.asarray(image.convert("RGB" if kind == COLOUR else "L"))
-        except FAULTS as error:
-            if isinstance(error, UserError):
-                raise
-            raise UserError(f"{picture.name}: a damaged picture ({_line(error)}); replace or delete it") from error
+
+    def read(image: Any) -> Array:
+        if kind == DEEP:
+            values = np.asarray(image)
+            if values.min() < 0 or values.max() >= 1 << 16:
+                raise UserError(f"{picture.name}: holds values beyond 16 bits; save it with 8 or 16 bits")
+            return values.astype(np.uint16)
+        return np.asarray(image, np.float32) if kind == REAL else np.asarray(image.convert(MODES[kind]))
+
+    pixels: Array = _opened(picture.name, picture.content, read)
+    return pixels
 
 
-def _opened(name: str, content: Callable[[], bytes]) -> Any:
+def _opened(name: str, content: Callable[[], bytes], read: Callable[[Any], Any]) -> Any:
+    """What `read` makes of an opened picture. Raises: UserError if it is damaged, or larger than Pillow takes."""
     from PIL import Image
 
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of tags and the like; a damaged picture raises
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            return Image.open(io.BytesIO(content()))
+            with Image.open(io.BytesIO(content())) as image:
+                return read(image)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise UserError(f"{name}: a picture of too many pixels ({_line(error)}); make it smaller") from error
+        raise UserError(f"{name}: a picture of too many pixels ({first_line(error)}); make it smaller") from error
     except FAULTS as error:
         if isinstance(error, UserError):
             raise
-        raise UserError(f"{name}: no readable picture ({_line(error)}); replace or delete it") from error
-
-
-def _line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
+        raise UserError(f"{name}: no readable picture ({first_line(error)}); replace or delete it") from error

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 
 from neuro.base.checks import require_choice
-from neuro.base.errors import UserError
+from neuro.base.errors import UserError, first_line
 from neuro.data.raw import RawData
 from neuro.data.readers.named_sets import cache_folder
 
@@ -36,7 +37,9 @@ def _bunch(name: str) -> Any:
     if name in EMBEDDED:
         return getattr(datasets, EMBEDDED[name])()
     try:
-        return getattr(datasets, DOWNLOADED[name])(data_home=str(cache_folder() / "sklearn"))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of every attempt
+            return getattr(datasets, DOWNLOADED[name])(data_home=str(cache_folder() / "sklearn"))
     except (OSError, RuntimeError, ValueError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        reason = first_line(error)
         raise UserError(f"sklearn:{name}: download failed ({reason}); look at the network") from error

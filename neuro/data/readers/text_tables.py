@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from neuro.base.arrays import Array
-from neuro.base.errors import UserError
+from neuro.base.errors import UserError, first_line
 from neuro.base.files import read_bytes
 from neuro.base.memory import require_bytes
 from neuro.data.raw import RawData
@@ -195,7 +195,7 @@ def _raise_fault(lines: Sequence[str], layout: Layout, numeric: list[int], place
                 raise UserError(
                     f"{place}: line {number}, {column}: {cells[k]!r:.40} is no number; mend it, or delete the row"
                 ) from error
-    raise UserError(f"{place}: no table of numbers ({str(error).splitlines()[0]}); mend that row") from error
+    raise UserError(f"{place}: no table of numbers ({first_line(error)}); mend that row") from error
 
 
 def _require_width(number: int, cells: list[str], layout: Layout, place: str) -> None:

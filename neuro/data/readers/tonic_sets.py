@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from neuro.data.raw import RawData
-from neuro.data.readers.catalogues import Catalogue
+from neuro.data.readers.catalogues import parts_of
 from neuro.data.readers.extras import require_extra
 from neuro.data.readers.named_sets import cache_folder
 from neuro.data.readers.parts import joined
@@ -21,6 +21,6 @@ def read_tonic(source: str) -> RawData:
     classes = {
         name: made for name, made in vars(datasets).items() if isinstance(made, type) and not name.startswith("_")
     }
-    name, parts = Catalogue("tonic", classes, "save_to").parts(source, cache_folder() / "tonic")
+    name, parts = parts_of(source, classes, "save_to", cache_folder() / "tonic")
     place = f"tonic:{name}"
     return joined(name.replace("/", "-").lower(), place, [part_of_samples(part, place) for part in parts])

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from neuro.base.errors import UserError
-from neuro.base.files import read_bytes
+from neuro.base.errors import UserError, first_line
+from neuro.base.files import DAMAGE, read_bytes
 from neuro.base.memory import require_bytes
 from neuro.data.raw import RawData
 from neuro.data.readers.arrays import of_mapping, of_sequence
@@ -54,7 +54,7 @@ def _load(path: Path) -> Any:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             n_bytes = sum(member.file_size for member in archive.infolist())
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
+    except DAMAGE as error:
         raise UserError(f"data file {path}: damaged ({error}); save it again") from error
     require_bytes(f"data file {path}", n_bytes)
     import torch
@@ -66,8 +66,4 @@ def _load(path: Path) -> Any:
             raise UserError(
                 f"data file {path}: holds objects, e.g. a Dataset, and not only tensors; {REMEDY}"
             ) from error
-        raise UserError(f"data file {path}: damaged ({_first_line(error)}); save it again") from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
+        raise UserError(f"data file {path}: damaged ({first_line(error)}); save it again") from error

@@ -7,7 +7,7 @@ from typing import Any
 from neuro.base.errors import UserError
 from neuro.data.raw import RawData
 from neuro.data.readers.arrays import as_array
-from neuro.data.readers.catalogues import Catalogue
+from neuro.data.readers.catalogues import parts_of
 from neuro.data.readers.named_sets import cache_folder
 from neuro.data.readers.parts import Part, joined
 from neuro.data.readers.samples import part_of_samples
@@ -25,7 +25,7 @@ def read_torchvision(source: str) -> RawData:
     classes = {
         name: getattr(datasets, name) for name in datasets.__all__ if isinstance(getattr(datasets, name, None), type)
     }
-    name, parts = Catalogue("torchvision", classes, "root").parts(source, cache_folder() / "torchvision")
+    name, parts = parts_of(source, classes, "root", cache_folder() / "torchvision")
     place = f"torchvision:{name}"
     return joined(name.replace("/", "-").lower(), place, [_part(part, place) for part in parts])
 
