@@ -1,6 +1,8 @@
 # make demo    train, run on Lava, write a report (installs into .venv first)
 # make test    the whole test suite
 # make lint    ruff and mypy
+# make docs    the site, in site/: built strictly, every link checked
+# make figures derives every committed figure again, resumably: hours; make figures-check: a part, minutes
 # make wheel   dist/*.whl, installed and started in a bare venv
 
 IS_310 := import sys; sys.version_info[:2] == (3, 10) and print(sys.executable)
@@ -9,7 +11,7 @@ UV := $(shell command -v uv 2>/dev/null)
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint wheel install clean
+.PHONY: demo test lint docs figures figures-check wheel install clean
 
 demo: install
 	$(BIN)/settle demo
@@ -21,6 +23,23 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: install .venv-docs/installed
+	$(BIN)/python docs/commands.py
+	.venv-docs/bin/mkdocs build --quiet
+	$(BIN)/python docs/check_site.py site
+
+# What builds the site, and nothing of settle: its API is read from the source.
+.venv-docs/installed: pyproject.toml
+	$(BIN)/python -m venv --clear .venv-docs
+	.venv-docs/bin/pip install --quiet $$($(BIN)/python docs/requirements.py)
+	@touch $@
+
+figures: install
+	$(BIN)/python -m benchmarks.figures
+
+figures-check: install
+	$(BIN)/python -m benchmarks.figures --check
 
 # Without its dependencies: the package, its command and its version need none of them.
 wheel: install
@@ -51,4 +70,4 @@ endif
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-wheel build dist *.egg-info
+	rm -rf .venv .venv-wheel .venv-docs build dist site *.egg-info

@@ -7,6 +7,7 @@ import io
 import os
 import platform
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,7 @@ def merge(path: Path, part: dict[str, Any]) -> None:
 
 
 def save(path: Path, content: dict[str, Any]) -> None:
-    """Write the answer with the machine it was measured on."""
-    write_atomically(path, json_bytes({**content, "machine": machine()}))
+    """Write the answer with the date, and the machine it was measured on."""
+    date = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    write_atomically(path, json_bytes({**content, "date": date, "machine": machine()}))
     print(f"written: {path}")
