@@ -130,4 +130,6 @@ def _drawn(draw: Callable[[Axes], None], ax: Axes | None, size: tuple[float, flo
     with matplotlib.rc_context(STYLE):
         _, axes = pyplot.subplots(figsize=size, layout="constrained")
         draw(axes)
+        interactive = matplotlib.is_interactive()  # a notebook's backend switches it on with the first figure
+    matplotlib.interactive(interactive)
     return axes

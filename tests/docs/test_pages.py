@@ -63,7 +63,7 @@ def test_every_page_is_in_the_navigation():
     text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     named = set(re.findall(r": (\S+\.(?:md|ipynb))$", text, re.MULTILINE))
     there = {path.relative_to(DOCS).as_posix() for path in [*PAGES, *DOCS.rglob("*.ipynb")]}
-    assert named - {"reference/commands.md"} == there
+    assert there <= named
 
 
 def test_the_page_of_commands_has_every_option(tmp_path):

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import matplotlib
 import numpy as np
 import pytest
 from matplotlib import pyplot
@@ -188,3 +189,16 @@ def test_robust_accuracy_is_drawn_with_what_is_known_of_it() -> None:
 def test_what_cannot_be_drawn_is_refused(call: Any, said: str, finished: Path) -> None:
     with pytest.raises(UserError, match=said):
         call(load_run(finished))
+
+
+def test_what_the_first_figure_of_a_notebook_switches_on_stays_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    subplots = pyplot.subplots
+
+    def as_in_a_notebook(**options: Any) -> Any:
+        matplotlib.interactive(True)
+        return subplots(**options)
+
+    monkeypatch.setattr(pyplot, "subplots", as_in_a_notebook)
+    monkeypatch.setitem(matplotlib.rcParams, "interactive", False)
+    plot.robustness(SimpleNamespace(clean=0.9, robust={0.1: 0.4}))
+    assert matplotlib.is_interactive()
