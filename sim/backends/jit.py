@@ -18,10 +18,6 @@ from numba import config, njit
 
 from neuro.base import fixed_point
 
-# Threads that wait for the slowest of a batch must sleep: spinning, they take the cores that it needs, and on a busy
-# machine training in batches becomes a hundred times slower. Read by OpenMP when the first parallel kernel starts.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
 HERE = Path(__file__).parent
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])  # annotations are for the reader: numba ignores them
 
@@ -30,7 +26,10 @@ def _cache_folder() -> Path:
     digest = hashlib.sha256(numba.__version__.encode())
     for path in [*sorted(HERE.rglob("*.py")), Path(fixed_point.__file__)]:
         digest.update(path.read_bytes())
-    return HERE / "__pycache__" / f"kernels-{digest.hexdigest()[:16]}"
+    name = f"kernels-{digest.hexdigest()[:16]}"
+    if os.access(HERE, os.W_OK):
+        return HERE / "__pycache__" / name
+    return Path.home() / ".cache" / "settle" / name  # an installation for many, that its users cannot write to
 
 
 CACHE_FOLDER = _cache_folder()
@@ -50,10 +49,12 @@ def _compiler(**options: Any) -> Callable[[Kernel], Kernel]:
 
 
 # Without reference counting ("_nrt") an access to a field of a tuple of arrays costs nothing, ten times faster here;
-# such kernels must not allocate.
-jit = _compiler(_nrt=False)
-inlined = _compiler(_nrt=False, forceinline=True)
-parallel_jit = _compiler(parallel=True)
+# such kernels must not allocate. A function that only other kernels call needs no door to Python: unpacking hundreds of
+# arrays took half of all compilation.
+INSIDE = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+jit = _compiler(_nrt=False)  # called from Python
+called = _compiler(_nrt=False, **INSIDE)  # called from kernels
+inlined = _compiler(_nrt=False, forceinline=True, **INSIDE)  # part of every kernel that calls it
 # Floats: a product and a sum may become one fused operation, which rounds once.
 float_jit = _compiler(_nrt=False, fastmath={"contract"})
-float_inlined = _compiler(_nrt=False, forceinline=True, fastmath={"contract"})
+float_inlined = _compiler(_nrt=False, forceinline=True, fastmath={"contract"}, **INSIDE)

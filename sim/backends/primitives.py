@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from neuro.base.arrays import AnyArray, Int8, Int16, Int32
-from sim.backends.jit import inlined, jit
+from sim.backends.jit import called, inlined
 
 LANES = 16  # 32-bit numbers in a vector register
 
@@ -56,7 +56,7 @@ def fits_narrow(payload: Int32) -> np.bool_:
     return magnitudes <= NARROW_PAYLOAD
 
 
-@jit
+@called
 def accumulate(
     a: Int32, narrow: Int16, weights: Int8, block: int, neuron: Int32, payload: Int32, count: int, scale: np.int32
 ) -> None:

@@ -6,14 +6,12 @@ weights depend on the batch size, never on the number of threads.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from functools import partial
 
-import numba
 import numpy as np
 
 from neuro.base.arrays import AnyArray, Int8, Int16, Int32, Integers, UInt32
@@ -23,11 +21,10 @@ from neuro.spec.network import Network
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.chain import ChainSession, open_chain
 from sim.backends.checks import check_learning
-from sim.backends.events.kernels import simulate_range
+from sim.backends.events.image_loop import Images, Span, run_images
 from sim.backends.events.layout import flatten_full, full_weights, make_plan, make_weights, unpad
-from sim.backends.events.learning_kernels import learn_in_batches, learn_online
 from sim.backends.events.space import Outputs, Scratch, make_scratch, make_trace
-from sim.backends.events.synapse_kernels import Synapses, Workspace, make_workspace
+from sim.backends.events.synapse_kernels import NO_WORKSPACE, Synapses, make_workspace
 from sim.backends.presentation import Lesson, Presentation
 from sim.backends.protocol import Backend, Capabilities
 from sim.backends.record import LearningOutcome, Record, SpikeTable
@@ -35,25 +32,7 @@ from sim.backends.session import Rates, SigmaDeltaSession
 
 SMALLEST_TASK, LARGEST_TASK = 16, 1024  # images that a thread takes at a time
 SPIKE_TABLE_START = 1 << 16
-
-
-class _Images(NamedTuple):
-    """What is shown, as the kernels take it."""
-
-    payloads: Int16  # [B, N]
-    targets: Int32  # [B, K]
-    signs: Int32  # [B]
-
-
-@contextlib.contextmanager
-def limited_threads(threads: int) -> Iterator[None]:
-    """Let no more threads take part in parallel kernels: idle ones are waited for too."""
-    before = numba.get_num_threads()
-    numba.set_num_threads(min(threads, before))
-    try:
-        yield
-    finally:
-        numba.set_num_threads(before)
+NO_FULL, NO_RATES = np.zeros(0, np.int16), np.zeros(0, np.int64)  # of synapses that do not learn
 
 
 class EventsSession(SigmaDeltaSession):
@@ -102,13 +81,14 @@ class EventsSession(SigmaDeltaSession):
             spikes=SpikeTable.from_rows(np.concatenate(rows)) if shown.keep_spikes else None,
         )
 
-    def _images(self, shown: Presentation) -> _Images:
+    def _images(self, shown: Presentation, keys: UInt32 | None = None) -> Images:
         """The images as the kernels take them."""
         goal = np.zeros((len(shown), self.spec.n_classes), np.int32) if shown.targets is None else shown.targets
-        return _Images(
+        return Images(
             np.ascontiguousarray(shown.payloads, dtype=np.int16),
             np.ascontiguousarray(goal, dtype=np.int32),
             self._signs(shown).astype(np.int32),
+            np.zeros(0, dtype=np.uint32) if keys is None else keys,
         )
 
     def _simulate(self, shown: Presentation, n_phases: int, out: Outputs) -> list[Int32]:
@@ -119,8 +99,9 @@ class EventsSession(SigmaDeltaSession):
         def work(part: int) -> list[Int32]:
             rows = []
             for first in range(part * task, len(shown), self.threads * task):
-                span = (last_step, first, min(first + task, len(shown)))
-                rows.append(self._run_range(images, span, self._scratches[part], out, shown.keep_spikes))
+                last = min(first + task, len(shown))
+                span = Span(first, last, last_step, task, 0, 1, keeps_trace=False, simulates=True, commits=False)
+                rows.append(self._run_span(images, span, self._scratches[part], out, shown.keep_spikes))
             return rows
 
         if self.threads == 1 or len(shown) <= task:
@@ -130,17 +111,14 @@ class EventsSession(SigmaDeltaSession):
                 rows_by_thread = list(pool.map(work, range(self.threads)))
         return [rows for part in rows_by_thread for rows in part] or [np.zeros((0, 5), dtype=np.int32)]
 
-    def _run_range(
-        self, images: _Images, span: tuple[int, int, int], scratch: Scratch, out: Outputs, keep_spikes: bool
-    ) -> Int32:
-        """Run some images, with a spike table that grows until it holds every spike. span: last step, first image,
-        the one after the last.
-        """
+    def _run_span(self, images: Images, span: Span, scratch: Scratch, out: Outputs, keep_spikes: bool) -> Int32:
+        """Run some images, with a spike table that grows until it holds every spike."""
+        fixed = Synapses(*self._weights, NO_FULL, NO_RATES, NO_RATES)
         capacity = SPIKE_TABLE_START if keep_spikes else 0
         while True:
             table = out._replace(spikes=np.zeros((capacity, 5), dtype=np.int32))
-            out.counts[span[1] : span[2]] = 0
-            needed = simulate_range(self._plan, self._weights, *images, *span, scratch, table, self._no_trace)
+            out.counts[span.first : span.last] = 0
+            needed = run_images(self._plan, fixed, images, span, scratch, table, self._no_trace, NO_WORKSPACE)
             if needed <= capacity:
                 return table.spikes[:needed]
             capacity = needed
@@ -156,24 +134,31 @@ class EventsSession(SigmaDeltaSession):
             np.array([rate.exponent for rate in chosen], dtype=np.int64),
         )
         keys = image_keys(lesson.seed, lesson.first_image, len(lesson))
-        self._train(synapses, (*self._images(lesson), keys), out)
+        self._train(synapses, self._images(lesson, keys), out)
         counts = {p.name: out.counts[:, i].sum(axis=0) for i, p in enumerate(self.spec.populations)}
         return LearningOutcome(out.predictions, counts)
 
-    def _train(self, synapses: Synapses, images: tuple[Int16, Int32, Int32, UInt32], out: Outputs) -> None:
-        second_nudge = self.spec.schedule.phases[-1].steps
+    def _train(self, synapses: Synapses, images: Images, out: Outputs) -> None:
+        n_images, second_nudge = len(images.signs), self.spec.schedule.phases[-1].steps
         trace = make_trace(self.batch_size, self._n_neurons, len(self.spec.populations), second_nudge)
-        if self.batch_size == 1:
-            work = make_workspace(self._plan, 1)
-            learn_online(self._plan, synapses, *images, self._scratches[0], out, trace, work)
-        else:
-            scratch = Scratch(*(np.stack(rows) for rows in zip(*self._scratches, strict=True)))
-            works = [make_workspace(self._plan, self.threads) for _ in range(self.threads)]
-            work = Workspace(*(np.stack(rows) for rows in zip(*works, strict=True)))
-            with limited_threads(self.threads):
-                learn_in_batches(
-                    self._plan, synapses, *images, self.batch_size, self.threads, scratch, out, trace, work
-                )
+        parts = 1 if self.batch_size == 1 else self.threads  # on-line there is nothing to share
+        works = [make_workspace(self._plan, parts) for _ in range(parts)]
+
+        def run(part: int, first: int, last: int, simulates: bool, commits: bool) -> None:
+            span = Span(
+                first, last, self.spec.schedule.ends[-1], self.batch_size, part, parts,
+                keeps_trace=True, simulates=simulates, commits=commits,
+            )  # fmt: skip
+            run_images(self._plan, synapses, images, span, self._scratches[part], out, trace, works[part])
+
+        if parts == 1:
+            run(0, 0, n_images, True, True)
+            return
+        with ThreadPoolExecutor(parts - 1) as pool:
+            for first in range(0, n_images, self.batch_size):
+                last = min(first + self.batch_size, n_images)
+                _all_parts(pool, parts, partial(run, first=first, last=last, simulates=True, commits=False))
+                _all_parts(pool, parts, partial(run, first=first, last=last, simulates=False, commits=True))
 
     def weights(self) -> dict[str, Int8]:
         """The rounded weights of now."""
@@ -201,6 +186,14 @@ class EventsSession(SigmaDeltaSession):
         rounded = {p.name: round_shift(full[p.name], p.rule.shadow_bits) for p in self.spec.plastic if p.rule}
         self._weights = make_weights(self.spec.with_weights(rounded), self._plan)
         self._full = flatten_full(full[p.name] for p in self.spec.plastic)
+
+
+def _all_parts(pool: ThreadPoolExecutor, parts: int, work: Callable[[int], None]) -> None:
+    """Do the work of every part, the last one in this thread; raises what a part raised."""
+    others = [pool.submit(work, part) for part in range(parts - 1)]
+    work(parts - 1)
+    for other in others:
+        other.result()
 
 
 def _shaped(block: AnyArray, shape: tuple[int, ...]) -> AnyArray:

@@ -10,17 +10,17 @@ from __future__ import annotations
 import numpy as np
 
 from neuro.base.arrays import Int16, Int32
-from sim.backends.events.layout import Plan, Weights
+from sim.backends.events.layout import Plan
 from sim.backends.events.map_kernels import convolve
 from sim.backends.events.maps import DENSE
 from sim.backends.events.space import Outputs, Scratch, Trace
 from sim.backends.events.synapse_kernels import Synapses
-from sim.backends.jit import inlined, jit
+from sim.backends.jit import inlined
 from sim.backends.primitives import NARROW_ROW, accumulate, copy, fits_narrow, gather, shifted
 
 
 @inlined
-def deliver(plan: Plan, weights: Weights | Synapses, scratch: Scratch) -> None:
+def deliver(plan: Plan, weights: Synapses, scratch: Scratch) -> None:
     """Add the last step's spikes to the input of every target."""
     for population in range(plan.static.shape[0]):
         count = scratch.n_events[population]
@@ -208,7 +208,7 @@ def keep_spikes(plan: Plan, scratch: Scratch, image: int, step: int, spikes: Int
 
 @inlined
 def simulate(
-    plan: Plan, weights: Weights | Synapses, payload: Int16, target: Int32, sign: np.int32, last_step: int,
+    plan: Plan, weights: Synapses, payload: Int16, target: Int32, sign: np.int32, last_step: int,
     scratch: Scratch, image: int, out: Outputs, trace: Trace, slot: int, learning: bool, n_spikes: int,
 ) -> int:  # fmt: skip
     """Run one image to `last_step`; returns the length of the spike table."""
@@ -236,18 +236,3 @@ def keep_states(plan: Plan, scratch: Scratch, states: Int32) -> None:
     for population in range(plan.static.shape[0]):
         begin, end = plan.start[population], plan.start[population + 1]
         copy(scratch.s[begin:end] if plan.static[population] else scratch.u[begin:end], states[begin:end])
-
-
-@jit
-def simulate_range(
-    plan: Plan, weights: Weights | Synapses, payloads: Int16, targets: Int32, signs: Int32, last_step: int, first: int,
-    last: int, scratch: Scratch, out: Outputs, trace: Trace,
-) -> int:  # fmt: skip
-    """Run images first..last-1 with fixed weights; returns the length of the spike table."""
-    n_spikes = 0
-    for image in range(first, last):
-        n_spikes = simulate(
-            plan, weights, payloads[image], targets[image], signs[image], last_step, scratch, image, out, trace, 0,
-            False, n_spikes,
-        )  # fmt: skip
-    return n_spikes

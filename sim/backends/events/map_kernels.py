@@ -7,10 +7,10 @@ import numpy as np
 from neuro.base.arrays import Int16, Int32
 from sim.backends.events.layout import Plan
 from sim.backends.events.maps import CONVOLVED
-from sim.backends.jit import jit
+from sim.backends.jit import called
 
 
-@jit
+@called
 def convolve(
     plan: Plan, projection: int, a: Int32, wide: Int16, neuron: Int32, payload: Int32, count: int, scale: np.int32
 ) -> None:

@@ -13,7 +13,7 @@ from neuro.base.arrays import Index, Int32
 from sim.backends.events.layout import Plan
 from sim.backends.events.space import Trace
 from sim.backends.events.synapse_kernels import Synapses, Workspace, make_target, move_weight, rounded_step
-from sim.backends.jit import inlined, jit
+from sim.backends.jit import called, inlined
 from sim.backends.primitives import copy
 
 
@@ -50,7 +50,7 @@ def add_positions(
                 sums[j] += np.int32(x * posts[j])
 
 
-@jit
+@called
 def add_moved(
     plan: Plan, projection: int, x: Int32, pre: int, first_feature: int, last_feature: int, count: int, work: Workspace
 ) -> None:
@@ -61,7 +61,7 @@ def add_moved(
             add_window(plan, projection, x[pre:], j, work.value[k], work.wide)
 
 
-@jit
+@called
 def add_events(
     plan: Plan, projection: int, trace: Trace, slot: int, source: int, target: int, first_feature: int,
     last_feature: int, work: Workspace,
@@ -97,7 +97,7 @@ def add_events(
     return n_added
 
 
-@jit
+@called
 def add_end_points(
     plan: Plan, projection: int, trace: Trace, slot: int, source: int, target: int, first_feature: int,
     last_feature: int, work: Workspace,
@@ -177,7 +177,7 @@ def widen(plan: Plan, learner: int, projection: int, weights: Synapses, first_fe
                 weights.wide[mirrored + f * taps] = row[f]
 
 
-@jit
+@called
 def commit_kernel(
     plan: Plan, learner: int, synapses: Synapses, sign: np.int32, stream: np.uint32, first_feature: int,
     last_feature: int, added: bool, work: Workspace,

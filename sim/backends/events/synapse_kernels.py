@@ -53,13 +53,19 @@ def make_workspace(plan: Plan, threads: int) -> Workspace:
     n_neurons = int(plan.start[-1])
     rows = -(-plan.size[plan.source] // threads) + DELTA_GAP
     matrices = np.where(plan.kind == DENSE, rows * plan.size[plan.target], 0)
-    delta = np.zeros(int(matrices[plan.plastic].max(initial=0)), dtype=np.int32)
     largest = int(np.diff(plan.wide_start)[plan.plastic].max(initial=0))
-    wide, wide_forward = np.zeros(largest, dtype=np.int32), np.zeros(largest, dtype=np.int32)
+    return _workspace(n_neurons, int(matrices[plan.plastic].max(initial=0)), largest)
+
+
+def _workspace(n_neurons: int, n_changes: int, n_wide: int) -> Workspace:
     x, y, y_trace, value, listed, step = (np.zeros(n_neurons, dtype=np.int32) for _ in range(6))
     moved, sent = np.zeros(n_neurons, dtype=np.uint32), np.zeros(n_neurons, dtype=np.uint32)
     seen, noted = np.zeros(n_neurons, dtype=np.bool_), np.zeros(n_neurons, dtype=np.bool_)
+    delta, wide, wide_forward = (np.zeros(size, dtype=np.int32) for size in (n_changes, n_wide, n_wide))
     return Workspace(x, y, y_trace, moved, value, sent, seen, noted, listed, step, delta, wide, wide_forward)
+
+
+NO_WORKSPACE = _workspace(0, 0, 0)  # where nothing learns
 
 
 class Target(NamedTuple):
