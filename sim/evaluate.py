@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
-from neuro.artifact.run_folder import Artifact, load_artifact
+from neuro.artifact.run_folder import MANIFEST, Artifact, load_artifact
 from neuro.base.errors import UserError
-from neuro.base.files import is_file, parse_json, read_bytes, write_atomically
+from neuro.base.files import is_file, parse_json, read_bytes, shown, write_atomically
 from neuro.base.metrics import Accuracy, accuracy
+from neuro.base.schema import parsed
 from neuro.base.shown import Lines, Shown
 from neuro.data.preparation import IDENTITY
 from neuro.data.sets import OWN_DATA, Dataset, load_dataset, require_test_images
 from neuro.spec.network import Network
 from sim.backends.protocol import AnyBackend, one_hot_targets
 from sim.backends.record import Differences, Record, compare
+from sim.training.manifests import require_manifest
 from sim.training.results import preparation_of
 
 RESULTS = "results.jsonl"
@@ -76,8 +77,9 @@ def load_run(folder: Path) -> Artifact:
     missing = [key for key in needed if key not in artifact.manifest]
     if missing:
         raise UserError(f"run {folder}: its manifest lacks {', '.join(missing)}; train it again")
+    require_manifest(artifact.manifest, shown(folder / MANIFEST))
     data = artifact.manifest["data"]
-    if isinstance(data, dict) and data.get("source") == OWN_DATA:
+    if data["source"] == OWN_DATA:
         data["source"] = str((folder / OWN_DATA).resolve())
     return artifact
 
@@ -163,23 +165,22 @@ def read_results(folder: Path, artifact: Artifact) -> list[Evaluation]:
     path = folder / RESULTS
     if not is_file(path):
         return []
-    rows = [parse_json(line, path) for line in read_bytes(path).splitlines() if line.strip()]
-    try:
-        return [_evaluation(row) for row in rows if row["weights_sha256"] == artifact.manifest["files"]["weights.npz"]]
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{path}: holds a damaged row ({error}); delete the file and evaluate again") from error
+    weights = artifact.manifest["files"]["weights.npz"]
+    rows = [_row(line, path) for line in read_bytes(path).splitlines() if line.strip()]
+    return [row for sha256, row in rows if sha256 == weights]
 
 
-def _evaluation(row: Mapping[str, Any]) -> Evaluation:
-    return Evaluation(
-        row["run"],
-        row["backend"],
-        None if row["accuracy"] is None else Accuracy(**row["accuracy"]),
-        row["spikes_per_inference"],
-        row["n"] if "n" in row else row["accuracy"]["n"],  # rows of older versions
-        row["check"],
-        None if row["differences"] is None else Differences(**row["differences"]),
-    )
+def _row(line: bytes, path: Path) -> tuple[str, Evaluation]:
+    """The hash of the weights a line holds for, and what it says."""
+    content, owner, remedy = parse_json(line, path), shown(path), "delete the file and evaluate again"
+    if isinstance(content.get("accuracy"), dict):
+        content = {"n": content["accuracy"].get("n"), **content}  # rows of older versions
+    marked = parsed(content, _Marked, owner, remedy)
+    return marked["weights_sha256"], parsed(content, Evaluation, owner, remedy)
+
+
+class _Marked(TypedDict):
+    weights_sha256: str
 
 
 def equality_sentence(evaluation: Evaluation) -> str:

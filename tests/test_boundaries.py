@@ -28,7 +28,10 @@ HOMES = {
     "submitit": ("sim/training/parallel/cluster.py",),
     "nir": ("neuro/artifact/nir_graph.py", "sim/backends/snn/nir_reader.py"),
     "nirtorch": ("sim/backends/snn/nir_reader.py",),
-    "h5py": ("hardware/export/netx.py", "neuro/data/readers/hdf5.py"),
+    "h5py": (
+        "neuro/base/hdf5.py", "neuro/data/readers/hdf5.py", "hardware/export/", "benchmarks/tools/hdf5_mutations.py",
+    ),  # fmt: skip
+    "msgspec": ("neuro/base/schema.py",),
     "zeus": ("benchmarks/bench/meters.py",),
     "pynvml": ("benchmarks/bench/meters.py",),
     "torchvision": ("neuro/data/download.py", "neuro/data/readers/torchvision_sets.py"),
@@ -43,7 +46,8 @@ HOMES = {
     "joblib": (),
     "tests": (),
 }
-HEAVY = ("torch", "numba", "matplotlib", "lava", "snntorch", "sklearn", "torchvision", "PIL", "jinja2", "nir", "h5py")
+HEAVY = ("torch", "numba", "matplotlib", "lava", "snntorch", "sklearn", "torchvision", "PIL", "jinja2", "nir", "h5py",
+         "msgspec")  # fmt: skip
 
 
 def tree(source: str) -> ast.Module:

@@ -16,10 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
+from hardware.export.netx_file import check_netx
 from hardware.slayer.network import check_lava_dl, quiet, slayer_block
 from neuro.base.arrays import Int16, Int32, Integers
 from neuro.base.errors import UserError
-from neuro.base.files import array_bytes, parse_arrays, read_bytes, write_atomically
+from neuro.base.files import array_bytes, parse_arrays, read_bytes, shown, write_atomically
 from neuro.stock.processes import LIF, SpikeInput, StockPopulation, StockProjection, StockSpec
 from sim.backends.lava.worker.watch import run_worker
 
@@ -142,7 +143,9 @@ def run_netx(
     check_lava_dl()
     with tempfile.TemporaryDirectory(prefix="settle-netx-") as name:
         folder = Path(name)
-        write_atomically(folder / FILE, read_bytes(path))
+        content = read_bytes(path)
+        check_netx(content, shown(path))
+        write_atomically(folder / FILE, content)
         job = {"inputs": inputs.astype(np.int32), "together": np.array(together)}
         write_atomically(folder / JOB, array_bytes(job))
         run_worker(WORKER, folder, len(inputs), "image", stall_s, on_image, "netx")

@@ -21,10 +21,11 @@ from hardware.slayer.network import CHUNK, SlayerModel, network_of, quiet, slaye
 from neuro.base.arrays import Array, Images, Int16, Int32, Integers
 from neuro.base.errors import UserError
 from neuro.base.metrics import Accuracy, accuracy
+from neuro.base.schema import Count
 from neuro.data.sets import Dataset, Split
 from neuro.front_ends.pixels import PixelEncoder, gain_bits_for
 from neuro.stock.feed_forward import FeedForwardNetwork
-from sim.training.checkpoint import State
+from sim.training.checkpoint import State, restored
 from sim.training.stepwise import Stepwise
 
 BATCH = 32
@@ -47,8 +48,8 @@ class SlayerEpoch:
 class SlayerProgress:
     """Where a training stands. best_epoch counts from 1; best_correct: validation images it had right."""
 
-    epoch: int = 0
-    position: int = 0
+    epoch: Count = 0
+    position: Count = 0
     n_correct: int = 0
     epoch_s: float = 0.0  # CPU time spent on learning in this epoch
     cpu_s: float = 0.0
@@ -59,7 +60,7 @@ class SlayerProgress:
     @staticmethod
     def from_json(content: Mapping[str, Any]) -> SlayerProgress:
         """Rebuild from `dataclasses.asdict`."""
-        return SlayerProgress(**{**content, "history": [SlayerEpoch(**line) for line in content["history"]]})
+        return restored(content, SlayerProgress)
 
 
 class SlayerLearner:

@@ -27,6 +27,7 @@ import numpy as np
 
 from neuro.base.arrays import Reals
 from neuro.base.errors import UserError
+from neuro.base.hdf5 import DAMAGE, require_hdf5
 from neuro.stock.processes import DECAY_UNITY, LIF, SpikeInput, StockPopulation, StockProjection, StockSpec
 
 if TYPE_CHECKING:
@@ -139,10 +140,34 @@ def read_nir(content: bytes, name: str) -> nir.NIRGraph:
     check_nir()
     import nir
 
+    require_hdf5(content, name)
     try:
-        return nir.read(io.BytesIO(content))
-    except (OSError, KeyError, ValueError, TypeError, AttributeError, AssertionError, RuntimeError) as error:
-        raise UserError(f"{name}: no NIR file of this version ({type(error).__name__}: {error})") from error
+        graph = nir.read(io.BytesIO(content))
+        _require_one_path(graph)
+    except UserError as error:
+        raise UserError(f"{name}: {error}") from error
+    except (*DAMAGE, AssertionError) as error:
+        reason = f"{type(error).__name__}: {' '.join(str(error).split()):.200}"
+        raise UserError(f"{name}: no NIR file of this version ({reason})") from error
+    return graph
+
+
+def _require_one_path(graph: nir.NIRGraph) -> None:
+    """Raise UserError unless every node is reached from the one input, the one output too: else nirtorch never ends."""
+    import nir
+
+    kinds = {kind: [n for n, node in graph.nodes.items() if isinstance(node, kind)] for kind in (nir.Input, nir.Output)}
+    if any(len(names) != 1 for names in kinds.values()):
+        raise UserError(f"{len(kinds[nir.Input])} inputs and {len(kinds[nir.Output])} outputs; readers take one")
+    unknown = {name for edge in graph.edges for name in edge} - set(graph.nodes)
+    reached, waiting = set(kinds[nir.Input]), list(kinds[nir.Input])
+    while waiting:
+        name = waiting.pop()
+        new = {target for source, target in graph.edges if source == name} - reached
+        reached |= new
+        waiting += new
+    if lost := sorted(unknown | (set(graph.nodes) - reached)):
+        raise UserError(f"node {lost[0]!r} is not reached from the input, or no node; restore the file")
 
 
 def _check(spec: StockSpec) -> None:

@@ -14,9 +14,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from neuro.artifact.manifest import Manifest
 from neuro.base.arrays import Arrays
 from neuro.base.errors import UserError
 from neuro.base.files import (
+    RESTORE,
     array_bytes,
     is_file,
     json_bytes,
@@ -24,9 +26,11 @@ from neuro.base.files import (
     parse_json,
     read_bytes,
     sha256,
+    shown,
     write_atomically,
 )
 from neuro.base.late import named
+from neuro.base.schema import require_form
 from neuro.spec.network import Network
 
 FORMAT = 1
@@ -120,15 +124,15 @@ def read_run(folder: Path) -> tuple[dict[str, Any], Arrays, dict[str, Any]]:
     if not is_file(folder / MANIFEST):
         raise UserError(f"run {folder}: no {MANIFEST}; give the folder of a finished run (settle train ... --out)")
     manifest = parse_json(read_bytes(folder / MANIFEST), folder / MANIFEST)
+    require_form(manifest, Manifest, shown(folder / MANIFEST), RESTORE)
     if manifest.get("format") != FORMAT:
         raise UserError(f"run {folder}: format {manifest.get('format')}, this version reads {FORMAT}; train it again")
     if manifest.get(SELF) != manifest_hash(manifest):
         raise UserError(f"run {folder}: {MANIFEST} differs from its own hash (edited); restore it")
-    files = manifest.get("files")
-    content = {}
+    files, content = manifest.get("files", {}), {}
     for name in (SPEC, WEIGHTS):
         content[name] = read_bytes(folder / name)
-        if not isinstance(files, dict) or sha256(content[name]) != files.get(name):
+        if sha256(content[name]) != files.get(name):
             raise UserError(
                 f"run {folder}: {name} differs from its hash in {MANIFEST} (truncated or edited); restore it"
             )

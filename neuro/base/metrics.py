@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neuro.base.arrays import Int64, Integers, Reals
+from neuro.base.errors import UserError
 
 Z_95 = 1.959963984540054  # normal quantile of a two-sided 95 % interval
 
@@ -22,6 +23,10 @@ class Accuracy:
 
     n_correct: int
     n: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.n_correct <= self.n:
+            raise UserError(f"accuracy: {self.n_correct} correct of {self.n}; from none to all can be")
 
     @property
     def value(self) -> float:

@@ -40,6 +40,8 @@ class PixelEncoder:
         require_integers("encoder", activation_bits=self.activation_bits, gain_bits=self.gain_bits)
         Range(0, MAX_ACTIVATION_BITS).require("encoder", activation_bits=self.activation_bits)
         Range(0, MAX_GAIN_BITS).require("encoder", gain_bits=self.gain_bits)
+        if self.offset is not None and self.offset.ndim != 1:
+            raise UserError(f"encoder: its offset has shape {self.offset.shape}, needs one value per pixel in one row")
         if self.transform is not None and self.offset is not None:
             one = 1 << self.activation_bits
             if self.offset.size and not 0 <= int(self.offset.min()) <= int(self.offset.max()) <= one:

@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 
 from neuro.base.arrays import Int16, Int64, Reals
+from neuro.base.schema import Count
 from sim.coding.learner import BatchOutcome, DictionaryLearner
+from sim.training.checkpoint import restored
 from sim.training.stepwise import Stepwise
 
 BATCH, KERNEL_BATCH = 128, 32
@@ -49,8 +51,8 @@ class LcaEpoch:
 class LcaProgress:
     """Where a training stands: with the atoms, all that is needed to go on."""
 
-    epoch: int = 0
-    position: int = 0
+    epoch: Count = 0
+    position: Count = 0
     scale: float = 0.0  # mean square of a code when it was last measured
     sums: list[float] = field(default_factory=lambda: [0.0] * 4)  # of the figures of this epoch
     used: list[bool] = field(default_factory=list)  # atoms that were active in this epoch
@@ -62,7 +64,7 @@ class LcaProgress:
     @staticmethod
     def from_json(content: Mapping[str, Any]) -> LcaProgress:
         """Rebuild from `dataclasses.asdict`."""
-        return LcaProgress(**{**content, "history": [LcaEpoch(**line) for line in content["history"]]})
+        return restored(content, LcaProgress)
 
     def to_json(self) -> dict[str, Any]:
         """The same as plain objects."""

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
-from neuro.base.arrays import Arrays
+from neuro.base.arrays import Arrays, NamedArrays
 from neuro.base.errors import UserError
-from neuro.base.files import array_bytes, is_file, parse_arrays, parse_json, read_bytes, sha256, write_atomically
+from neuro.base.files import array_bytes, is_file, parse_arrays, parse_json, read_bytes, sha256, shown, write_atomically
+from neuro.base.schema import Form, parsed
 
 CHECKPOINT = "checkpoint.npz"
 STATE = "state"  # the one array that is text
+OTHER_VERSION = "no checkpoint of this version; delete it and train again"
 
 
 @dataclass(frozen=True)
@@ -54,21 +56,41 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
     if not is_file(path):
         return None
     arrays = parse_arrays(read_bytes(path), path)
-    try:
-        fields = parse_json(arrays.pop(STATE).tobytes(), path)
-        identity = {**fields.pop("identity")}
-        # Coders had one array, and said its hash alone.
-        hashes = fields.pop("arrays") if "arrays" in fields else {"atoms": fields.pop("sha256")}
-    except (KeyError, TypeError) as error:
-        raise other_version(folder) from error
-    if _hashes(arrays) != hashes:
+    if STATE not in arrays:
+        raise other_version(folder)
+    fields = parse_json(arrays.pop(STATE).tobytes(), path)
+    if "arrays" not in fields and "sha256" in fields:  # coders had one array, and said its hash alone
+        fields["arrays"] = {"atoms": fields.pop("sha256")}
+    frame = parsed(fields, _Frame, shown(path), OTHER_VERSION)
+    if _hashes(arrays) != frame["arrays"]:
         raise UserError(f"{path}: damaged, its arrays differ from their hashes; delete it and train again")
-    return Checkpoint(identity, State(arrays, fields))
+    rest = {name: value for name, value in fields.items() if name not in frame}
+    return Checkpoint(frame["identity"], State(arrays, rest))
+
+
+class _Frame(TypedDict):
+    identity: dict[str, Any]
+    arrays: dict[str, str]
+
+
+def restored(content: Any, form: type[Form]) -> Form:
+    """A part of a checkpoint in the types of its form. Raises: UserError naming the field that does not fit."""
+    return parsed(content, form, CHECKPOINT, OTHER_VERSION)
+
+
+def require_like(found: NamedArrays, expected: NamedArrays, owner: str) -> None:
+    """Raise UserError unless arrays of a checkpoint have the names, shapes and integers of those they replace."""
+    for name in {**found, **expected}:
+        ours, theirs = expected.get(name), found.get(name)
+        if ours is None or theirs is None or ours.shape != theirs.shape or theirs.dtype.kind not in "iu":
+            has = "none" if theirs is None else f"{theirs.dtype} {theirs.shape}"
+            needs = "none" if ours is None else f"integers {ours.shape}"
+            raise UserError(f"{CHECKPOINT}: {owner} {name} is {has}, needs {needs}; {OTHER_VERSION}")
 
 
 def other_version(folder: Path) -> UserError:
     """What to raise of a checkpoint that lacks something."""
-    return UserError(f"{folder / CHECKPOINT}: no checkpoint of this version; delete it and train again")
+    return UserError(f"{folder / CHECKPOINT}: {OTHER_VERSION}")
 
 
 def _hashes(arrays: Arrays) -> dict[str, str]:

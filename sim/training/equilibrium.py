@@ -10,17 +10,19 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypedDict, cast
 
 import numpy as np
 
 from neuro.base.arrays import Array, Arrays, Integers
-from neuro.base.metrics import accuracy
+from neuro.base.errors import UserError
+from neuro.base.metrics import Accuracy, accuracy
+from neuro.base.schema import Amount, Filled, Positive
 from neuro.data.sets import Dataset, Split, split_validation
 from neuro.spec.network import Network
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.record import Record
-from sim.training.checkpoint import State
+from sim.training.checkpoint import State, require_like, restored
 from sim.training.compute import NATIVE, Compute
 from sim.training.config import TrainConfig, learns_on_chip
 from sim.training.front_end import Front
@@ -59,6 +61,23 @@ def train_ep(
     learner = EquilibriumLearner(dataset, config if front is None else behind(config, front), front, compute)
     artifact = run_learner(learner, folder, watcher, resume=resume, checkpoint_every_s=checkpoint_every_s)
     return result_of(folder, artifact)
+
+
+class Notes(TypedDict, total=False):
+    """What tuning found, as a checkpoint keeps it."""
+
+    trials: list[Any]
+    tune_cpu_s: Amount
+
+
+class FitNotes(Notes):
+    """And what the fit did, once the refit goes on."""
+
+    history: Filled[Epoch]
+    best_epoch: Positive
+    val: Accuracy
+    fit_cpu_s: Amount
+    images_per_s: Amount
 
 
 class EquilibriumLearner:
@@ -120,10 +139,17 @@ class EquilibriumLearner:
         """Stand where `state` was taken."""
         fields = state.fields
         self.stage, self.notes = fields["stage"], fields["notes"]
+        restored(self.notes, FitNotes if self.stage == REFIT else Notes)
+        if self.notes.get("best_epoch", 0) > len(self.notes.get("history", ())):
+            raise UserError(f"notes: the best epoch is {self.notes['best_epoch']}, which is not in the history")
         self.kept_weights = _integers(state.named(KEPT))
-        self.trainer = self._made(Choices(**fields["choices"]))
-        self.trainer.restore(_integers(state.named(FULL)))
-        self.trainer.best_weights = _integers(state.named(BEST))
+        self.trainer = self._made(restored(fields["choices"], Choices))
+        full, best = _integers(state.named(FULL)), _integers(state.named(BEST))
+        require_like(full, self.trainer.full_weights(), "weights")
+        for weights in (best, self.kept_weights or best):
+            require_like(weights, self.trainer.best_weights, "best weights")
+        self.trainer.restore(full)
+        self.trainer.best_weights = best
         self.trainer.progress = Progress.from_json(fields["progress"])
 
     def history(self) -> list[dict[str, Any]]:

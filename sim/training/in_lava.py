@@ -27,7 +27,7 @@ from sim.backends.lava.worker.watch import STALL_S, check_installed
 from sim.backends.stock.learning import learn_in_emulator
 from sim.backends.stock.segments import TRACES, LearningRecord, Segment
 from sim.backends.stock.session import commit_pairs
-from sim.training.checkpoint import State
+from sim.training.checkpoint import State, restored
 from sim.training.config import TrainConfig, learns_on_chip
 from sim.training.equilibrium import infer
 from sim.training.loop import CHECKPOINT_EVERY_S, run_learner
@@ -185,7 +185,7 @@ class InLavaLearner:
 
     def restore(self, state: State) -> None:
         """Stand where `state` was taken."""
-        steps, self.trainer.lava_s = state.fields["steps"], state.fields["lava_s"]
+        steps, self.trainer.lava_s = restored(state.fields["steps"], int), restored(state.fields["lava_s"], float)
         if steps:
             for projection in self.network.plastic:
                 _ = state.arrays[f"weights.{projection.name}"]

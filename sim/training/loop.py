@@ -48,6 +48,9 @@ class Trainer(Protocol):
         ...
 
 
+NOT_A_STATE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError)  # in a checkpoint
+
+
 class Learner(Protocol):
     """What a loop trains, in one stage or in several, each with a trainer of its own.
 
@@ -178,7 +181,9 @@ class _Loop(Watcher):
         assert self.folder is not None  # where the checkpoint was
         try:
             self.learner.restore(checkpoint.state)
-        except (KeyError, TypeError) as error:
+        except UserError as error:
+            raise UserError(f"run {self.folder}: {error}") from error
+        except NOT_A_STATE as error:
             raise other_version(self.folder) from error
 
     def _train_stage(self) -> None:

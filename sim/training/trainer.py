@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 
 from neuro.base.arrays import Int16, Int32, Int64, Integers
+from neuro.base.errors import UserError
 from neuro.base.metrics import accuracy
+from neuro.base.schema import Count
 from neuro.data.sets import Split
 from neuro.front_ends.pixels import PixelEncoder
 from neuro.spec.network import Network
@@ -24,6 +26,7 @@ from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.protocol import one_hot_targets
 from sim.backends.record import LearningOutcome
 from sim.backends.session import AnySession, Rates
+from sim.training.checkpoint import restored
 from sim.training.shift import Shift
 from sim.training.stepwise import Stepwise
 
@@ -67,8 +70,8 @@ class Epoch:
 class Progress:
     """Where a training stands: with the weights, all that is needed to go on."""
 
-    epoch: int = 0
-    position: int = 0  # images of this epoch already seen
+    epoch: Count = 0
+    position: Count = 0  # images of this epoch already seen
     n_correct: int = 0  # of them predicted right
     n_spikes: int = 0  # and spikes sent during all phases
     epoch_s: float = 0.0
@@ -80,7 +83,11 @@ class Progress:
     @staticmethod
     def from_json(content: Mapping[str, Any]) -> Progress:
         """Rebuild from `dataclasses.asdict`."""
-        return Progress(**{**content, "history": [Epoch(**line) for line in content["history"]]})
+        return restored(content, Progress)
+
+    def __post_init__(self) -> None:
+        if len(self.history) != self.epoch or self.best_epoch >= self.epoch:
+            raise UserError(f"progress: {len(self.history)} epochs told of {self.epoch}, the best {self.best_epoch}")
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import numpy as np
 import pytest
+import shared_refused
 
-from neuro.base.errors import UserError
 from neuro.equilibrium.sigma_delta import EquilibriumDesign, build_equilibrium
 from neuro.front_ends.pixels import PixelEncoder
 from neuro.spec.sigma_delta import NetworkSpec
@@ -15,21 +15,10 @@ Refused = Callable[..., AbstractContextManager[None]]
 SMALL = EquilibriumDesign((2, 3), 3, (4, 5), encoder=PixelEncoder(5, np.array([0, 3, -2, 31, 7, 9], np.int16)))
 
 
-@contextmanager
-def _refused(*words: str) -> Iterator[None]:
-    with pytest.raises(UserError) as caught:
-        yield
-    message = str(caught.value)
-    assert message.strip()
-    assert "\n" not in message
-    for word in words:
-        assert word in message
-
-
 @pytest.fixture(scope="session")
 def refused() -> Refused:
     """Context manager: the block raises a UserError of one line that holds every one of the given words."""
-    return _refused
+    return shared_refused.refused
 
 
 @pytest.fixture(scope="session")

@@ -249,5 +249,5 @@ def test_results_of_an_older_version_are_read(finished: Path, blob_data: Dataset
     (run / "results.jsonl").write_text(json.dumps(row) + "\n")
     assert read_results(run, artifact) == [evaluation]
     (run / "results.jsonl").write_text(json.dumps({**row, "accuracy": None}) + "\n")
-    with pytest.raises(UserError, match="damaged row"):
+    with pytest.raises(UserError, match="n is missing"):
         read_results(run, artifact)

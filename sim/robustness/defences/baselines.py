@@ -207,7 +207,7 @@ def fit(
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.Adam(model.parameters(), lr=recipe.learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
-    best, best_epoch, state = Accuracy(-1, 1), 0, copy.deepcopy(model.state_dict())
+    best, best_epoch, state = Accuracy(0, 0), 0, copy.deepcopy(model.state_dict())
     for epoch in range(1, epochs + 1):
         for order, indices in enumerate(torch.split(torch.randperm(len(images), generator=generator), batch)):
             _learn(model, optimizer, images[indices], targets[indices], recipe, seed + epoch * len(images) + order)
@@ -215,7 +215,7 @@ def fit(
         accuracy = accuracy_of(model, *validation, recipe, seed)
         if progress:
             progress(epoch, accuracy)
-        if accuracy.n_correct > best.n_correct:
+        if best_epoch == 0 or accuracy.n_correct > best.n_correct:
             best, best_epoch, state = accuracy, epoch, copy.deepcopy(model.state_dict())
         if epoch - best_epoch >= recipe.patience:
             break
