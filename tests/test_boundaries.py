@@ -29,8 +29,11 @@ HOMES = {
     "nir": ("neuro/artifact/nir_graph.py", "sim/backends/snn/nir_reader.py"),
     "nirtorch": ("sim/backends/snn/nir_reader.py",),
     "h5py": (
-        "neuro/base/hdf5.py", "neuro/data/readers/hdf5.py", "hardware/export/", "benchmarks/tools/hdf5_mutations.py",
-    ),  # fmt: skip
+        "neuro/base/hdf5.py",
+        "neuro/data/readers/hdf5.py",
+        "hardware/export/",
+        "benchmarks/tools/hdf5_mutations.py",
+    ),
     "msgspec": ("neuro/base/schema.py",),
     "zeus": ("benchmarks/bench/meters.py",),
     "pynvml": ("benchmarks/bench/meters.py",),
