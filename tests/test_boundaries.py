@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -53,6 +54,7 @@ HEAVY = ("torch", "numba", "matplotlib", "lava", "snntorch", "sklearn", "torchvi
          "msgspec")  # fmt: skip
 
 
+@functools.cache
 def tree(source: str) -> ast.Module:
     return ast.parse((ROOT / source).read_text(encoding="utf-8"), source)
 
@@ -175,30 +177,30 @@ def test_every_folder_is_looked_at():
     assert {source.split("/")[0] for source in SOURCES} == {*FOLDERS, "settle.py"}
 
 
-@pytest.mark.parametrize("source", SOURCES)
-def test_folders_import_only_those_below_them(source):
-    assert not packages(source, tree(source)) & forbidden_layers(source)
+def test_folders_import_only_those_below_them():
+    found = {source: packages(source, tree(source)) & forbidden_layers(source) for source in SOURCES}
+    assert {source: names for source, names in found.items() if names} == {}
 
 
-@pytest.mark.parametrize("source", SOURCES)
-def test_packages_are_imported_only_in_their_homes(source):
-    used = packages(source, tree(source))
-    assert [name for name, homes in HOMES.items() if name in used and not source.startswith(homes)] == []
+def test_packages_are_imported_only_in_their_homes():
+    used = {source: packages(source, tree(source)) for source in SOURCES}
+    strays = [
+        (s, name) for s in SOURCES for name, homes in HOMES.items() if name in used[s] and not s.startswith(homes)
+    ]
+    assert strays == []
 
 
-@pytest.mark.parametrize("source", SOURCES)
-def test_no_file_is_ever_unpickled(source):
-    assert unsafe_loading(tree(source)) == []
+def test_no_file_is_ever_unpickled():
+    assert [source for source in SOURCES if unsafe_loading(tree(source))] == []
 
 
-@pytest.mark.parametrize("source", SOURCES)
-def test_files_are_short(source):
-    assert len((ROOT / source).read_text(encoding="utf-8").splitlines()) <= MAX_LINES
+def test_files_are_short():
+    lengths = {source: len((ROOT / source).read_text(encoding="utf-8").splitlines()) for source in SOURCES}
+    assert {source: length for source, length in lengths.items() if length > MAX_LINES} == {}
 
 
-@pytest.mark.parametrize("source", [source for source in SOURCES if source.startswith("neuro/")])
-def test_every_module_of_neuro_says_what_it_is_for(source):
-    assert ast.get_docstring(tree(source))
+def test_every_module_of_neuro_says_what_it_is_for():
+    assert [s for s in SOURCES if s.startswith("neuro/") and not ast.get_docstring(tree(s))] == []
 
 
 @pytest.mark.parametrize(
