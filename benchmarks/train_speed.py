@@ -24,7 +24,8 @@ from benchmarks.tools.fast_rate import FastRateNetwork
 from benchmarks.tools.results_file import parser, save
 from neuro.base.arrays import Int64, UInt8
 from neuro.base.metrics import Accuracy, accuracy
-from neuro.data.sets import Dataset, cache_folder, checked_dataset, load_dataset
+from neuro.data.readers.named_sets import cache_folder
+from neuro.data.sets import Dataset, checked_dataset, load_dataset
 from neuro.equilibrium.sigma_delta import build_equilibrium, design_for
 from sim.backends.protocol import get_backend, one_hot_targets
 from sim.training.trainer import CHUNK, Choices, projection_rates, squared_length

@@ -76,7 +76,8 @@ class Derivation:
 
     def comparison(self, recipe: Recipe) -> Comparison:
         """What was derived beside what is committed."""
-        return compare(content_of(RESULTS / f"{recipe.name}.json"), content_of(self.path(recipe)), self.check)
+        before, now = content_of(RESULTS / f"{recipe.name}.json"), content_of(self.path(recipe))
+        return compare(before, now, self.check, recipe.means if self.check else "")
 
 
 def words_of(command: str) -> list[str]:

@@ -57,9 +57,13 @@ class Comparison:
         return ["; ".join(parts), *(f"  {difference}" for difference in found[:most])]
 
 
-def compare(before: Any, now: Any, partial: bool = False) -> Comparison:
-    """Compare the contents of two files. partial: what the new one lacks was not asked for, and does not count."""
-    old, new = dict(leaves(before)), dict(leaves(now))
+def compare(before: Any, now: Any, partial: bool = False, left_out: str = "") -> Comparison:
+    """Compare the contents of two files.
+
+    partial: what the new one lacks was not asked for, and does not count. left_out: places, a regular expression.
+    """
+    old, new = (dict(leaves(content)) for content in (before, now))
+    old = {place: value for place, value in old.items() if not (left_out and re.search(left_out, place))}
     shared = [place for place in old if place in new]
     timings = tuple(
         float(new[p] / old[p]) for p in shared if is_timing(p) and is_number(old[p]) and is_number(new[p]) and old[p]

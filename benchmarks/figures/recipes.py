@@ -20,6 +20,7 @@ class Recipe:
     commands: words after `python -m benchmarks.` or `settle `; {out} is the file, {runs} a folder for trained networks.
     minutes:  about what they take on two cores; a guess until they have been run.
     short:    commands that derive a part of the file within a minute or two, for the check; or none.
+    means:    places, a regular expression, of means over seeds: a short form has fewer, and they are not compared.
     left:     what is in the committed file and no command derives, with the reason.
     """
 
@@ -28,6 +29,7 @@ class Recipe:
     commands: tuple[str, ...]
     short: tuple[str, ...] = ()
     left: str = ""
+    means: str = ""
 
     def shown(self) -> list[str]:
         """The commands as one types them: without the file, which is where it is by default."""
@@ -67,6 +69,7 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe(
         "batch_size-digits", 2, (asked("batch_size --data digits --hidden 64 --seeds 3"),),
         (asked("batch_size --data digits --hidden 64 --seeds 1 --batches 1,16"),),
+        means=r"^batches\.\d+\.(test_accuracy|sd)$",
     ),
     Recipe("batch_size-mnist", 4, (asked("batch_size --data mnist --hidden 256 --epochs 12 --seeds 1"),)),
     Recipe("scaling", 5, (asked("scaling"),)),

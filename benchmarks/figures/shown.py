@@ -19,7 +19,7 @@ from neuro.base.quantities import with_prefix
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
-NO_VALUE = "—"
+NO_VALUE, RATE = "—", "images/s"
 
 
 def result(name: str) -> Any:
@@ -79,6 +79,8 @@ def band(cells: dict[str, Any] | Sequence[dict[str, Any]]) -> str:
     if any(cell["kind"] != "modelled" for cell in bands):
         raise ValueError("band: only what is modelled is a band")
     low, high, unit = min(c["low"] for c in bands), max(c["high"] for c in bands), bands[0]["unit"]
+    if unit == RATE:
+        return f"{whole(low)} to {whole(high)}"
     return f"{with_prefix(low, unit)} to {with_prefix(high, unit)}"
 
 
@@ -86,12 +88,11 @@ def cell(content: dict[str, Any]) -> str:
     """A cell of `settle bench`: its value, or why there is none, and its kind."""
     kind = content["kind"]
     if kind == "not measurable":
-        return f"not measurable: {content['reason'].split(':')[0].split(' of the')[0]}"
+        return f"not measurable: {content['reason'].split(':')[0]}"
     if kind == "modelled":
         return f"{band(content)}, modelled"
     value, unit = content["value"], content["unit"]
-    shown = whole(value) if unit == "images/s" else with_prefix(value, unit)
-    return f"{shown}{'' if unit != 'images/s' else ' /s'}, {kind}"
+    return f"{whole(value) if unit == RATE else with_prefix(value, unit)}, {kind}"
 
 
 def machine_of(content: dict[str, Any]) -> str:

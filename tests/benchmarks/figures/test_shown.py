@@ -26,7 +26,8 @@ def test_bands_span_each_other_and_only_bands_do():
 def test_a_cell_says_its_kind():
     assert cell(MODELLED) == "1 µJ to 20 µJ, modelled"
     assert cell({"kind": "measured", "value": 1.2e-4, "unit": "s"}) == "120 µs, measured"
-    assert cell({"kind": "measured", "value": 1234.5, "unit": "images/s"}) == "1,234 /s, measured"
+    assert cell({"kind": "measured", "value": 1234.5, "unit": "images/s"}) == "1,234, measured"
+    assert cell({**MODELLED, "low": 900.4, "high": 12000.0, "unit": "images/s"}) == "900 to 12,000, modelled"
     assert cell({"kind": "not measurable", "reason": "no energy counter: zeus"}) == "not measurable: no energy counter"
 
 
