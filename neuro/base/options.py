@@ -60,7 +60,9 @@ def option(default: Any, help: str, within: Range | None = None, unset: str = ""
     return Option(help, within, unset, **details).default(default)
 
 
-DATA = Option("digits, mnist, fashion-mnist, cifar10, or a FILE.npz.")
+DATA = Option(
+    "A name (digits, mnist, torchvision:KMNIST, sklearn:wine), a file (.npz, .csv, .pt, .h5 ...) or folder of images."
+)
 SEED = Option("Draws weights, order, rounding and splits; same seed, same result.", Range(0, LARGEST_SEED))
 THREADS = Option("Cores to use. Never changes a result.", Range(1), "all")
 

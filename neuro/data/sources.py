@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -60,16 +59,6 @@ KINDS_IN_SHORT = (
     f"{', '.join(NAMED.values())}, a file (.npz, .npy, .csv, .tsv, .parquet, .pt, .safetensors, .h5, .mat, IDX), a "
     "folder of images by class or of such files, torchvision:NAME, sklearn:NAME, or tonic:NAME"
 )
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A kind of source, for the table in the docs. gives: what is read; needs: the extra whose packages read it."""
-
-    what: str
-    give: str
-    gives: str
-    needs: str = ""
 
 
 def read_raw(source: str) -> RawData:
@@ -125,14 +114,14 @@ def _unknown(source: str, path: Path) -> UserError:
     """What to raise for a source that is no name and not there: the closest names and files, then all kinds."""
     if reader_of(path) is not None:
         near = _near(path.name, _names_in(path.parent))
-        return UserError(f"cannot read {shown(path)}: no such file{near} give {KINDS_IN_SHORT}")
+        return UserError(f"cannot read {shown(path)}: no such file{near}")
     near = _near(source.lower(), [*NAMED.values(), *(f"{package}:" for package in PACKAGES)])
-    return UserError(f"data set {source!r:.200} is unknown{near} give {KINDS_IN_SHORT}")
+    return UserError(f"data set {source!r:.200} is unknown{near}{' ' if near else '; '}give {KINDS_IN_SHORT}")
 
 
 def _near(name: str, names: Iterable[str]) -> str:
     near = get_close_matches(name, list(names))
-    return f"; did you mean {', '.join(near)}?" if near else ";"
+    return f"; did you mean {', '.join(near)}?" if near else ""
 
 
 def _names_in(folder: Path) -> list[str]:

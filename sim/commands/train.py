@@ -72,7 +72,9 @@ def train_ep_command(
         kind = f"{front_end.name}-{kind}"
     last = f"seed{config.seed}" if seeds is None else f"{seeds}-seeds"
     sizes = re.sub(r"[^a-z0-9]+", "-", config.layers) or "-".join(map(str, config.hidden))
-    folder = out or Path("runs") / f"{kind}-{Path(data).stem}-{sizes}-{last}"
+    from neuro.data.sources import stem_of
+
+    folder = out or Path("runs") / f"{kind}-{stem_of(data)}-{sizes}-{last}"
     if seeds is not None or slurm is not None:
         from sim.training.parallel.sweep import Sweep
 
@@ -142,7 +144,9 @@ def train_lca_command(
     kind = f"lca-stock-{config.form}" if config.stock else "lca"
     kind = kind if front_end is None else f"{front_end.name}-{kind}"
     patch = config.patch and f"{config.patch}x{config.patch}"
-    name = "-".join(str(part) for part in (kind, Path(data).stem, config.atoms, patch) if part)
+    from neuro.data.sources import stem_of
+
+    name = "-".join(str(part) for part in (kind, stem_of(data), config.atoms, patch) if part)
     trained = train_sparse_coder(
         data, config, out or Path("runs") / f"{name}-seed{config.seed}", options=options, front_end=front_end,
         resume=resume, checkpoint_every_s=checkpoint_every_s,

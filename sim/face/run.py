@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from neuro.base.errors import UserError
-from neuro.base.files import is_file
 from neuro.base.shown import Lines, Shown
 
 if TYPE_CHECKING:
@@ -258,6 +257,7 @@ class Run(Shown):
 
     def _write(self, folder: Path) -> Path:
         from neuro.artifact.run_folder import MANIFEST, Artifact, load_artifact, save_artifact
+        from neuro.base.files import is_file
         from sim.face.data import keep_arrays
         from sim.training.results import stated
 
