@@ -21,7 +21,7 @@ from neuro.data.readers.bounds import gunzipped
 from neuro.data.readers.columns import LABEL_NAMES, MISSING, Table, is_number, part_of_table
 from neuro.data.readers.parts import Part, joined, stem_of, test_file
 
-SAMPLE_ROWS = 1000
+SAMPLE_ROWS, SAMPLE_CELLS = 100, 100_000  # looked at to find the layout: as many rows, or as many cells if that is more
 DECIMAL_COMMA = re.compile(r'"?-?\d+,\d+"?')
 BYTES_A_CELL = 8
 Row = tuple[int, list[str]]  # number of the line, from 1; its cells
@@ -109,7 +109,7 @@ def parse_table(lines: Sequence[str], place: str) -> Table:
     """
     try:
         delimiter = _delimiter(lines)
-        layout = _layout(list(islice(rows(lines, delimiter), SAMPLE_ROWS)), delimiter, place)
+        layout = _layout(_sample(lines, delimiter), delimiter, place)
         columns = _columns(lines, layout, place)
     except csv.Error as error:
         raise UserError(f"{place}: no text table ({error}); save it as comma-separated values") from error
@@ -118,6 +118,14 @@ def parse_table(lines: Sequence[str], place: str) -> Table:
         return f"line {next(islice(_data(lines, layout), index, None))[0]}"
 
     return Table(place, columns, line_of, layout.is_named)
+
+
+def _sample(lines: Sequence[str], delimiter: str) -> list[Row]:
+    """The first rows."""
+    some = rows(lines, delimiter)
+    first = list(islice(some, SAMPLE_ROWS))
+    width = max((len(cells) for _, cells in first), default=1)
+    return [*first, *islice(some, max(SAMPLE_CELLS // width - SAMPLE_ROWS, 0))]
 
 
 def _data(lines: Sequence[str], layout: Layout) -> Iterator[Row]:
@@ -133,7 +141,8 @@ def _layout(head: list[Row], delimiter: str, place: str) -> Layout:
     (number, first), rest = head[0], [cells for _, cells in head[1:]]
     width = len(rest[0])
     n_columns = width - 1 if width > 1 and all(cells[-1] == "" for cells in rest) else width
-    is_text = tuple(_is_text([cells[k] for cells in rest if len(cells) == width]) for k in range(n_columns))
+    columns = list(zip(*(cells for cells in rest if len(cells) == width), strict=True))
+    is_text = tuple(map(_is_text, columns[:n_columns]))
     names = ([""] * (n_columns - len(first)) + first)[:n_columns]  # R leaves out the name of the first column
     is_named = any(
         (not text and not is_number(name) and name not in MISSING[1:]) or (text and name.lower() in LABEL_NAMES)
@@ -146,7 +155,7 @@ def _layout(head: list[Row], delimiter: str, place: str) -> Layout:
     return Layout(delimiter, tuple(unique), True, is_text, number, width)
 
 
-def _is_text(cells: list[str]) -> bool:
+def _is_text(cells: Sequence[str]) -> bool:
     """Whether a column holds other things than numbers and missing values."""
     present = [cell for cell in cells if cell not in MISSING]
     return not present or not all(map(is_number, present))
