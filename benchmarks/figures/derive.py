@@ -36,7 +36,7 @@ class Derivation:
     def __init__(self, folder: Path, check: bool = False) -> None:
         self.folder, self.check = folder, check
         self._log = folder / ("done-check.json" if check else "done.json")
-        self.done: dict[str, float] = self._read()
+        self.done: dict[str, float] = {} if check else self._read()  # a check is made anew
 
     def _read(self) -> dict[str, float]:
         return parse_json(read_bytes(self._log), self._log) if self._log.is_file() else {}
