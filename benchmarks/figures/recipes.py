@@ -64,6 +64,13 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe("accuracy-fashion-mnist", 8, (asked("accuracy --data fashion-mnist --hidden 256 --epochs 12 --seeds 3"),)),
     Recipe("train_speed", 3, (asked("train_speed"),)),
     Recipe("estimators", 6, (asked("estimators --states 5"),)),
+    Recipe(
+        "strangers", 5,
+        (
+            asked("strangers --seeds 10 --sets iris wine breast_cancer"),
+            asked("strangers --seeds 5 --sets digits-28x28"),
+        ),
+    ),
     Recipe("design_choices-digits", 5, (asked("design_choices --data digits --seeds 40"),)),
     Recipe("design_choices-mnist", 4, (asked("design_choices --data mnist --seeds 3"),)),
     Recipe(

@@ -102,8 +102,9 @@ class Setting:
         if self.kind is str:
             return tuple(filter(None, map(str.strip, text.split(",")))) if self.several else text
         try:
-            return tuple(map(self.kind, text.split(","))) if self.several else self.kind(text)
-        except ValueError as error:
+            number = _real if self.kind is float else self.kind
+            return tuple(map(number, text.split(","))) if self.several else number(text)
+        except (ValueError, ZeroDivisionError) as error:
             words = (SEVERAL if self.several else KINDS)[self.kind]
             raise UserError(f"{self.flags[0]} {text!r}: give {words}") from error
 
@@ -134,10 +135,16 @@ class Setting:
         return value
 
 
+def _real(text: str) -> float:
+    """A number, or a fraction of two: 8/255."""
+    above, fraction, below = text.partition("/")
+    return float(above) / float(below) if fraction else float(text)
+
+
 KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "True or False"}
 SEVERAL = {
     int: "whole numbers separated by commas, e.g. 256,128",
-    float: "numbers separated by commas, e.g. 0.05,0.1",
+    float: "numbers separated by commas, e.g. 0.05,8/255",
 }
 
 

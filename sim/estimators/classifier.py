@@ -19,8 +19,6 @@ from sim.estimators.base import SettlingEstimator, training_set
 if TYPE_CHECKING:
     from sim.training.config import TrainConfig
 
-FEATURE_BITS = 7  # of a payload, the unit in which a feature is presented
-
 
 class EPClassifier(ClassifierMixin, SettlingEstimator):
     """Classifier of spiking sigma-delta neurons that learn by equilibrium propagation: int8 weights, local rules.
@@ -131,7 +129,7 @@ class EPClassifier(ClassifierMixin, SettlingEstimator):
         return self
 
     def _config(self) -> TrainConfig:
-        from sim.training.config import TrainConfig
+        from sim.training.config import FEATURE_BITS, TrainConfig
         from sim.training.tune import untuned
 
         sizes = [self.hidden] if isinstance(self.hidden, (int, np.integer)) else list(self.hidden)

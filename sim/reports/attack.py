@@ -17,6 +17,7 @@ from sim.reports.panels import backends, latest
 from sim.reports.section import Box, Cell, Panel, Section, Table, marked, provenance
 from sim.robustness.analysis.subject import ADVERSARIAL, Analysis
 from sim.robustness.analysis.transfer_matrix import TransferMatrix
+from sim.robustness.attacks.search import Threat
 from sim.robustness.bridge.result import AttackResult
 from sim.robustness.bridge.run import AttackRun
 from sim.robustness.judging.verdict import Check
@@ -75,7 +76,8 @@ def write_attack_report(job: AttackRun, result: AttackResult) -> Path:
             (marked(str(result.verdict), result.verdict.trusted), reasons),
             (f"{clean.value:.4f}", f"clean accuracy, measured; {_interval(clean)}"),
             *(
-                (f"{found.value:.4f}", f"robust accuracy at {threat}, measured; {_interval(found)}")
+                (f"{found.value:.4f}", f"robust accuracy at {threat}{_in_units(result, threat)}, measured; "
+                                       f"{_interval(found)}")
                 for threat in result.config.threats
                 for found in [result.table.robust(threat)]
             ),
@@ -91,6 +93,12 @@ def write_attack_report(job: AttackRun, result: AttackResult) -> Path:
     path = job.folder / ATTACK_PAGE
     write_atomically(path, document(TITLE, LEAD, [section]).encode())
     return path
+
+
+def _in_units(result: AttackResult, threat: Threat) -> str:
+    """The size of a threat in the units of the data, in brackets."""
+    words = result.units.get(threat)
+    return f" ({words})" if words else ""
 
 
 def _accuracy(flags: Bools) -> Accuracy:

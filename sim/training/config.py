@@ -12,6 +12,7 @@ from neuro.base.options import SEED, THREADS, Option, check_options, fill, optio
 if TYPE_CHECKING:
     from neuro.spec.layers import Layer
 
+FEATURE_BITS = 7  # of a payload, the unit in which a feature of a table is presented; pixels have 5
 GRADED = "graded"  # the rule that trains GradedRelu networks, by the sigma-delta rule with open boxes
 
 HIDDEN = (256,)

@@ -27,7 +27,16 @@ from sim.training.compute import NATIVE, Compute
 from sim.training.config import TrainConfig, learns_on_chip
 from sim.training.front_end import Front
 from sim.training.loop import CHECKPOINT_EVERY_S, run_learner
-from sim.training.recipe import behind, check_rates, compile_kernels, deployed, make_trainer, n_epochs, wants_refit
+from sim.training.recipe import (
+    behind,
+    check_rates,
+    compile_kernels,
+    deployed,
+    make_trainer,
+    n_epochs,
+    suited,
+    wants_refit,
+)
 from sim.training.results import TrainResult, result_of
 from sim.training.stock_recipe import stock_choices
 from sim.training.trainer import Choices, Epoch, Progress, Trainer, Weights
@@ -58,7 +67,8 @@ def train_ep(
     on whatever `compute`.
     Raises: UserError if `folder` holds another run, or a checkpoint of another configuration or data set.
     """
-    learner = EquilibriumLearner(dataset, config if front is None else behind(config, front), front, compute)
+    config = suited(config, dataset) if front is None else behind(config, front)
+    learner = EquilibriumLearner(dataset, config, front, compute)
     artifact = run_learner(learner, folder, watcher, resume=resume, checkpoint_every_s=checkpoint_every_s)
     return result_of(folder, artifact)
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 EPS = {"linf": (0.05, 0.1, 0.2, 0.3), "l2": (0.5, 1.0, 2.0, 3.0)}
 NORMS = {"linf": "largest change of a pixel", "l2": "Euclidean"}
+UNITS = {"pixel": "0..1 is the whole range", "data": "the units of the data as they came"}
 IMAGES, LAVA_IMAGES = 200, 10
 
 
@@ -21,20 +22,24 @@ IMAGES, LAVA_IMAGES = 200, 10
 class AttackConfig:
     """What the user asks for. The options, with their limits, stand at the fields.
 
-    attacks: of `sim.robustness.attacks.suites`; seed: of random starts.
+    attacks: of `sim.robustness.attacks.suites`; seed: of random starts. eps in the units of the data become pixels in
+    `sim.robustness.bridge.units`.
     """
 
     attacks: str = option("quick", "quick, standard, or names of attacks separated by commas.")
     norm: str = option("linf", "Size of a change", choices=NORMS)
-    eps: tuple[float, ...] = option(None, "Sizes separated by commas.", unset=".05,.1,.2,.3; l2: 10 times that")
-    images: int = option(None, "Test images, from the first.", Range(1), f"{IMAGES}; on Lava: {LAVA_IMAGES}")
+    eps: tuple[float, ...] = option(None, "Sizes, separated by commas, e.g. 8/255.", unset=".05,.1,.2,.3; l2: tenfold")
+    eps_units: str = option("pixel", "What --eps is in", choices=UNITS)
+    images: int | None = option(None, "Test images, from the first.", Range(1), f"{IMAGES}; on Lava: {LAVA_IMAGES}")
     score: str = option("", "Backend that scores: events or chip, reference, lava.")
     seed: int = SEED.default(0)
     device: str = option("cpu", "Where gradients are computed: cpu or cuda.")
     passes: int = option(1, "Average the scores of a stochastic twin over so many (EoT).", Range(1, 1000))
 
     def __post_init__(self) -> None:
-        fill(self, eps=EPS.get(self.norm, ()), images=default_images(self.score))
+        if not self.eps and self.eps_units == "data":
+            raise UserError("eps_units data: give --eps, too, in the units of the data")
+        fill(self, eps=EPS.get(self.norm, ()))
         check_options(self)
         from sim.robustness.bridge.stages import check_names
         from sim.twins.make import checked_device
@@ -42,7 +47,8 @@ class AttackConfig:
         check_names(self.attacks)
         if not self.eps or len(set(self.eps)) != len(self.eps):
             raise UserError(f"eps {self.eps}: give one or more different values")
-        _ = self.threats  # check themselves
+        if self.eps_units == "pixel":
+            _ = self.threats  # check themselves
         checked_device(self.device)
 
     @property

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from neuro.base.metrics import Accuracy
 from neuro.base.shown import Lines, Shown
 from sim.robustness.analysis.subject import Analysis
+from sim.robustness.attacks.search import Threat
 from sim.robustness.bridge.config import AttackConfig
 from sim.robustness.judging.table import RobustnessTable
 from sim.robustness.judging.verdict import Verdict
@@ -16,7 +18,7 @@ from sim.robustness.judging.verdict import Verdict
 
 @dataclass(frozen=True, eq=False, repr=False)
 class AttackResult(Shown):
-    """What a finished attack run found."""
+    """What a finished attack run found. units: sizes in the units of the data, in words, "" where these are pixels."""
 
     run: str
     config: AttackConfig
@@ -24,6 +26,7 @@ class AttackResult(Shown):
     verdict: Verdict
     folder: Path
     analysis: Analysis
+    units: Mapping[Threat, str] = field(default_factory=dict)
 
     @property
     def clean(self) -> float:
@@ -59,6 +62,8 @@ class AttackResult(Shown):
             strongest = min(by_attack, key=lambda name: by_attack[name].value)
             worst = f"{table.robust(threat).describe()}, strongest single attack {strongest}"
             rows.append((f"robust, {threat}", f"{worst} {by_attack[strongest].value:.4f}"))
+            if self.units.get(threat):
+                rows.append(("", f"{threat.eps:g} is {self.units[threat]}"))
         return [*rows, ("verdict", str(self.verdict)), *(("", reason) for reason in self.verdict.reasons)]
 
     def to_json(self) -> dict[str, Any]:

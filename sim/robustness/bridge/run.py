@@ -29,6 +29,7 @@ from sim.robustness.bridge.config import AttackConfig
 from sim.robustness.bridge.examples import Examples
 from sim.robustness.bridge.result import AttackResult
 from sim.robustness.bridge.stages import Stage, attack_stages
+from sim.robustness.bridge.units import own_units, resolved
 from sim.robustness.defences.baselines import build_baseline, real_images, train_baseline
 from sim.robustness.judging.shards import load_table, merge, save_table
 from sim.robustness.judging.table import RobustnessTable, Scorer, evaluate_robustness
@@ -44,18 +45,21 @@ class AttackRun:
     """One attack on one run: its folder, its shards. against: runs for the transfer matrix of the report."""
 
     def __init__(self, run: Path, config: AttackConfig, against: Sequence[Path] = ()) -> None:
-        self.run, self.config = run, config
+        self.run = run
         self.artifact = load_classifier(run)
         self.against = {str(other): _same_data(load_classifier(other), self.artifact, other).spec for other in against}
         self.dataset = data_of(self.artifact)
-        if config.images > len(self.dataset.y_test):
+        self.config = resolved(config, self.dataset)
+        self.n_images = self.config.images or 0
+        if self.n_images > len(self.dataset.y_test):
             raise UserError(
-                f"images {config.images}: the test set of {self.dataset.name} has {len(self.dataset.y_test)}"
+                f"images {self.n_images}: the test set of {self.dataset.name} has {len(self.dataset.y_test)}"
             )
         self.folder = run / ATTACKS / self._key()
 
     def _key(self) -> str:
-        return attack_key(asdict(self.config), self.artifact.manifest["files"]["weights.npz"])
+        asked = {key: value for key, value in asdict(self.config).items() if key != "eps_units"}  # always pixels here
+        return attack_key(asked, self.artifact.manifest["files"]["weights.npz"])
 
     @property
     def scorer(self) -> str:
@@ -65,7 +69,7 @@ class AttackRun:
     @property
     def n_shards(self) -> int:
         """Shards of SHARD_IMAGES images each, the last one smaller."""
-        return -(-self.config.images // SHARD_IMAGES)
+        return -(-self.n_images // SHARD_IMAGES)
 
     def path(self, shard: int) -> Path:
         """File of a shard, counted from 1."""
@@ -79,11 +83,9 @@ class AttackRun:
         """Attack the images of one shard, counted from 1, and write its file."""
         torch.set_num_threads(1)  # small products: threads that wait for each other cost more than they give
         if not 1 <= shard <= self.n_shards:
-            raise UserError(
-                f"shard {shard} of {self.n_shards}: {self.config.images} images make {self.n_shards} shards"
-            )
+            raise UserError(f"shard {shard} of {self.n_shards}: {self.n_images} images make {self.n_shards} shards")
         first = (shard - 1) * SHARD_IMAGES
-        images = real_images(self.dataset.x_test[first : min(first + SHARD_IMAGES, self.config.images)])
+        images = real_images(self.dataset.x_test[first : min(first + SHARD_IMAGES, self.n_images)])
         labels = self.dataset.y_test[first : first + len(images)]
         stages = attack_stages(
             self.artifact.spec, self.config.attacks, self.config.threats, {SOURCE: self._source()}, self.config.device
@@ -149,7 +151,8 @@ class AttackRun:
         if self.missing():
             raise UserError(f"attack {self.folder}: shards {self.missing()} are missing; run them first")
         table = merge([load_table(self.path(shard)) for shard in range(1, self.n_shards + 1)])
-        result = AttackResult(str(self.run), self.config, table, judge(table), self.folder, self.analyse())
+        units = {threat: own_units(threat, self.dataset) for threat in self.config.threats}
+        result = AttackResult(str(self.run), self.config, table, judge(table), self.folder, self.analyse(), units)
         analysis = {"analysis": result.analysis.to_json()}
         content = {"config": asdict(self.config), **result.to_json(), **analysis, "table": table.to_json()}
         write_atomically(self.folder / RESULT, json.dumps(content, indent=1).encode() + b"\n")

@@ -59,13 +59,16 @@ class Check:
 
 @dataclass(frozen=True)
 class Verdict:
-    """TRUSTED only if every check passed; reasons: the failed ones, in words."""
+    """TRUSTED only if every check passed; reasons: the failed ones, in words. judged: whether the images sufficed."""
 
     trusted: bool
     reasons: list[str] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
+    judged: bool = True
 
     def __str__(self) -> str:
+        if not self.judged:
+            return "TOO FEW IMAGES TO JUDGE"
         return "TRUSTED" if self.trusted else "NOT TRUSTED"
 
     def to_json(self) -> dict[str, Any]:
@@ -83,8 +86,8 @@ def judge(table: RobustnessTable, limits: Limits | None = None) -> Verdict:
     limits = limits or Limits()
     checks = [check(table, limits) for check in CHECKS]
     if len(table.clean) < limits.n_images:
-        checks = [Check(c.name, False, math.nan, c.limit, f"{len(table.clean)} images, at least {limits.n_images} "
-                        "are needed") for c in checks]  # fmt: skip
+        few = f"{len(table.clean)} images, at least {limits.n_images} are needed"
+        return Verdict(False, [few], [Check(c.name, False, math.nan, c.limit, few) for c in checks], judged=False)
     reasons = [str(check) for check in checks if not check.passed]
     return Verdict(not reasons, reasons, checks)
 

@@ -194,7 +194,7 @@ def test_the_command_prints_one_json_object_and_a_page(command: Command, run: Pa
     assert (answer.code, list(answer.json)) == (0, ATTACK_KEYS)
     assert "verdict" in answer.err
     page = next((run / "attacks").glob("*/attack.html")).read_text()
-    assert "NOT TRUSTED" in page
+    assert "TOO FEW IMAGES TO JUDGE" in page
     assert "not measured" in page
     assert "<svg" in page
 
