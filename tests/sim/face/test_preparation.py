@@ -74,3 +74,26 @@ def test_what_was_done_is_said_once_on_stderr(capsys):
 def test_predictions_take_what_fits_alone(run):
     with pytest.raises(UserError, match=r"images: images of shape \(5,\), needed \(4,\)"):
         run.predict(np.zeros((2, 5)))
+
+
+@pytest.fixture
+def file(tmp_path):
+    np.savez(tmp_path / "mine.npz", X=TABLE, y=NAMES)
+    return tmp_path / "mine.npz"
+
+
+@pytest.mark.parametrize("kind", ["ep", "lca", pytest.param("slayer", marks=pytest.mark.lava)])
+def test_every_training_takes_the_options(command, file, kind):
+    command("train", kind, "--data", file, "--rescale", "none").refused("data mine: x_train spans", "--rescale minmax")
+    command("train", kind, "--data", file, "--channels", "first").refused("have no channels that come first")
+    command("train", kind, "--data", file, "--rescale", "maximum").refused("rescale 'maximum' is unknown", "minmax")
+
+
+def test_the_command_says_what_it_did_and_the_manifest_too(command, file, tmp_path):
+    words = ["train", "ep", "--data", file, "--hidden", 8, "--epochs", 2, "--learning-rate", 1, "--output-share", 0.2]
+    answer = command(*words, "--out", tmp_path / "run", "--json")
+    assert answer.code == 0
+    assert "data: labels text 'barley', 'rye', 'wheat' mapped to 0..2" in answer.err
+    assert "data: no test part; 20% of every class drawn by seed 0: 36 images" in answer.err
+    assert settle.load(tmp_path / "run").preparation.test_share == 0.2
+    assert settle.load(tmp_path / "run").manifest["config"]["code_bits"] == 7
