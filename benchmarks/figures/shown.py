@@ -95,6 +95,12 @@ def cell(content: dict[str, Any]) -> str:
     return f"{whole(value) if unit == RATE else with_prefix(value, unit)}, {kind}"
 
 
+def largest(cells: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The cell of the largest measured value; the first, if none was measured."""
+    measured = [content for content in cells if content["kind"] == "measured"]
+    return max(measured, key=lambda content: content["value"]) if measured else cells[0]
+
+
 def machine_of(content: dict[str, Any]) -> str:
     """The machine a file was measured on, in words."""
     machine = content.get("machine")
@@ -135,8 +141,8 @@ def environment() -> Environment:
     made = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
     made.globals.update(
         result=result, real=real, whole=whole, percent=percent, spread=spread, span=span, column=column, where=where,
-        band=band, cell=cell, source=source, included=included, prefixed=with_prefix, mean=mean, median=median,
-        zip=zip, min=min, max=max, sum=sum,
+        band=band, cell=cell, largest=largest, source=source, included=included, prefixed=with_prefix, mean=mean,
+        median=median, zip=zip, min=min, max=max, sum=sum,
     )  # fmt: skip
     made.filters["sum_of"] = lambda counts: sum(counts.values())
     return made

@@ -32,7 +32,7 @@ SHORTER = (
     (r"--atoms \d+", "--atoms 16"),
     (r"--images \d+", "--images 5"),
     (r"--seeds \d+", "--seeds 2"),
-    (r"--attacks \S+", "--attacks fgsm,pgd-10"),
+    (r"--attacks \S+", "--attacks fgsm"),
     (r"--report", "--report --images 5"),
     (r"--backend lava(?= .*--check events)", "--backend reference"),
     (r"--backend lava(?= .*--check chip)", "--backend snntorch"),
@@ -49,6 +49,7 @@ SHORTER_PYTHON = (
         '"digits", hidden=(8,), epochs=1, learning_rate=1.4, output_share=0.2',
     ),
     (r"images=\d+\)", "images=5)"),
+    (r'attack\("fgsm,pgd-10", eps=\([^)]*\), images', 'attack("fgsm", eps=(0.1,), images'),
 )
 
 

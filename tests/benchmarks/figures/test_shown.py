@@ -4,7 +4,7 @@ import pytest
 from jinja2 import UndefinedError
 
 from benchmarks.figures.readme import README, main, with_table
-from benchmarks.figures.shown import band, cell, column, render, source, span, spread, where
+from benchmarks.figures.shown import band, cell, column, largest, render, source, span, spread, where
 
 MODELLED = {"kind": "modelled", "low": 1e-6, "high": 2e-5, "unit": "J", "sources": []}
 
@@ -29,6 +29,12 @@ def test_a_cell_says_its_kind():
     assert cell({"kind": "measured", "value": 1234.5, "unit": "images/s"}) == "1,234, measured"
     assert cell({**MODELLED, "low": 900.4, "high": 12000.0, "unit": "images/s"}) == "900 to 12,000, modelled"
     assert cell({"kind": "not measurable", "reason": "no energy counter: zeus"}) == "not measurable: no energy counter"
+
+
+def test_the_largest_measured_cell_is_taken():
+    slow, fast = ({"kind": "measured", "value": value, "unit": "images/s"} for value in (10.0, 20.0))
+    assert largest([slow, MODELLED, fast]) == fast
+    assert largest([MODELLED]) == MODELLED
 
 
 def test_rows_are_chosen_and_a_choice_of_none_is_an_error():
