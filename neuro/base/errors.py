@@ -7,8 +7,12 @@ class UserError(ValueError):
     """Something the user gave cannot be used.
 
     The message is one line that names the object, the limit it breaks and the remedy. The command line prints it
-    without a traceback and ends with exit code 2.
+    without a traceback and ends with exit code 2. Letters that cannot be printed, as names within files may hold, are
+    replaced.
     """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__("".join(letter if letter.isprintable() else "?" for letter in message))
 
 
 def first_line(error: BaseException) -> str:

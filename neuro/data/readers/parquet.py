@@ -73,7 +73,9 @@ def _part(files: Sequence[Path], place: str, label: str = "") -> Part:
         table = pyarrow.concat_tables(tables) if len(tables) > 1 else tables[0]
         table.validate(full=True)  # offsets beyond the buffers would end the process
         columns = {name: _values(table.column(name), f"{place}, column {name}") for name in table.column_names}
-    except (pyarrow.ArrowException, OSError, LookupError) as error:
+    except UserError:
+        raise
+    except (pyarrow.ArrowException, OSError, LookupError, ValueError, TypeError) as error:
         raise UserError(f"{place}: damaged, or no such table ({first_line(error)}); copy it again") from error
     return part_of_columns(columns, place, label)
 
