@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,12 @@ def test_the_demo_proves_equality_and_replaces_its_own_folder(command: Command, 
     assert found["n_spikes"] > 1000
     page = (folder / "report.html").read_text()
     assert "equal: 20 images" in page
+    for told in ("robust accuracy at linf 0.1", "TRUSTED", "energy of one image classified, modelled",
+                 "energy of one image learned, modelled"):  # fmt: skip
+        assert told in page
+    links = re.findall(r'<a href="([^"]+)"', page)
+    assert [Path(link).name for link in links] == ["attack.html", "compile.html"]
+    assert all((folder / link).is_file() for link in links)
     assert not lava_workers()
     (folder / "results.jsonl").write_text("left by an earlier version")
     (folder / "weights.npz").write_bytes(b"")

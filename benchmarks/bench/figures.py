@@ -23,14 +23,14 @@ def _bars(axes: Axes, rows: Sequence[Row], cell: Callable[[Row], Cell], label: s
     ends = [_ends(cell(row)) for row in rows]
     known = [end for end in ends if end is not None]
     low, high = (min(a for a, _ in known), max(b for _, b in known)) if known else (1.0, 10.0)
-    axes.set(xscale="log", xlim=(low / 3, high * 12), xlabel=label, ylim=(-len(rows) + 0.3, 0.7))
+    axes.set(xscale="log", xlim=(low / 3, high * 40), xlabel=label, ylim=(-len(rows) + 0.3, 0.7))
     for place, (row, end) in enumerate(zip(rows, ends, strict=True)):
         _draw(axes, -place, cell(row), end, low / 2.5)
     names = [f"{row.name}, {row.device}, batch {row.batch}" for row in rows]
     axes.set_yticks([-place for place in range(len(rows))], names)
     axes.grid(visible=False, axis="y")
     axes.figure.legend([Patch(color=colour) for colour in KINDS.values()], list(KINDS), loc="upper right", ncols=2,
-                       frameon=False, bbox_to_anchor=(1, 1.02))  # fmt: skip
+                       bbox_to_anchor=(1, 1.02))  # fmt: skip
 
 
 def _ends(cell: Cell) -> tuple[float, float] | None:
@@ -43,7 +43,7 @@ def _ends(cell: Cell) -> tuple[float, float] | None:
 
 def _draw(axes: Axes, place: float, cell: Cell, ends: tuple[float, float] | None, left: float) -> None:
     if ends is None:
-        axes.text(left, place, cell.kind, va="center", size=7, color=GREY)
+        axes.text(left, place, cell.kind, va="center", color=GREY)
         return
     low, high = ends
     colour = KINDS.get(cell.kind, GREY)
@@ -52,4 +52,4 @@ def _draw(axes: Axes, place: float, cell: Cell, ends: tuple[float, float] | None
     else:
         axes.plot([low], [place], marker="o", markersize=5, color=colour)
     said = str(cell).split(" (")[0]
-    axes.text(high, place, f"   {said}", va="center", size=7, color=INK)
+    axes.text(high, place, f"   {said}", va="center", color=INK)

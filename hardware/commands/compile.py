@@ -18,7 +18,7 @@ def compile_command(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Leave Lava's chip compiler alone, even if there.")] = (
         False
     ),
-    report: Annotated[bool, typer.Option("--report", help="Price test images; write RUN/compile.html.")] = False,
+    report: Annotated[bool, typer.Option("--report", help="Price images; write compile.html, energy.json.")] = False,
     images: Annotated[int, typer.Option(help="Test images to price, from the first.")] = 100,
     as_json: Json = False,
 ) -> None:
@@ -34,10 +34,11 @@ def compile_command(
     screen.print(deployment_tables(deployment))
     if report:
         from hardware.commands.screen import profile_table
-        from hardware.energy.profile import profile
+        from hardware.energy.profile import profile, write_prices
         from hardware.reports.page import REPORT, write_compile_report
 
         profiled = profile(finished.artifact, deployment, images)
         screen.print(profile_table(profiled))
+        write_prices(profiled, finished.artifact, run)
         screen.print(f"report: {write_compile_report(profiled, run / REPORT)}", markup=False)
     print_json(as_json, deployment.summary())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -14,11 +15,13 @@ from hardware.energy.estimate import Estimate, Sensitivity, estimate, sensitivit
 from hardware.energy.learning_counts import count_learning
 from neuro.artifact.run_folder import Artifact
 from neuro.base.arrays import Reals
+from neuro.base.files import json_bytes, write_atomically
 from neuro.data.sets import require_test_images
 from neuro.spec.network import Network
 from sim.backends.protocol import get_backend, one_hot_targets
 from sim.backends.record import Record
 from sim.evaluate import data_of, is_coder
+from sim.reports.priced import PRICES
 
 IMAGES = 100
 
@@ -72,6 +75,19 @@ def profile(
         [] if lesson is None else sensitivity(lesson, constants),
         spikes_per_step(network, record),
     )
+
+
+def write_prices(profile: Profile, artifact: Artifact, folder: Path) -> Path:
+    """Write what an image costs into the folder of its run, where its report finds it; returns the file."""
+    learning = None if profile.learning is None else profile.learning.to_json()
+    content = {
+        "weights_sha256": artifact.manifest["files"]["weights.npz"],
+        "target": profile.deployment.target,
+        "inference": profile.inference.to_json(),
+        "learning": learning,
+    }
+    write_atomically(folder / PRICES, json_bytes(content))
+    return folder / PRICES
 
 
 def spikes_per_step(network: Network, record: Record) -> dict[str, Reals]:

@@ -60,7 +60,7 @@ def chip_panels(profile: Profile) -> list[Panel]:
     counted = f"Measured: mean of {profile.inference.n_images} test images."
     return [
         Panel("Cores by load", figures.core_map(profile.deployment.placement), CORES, wide=wide),
-        Panel("Energy of an image", figures.energy_bars(estimates), ENERGY, wide=wide),
+        Panel("Energy of an image", figures.energy_figure(estimates), ENERGY, wide=wide),
         Panel("Spikes per step", figures.spikes_by_step(profile.spikes_per_step), counted),
         Panel("Which constant dominates, inference", figures.sensitivity_bars(profile.sensitivity), SENSITIVITY),
     ]

@@ -19,7 +19,9 @@ from sim.backends.protocol import get_backend
 from sim.commands.options import table_of
 from sim.evaluate import RESULTS, add_result, evaluate
 from sim.reports.attack import write_attack_report
+from sim.reports.beside import CHIP_PAGE, DEPLOYMENT
 from sim.reports.page import write_report
+from sim.reports.priced import PRICES
 from sim.robustness.bridge.config import AttackConfig
 from sim.robustness.bridge.run import ATTACKS, AttackRun
 from sim.robustness.bridge.workers import do_shards
@@ -33,7 +35,7 @@ from sim.training.loop import LOG
 HIDDEN = (64,)
 ATTACK = AttackConfig(eps=(0.1,), images=100)
 REPORT = "report.html"
-RUN_FILES = (MANIFEST, SPEC, WEIGHTS, LOG, CHECKPOINT, RESULTS, REPORT)
+RUN_FILES = (MANIFEST, SPEC, WEIGHTS, LOG, CHECKPOINT, RESULTS, REPORT, PRICES, CHIP_PAGE, DEPLOYMENT)
 
 
 def run_demo(

@@ -12,7 +12,7 @@ from sim.evaluate import read_results
 from sim.reports.beside import ATTACK_PAGE
 from sim.reports.document import document
 from sim.reports.figures import attack as figures
-from sim.reports.figures.canvas import render, render_grid
+from sim.reports.figures.canvas import HALF_PAGE, render, render_grid
 from sim.reports.panels import backends, latest
 from sim.reports.section import Box, Cell, Panel, Section, Table, marked, provenance
 from sim.robustness.analysis.subject import ADVERSARIAL, Analysis
@@ -31,8 +31,8 @@ INTRO = (
     "counts as withstood only if no attack, on no twin, from no start, changed its label."
 )
 CURVES = (
-    "Share of {n} test images that are still classified correctly when no pixel moves by more than eps. Black: the "
-    "worst of all attacks, image by image, with its 95 % interval. Measured."
+    "Share of {n} test images that are still classified correctly when no pixel moves by more than eps. Thick: the "
+    "worst of all attacks, image by image, with its 95 % interval. Points: measured; lines only join them."
 )
 CHECKS = (
     "Signs of gradient masking. An attack evaluation that fails one of them says little about the network: the attack "
@@ -41,7 +41,7 @@ CHECKS = (
 ATTACKS = "Accuracy under each attack alone, the worst over twins, image by image. Measured on the deployed integers."
 EXAMPLES = "Top row: clean. Below: the same images under a gradient attack, by size."
 SHOWN = 8
-LARGE = (5.2, 3.4)  # inches
+LARGE, TALL = (4.95, 3.7), (4.95, 4.9)  # inches
 RATIOS = (
     "How large a change of the image is in every layer at the end of the free phase, beside what the layer holds "
     "without it (Euclidean norms, mean over {n} images). Adversarial: the images above. Random: a random change of the "
@@ -112,15 +112,16 @@ def _interval(found: Accuracy) -> str:
 
 def _panels(job: AttackRun, result: AttackResult) -> list[Panel]:
     n = len(result.table.labels)
-    curves = render(figures.robust_curves, result.config.norm, result.clean, result.by_attack, result.robust,
-                    result.intervals, size=LARGE)  # fmt: skip
+    intervals = {0.0: _accuracy(result.table.clean).interval, **result.intervals}
+    curves = render(figures.robust_curves, result.config.norm, result.clean, result.by_attack, result.robust, intervals,
+                    size=TALL)  # fmt: skip
     panels = [Panel("Robust accuracy", curves, CURVES.format(n=n))]
     examples = job.examples()
     if examples:
         names = ["clean", *(str(threat) for threat in result.config.threats if str(threat) in examples)]
         rows = [(name, examples[name][:SHOWN]) for name in names]
         columns = len(rows[0][1])
-        size = (0.62 * columns, 0.72 * len(rows))
+        size = (HALF_PAGE[0], 0.62 * len(rows))
         drawn = render_grid(lambda grid: figures.adversarial_examples(grid, rows), size, len(rows), columns)
         panels.append(Panel("What the attacked images look like", drawn, EXAMPLES))
     return [*panels, *_analysis_panels(result.analysis, result.config.norm)]

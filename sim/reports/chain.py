@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from neuro.base.errors import UserError
 from neuro.coding.chain import PREFIX, Chain
 from sim.reports import panels
+from sim.reports.equations import arrows
 from sim.reports.figures import pictures
 from sim.reports.panels import accuracy_fact, speed_fact
 from sim.reports.probes.raster import Phases
@@ -77,7 +78,7 @@ class ChainSubject(Subject[Chain]):
         return [
             panels.learning(self.draw_learning, HELD_OUT),
             panels.receptive_fields(self.network.front.problem.dictionary, self.network.image_shape, ATOMS),
-            panels.confusion(self.test),
+            panels.confusion(self.test, self.artifact.manifest),
         ]
 
     def tables(self) -> list[Table]:
@@ -89,4 +90,4 @@ class ChainSubject(Subject[Chain]):
 
     def _projections(self) -> list[tuple[str, ...]]:
         own = [(p.name, p.weights) for p in self.network.projections if p.weights is not None]
-        return [(name, str(weights.size), str(int(np.abs(weights).max(initial=0)))) for name, weights in own]
+        return [(arrows(name), f"{weights.size:,}", str(int(np.abs(weights).max(initial=0)))) for name, weights in own]

@@ -10,11 +10,12 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from neuro.base.arrays import Integers, Reals
+from neuro.base.metrics import Accuracy
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.reports import panels
 from sim.reports.figures import coder as figures
 from sim.reports.figures import spikes
-from sim.reports.figures.canvas import HALF_PAGE, WIDE, render, render_grid
+from sim.reports.figures.canvas import HALF_PAGE, PAGE, render, render_grid
 from sim.reports.panels import speed_fact
 from sim.reports.probes.coder import (
     DESCENT_IMAGES,
@@ -41,12 +42,12 @@ INTRO = (
 )
 STACKED = "It codes the codes of the coder in front of it; the atoms are drawn as what they add to an image. "
 RASTER = (
-    "Every spike of the first test image. Blue: the neuron's activation rose, orange: it fell. Between the spikes "
+    "Every spike of the first test image. Blue dots: an activation rose, orange squares: it fell. Between the spikes "
     "nothing is sent."
 )
-
-
 LEARNING = "Training images, mean over each epoch, before each update."
+MOST_EXAMPLES = 8
+TALL = (4.95, 3.6)  # inches
 
 
 class CodingSubject(Subject[N]):
@@ -58,6 +59,17 @@ class CodingSubject(Subject[N]):
     taught: ClassVar[bool] = False
     raster_caption: ClassVar[str] = RASTER
     dictionary: ClassVar[str] = "integer"
+
+    @property
+    def accuracy(self) -> Accuracy:
+        """That of a linear readout of the codes, on the test set."""
+        results = self.artifact.manifest["results"]
+        return Accuracy(round(results["readout_accuracy"] * results["n_test"]), results["n_test"])
+
+    @property
+    def spikes(self) -> float:
+        """Spikes of a code, mean over the test set."""
+        return float(self.artifact.manifest["results"]["spikes_per_image"])
 
     @property
     @abstractmethod
@@ -127,6 +139,7 @@ class CodingSubject(Subject[N]):
         shown, signals = min(atoms, figures.ATOMS_SHOWN), self.signals(SWEEP_IMAGES)
         examples = show_examples(self.coder, self.network, self.dataset)
         count = len(examples.images)
+        few = min(count, figures.NARROW_EXAMPLES)
         return [
             Panel(
                 "Dictionary",
@@ -137,10 +150,13 @@ class CodingSubject(Subject[N]):
             ),
             Panel(
                 "Images from their codes",
-                render_grid(lambda grid: figures.examples(grid, examples), (0.85 * count, 2.0), 2, count),
+                render_grid(
+                    lambda grid: figures.examples(grid, examples), (PAGE * count / MOST_EXAMPLES, 3.2), 2, count
+                ),
                 "The first test images and the sum of their active atoms, measured; left: share of the squared length "
                 "of the signal that the code does not explain.",
                 wide=True,
+                narrow=render_grid(lambda grid: figures.examples(grid, examples), (HALF_PAGE[0], 3.2), 2, few),
             ),
             panels.learning(self.draw_learning, LEARNING),
         ]
@@ -157,7 +173,7 @@ class CodingSubject(Subject[N]):
                 drawn,
                 f"Spikes that the code sends, and units that end active, for each of {n} test images.",
             ),
-            Panel("One image settles", render(spikes.raster, activity.raster, size=WIDE), self.raster_caption),
+            Panel("One image settles", render(spikes.raster, activity.raster, size=TALL), self.raster_caption),
             panels.spikes_per_step(activity, f"Mean over {n} test images."),
         ]
 
@@ -166,7 +182,8 @@ class CodingSubject(Subject[N]):
         if self.artifact.manifest["results"]["lasso"] is None:
             solution = "Reconstruction error: a hard threshold has no LASSO solution to compare with. "
         n = min(DESCENT_IMAGES, len(self.dataset.y_test))
-        return f"{solution}Measured on {n} test images. Dotted: the steps it is given."
+        spread = "Line: median; shade: 10th to 90th percentile; dotted: the steps it is given."
+        return f"{solution}Measured on {n} test images. {spread}"
 
 
 class CoderSubject(CodingSubject[NetworkSpec]):

@@ -26,7 +26,8 @@ INTRO = (
 )
 SETTLING = (
     "Deployed form, on the chip backend: energy of its states in the free phase, per test image, relative to all "
-    "states at zero. Dashed: accuracy if the output were read at that step. {n} test images."
+    "states at zero. Dashed: accuracy if the output were read at that step. Line: median of {n} test "
+    "images; shade: 10th to 90th percentile."
 )
 
 
@@ -83,10 +84,11 @@ class GradedSubject(Subject[GradedNetwork]):
 
     def panels(self) -> list[Panel]:
         """Those of the form it was trained in; learning, settling and confusion of the deployed one."""
+        confusion = panels.confusion(self.test, self.artifact.manifest)
         own = [
             panels.learning(self.draw_learning, HELD_OUT),
             panels.settling(self.draw_settling, SETTLING.format(n=len(self.relaxation.energy))),
-            replace(panels.confusion(self.test), caption="Deployed form, test images; row: true class."),
+            replace(confusion, caption=f"Deployed form. {confusion.caption}"),
         ]
         deployed = {panel.title: panel for panel in own}
         return [deployed.get(panel.title, panel) for panel in self.trained.panels()]

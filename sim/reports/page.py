@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from neuro.base.files import write_atomically
 from sim.evaluate import data_of, load_run, read_results
 from sim.reports.beside import attacks_of, chip_of
+from sim.reports.compare import comparison_section, contestants
 from sim.reports.document import document
 from sim.reports.kinds import subject_of
 from sim.reports.panels import latest
 from sim.reports.section import Section
+from sim.reports.subject import Subject
 
 TITLE = "Settle report"
 LEAD = (
@@ -26,15 +29,19 @@ def write_report(folders: Sequence[Path], path: Path) -> Path:
 
     Raises: UserError if a run or its data set cannot be read.
     """
-    sections = [_section(folder, path) for folder in folders]
+    artifacts = [load_run(folder) for folder in folders]
+    subjects = [subject_of(artifact, data_of(artifact)) for artifact in artifacts]
+    sections = [_section(folder, subject, path) for folder, subject in zip(folders, subjects, strict=True)]
+    if len(folders) > 1:
+        sections.insert(0, comparison_section(contestants(folders, artifacts, subjects)))
     write_atomically(path, document(TITLE, LEAD, sections).encode())
     return path
 
 
-def _section(folder: Path, path: Path) -> Section:
-    artifact = load_run(folder)
-    subject = subject_of(artifact, data_of(artifact))
-    beside = [aside for aside in (attacks_of(folder, artifact, path), chip_of(folder, path)) if aside is not None]
+def _section(folder: Path, subject: Subject[Any], path: Path) -> Section:
+    artifact = subject.artifact
+    both = attacks_of(folder, artifact, path), chip_of(folder, artifact, path)
+    beside = [aside for aside in both if aside is not None]
     section = subject.section(str(folder), latest(read_results(folder, artifact)), [aside.box for aside in beside])
     return replace(
         section,

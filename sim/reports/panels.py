@@ -12,7 +12,7 @@ from neuro.base.metrics import Accuracy
 from neuro.data.sets import Dataset
 from sim.evaluate import Evaluation, equality_sentence
 from sim.reports.figures import pictures, spikes
-from sim.reports.figures.canvas import SHORT, WIDE, render
+from sim.reports.figures.canvas import NARROW, SHORT, WIDE, render, render_grid
 from sim.reports.probes.sigma_delta import Activity, TestResult
 from sim.reports.section import Box, Fact, Panel, Table, code, marked
 
@@ -21,9 +21,13 @@ COUNTS = (
     "Mean spikes of each output neuron in an inference, by true class; the neuron that spikes most is the answer. "
     "Measured on {n} test images."
 )
+CONFUSION = "Test images, measured. Row: true class; shade: root of the share of its images. "
+EVERY = "Bars: share of each class that is right, in percent."
+WORST = "Bars: the {n} classes of which the smallest share is right, in percent."
+WIDTHS = (1.0, pictures.BAR_WIDTH)
 BACKENDS = ("backend", "compared with", "result", "accuracy, measured")
-PICTURE = (1.2, 1.2)  # inches
-SQUARE = (4.2, 3.8)
+PICTURE = (1.0, 1.0)  # inches
+MATRIX = (4.95, 3.4)
 
 
 def accuracy_fact(measured: Accuracy) -> Fact:
@@ -57,6 +61,7 @@ def one_image(title: str, activity: Activity, dataset: Dataset, caption: str) ->
         caption,
         wide=True,
         picture=render(pictures.picture, dataset.x_test[0], size=PICTURE),
+        narrow=render(spikes.raster, activity.raster, size=NARROW),
         notes=(f"true class {dataset.y_test[0]}", f"predicted {activity.raster.prediction}"),
     )
 
@@ -81,7 +86,7 @@ def output_counts(activity: Activity) -> Panel:
     counts = activity.output_counts
     assert counts is not None  # spiking stock networks
     shares = counts / max(float(counts.max()), 1.0)
-    drawn = render(pictures.matrix, counts.round(1), shares, "output neuron", "{:g}", size=SQUARE)
+    drawn = render(pictures.matrix, counts.round(1), shares, "output neuron", "{:g}", size=MATRIX)
     return Panel("Output spikes by class", drawn, COUNTS.format(n=activity.n_images))
 
 
@@ -91,12 +96,25 @@ def receptive_fields(weights: Array, shape: tuple[int, ...], caption: str = FIEL
     return Panel("Receptive fields", render(pictures.receptive_fields, weights, shape, size=size), caption)
 
 
-def confusion(test: TestResult) -> Panel:
-    """Which classes are taken for which."""
-    found = test.confusion
-    shares = found / found.sum(axis=1, keepdims=True).clip(min=1)
-    drawn = render(pictures.matrix, found, shares, "predicted class", size=SQUARE)
-    return Panel("Confusion", drawn, "Test images; row: true class.")
+def confusion(test: TestResult, manifest: dict[str, Any]) -> Panel:
+    """Which classes are taken for which, and the share of each that is right."""
+    found, names = test.confusion, class_names(manifest, len(test.confusion))
+    drawn = render_grid(lambda grid: pictures.confusion(grid, found, names), MATRIX, 1, 2, width_ratios=WIDTHS)
+    few = len(found) <= pictures.READABLE
+    return Panel("Confusion", drawn, CONFUSION + (EVERY if few else WORST).format(n=pictures.WORST))
+
+
+def class_names(manifest: dict[str, Any], n_classes: int) -> list[str]:
+    """What the classes are called in the data; empty if only their numbers are known."""
+    names = manifest["data"].get("classes")
+    if not isinstance(names, list) or len(names) != n_classes:
+        return []
+    return [shortened(str(name)) for name in names]
+
+
+def shortened(name: str, most: int = 14) -> str:
+    """A name that fits beside a figure."""
+    return name if len(name) <= most else name[: most - 1] + "…"
 
 
 def backends(evaluations: list[Evaluation], name: str, check: str) -> Box:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,12 +11,16 @@ from markupsafe import Markup
 
 Cell = str | Markup
 Fact = tuple[Cell, str]  # a value and what it means, with how it was obtained
+ONE_NUMBER = r"[-+−]?\d[\d.,−]*( ?(%|[fpnµmkMG]?(J|s|W)|bits?))?"
+NUMBER = re.compile(rf"{ONE_NUMBER}(( to | of | × | .. ){ONE_NUMBER})*")
+NO_NUMBER = ("", "-", "fixed", "not measured")  # in a column of numbers
 
 
 @dataclass(frozen=True)
 class Panel:
     """A figure, as SVG, with its title and a caption that says how it was obtained.
 
+    narrow: the same on a narrow screen, where `figure` would be too small to read.
     picture, notes: a small figure at its left, and lines below that.
     """
 
@@ -26,34 +30,58 @@ class Panel:
     wide: bool = False
     picture: str = ""
     notes: tuple[str, ...] = ()
+    narrow: str = ""
 
     @property
     def svg(self) -> Markup:
         """The figure as markup."""
-        return Markup(self.figure)
+        return self._named(self.figure)
+
+    @property
+    def narrow_svg(self) -> Markup:
+        """The figure for narrow screens as markup."""
+        return self._named(self.narrow)
 
     @property
     def small_svg(self) -> Markup:
         """The picture as markup."""
-        return Markup(self.picture)
+        return self._named(self.picture)
+
+    def _named(self, svg: str) -> Markup:
+        """An SVG text with a name for those who do not see it."""
+        return Markup('<svg role="img" aria-label="{}" ').format(self.title) + Markup(svg.removeprefix("<svg "))
 
 
 @dataclass(frozen=True)
 class Table:
     """Rows of text under their headers; `note` says what they mean."""
 
-    headers: tuple[str, ...]
+    headers: tuple[Cell, ...]
     rows: Sequence[tuple[Cell, ...]]
     note: Cell = ""
+
+    @property
+    def numeric(self) -> list[bool]:
+        """Of each column: whether it holds numbers, which are aligned at the right."""
+        columns = zip(*self.rows, strict=True)
+        return [_are_numbers([Markup(cell).striptags() for cell in column]) for column in columns] or [False] * len(
+            self.headers
+        )
+
+
+def _are_numbers(cells: Sequence[str]) -> bool:
+    shown = [cell for cell in cells if cell not in NO_NUMBER]
+    return bool(shown) and all(NUMBER.fullmatch(cell) for cell in shown)
 
 
 @dataclass(frozen=True)
 class Box:
-    """Tables under a title, with a line of text after them."""
+    """Tables under a title, with a line of text after them. first: before the figures, not after them."""
 
     title: str
     tables: Sequence[Table] = ()
     text: Cell = ""
+    first: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,6 +110,22 @@ def code(text: str) -> Markup:
     return Markup("<code>{}</code>").format(text)
 
 
+def listed(values: Mapping[str, Any]) -> str:
+    """Names and values, as one reads them; without those that were left to the program."""
+    told = ((name.replace("_", " "), _told(value)) for name, value in values.items())
+    return " · ".join(f"{name} {value}" for name, value in told if value)
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_told, value))
+    if isinstance(value, Mapping):
+        return f"({listed(value)})"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else str(value)
+
+
 def provenance(manifest: dict[str, Any], *more: tuple[str, str]) -> Box:
     """All that is needed to replay a run."""
     data = manifest["data"]
@@ -91,9 +135,9 @@ def provenance(manifest: dict[str, Any], *more: tuple[str, str]) -> Box:
         ("data SHA-256", data["sha256"]),
         ("weights SHA-256", manifest["files"]["weights.npz"]),
         ("seed", str(manifest["seed"])),
-        ("asked for", json.dumps(manifest["config"])),
-        ("chosen", json.dumps(manifest["chosen"])),
-        ("versions", json.dumps(manifest["versions"])),
+        ("asked for", listed(manifest["config"])),
+        ("chosen", listed(manifest["chosen"])),
+        ("versions", listed(manifest["versions"])),
         *more,
     ]  # fmt: skip
     return Box("Provenance", [Table((), [(key, code(value)) for key, value in rows])])

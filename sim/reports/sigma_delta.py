@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 
 import numpy as np
+from markupsafe import Markup
 from matplotlib.axes import Axes
 
 from neuro.base.arrays import Reals
@@ -13,6 +14,7 @@ from neuro.spec.projection import Projection
 from neuro.spec.sigma_delta import NetworkSpec
 from neuro.spec.stack import unstack
 from sim.reports import panels
+from sim.reports.equations import FACTORS, arrows, local_rule, power
 from sim.reports.figures import curves, pictures
 from sim.reports.panels import FIELDS, accuracy_fact, speed_fact
 from sim.reports.probes.coder import lone_coder
@@ -24,7 +26,7 @@ from sim.reports.probes.sigma_delta import (
     watch_activity,
     watch_relaxation,
 )
-from sim.reports.section import Fact, Panel, Table
+from sim.reports.section import Cell, Fact, Panel, Table
 from sim.reports.subject import Subject
 
 HELD_OUT = (
@@ -37,17 +39,18 @@ FIELDS_BEHIND = (
 )
 SETTLING = (
     "Energy of the network in the free phase, per test image, relative to all states at zero: it falls, then stays. "
-    "Dashed: accuracy if the output were read at that step. {n} test images."
+    "Dashed: accuracy if the output were read at that step. Line: median of {n} test "
+    "images; shade: 10th to 90th percentile."
 )
 RASTER = (
-    "Every spike of the first test image. Blue: the neuron's activation rose, orange: it fell. Between the spikes "
+    "Every spike of the first test image. Blue dots: an activation rose, orange squares: it fell. Between the spikes "
     "nothing is sent; in the nudged phases the output is pushed towards, then away from, the target (or the reverse)."
 )
 STACKED = (
     "Behind a sparse coder, as one network: the coder settles first, the network behind it receives its spikes. The "
     "coder's atoms are fixed; only the network behind it learned from labels."
 )
-OPERATIONS = "Synaptic operations: synapses that spikes reached, mean per test image."
+OPERATIONS = "Synaptic operations: synapses that spikes reached, mean per test image. "
 POPULATIONS = ("population", "neurons", "model", "payload unit", "box of the state", "spikes per inference")
 PROJECTIONS = (
     "projection", "synapses", "weights", "at the limit", "local rule", "operations, presentation",
@@ -111,12 +114,15 @@ class SigmaDeltaSubject(Subject[NetworkSpec]):
             panels.learning(self.draw_learning, HELD_OUT),
             panels.settling(self.draw_settling, SETTLING.format(n=len(self.relaxation.energy))),
             panels.one_image("One image through the three phases", activity, self.dataset, RASTER),
-            panels.spikes_per_step(activity, f"Mean over {n} test images. The network is silent once it has settled."),
+            panels.spikes_per_step(
+                activity,
+                f"Mean over {n} test images. The network is silent once it has settled.",
+            ),
             panels.spikes_per_inference(
                 activity, f"Spikes in the free phase, per test image (of {n}): {', '.join(activity.per_image)}."
             ),
             panels.receptive_fields(fields(self.network), self.network.image_shape, caption),
-            panels.confusion(self.test),
+            panels.confusion(self.test, self.artifact.manifest),
         ]
 
     def tables(self) -> list[Table]:
@@ -135,42 +141,47 @@ def network_tables(spec: NetworkSpec, activity: Activity) -> list[Table]:
     """The tables of populations and projections."""
     return [
         Table(POPULATIONS, [_population_row(spec, p.name, activity) for p in spec.populations]),
-        Table(PROJECTIONS, [_projection_row(spec, p, activity) for p in spec.projections], OPERATIONS),
+        Table(PROJECTIONS, [_projection_row(spec, p, activity) for p in spec.projections], _note(spec)),
     ]
 
 
-def _population_row(spec: NetworkSpec, name: str, activity: Activity) -> tuple[str, ...]:
+def _note(spec: NetworkSpec) -> Cell:
+    return OPERATIONS + FACTORS if any(projection.rule is not None for projection in spec.projections) else OPERATIONS
+
+
+def _population_row(spec: NetworkSpec, name: str, activity: Activity) -> tuple[Cell, ...]:
     population = spec.population(name)
     neuron = population.neuron
+    unit = power(-neuron.activation_bits)
     if isinstance(neuron, Source):
         kind = "source" if neuron.constant is None else f"always on, payload {neuron.constant}"
-        return name, _times(population.shape), kind, f"2^-{neuron.activation_bits}", "", ""
+        return name, _times(population.shape), kind, unit, "", ""
     kind = "sigma-delta"
     if neuron.threshold:
         kind += f", {neuron.threshold_kind} threshold {neuron.threshold / neuron.one:.3g}"
     box = f"[{neuron.lower / neuron.one:g}, {neuron.upper / neuron.one:g}]"
     mean = f"{activity.per_image[name].mean():.1f}"
-    return name, _times(population.shape), kind, f"2^-{neuron.activation_bits}", box, mean
+    return name, _times(population.shape), kind, unit, box, mean
 
 
 def _times(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape))
+    return " × ".join(map(str, shape))
 
 
-def _projection_row(spec: NetworkSpec, projection: Projection, activity: Activity) -> tuple[str, ...]:
+def _projection_row(spec: NetworkSpec, projection: Projection, activity: Activity) -> tuple[Cell, ...]:
     original = spec.original_of(projection)
     weights = original.weights
     assert weights is not None  # check_spec
-    rule = "fixed" if original is projection else f"transpose of {original.name}"
+    rule: Cell = "fixed" if original is projection else f"transpose of {arrows(original.name)}"
     if projection.rule is not None:
-        rule = str(projection.rule)
+        rule = local_rule(projection.rule)
     elif projection.sign < 0:
         rule = f"minus the {rule}"
     saturated = 100.0 * float((abs(weights.astype(int)) == projection.limit).mean())
-    size = " x ".join(str(spec.population(name).size) for name in (projection.source, projection.target))
+    size = " × ".join(str(spec.population(name).size) for name in (projection.source, projection.target))
     if original.convolution is not None:
         size = f"kernel {_times(weights.shape)}, stride {_times(original.convolution.stride)}"
         size += f", sums of {_times(original.convolution.pool)}" if original.convolution.pooled else ""
-    scale = f"{projection.weight_bits} bits x 2^-{projection.exponent}"
+    scale = Markup("{} bits × {}").format(projection.weight_bits, power(-projection.exponent))
     operations = (f"{mean:,.1f}" for mean in activity.operations[projection.name])
-    return projection.name, size, scale, f"{saturated:.1f} %", rule, *operations
+    return arrows(projection.name), size, scale, f"{saturated:.1f} %", rule, *operations

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
+from markupsafe import Markup
 from matplotlib.axes import Axes
 
 from neuro.base.arrays import Int16
@@ -17,12 +17,13 @@ from neuro.stock.network import GATE, LABEL, RELAY, StockNetwork
 from neuro.stock.processes import LIF, StockPopulation, StockProjection
 from sim.backends.stock.session import learned_names
 from sim.reports import panels
+from sim.reports.equations import ENGINE_FACTORS, arrows, engine_rule, moments_of, power, variable
 from sim.reports.figures import curves, pictures
 from sim.reports.panels import accuracy_fact, speed_fact
 from sim.reports.probes.raster import Phases
 from sim.reports.probes.sigma_delta import Activity
 from sim.reports.probes.stock import slots_of, watch_stock_activity
-from sim.reports.section import Fact, Panel, Table
+from sim.reports.section import Cell, Fact, Panel, Table
 from sim.reports.subject import Subject
 from sim.training.stock_recipe import STOCK_FINAL_RATE
 
@@ -55,7 +56,10 @@ PROJECTIONS_NOTE = (
     "needs those between input, hidden and output neurons only. At the limit: share of weights at an end of their "
     "range."
 )
-RULES = ("learns", "dw", "dt", "traces: impulse, decay in steps", "noise", "weight step")
+RULES = (
+    "learns", Markup("change of the weight, Δ<i>w</i>"), Markup("change of the tag, Δ<i>t</i>"), "when",
+    "traces: impulse, decay in steps", "noise", "weight step",
+)  # fmt: skip
 SHOWN_OF_TEACHER = {LABEL: "teacher", GATE: "opens the relay", RELAY: "output spikes back, inhibiting"}
 
 
@@ -154,7 +158,7 @@ class StockSubject(Subject[StockNetwork]):
                 activity, f"Hidden and output spikes in the free slots, per image, for {watched}."
             ),
             panels.receptive_fields(pixel_weights(self.network), self.network.pixels),
-            panels.confusion(self.test),
+            panels.confusion(self.test, self.artifact.manifest),
         ]
 
     def tables(self) -> list[Table]:
@@ -170,17 +174,17 @@ class StockSubject(Subject[StockNetwork]):
             Table(RULES, [_rule_row(p) for p in network.plastic], self._rules_note()),
         ]
 
-    def _rules_note(self) -> str:
-        text = f"Rule {self.network.rule}, as Lava's Loihi2FLearningRule takes it"
+    def _rules_note(self) -> Cell:
+        text = f"Rule {self.network.rule}, which Lava's Loihi2FLearningRule takes"
         if not self.in_lava:
             share = round(1 / STOCK_FINAL_RATE)
-            text += f"; in the first epoch. The factor of dw falls to 1/{share} by the last, at least one step"
+            text += f"; in the first epoch. The factor of Δw falls to 1/{share} by the last, at least one step"
         if self.network.commit_every:
             text += (
                 ". A host copies what was learned into the transmitting synapses every "
                 f"{self.network.commit_every} images"
             )
-        return text + "."
+        return Markup("{}. {}").format(text, ENGINE_FACTORS)
 
 
 def pixel_weights(network: StockFamily) -> Int16:
@@ -189,14 +193,14 @@ def pixel_weights(network: StockFamily) -> Int16:
     return first.weights[:-1]
 
 
-def population_row(population: StockPopulation, activity: Activity) -> tuple[str, ...]:
+def population_row(population: StockPopulation, activity: Activity) -> tuple[Cell, ...]:
     """A row of the table of populations."""
     neuron, name = population.neuron, population.name
     sent = activity.sent[name]
     counts = f"{sent[1]:,.1f}", f"{sent.sum():,.1f}"
     role = SHOWN_OF_TEACHER.get(name, "")
     if not isinstance(neuron, LIF):
-        return name, "x".join(map(str, population.shape)), "RingBuffer", role or "pixels and a bias unit", *counts
+        return name, " × ".join(map(str, population.shape)), "RingBuffer", role or "pixels and a bias unit", *counts
     facts = [
         f"current decay {neuron.current_decay}, voltage decay {neuron.voltage_decay}, threshold {neuron.threshold}",
         f"reset every {neuron.reset_interval} steps" if neuron.reset_interval else "",
@@ -206,14 +210,14 @@ def population_row(population: StockPopulation, activity: Activity) -> tuple[str
     return name, str(population.size), process, "; ".join(filter(None, facts)), *counts
 
 
-def projection_row(projection: StockProjection, activity: Activity, learned: set[str]) -> tuple[str, ...]:
+def projection_row(projection: StockProjection, activity: Activity, learned: set[str]) -> tuple[Cell, ...]:
     """A row of the table of projections; learned: the names of those whose weights change."""
     weights = projection.weights.astype(int)
     free, whole = activity.operations[projection.name]
     return (
-        projection.name,
-        f"{weights.shape[0]} x {weights.shape[1]}",
-        f"2^{projection.exponent}",
+        arrows(projection.name),
+        f"{weights.shape[0]} × {weights.shape[1]}",
+        power(projection.exponent),
         str(np.abs(weights).max()),
         f"{100 * saturated_share(projection):.1f} %" if projection.name in learned else "fixed",
         f"{free:,.0f}",
@@ -229,19 +233,13 @@ def saturated_share(projection: StockProjection) -> float:
     return float(((weights <= lowest) | (weights >= highest // step * step)).mean())
 
 
-def _rule_row(projection: StockProjection) -> tuple[str, ...]:
+def _rule_row(projection: StockProjection) -> tuple[Cell, ...]:
     rule = projection.rule
     assert rule is not None  # plastic
-    texts = rule.render()
-    used = " ".join(texts.values())
-    traces = (f"{name} {getattr(rule, name).impulse}, {getattr(rule, name).tau}" for name in ("x1", "x2", "y1", "y2")
-              if name in used)  # fmt: skip
+    equations, used = engine_rule(rule), " ".join(rule.render().values())
+    traces = [Markup("{}: {}, {}").format(variable(name), getattr(rule, name).impulse, getattr(rule, name).tau)
+              for name in ("x1", "x2", "y1", "y2") if name in used]  # fmt: skip
     return (
-        projection.name, _spaced(texts.get("dw", "")), _spaced(texts.get("dt", "")), "; ".join(traces),
-        projection.noise, str(projection.lsb),
+        arrows(projection.name), equations.get("dw", ""), equations.get("dt", ""), moments_of(rule),
+        Markup("<br>").join(traces), projection.noise, str(projection.lsb),
     )  # fmt: skip
-
-
-def _spaced(text: str) -> str:
-    """The text of a rule with a space before every further product, where a line may break."""
-    return re.sub(r"(?<=.)([+-]\d\*2\^)", r" \1", text)

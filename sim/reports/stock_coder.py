@@ -16,7 +16,7 @@ from sim.reports.probes.raster import Phases
 from sim.reports.probes.sigma_delta import Activity
 from sim.reports.probes.stock import watch_codes
 from sim.reports.probes.stock_coder import StockCoding, watch_stock_descent
-from sim.reports.section import Fact, Table
+from sim.reports.section import Cell, Fact, Table
 from sim.reports.stock import projection_row
 
 STOCK = (
@@ -78,7 +78,7 @@ class StockCoderSubject(CodingSubject[StockCoder]):
             Table(PROJECTIONS, projections, OPERATIONS),
         ]
 
-    def _row(self, population: StockPopulation) -> tuple[str, ...]:
+    def _row(self, population: StockPopulation) -> tuple[Cell, ...]:
         neuron, process, parts = population.neuron, "RingBuffer", ["sent by the host"]
         if isinstance(neuron, LIF):
             process = "LIF"

@@ -48,6 +48,12 @@ class Subject(ABC, Generic[N]):
         return self.test.accuracy if told is None else Accuracy(**told)
 
     @property
+    def spikes(self) -> float:
+        """Spikes of an inference, mean over the test set."""
+        told = self.artifact.manifest["results"].get("spikes_per_inference")
+        return self.test.spikes_per_inference if told is None else float(told)
+
+    @property
     @abstractmethod
     def phases(self) -> Phases:
         """Name and steps of each phase of `raster`."""

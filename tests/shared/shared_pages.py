@@ -25,6 +25,11 @@ HEADINGS = [
 ]
 
 
+COMPARISON = ["Side by side", "In numbers", "Accuracy", "Spikes"]
+DRAWN = COMPARISON[2:]
+NARROWEST = 390  # pixels
+
+
 class Page(HTMLParser):
     """Tags, headings, references and text of a page."""
 
@@ -49,6 +54,23 @@ class Page(HTMLParser):
             self.headings[-1] += data.strip()
 
 
+def check_layout(page: Page) -> None:
+    """Nothing can be wider than a narrow screen: pictures shrink, tables scroll, and no width is fixed above it."""
+    figures = re.findall(r"<svg [^>]*>", page.source)
+    assert figures
+    assert all("viewBox=" in figure and 'role="img"' in figure and "aria-label=" in figure for figure in figures)
+    style, _, body = page.source.partition("</style>")
+    assert re.search(r"\bsvg \{[^}]*max-width: 100%; height: auto", style)
+    assert re.search(r"\.scroll \{ overflow-x: auto; \}", style)
+    assert body.count("<table") == body.count('<div class="scroll"><table')
+    widths = [int(found) for found in re.findall(r"(?<![-\w])(?:min-)?width: (\d+)px", style)]
+    assert all(width <= NARROWEST for width in widths)
+    assert not re.search(r"<(?:div|table|td|th|p|figure|span)\b[^>]*\bstyle=", body)
+    identifiers = re.findall(r'\bid="([^"]+)"', body)
+    assert {found[1:] for found in page.references if found.startswith("#")} <= set(identifiers)
+    assert len(page.source) < 1_500_000
+
+
 def headings_of(folder: Path) -> list[str]:
     spec = load_artifact(folder).spec
     if isinstance(spec, NetworkSpec):
@@ -66,8 +88,11 @@ def spikes_of(folder: Path) -> float:
 def check_page(page: Page, folders: list[Path]) -> None:
     """What every report must be: self-contained, complete, with provenance."""
     assert page.source.startswith("<!doctype html>")
-    assert page.headings == [part for folder in folders for part in (str(folder), *headings_of(folder))]
-    assert page.tags.count("svg") == 8 * len(folders)
+    parts = [part for folder in folders for part in (str(folder), *headings_of(folder))]
+    shared = COMPARISON if len(folders) > 1 else []
+    assert page.headings == [*shared, *parts]
+    assert page.tags.count("svg") == 9 * len(folders) + sum(heading in DRAWN for heading in shared)
+    check_layout(page)
     assert {"script", "link", "iframe", "object", "embed", "base"}.isdisjoint(page.tags)
     assert page.references
     assert all(reference.startswith(("#", "data:")) for reference in page.references)

@@ -9,12 +9,13 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from neuro.base.arrays import Reals
-from sim.reports.figures.canvas import BLUE, GREY, ORANGE, Grid, right_axis, whole_numbers
+from sim.reports.figures.canvas import BLUE, GREY, ORANGE, PAGE, Grid, right_axis, whole_numbers
 from sim.reports.figures.curves import MARKED
 from sim.reports.figures.pictures import field_picture, grey_picture, tiles, tiles_size
 from sim.reports.probes.coder import Descent, Examples, Sweep
 
 ATOMS_SHOWN, COLUMNS = 96, 16
+NARROW_EXAMPLES = 4  # on a narrow screen
 FINEST_GAP = 1e-5  # drawn as that on the logarithmic axis
 
 
@@ -42,7 +43,7 @@ def atoms_size(pictures: Reals) -> tuple[float, float]:
     count = min(len(pictures), ATOMS_SHOWN)
     columns = min(COLUMNS, count)
     pixels = field_picture(pictures[0].ravel(), pictures.shape[1:])[0].shape
-    return tiles_size(count, columns, 6.8 * columns / COLUMNS, pixels)
+    return tiles_size(count, columns, PAGE * columns / COLUMNS, pixels)
 
 
 def threshold_sweep(axes: Axes, sweep: Sweep) -> None:
@@ -56,7 +57,7 @@ def threshold_sweep(axes: Axes, sweep: Sweep) -> None:
     right = right_axis(axes, "reconstruction error, relative")
     right.plot(sweep.thresholds, sweep.error, color=ORANGE, linestyle="--", marker="s", markersize=3)
     right.set_ylim(0, None)
-    axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
 
 
 def descent(axes: Axes, found: Descent) -> None:
@@ -72,17 +73,16 @@ def descent(axes: Axes, found: Descent) -> None:
         axes.set(xlabel="steps", ylabel="reconstruction error, relative", ylim=(0, None))
     else:
         axes.set_yscale("log")
-        axes.set(xlabel="steps", ylabel="objective / LASSO - 1 (median, 10-90 %)")
+        axes.set(xlabel="steps", ylabel="objective / LASSO − 1")
 
 
 def examples(grid: Grid, shown: Examples) -> None:
-    """Draw images over what their codes reconstruct, on two rows of axes."""
-    for column in range(len(shown.images)):
+    """Draw images over what their codes reconstruct, on two rows of as many axes."""
+    for column in range(grid.shape[1]):
         for axes, pixels in zip(grid[:, column], (shown.images, shown.reconstructions), strict=True):
             axes.imshow(grey_picture(pixels[column]), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_visible(False)
-        grid[1, column].set_xlabel(f"{shown.active[column]} active\n{100 * shown.error[column]:.0f} % left", size=7)
-    grid[0, 0].set_ylabel("image", size=8)
-    grid[1, 0].set_ylabel("from its code", size=8)
-    grid[0, 0].figure.subplots_adjust(wspace=0.08, hspace=0.08)
+        grid[1, column].set_xlabel(f"{shown.active[column]} active\n{100 * shown.error[column]:.0f} % left")
+    grid[0, 0].set_ylabel("image")
+    grid[1, 0].set_ylabel("from its code")

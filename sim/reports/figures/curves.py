@@ -26,7 +26,7 @@ def learning_curve(axes: Axes, history: Sequence[Mapping[str, Any]], best_epoch:
     _point(axes, epochs[-1] + max(1, len(epochs) * 0.04), test, ORANGE, "test")
     axes.set(xlabel="epoch", ylabel="accuracy")
     whole_numbers(axes)
-    axes.legend(frameon=False, loc="lower right")
+    axes.legend(loc="lower right")
 
 
 def learned_images(axes: Axes, points: Sequence[tuple[str, Estimate]]) -> None:
@@ -60,7 +60,7 @@ def energy_curve(axes: Axes, relaxation: Relaxation) -> None:
     low, middle, high = np.percentile(fall, [10, 50, 90], axis=0)
     axes.fill_between(steps, low, high, color=BLUE, alpha=0.15, linewidth=0)
     axes.plot(steps, middle, color=BLUE, marker="o" if len(steps) <= BARS else None, markersize=3)
-    axes.set(xlabel="step of the free phase", ylabel="energy above rest (median, 10-90 %)")
+    axes.set(xlabel="step of the free phase", ylabel="energy above rest")
     right = right_axis(axes, "accuracy if read here")
     right.plot(steps[1:], relaxation.accuracy, color=ORANGE, linestyle="--")
     right.set_ylim(0, 1.02)
@@ -71,7 +71,7 @@ def resource_bars(axes: Axes, limits: Mapping[str, Sequence[float]]) -> None:
     for place, (used, most) in enumerate(limits.values()):
         share = 100 * used / most
         axes.barh(-place, share, height=0.6, color=BLUE, linewidth=0)
-        axes.text(share, -place, f"  {used:,} of {most:,}", va="center", size=7, color=INK)
+        axes.text(share, -place, f"  {used:,} of {most:,}", va="center", color=INK)
     axes.set_yticks([-place for place in range(len(limits))], [name.replace("_", " ") for name in limits])
-    axes.set(xlabel="share used, %", xlim=(0, 135), xticks=range(0, 101, 20))
+    axes.set(xlabel="share used, %", xlim=(0, 150), xticks=range(0, 101, 20))
     axes.grid(visible=False, axis="y")

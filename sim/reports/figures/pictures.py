@@ -7,14 +7,22 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
 
 from neuro.base.arrays import Array, Reals
-from sim.reports.figures.canvas import INK
+from sim.reports.figures.canvas import BLUE, HALF_PAGE, INK, SHARES, Grid
 
-FIELDS_SHOWN, FIELD_COLUMNS = 48, 12
+FIELDS_SHOWN, FIELD_COLUMNS = 48, 8
 GAP = 0.12  # between tiles, in widths of one
-READABLE = 20  # classes of a matrix whose counts are printed
+READABLE = 20  # classes of a matrix whose counts are printed, and that have a bar beside their row
+WORST = 15  # classes with a bar, if there are more
+ROOM = 10  # classes beyond which a cell is too small for texts of the usual size
 
+SHORT_NAME = 2  # letters of a class beyond which its name stands upright
+BAR_WIDTH = 0.45  # of bars beside a matrix, in widths of it
+ON_DARK, ON_LIGHT = "#ffffff", "#101418"  # texts in cells, which no page changes
+
+Names = Sequence[str]
 Tile = tuple[Reals, dict[str, Any]]  # picture, options of `imshow`
 
 
@@ -45,7 +53,7 @@ def receptive_fields(axes: Axes, weights: Array, shape: tuple[int, ...]) -> None
 def fields_size(weights: Array, shape: tuple[int, ...]) -> tuple[float, float]:
     """Inches of a figure of `receptive_fields`."""
     pixels = field_picture(weights[:, 0].astype(float), shape)[0].shape
-    return tiles_size(min(weights.shape[1], FIELDS_SHOWN), FIELD_COLUMNS, 6.4, pixels)
+    return tiles_size(min(weights.shape[1], FIELDS_SHOWN), FIELD_COLUMNS, HALF_PAGE[0], pixels)
 
 
 def field_picture(weights: Reals, shape: tuple[int, ...]) -> Tile:
@@ -62,18 +70,48 @@ def field_picture(weights: Reals, shape: tuple[int, ...]) -> Tile:
     return weights, {"cmap": "RdBu_r", "vmin": -scale, "vmax": scale}
 
 
-def matrix(axes: Axes, values: Array, shares: Reals, columns: str, layout: str = "{}") -> None:
-    """Draw values of shape [K, K] by true class, shaded by shares in 0..1; printed where they are readable."""
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+def matrix(axes: Axes, values: Array, shares: Reals, columns: str, layout: str = "{}", names: Names = ()) -> None:
+    """Draw values of shape [K, K] by true class, shaded by the root of shares in 0..1; printed where readable.
+
+    names: of the classes; none: their numbers.
+    """
+    image = axes.imshow(shares, cmap=SHARES, norm=PowerNorm(0.5, 0, 1))
     axes.set(xlabel=columns, ylabel="true class")
     axes.grid(visible=False)
-    if len(values) <= READABLE:
-        axes.set_xticks(range(values.shape[1]))
-        axes.set_yticks(range(len(values)))
-        for row, column in zip(*np.nonzero(values), strict=True):
-            colour = "white" if shares[row, column] > 0.5 else INK
-            text = layout.format(values[row, column])
-            axes.text(column, row, text, ha="center", va="center", size=7, color=colour)
+    if len(values) > READABLE:
+        return
+    labels = names or [str(number) for number in range(values.shape[1])]
+    upright = all(len(label) <= SHORT_NAME for label in labels)
+    axes.set_xticks(range(values.shape[1]), labels, rotation=0 if upright else 90)
+    axes.set_yticks(range(len(values)), labels)
+    size = None if len(values) <= ROOM and values.max() < 1000 else 7
+    for row, column in zip(*np.nonzero(values), strict=True):
+        text, colour = (
+            layout.format(values[row, column]),
+            ON_DARK if image.norm(shares[row, column]) < 0.6 else ON_LIGHT,
+        )
+        axes.text(column, row, text, ha="center", va="center", size=size, color=colour)
+
+
+def confusion(grid: Grid, counts: Array, names: Names = ()) -> None:
+    """Draw on two axes which classes are taken for which, counts of shape [K, K], and the share right of each class."""
+    shares = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
+    right = 100 * np.diag(shares)
+    few = len(counts) <= READABLE
+    order = np.arange(len(counts)) if few else np.argsort(right, kind="stable")[:WORST]
+    left, bars = grid[0]
+    matrix(left, counts, shares, "predicted class", names=names)
+    bars.barh(range(len(order)), right[order], color=BLUE, height=0.7)
+    bars.set(xlim=(0, 100), xticks=(0, 50, 100), xlabel="right, %")
+    bars.grid(visible=False, axis="y")
+    bars.set_ylim(len(order) - 0.5, -0.5)
+    bars.set_yticks(range(len(order)), [""] * len(order) if few else [names[k] if names else str(k) for k in order])
+    if few:
+        bars.set_box_aspect(1 / BAR_WIDTH)
+    for place, share in enumerate(right[order]):
+        inside = share > 50
+        bars.text(share, place, f" {share:.0f} ", va="center", ha="right" if inside else "left",
+                  color=ON_DARK if inside else INK)  # fmt: skip
 
 
 def picture(axes: Axes, image: Array) -> None:

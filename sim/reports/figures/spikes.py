@@ -8,12 +8,11 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from neuro.base.arrays import Int64, Reals
-from sim.reports.figures.canvas import BARS, BLUE, COLOURS, GREY, ORANGE, bins_of
+from sim.reports.figures.canvas import BARS, BLUE, COLOURS, EDGE, GREY, LINES, ORANGE, PHASE_COLOURS, bins_of
 from sim.reports.probes.raster import Phases, Raster
 
-PHASE_COLOURS = ("#eef4fb", "#fdf1e3", "#f6ecf7")
 NARROW = 0.06  # share of the width below which phases share one label, at the end
-DOTS_AS_SHAPES = 20_000  # beyond, pixels instead of shapes
+DOTS_AS_SHAPES = 4_000  # beyond, pixels instead of shapes
 
 
 def raster(axes: Axes, shown: Raster) -> None:
@@ -23,13 +22,16 @@ def raster(axes: Axes, shown: Raster) -> None:
     last = sum(steps for _, steps in shown.phases)
     for name, (index, size) in shown.where.items():
         chosen = table.population == index
-        axes.scatter(
-            table.step[chosen], table.neuron[chosen] + offset, c=np.where(table.payload[chosen] > 0, BLUE, ORANGE),
-            s=np.clip(min(300 / size, 600 / last), 2, 12), rasterized=len(table) > DOTS_AS_SHAPES,
-        )  # fmt: skip
+        width = np.sqrt(np.clip(min(1600 / size, 1200 / last), 4, 20))
+        for colour, marker, of_kind in ((BLUE, "o", table.payload > 0), (ORANGE, "s", table.payload <= 0)):
+            dots = chosen & of_kind
+            axes.plot(
+                table.step[dots], table.neuron[dots] + offset, color=colour, marker=marker, markersize=width,
+                markeredgewidth=0, linestyle="none", rasterized=len(table) > DOTS_AS_SHAPES,
+            )  # fmt: skip
         ticks.append((offset + size / 2, f"{name}\n({size})"))
         offset += size + max(2, size // 20)
-        axes.axhline(offset - max(1, size // 40), color="#c6ccd6", linewidth=0.6)
+        axes.axhline(offset - max(1, size // 40), color=EDGE, linewidth=0.6)
     axes.set_yticks([position for position, _ in ticks], [label for _, label in ticks])
     axes.set(xlabel="step", xlim=(0.5, last + 0.5), ylim=(-2, offset))
     axes.grid(visible=False)
@@ -43,10 +45,10 @@ def shade_phases(axes: Axes, phases: Phases) -> None:
         colour = PHASE_COLOURS[kinds.index(name) % len(PHASE_COLOURS)]
         axes.axvspan(start, start + steps, color=colour, linewidth=0, zorder=0)
         if steps >= NARROW * last:
-            axes.text(start + steps / 2, 1.01, name, transform=axes.get_xaxis_transform(), ha="center", size=8)
+            axes.text(start + steps / 2, 1.01, name, transform=axes.get_xaxis_transform(), ha="center")
         start += steps
     narrow = dict.fromkeys(name for name, steps in phases if steps < NARROW * last)
-    axes.text(last + 0.5, 1.01, ", ".join(narrow), transform=axes.get_xaxis_transform(), ha="right", size=8)
+    axes.text(last + 0.5, 1.01, ", ".join(narrow), transform=axes.get_xaxis_transform(), ha="right")
 
 
 def spikes_per_step(axes: Axes, per_step: Mapping[str, Reals], phases: Phases) -> None:
@@ -54,7 +56,7 @@ def spikes_per_step(axes: Axes, per_step: Mapping[str, Reals], phases: Phases) -
     shade_phases(axes, phases)
     stacked_spikes(axes, per_step)
     axes.set(xlabel="step", xlim=(0.5, sum(steps for _, steps in phases) + 0.5))
-    axes.legend(frameon=False)
+    axes.legend()
 
 
 def stacked_spikes(axes: Axes, per_step: Mapping[str, Reals]) -> None:
@@ -87,6 +89,6 @@ def code_spikes(axes: Sequence[Axes], spikes: Int64, active: Int64) -> None:
 
 def histogram(axes: Axes, values: Int64, name: str, colour: str, most: int) -> None:
     """Draw how values are distributed, with their mean."""
-    axes.hist(values, bins=bins_of(values, most), color=colour, alpha=0.85)
+    axes.hist(values, bins=bins_of(values, most), color=colour, linewidth=0.5, edgecolor=LINES)
     axes.axvline(float(values.mean()), color=ORANGE)
     axes.set(xlabel=f"{name} (mean {values.mean():.1f})")

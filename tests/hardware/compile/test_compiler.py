@@ -23,6 +23,8 @@ from neuro.equilibrium.lif import StockDesign, build_stock_network
 from neuro.equilibrium.sigma_delta import build_equilibrium, design_for
 from sim.backends.lava.stock.run import save_graph
 from sim.backends.lava.worker.watch import run_worker
+from sim.reports.page import write_report
+from sim.reports.priced import prices_in
 
 COMPILE_KEYS = ["chips", "cores", "fits", "populations", "limits"]
 BAR_S = 10.0
@@ -207,6 +209,10 @@ def test_the_report_page_is_self_contained_and_says_what_is_modelled(family, com
     assert {"script", "link", "iframe", "object", "embed", "base"}.isdisjoint(page.tags)
     assert all(reference.startswith(("#", "data:")) for reference in page.references)
     assert not re.search(r"\b(nan|inf)\b", page.text, re.IGNORECASE)
+    assert prices_in(folder, load_artifact(folder))["inference"].n_images == 20
+    beside = Page(write_report([folder], folder / "report.html"))
+    assert "energy of one image classified, modelled" in beside.text
+    assert "On a chip: energy" in beside.headings
     for word in ("Energy of an image", "modelled", "Davies", "mean of 20 test images", "No chip was involved"):
         assert word in page.text
 

@@ -63,7 +63,7 @@ def test_a_baseline_has_a_page(finished_baseline: Path, blob_data: Dataset, tmp_
     page = Page(write_report([run], tmp_path / "page.html"))
     artifact = load_artifact(run)
     assert page.headings == [str(run), *HEADINGS]
-    assert page.tags.count("svg") == 10
+    assert page.tags.count("svg") == 11
     assert {"script", "link", "iframe", "a"}.isdisjoint(page.tags)
     results = artifact.manifest["results"]
     for told in ("A baseline", "--backend lava --check chip", f"{results['spikes_per_inference']:.1f}",

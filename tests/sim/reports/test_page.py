@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import html
 import re
 import shutil
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from neuro.data.sets import Dataset, load_dataset
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.protocol import get_backend, one_hot_targets
 from sim.evaluate import add_result, evaluate
+from sim.reports.equations import arrows
 from sim.reports.page import write_report
 from sim.reports.probes.sigma_delta import measure_test, watch_activity, watch_relaxation
 from sim.training.config import TrainConfig
@@ -95,9 +95,9 @@ def test_a_report_is_one_whole_page_and_reproducible(run: Path, tmp_path: Path, 
     activity = watch_activity(artifact.spec, blob_data, artifact.manifest["seed"])
     assert sum(counts[1] for counts in activity.operations.values()) > 0
     for name, counts in activity.operations.items():
-        row = re.search(rf"<tr><td>{re.escape(html.escape(name))}</td>.*?</tr>", page.source, re.DOTALL)
+        row = re.search(rf"<tr><td>{re.escape(arrows(name))}</td>.*?</tr>", page.source, re.DOTALL)
         assert row is not None
-        assert re.findall(r"<td>([^<]*)</td>", row[0])[-2:] == [f"{count:,.1f}" for count in counts]
+        assert re.findall(r'<td class="number">([^<]*)</td>', row[0])[-2:] == [f"{count:,.1f}" for count in counts]
     write_report([run], tmp_path / "second.html")
     assert (tmp_path / "second.html").read_bytes() == (tmp_path / "first.html").read_bytes()
     evaluation = evaluate(artifact, run, blob_data, get_backend("events"), 10, get_backend("reference"))
@@ -150,13 +150,13 @@ def test_a_network_that_is_always_wrong_has_a_report(
 
 def test_names_cannot_inject_markup(run: Path, tmp_path: Path, edit_manifest: Callable[..., None]) -> None:
     evil = "<script>alert('x')</script>&\"<b>"
-    folder = run.rename(tmp_path / "a<i>&'b")
+    folder = run.rename(tmp_path / "a<u>&'b")
     edit_manifest(folder, lambda manifest: manifest["data"].update(name=evil))
     page = Page(write_report([folder], tmp_path / "page.html"))
     check_page(page, [folder])
     assert evil in page.text
     assert "<script" not in page.source
-    assert "i" not in page.tags
+    assert "u" not in page.tags
 
 
 def test_a_report_of_what_cannot_be_read_is_refused(

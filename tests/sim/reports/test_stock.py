@@ -19,6 +19,7 @@ from neuro.data.sets import Dataset, load_dataset
 from neuro.stock.network import RELAY, StockNetwork
 from sim.backends.protocol import get_backend, one_hot_targets
 from sim.evaluate import add_result, evaluate
+from sim.reports.equations import arrows, engine_rule
 from sim.reports.page import write_report
 from sim.reports.probes.sigma_delta import measure_test
 from sim.reports.probes.stock import watch_stock_activity
@@ -39,12 +40,11 @@ def network(finished_stock: Path) -> StockNetwork:
     return spec
 
 
-def row_of(page: Page, name: str, columns: int) -> list[str]:
-    """The cells of the table row that begins with a name and has so many cells."""
-    rows = re.findall(rf"<tr>(<td>{re.escape(html.escape(name))}</td>.*?)</tr>", page.source, re.DOTALL)
-    cells = [[html.unescape(cell) for cell in re.findall(r"<td>(.*?)</td>", row)] for row in rows]
-    (found,) = [row for row in cells if len(row) == columns]
-    return found
+def row_of(page: Page, name: str, columns: int, place: int = -1) -> list[str]:
+    """The cells of the last (or another) table row that begins with a name and has so many cells."""
+    rows = re.findall(rf"<tr>(<td>{re.escape(arrows(name))}</td>.*?)</tr>", page.source, re.DOTALL)
+    cells = [[html.unescape(cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", row)] for row in rows]
+    return [row for row in cells if len(row) == columns][place]
 
 
 def test_the_whole_test_set_is_measured(network: StockNetwork, blob_data: Dataset, finished_stock: Path) -> None:
@@ -99,12 +99,12 @@ def test_a_report_is_one_whole_page_and_reproducible(
     assert f"{load_artifact(run).manifest['results']['images_per_s']:,.0f}" in page.text
     for projection in network.plastic:
         assert projection.rule is not None
-        texts = [cell.replace(" ", "") for cell in row_of(page, projection.name, 6)]
-        assert texts[1:3] == list(projection.rule.render().values())
-        assert texts[4:] == ["per-synapse", "1"]
-        measured = row_of(page, projection.name, 7)
+        texts = row_of(page, projection.name, 7)
+        assert texts[1:3] == list(engine_rule(projection.rule).values())
+        assert texts[5:] == ["per-synapse", "1"]
+        measured = row_of(page, projection.name, 7, place=0)
         assert measured[2:5] == [
-            f"2^{projection.exponent}", str(abs(projection.weights.astype(int)).max()),
+            f"2<sup>{projection.exponent}</sup>", str(abs(projection.weights.astype(int)).max()),
             f"{100 * saturated_share(projection):.1f} %",
         ]  # fmt: skip
     assert row_of(page, "label->output", 7)[4] == "fixed"

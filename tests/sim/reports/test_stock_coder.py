@@ -43,7 +43,7 @@ def test_a_stock_coder_has_a_page(run: Path, tmp_path: Path) -> None:
     page, manifest = Page(write_report([run], tmp_path / "page.html")), load_artifact(run).manifest
     results = manifest["results"]
     assert page.headings == [str(run), *HEADINGS]
-    assert page.tags.count("svg") == 7
+    assert page.tags.count("svg") == 8
     for told in (f"{results['readout_accuracy']:.4f}", f"{results['spikes_per_image']:.1f}",
                  f"{100 * results['lasso']['gap']:.2f} %", manifest["files"]["weights.npz"]):  # fmt: skip
         assert told in page.text
