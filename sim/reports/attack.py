@@ -40,7 +40,8 @@ CHECKS = (
 )
 ATTACKS = "Accuracy under each attack alone, the worst over twins, image by image. Measured on the deployed integers."
 EXAMPLES = "Top row: clean. Below: the same images under a gradient attack, by size."
-SHOWN = 8
+SHOWN, FEW_ROWS = 8, 2  # attacked images, half as many if there is room for larger ones
+LABELS = 0.7  # inches
 LARGE, TALL = (4.95, 3.7), (4.95, 4.9)  # inches
 RATIOS = (
     "How large a change of the image is in every layer at the end of the free phase, beside what the layer holds "
@@ -119,9 +120,9 @@ def _panels(job: AttackRun, result: AttackResult) -> list[Panel]:
     examples = job.examples()
     if examples:
         names = ["clean", *(str(threat) for threat in result.config.threats if str(threat) in examples)]
-        rows = [(name, examples[name][:SHOWN]) for name in names]
+        rows = [(name, examples[name][: SHOWN if len(names) > FEW_ROWS else SHOWN // 2]) for name in names]
         columns = len(rows[0][1])
-        size = (HALF_PAGE[0], 0.62 * len(rows))
+        size = (HALF_PAGE[0], (HALF_PAGE[0] - LABELS) / columns * len(rows))
         drawn = render_grid(lambda grid: figures.adversarial_examples(grid, rows), size, len(rows), columns)
         panels.append(Panel("What the attacked images look like", drawn, EXAMPLES))
     return [*panels, *_analysis_panels(result.analysis, result.config.norm)]

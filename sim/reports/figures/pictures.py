@@ -102,16 +102,14 @@ def confusion(grid: Grid, counts: Array, names: Names = ()) -> None:
     left, bars = grid[0]
     matrix(left, counts, shares, "predicted class", names=names)
     bars.barh(range(len(order)), right[order], color=BLUE, height=0.7)
-    bars.set(xlim=(0, 100), xticks=(0, 50, 100), xlabel="right, %")
+    bars.set(xlim=(0, 150), xticks=(0, 50, 100), xlabel="right, %")
     bars.grid(visible=False, axis="y")
     bars.set_ylim(len(order) - 0.5, -0.5)
     bars.set_yticks(range(len(order)), [""] * len(order) if few else [names[k] if names else str(k) for k in order])
     if few:
         bars.set_box_aspect(1 / BAR_WIDTH)
     for place, share in enumerate(right[order]):
-        inside = share > 50
-        bars.text(share, place, f" {share:.0f} ", va="center", ha="right" if inside else "left",
-                  color=ON_DARK if inside else INK)  # fmt: skip
+        bars.text(share, place, f" {share:.0f}", va="center", color=INK)
 
 
 def picture(axes: Axes, image: Array) -> None:
