@@ -19,7 +19,7 @@ from sim.reports.page import write_report
 from sim.reports.priced import PRICES, prices_in
 from sim.robustness.bridge.run import AttackConfig, AttackRun, attack
 
-CONFIG = AttackConfig(attacks="fgsm", eps=(0.1, 0.3), images=20)
+CONFIG = AttackConfig(attacks="pgd-10", eps=(0.1, 0.3), images=20)
 
 
 @pytest.fixture(scope="module")

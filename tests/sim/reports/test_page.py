@@ -117,7 +117,7 @@ def test_a_report_is_one_whole_page_and_reproducible(run: Path, tmp_path: Path, 
 
 @pytest.mark.parametrize(
     ("shape", "n_classes", "config"),
-    [((7,), 3, {}), ((4, 5, 3), 12, {"hidden": (6, 5)}), ((3, 3, 1), 3, {"rule": "y3"}), ((1,), 2, {"refit": False})],
+    [((7,), 3, {}), ((4, 5, 3), 12, {"hidden": (6, 5)}), ((4, 4, 1), 3, {"rule": "y3"}), ((1,), 2, {"refit": False})],
     ids=["vectors", "colour, two layers", "one channel", "one value"],
 )
 def test_any_run_has_a_report(
@@ -129,7 +129,7 @@ def test_any_run_has_a_report(
 
 
 def test_two_runs_share_a_page(run: Path, blobs: Callable[..., Any], train: Callable[..., Any], tmp_path: Path) -> None:
-    colour = run_on(blobs((3, 3, 3)), tmp_path / "colour.npz", train)
+    colour = run_on(blobs((4, 4, 3)), tmp_path / "colour.npz", train)
     page = Page(write_report([run, colour], tmp_path / "page.html"))
     check_page(page, [run, colour])
     identifiers = set(re.findall(r'\bid="([^"]+)"', page.source))
@@ -141,7 +141,8 @@ def test_a_network_that_is_always_wrong_has_a_report(
 ) -> None:
     arrays = blobs(n_test=100)
     arrays["y_train"] = np.where(arrays["y_train"] == 2, 4, arrays["y_train"])
-    arrays["y_test"] = np.full_like(arrays["y_test"], 3)  # a class with no training image
+    arrays["y_train"][0] = 3
+    arrays["y_test"] = np.full_like(arrays["y_test"], 3)  # a class with hardly a training image
     folder = run_on(arrays, tmp_path / "wrong.npz", train)
     page = Page(write_report([folder], tmp_path / "page.html"))
     check_page(page, [folder])

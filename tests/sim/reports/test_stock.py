@@ -126,7 +126,7 @@ def test_families_share_a_page(run: Path, finished: Path, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("shape", "n_classes", "config"),
-    [((7,), 3, {"hidden": (6, 5), "rule": "deferred", "weight_lsb": 2}), ((3, 3, 3), 12, {"rule": "R2"})],
+    [((7,), 3, {"hidden": (6, 5), "rule": "deferred", "weight_lsb": 2}), ((4, 4, 3), 12, {"rule": "R2"})],
     ids=["two layers, host-assisted", "colour"],
 )
 def test_any_run_has_a_report(
