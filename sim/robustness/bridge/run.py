@@ -58,8 +58,7 @@ class AttackRun:
         self.folder = run / ATTACKS / self._key()
 
     def _key(self) -> str:
-        asked = {key: value for key, value in asdict(self.config).items() if key != "eps_units"}  # always pixels here
-        return attack_key(asked, self.artifact.manifest["files"]["weights.npz"])
+        return attack_key(asdict(self.config), self.artifact.manifest["files"]["weights.npz"])
 
     @property
     def scorer(self) -> str:
@@ -161,7 +160,8 @@ class AttackRun:
 
 def attack_key(config: Mapping[str, Any], weights: str) -> str:
     """Name of the folder of an attack: a function of what was asked, and of the SHA-256 of the weights."""
-    content = json_bytes({**config, "weights": weights}, sort_keys=True)
+    asked = {key: value for key, value in config.items() if key != "eps_units"}  # sizes are always pixels here
+    content = json_bytes({**asked, "weights": weights}, sort_keys=True)
     return f"{config['attacks'].replace(',', '+')[:40]}-{sha256(content)[:10]}"
 
 
