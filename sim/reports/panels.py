@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 
 from neuro.base.arrays import Array
@@ -15,6 +16,7 @@ from sim.reports.figures import pictures, spikes
 from sim.reports.figures.canvas import NARROW, SHORT, WIDE, render, render_grid
 from sim.reports.probes.sigma_delta import Activity, TestResult
 from sim.reports.section import Box, Fact, Panel, Table, code, marked
+from sim.training.results import preparation_of
 
 FIELDS = "Input weights of the hidden neurons with the largest weights (red positive, blue negative)."
 COUNTS = (
@@ -55,6 +57,8 @@ def settling(draw: Callable[[Axes], None], caption: str) -> Panel:
 
 def one_image(title: str, activity: Activity, dataset: Dataset, caption: str) -> Panel:
     """Every spike of the first test image, beside it."""
+    numbers = np.array([dataset.y_test[0], activity.raster.prediction])
+    named = [str(name) for name in dataset.preparation.classes.named(numbers)]
     return Panel(
         title,
         render(spikes.raster, activity.raster, size=WIDE),
@@ -62,7 +66,7 @@ def one_image(title: str, activity: Activity, dataset: Dataset, caption: str) ->
         wide=True,
         picture=render(pictures.picture, dataset.x_test[0], size=PICTURE),
         narrow=render(spikes.raster, activity.raster, size=NARROW),
-        notes=(f"true class {dataset.y_test[0]}", f"predicted {activity.raster.prediction}"),
+        notes=tuple(map(" ".join, zip(("true class", "predicted"), named, strict=True))),
     )
 
 
@@ -106,10 +110,8 @@ def confusion(test: TestResult, manifest: dict[str, Any]) -> Panel:
 
 def class_names(manifest: dict[str, Any], n_classes: int) -> list[str]:
     """What the classes are called in the data; empty if only their numbers are known."""
-    names = manifest["data"].get("classes")
-    if not isinstance(names, list) or len(names) != n_classes:
-        return []
-    return [shortened(str(name)) for name in names]
+    names = preparation_of(manifest["data"]).classes.names
+    return [shortened(str(name)) for name in names] if len(names) == n_classes else []
 
 
 def shortened(name: str, most: int = 14) -> str:

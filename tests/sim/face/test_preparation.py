@@ -10,6 +10,7 @@ import pytest
 import settle
 from neuro.base.errors import UserError
 from neuro.data.sets import OWN_DATA
+from sim.reports.panels import class_names
 
 QUICK = {"hidden": (16,), "epochs": 4, "learning_rate": 1.4, "output_share": 0.125, "progress": False}
 GENERATOR = np.random.default_rng(7)
@@ -97,3 +98,9 @@ def test_the_command_says_what_it_did_and_the_manifest_too(command, file, tmp_pa
     assert "data: no test part; 20% of every class drawn by seed 0: 36 images" in answer.err
     assert settle.load(tmp_path / "run").preparation.test_share == 0.2
     assert settle.load(tmp_path / "run").manifest["config"]["code_bits"] == 7
+
+
+def test_pages_call_classes_by_name(run, tmp_path):
+    assert class_names(run.manifest, 3) == ["barley", "rye", "wheat"]
+    page = run.report(tmp_path / "page.html").read_text()
+    assert any(f"true class {name}" in page for name in ("barley", "rye", "wheat"))
