@@ -48,7 +48,7 @@ def run_images(
     work: Workspace,
 ) -> int:  # fmt: skip
     """Run a span of images; returns the length of the spike table. The result does not depend on the parts."""
-    n_spikes = np.int64(0)
+    n_spikes = int(np.int64(0))  # the literal 0 would compile everything twice, once for it
     for start in range(span.first, span.last, span.batch_size):
         count = min(span.batch_size, span.last - start)
         if span.simulates:
