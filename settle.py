@@ -9,14 +9,13 @@
 
 The command line (`settle --help`) calls the same. Nothing heavy is imported before it is needed. Contract for scripts:
 with --json the last line of stdout is one JSON object; progress and tables go to stderr. A user's mistake is a
-`settle.UserError`: on the command line exit code 2 and one line; an interruption ends with 130, SIGTERM with 143.
+`settle.UserError`: on the command line exit code 2 and one line; an interruption ends with 130, SIGTERM
+with 143, SIGHUP with 129.
 """
 
 from __future__ import annotations
 
-import errno
 import importlib
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -178,9 +177,6 @@ def load(folder: str | Path) -> Run:
     return Run.load(folder)
 
 
-INTERRUPTED = 130
-
-
 def command_line() -> typer.Typer:
     """All commands."""
     import typer
@@ -204,44 +200,10 @@ def command_line() -> typer.Typer:
 
 
 def main() -> None:
-    """Entry point of the command: turns a user's mistake into one line and exit code 2."""
-    import typer
+    """Entry point of the command: every mistake is one line, never a traceback (`sim.commands.ending`)."""
+    from sim.commands.ending import exit_code
 
-    from sim.training.interrupt import Terminated, terminable
-
-    try:
-        with terminable():
-            code = command_line()(standalone_mode=False, prog_name="settle") or 0
-        sys.stdout.flush()
-    except UserError as error:
-        code = _fail(str(error), 2)
-    except typer.TyperException as error:
-        code = _fail(error.format_message(), 2)
-    except (KeyboardInterrupt, typer.Abort):
-        code = INTERRUPTED
-    except Terminated as ended:
-        code = _fail("terminated; a training goes on with --resume", ended.number)
-    except BrokenPipeError:
-        code = _drop_output(1)
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        code = _drop_output(_fail("cannot write the output: the disk is full; free some space", 2))
-    if code == INTERRUPTED:
-        _fail("interrupted; a training goes on with --resume", code)
-    sys.exit(code)
-
-
-def _drop_output(code: int) -> int:
-    """Keep Python from flushing once more, at its end, what nobody can take."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return code
-
-
-def _fail(message: str, code: int) -> int:
-    if message.strip():
-        sys.stderr.write(f"settle: {' '.join(message.split())}\n")
-    return code
+    sys.exit(exit_code(lambda: command_line()(standalone_mode=False, prog_name="settle"), sys.argv[1:]))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ backend (tests/hardware/board/test_backend.py says how).
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from hardware.placement.partition import partition
 from neuro.base.arrays import Array, Int32, Integers
 from neuro.base.errors import UserError
 from neuro.base.quantities import Measured
+from neuro.base.scratch import scratch
 from neuro.spec.network import Network
 from neuro.spec.sigma_delta import NetworkSpec
 from neuro.stock.family import StockFamily
@@ -70,9 +70,9 @@ class BoardSession(StockSession):
             raise UserError("backend loihi2: reads spikes only, states cross one element a message; drop keep_states")
         graph, inputs, _ = stock_inputs(self.spec, shown.payloads, shown.targets)
         apart, together = unreset(graph, inputs.shape[1])
-        with tempfile.TemporaryDirectory(prefix="settle-board-") as name:
-            self._work(Path(name), apart, inputs, mode="run", together=together)
-            spikes = _spikes(graph, inputs, Path(name), 1 if together else len(inputs))
+        with scratch("board") as folder:
+            self._work(folder, apart, inputs, mode="run", together=together)
+            spikes = _spikes(graph, inputs, folder, 1 if together else len(inputs))
         return make_record(self.spec, self.backend, shown, _without_states(spikes))
 
     def measure(self, payloads: Integers) -> BoardMeasurement:
@@ -81,9 +81,9 @@ class BoardSession(StockSession):
         if not len(payloads):
             raise UserError("backend loihi2: no images to measure; give at least one")
         graph, inputs, _ = stock_inputs(self.spec, payloads, None)
-        with tempfile.TemporaryDirectory(prefix="settle-board-") as name:
-            self._work(Path(name), graph, inputs, mode="measure")
-            found = read_arrays(result_path(Path(name), 0))
+        with scratch("board") as folder:
+            self._work(folder, graph, inputs, mode="measure")
+            found = read_arrays(result_path(folder, 0))
         return measurement(found, len(payloads), inputs.shape[1])
 
     def _learn(self, lesson: Lesson, rates: Rates) -> LearningOutcome:
@@ -97,10 +97,10 @@ class BoardSession(StockSession):
         plastic = tuple(replace(p, rule=rules[p.name]) if p.name in rules else p for p in network.projections)
         graph = replace(network.graph, projections=plastic)
         inputs = network.learning_inputs(lesson.payloads, lesson.targets.argmax(axis=1))
-        with tempfile.TemporaryDirectory(prefix="settle-board-") as name:
-            self._work(Path(name), graph, inputs, mode="learn")
-            spikes = _spikes(graph, inputs, Path(name), 1)
-            arrays = read_arrays(result_path(Path(name), 0))
+        with scratch("board") as folder:
+            self._work(folder, graph, inputs, mode="learn")
+            spikes = _spikes(graph, inputs, folder, 1)
+            arrays = read_arrays(result_path(folder, 0))
         record = make_record(network, self.backend, lesson, _without_states(spikes))
         self._spec = network.with_weights(
             {p.name: np.rint(arrays[f"weights.{p.name}"]).astype(np.int16) for p in network.plastic}
@@ -120,8 +120,8 @@ def compile_on_board(graph: StockSpec, *, door: str = DOOR, stall_s: float = STA
     """
     require_extension()
     silence = np.zeros((1, 1, graph.n_inputs), dtype=np.int32)
-    with tempfile.TemporaryDirectory(prefix="settle-board-") as name:
-        run_job(Path(name), graph, silence, door, stall_s, lambda done: None, mode="compile")
+    with scratch("board") as folder:
+        run_job(folder, graph, silence, door, stall_s, lambda done: None, mode="compile")
     return "taken by Lava's compiler for Loihi 2"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from hardware.compile.deployment import Check
 from hardware.placement.placement import Placement
 from neuro.base.errors import UserError
 from neuro.base.files import parse_json, read_bytes
+from neuro.base.scratch import scratch
 from neuro.coding.chain import is_chain
 from neuro.spec.sigma_delta import NetworkSpec
 from neuro.stock.family import StockFamily
@@ -73,8 +73,7 @@ def _graph_check(name: str, network: Deployable, blocks: Blocks, learns: bool) -
 
 def _built(network: Deployable, blocks: Blocks, learns: bool) -> dict[str, Any]:
     """Build the graph in a worker, because Lava changes the program that imports it; return the worker's answer."""
-    with tempfile.TemporaryDirectory(prefix="settle-dry-") as name:
-        folder = Path(name)
+    with scratch("dry") as folder:
         of_kind("dry job", network)(folder, network, blocks, learns)
         run_worker(WORKER, folder, 1, "graph", STALL_S, lambda done: None, "loihi2")
         return parse_json(read_bytes(folder / ANSWER), folder / ANSWER)

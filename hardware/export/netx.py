@@ -9,7 +9,6 @@ cannot take a layer without any weight. Source: lava/lib/dl/netx/{hdf5,utils}.py
 from __future__ import annotations
 
 import io
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from hardware.slayer.network import check_lava_dl, quiet, slayer_block
 from neuro.base.arrays import Int16, Int32, Integers
 from neuro.base.errors import UserError
 from neuro.base.files import array_bytes, parse_arrays, read_bytes, shown, write_atomically
+from neuro.base.scratch import scratch
 from neuro.stock.processes import LIF, SpikeInput, StockPopulation, StockProjection, StockSpec
 from sim.backends.lava.worker.watch import run_worker
 
@@ -141,8 +141,7 @@ def run_netx(
     Raises:   UserError if Lava fails, or finishes no sequence for `stall_s` seconds.
     """
     check_lava_dl()
-    with tempfile.TemporaryDirectory(prefix="settle-netx-") as name:
-        folder = Path(name)
+    with scratch("netx") as folder:
         content = read_bytes(path)
         check_netx(content, shown(path))
         write_atomically(folder / FILE, content)

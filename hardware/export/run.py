@@ -7,7 +7,6 @@ nirtorch and snnTorch. netx holds the same integers, so that every output spike 
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from neuro.base.checks import require_choice
 from neuro.base.errors import UserError
 from neuro.base.files import json_bytes, sha256, write_atomically
 from neuro.base.metrics import accuracy
+from neuro.base.scratch import scratch
 from neuro.base.shown import Lines, Shown
 from neuro.data.sets import require_test_images
 from neuro.stock.family import LifNetwork
@@ -114,8 +114,8 @@ def export_run(
     content = netx_bytes(graph) if form == NETX else nir_bytes(to_nir(graph, network.output))
     images, labels = _images(artifact, n_images)
     payloads = network.encoder.encode(images)
-    with tempfile.TemporaryDirectory(prefix="settle-export-") as name:
-        draft = Path(name) / path.name
+    with scratch("export") as folder:
+        draft = folder / path.name
         write_atomically(draft, content)
         agreement, answers = prove(network, graph, draft, form, payloads, labels, stall_s, on_image)
     _check(agreement, form, folder)

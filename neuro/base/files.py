@@ -170,7 +170,18 @@ def parse_json(content: bytes, path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: not valid JSON; {RESTORE}") from error
     if not isinstance(parsed, dict):
         raise UserError(f"{path}: holds no JSON object; {RESTORE}")
+    if b"\\ud" in content.lower() and not _is_text(parsed):
+        raise UserError(f"{path}: holds half a character; {RESTORE}")
     return parsed
+
+
+def _is_text(parsed: dict[str, Any]) -> bool:
+    """Whether all text in JSON can be written again: half of a pair of surrogates cannot."""
+    try:
+        json.dumps(parsed, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

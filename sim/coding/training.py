@@ -136,8 +136,11 @@ class CoderLearner:
         learner = self.trainer.learner
         if (atoms.dtype, atoms.shape) != (learner.full.dtype, learner.full.shape):
             raise TypeError(f"atoms of type {atoms.dtype} and shape {atoms.shape}")
+        progress = LcaProgress.from_json(state.fields["progress"])
+        if len(progress.sums) != len(LcaProgress().sums) or len(progress.used) not in (0, learner.shape[-1]):
+            raise TypeError("sums and atoms in use of another coder")
         learner.full, learner.leak = atoms.astype(np.int32), (int(leak[0]), int(leak[1]))
-        self.trainer.progress = LcaProgress.from_json(state.fields["progress"])
+        self.trainer.progress = progress
 
     def history(self) -> list[dict[str, Any]]:
         """The epochs so far."""

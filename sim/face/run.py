@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
@@ -250,7 +249,9 @@ class Run(Shown):
         if self.folder is not None:
             return self.folder
         if self._temporary is None:
-            self._temporary = Path(tempfile.mkdtemp(prefix="settle-run-"))
+            from neuro.base.scratch import scratch_folder
+
+            self._temporary = scratch_folder("run")
             weakref.finalize(self, shutil.rmtree, self._temporary, ignore_errors=True)
             self._write(self._temporary)
         return self._temporary

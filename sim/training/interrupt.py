@@ -1,4 +1,4 @@
-"""Interruptions: between two steps, never inside one; SIGTERM ends a training as tidily as Ctrl-C does."""
+"""Interruptions: between two steps, never inside one; SIGTERM and SIGHUP end a training as tidily as Ctrl-C does."""
 
 from __future__ import annotations
 
@@ -9,42 +9,45 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+ENDS = (signal.SIGTERM, signal.SIGHUP)  # of a job; the second comes when its terminal or its allocation goes
+SIGNALS = (signal.SIGINT, *ENDS)
 
 
 class Terminated(SystemExit):
-    """SIGTERM has arrived. Where nobody catches it the program ends with the exit code 143 that shells expect."""
+    """A signal of ENDS has arrived. Where nobody catches it the program ends with the code shells expect: 143, 129.
 
-    number = 128 + signal.SIGTERM
+    number: that code.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, signal_number: int = signal.SIGTERM) -> None:
+        self.number = 128 + signal_number
         super().__init__(self.number)
 
 
 @contextlib.contextmanager
 def terminable() -> Iterator[None]:
-    """Raise Terminated when SIGTERM arrives in the block, so that what is open is closed and removed.
+    """Raise Terminated when SIGTERM or SIGHUP arrives in the block, so that what is open is closed and removed.
 
-    Who has a handler of SIGTERM already keeps it; outside the main thread, where Python delivers no signals, nothing
-    changes.
+    Who has a handler already keeps it, and so does nohup, which ignores SIGHUP; outside the main thread, where Python
+    delivers no signals, nothing changes.
     """
-    if not _in_main_thread() or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield
-        return
+    ours = [n for n in ENDS if _in_main_thread() and signal.getsignal(n) is signal.SIG_DFL]
 
     def end(number: int, frame: FrameType | None) -> None:
-        raise Terminated
+        raise Terminated(number)
 
-    signal.signal(signal.SIGTERM, end)
+    for number in ours:
+        signal.signal(number, end)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
 
 
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Hold SIGINT and SIGTERM back until the block is done; then let them have the effect they had outside it.
+    """Hold SIGINT, SIGTERM and SIGHUP back until the block is done; then let them have the effect they had outside it.
 
     Outside the main thread, where Python delivers no signals, it does nothing.
     """

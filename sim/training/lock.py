@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -60,7 +61,8 @@ def _claimed(folder: Path) -> IO[str]:
             break
         file.close()  # its last owner has just removed it
     file.truncate(0)
-    file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
+    began = time.strftime("%Y-%m-%d %H:%M:%S")
+    file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": began}))
     file.flush()
     return file
 
@@ -76,6 +78,6 @@ def _owner(file: IO[str]) -> str:
     file.seek(0)
     try:
         owner = json.loads(file.read())
-        return f"process {owner['pid']} on {owner['host']}"
+        return f"process {owner['pid']:d} on {owner['host']:.64}, since {owner['since']:.32},"
     except (ValueError, KeyError, TypeError):  # it is about to write its name
         return "another process"

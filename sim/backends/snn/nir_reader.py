@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     import nir
 
 
+READERS_RAISE = (AssertionError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError)
+
+
 class Delay(nn.Module):
     """y(t) = x(t - steps), of zeros before. The NIR node in steps of DT."""
 
@@ -48,8 +51,12 @@ class NirNetwork:
         check_nir()
         if importlib.util.find_spec("nirtorch") is None:
             raise UserError(f"nirtorch is not installed; {INSTALL}")
-        with _quiet():
-            self.module = _opened(graph)
+        try:
+            with _quiet():
+                self.module = _opened(graph)
+        except READERS_RAISE as error:
+            reason = f"{type(error).__name__}: {' '.join(str(error).split()):.200}"
+            raise UserError(f"nir: its readers cannot take the graph ({reason})") from error
 
     def run(self, inputs: Array) -> Int32:
         """The spikes at the output, of shape [B, T, K], for inputs of shape [B, T, N], from zero state."""

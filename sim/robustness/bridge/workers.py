@@ -16,9 +16,11 @@ from neuro.base.errors import UserError
 from neuro.base.files import json_bytes, parse_json
 from sim.robustness.bridge.config import AttackConfig
 from sim.robustness.bridge.run import AttackRun
+from sim.training.interrupt import terminable
 from sim.training.parallel.cluster import slurm_executor, submit
 
 MAX_WORKERS = 256
+Worker = subprocess.Popen[bytes]
 
 
 class ShardWatcher(Protocol):
@@ -52,11 +54,18 @@ def do_shards(job: AttackRun, wanted: Sequence[int], workers: int, watcher: Shar
 
     def work(shard: int) -> None:
         watcher.on_attack(shard, "in a process of its own")
-        failed[shard] = _in_process(job, shard)
+        failed[shard] = _in_process(job, shard, running)
         watcher.on_shard(shard, failed[shard])
 
+    running = set[Worker]()
     with ThreadPoolExecutor(workers) as pool:
-        list(pool.map(work, todo))
+        try:
+            list(pool.map(work, todo))
+        except BaseException:  # Ctrl-C or a signal: shards that are done are kept, the others end now
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in list(running):
+                process.terminate()
+            raise
     errors = {shard: error for shard, error in failed.items() if error}
     if errors:
         shard, error = next(iter(errors.items()))
@@ -91,16 +100,22 @@ def submit_shards(job: AttackRun, wanted: Sequence[int], partition: str) -> tupl
     return todo, submit(executor, do_request, [request_of(job, shard) for shard in todo])
 
 
-def _in_process(job: AttackRun, shard: int) -> str:
-    """Run one shard in a new interpreter; return its last words if it failed, else ""."""
-    request = json_bytes(request_of(job, shard))
-    done = subprocess.run([sys.executable, "-m", __name__], input=request, capture_output=True, check=False)
-    return "" if done.returncode == 0 else done.stderr.decode(errors="replace").strip() or f"exit {done.returncode}"
+def _in_process(job: AttackRun, shard: int, running: set[Worker]) -> str:
+    """Run one shard in a new interpreter, one of the `running`; return its last words if it failed, else ""."""
+    words, pipe = [sys.executable, "-m", __name__], subprocess.PIPE
+    with subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+        running.add(process)
+        try:
+            _, errors = process.communicate(json_bytes(request_of(job, shard)))
+        finally:
+            running.discard(process)
+    return "" if process.returncode == 0 else errors.decode(errors="replace").strip() or f"exit {process.returncode}"
 
 
 def main() -> None:
     """Do the shard that stdin asks for."""
-    do_request(parse_json(sys.stdin.buffer.read(), Path("stdin")))
+    with terminable():
+        do_request(parse_json(sys.stdin.buffer.read(), Path("stdin")))
 
 
 if __name__ == "__main__":

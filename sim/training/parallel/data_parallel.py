@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +22,7 @@ from torch import Tensor
 
 from neuro.artifact.run_folder import MANIFEST, SPEC, WEIGHTS
 from neuro.base.errors import UserError
+from neuro.base.scratch import scratch
 from sim.backends.batched.backend import device_of
 from sim.training.checkpoint import CHECKPOINT
 from sim.training.compute import Compute
@@ -100,7 +100,7 @@ def own_folder(compute: Compute, folder: Path) -> Iterator[Path]:
     if workers is None:
         yield folder
         return
-    with tempfile.TemporaryDirectory(prefix="settle-worker-") as copies:
+    with scratch("worker") as copies:
         for name in (SPEC, WEIGHTS, MANIFEST, CHECKPOINT):
             path = folder / name
             there = workers.rank == 0 and path.is_file()

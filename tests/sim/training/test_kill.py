@@ -7,6 +7,7 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -55,10 +56,13 @@ def options(data_file: Path) -> list[str]:
 def start(process_environment: dict[str, str], tmp_path: Path) -> Start:
     """start(words, code=...): the command line in a process of its own."""
 
+    (tmp_path / "tmp").mkdir()
+
     def run(words: list[str], code: str = STARTED) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-c", code, *words, "--checkpoint-every-s", "0.02"],
-            cwd=tmp_path, env=process_environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            cwd=tmp_path, env={**process_environment, "TMPDIR": str(tmp_path / "tmp")}, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
 
     return run
@@ -160,8 +164,26 @@ def test_killed_a_training_of_any_kind_resumes_to_the_same_weights(
     found, whole = (json.loads((out / "manifest.json").read_text()) for out in (folder, tmp_path / "whole"))
     assert found["chosen"] == whole["chosen"]
     assert len(found["history"]) == len(whole["history"])
+    assert os.listdir(tmp_path / "tmp") == []  # nothing of Lava's, nor of multiprocessing's
     if kind == "lava":
         assert found["results"]["differences"] == {"weights": 0, "tags": 0, "traces": 0}
+
+
+def test_of_two_trainings_in_one_folder_one_is_refused_and_told_whose_it_is(
+    start: Start, options: list[str], tmp_path: Path
+) -> None:
+    first = start([*options, "--out", str(tmp_path / "run")])
+    wait_for_epochs(first, tmp_path / "run", 1)
+    second = start([*options, "--out", str(tmp_path / "run"), "--resume"])
+    _, refusal = second.communicate(timeout=PATIENCE_S)
+    assert second.returncode == 2
+    for word in (f"process {first.pid} on {socket.gethostname()}, since ", "trains there already", "another --out"):
+        assert word in refusal.splitlines()[-1]
+    _, errors = first.communicate(timeout=PATIENCE_S)
+    assert first.returncode == 0, errors
+    readable_end = start([*options, "--out", str(tmp_path / "run"), "--resume", "--json"])
+    out, errors = readable_end.communicate(timeout=PATIENCE_S)
+    assert json.loads(out)["run"] == str(tmp_path / "run"), errors
 
 
 def test_killed_again_and_again_a_run_resumes_to_the_same_end(
@@ -181,8 +203,10 @@ def test_killed_again_and_again_a_run_resumes_to_the_same_end(
     assert without_litter(outcome(folder)) == whole
 
 
-@pytest.mark.parametrize(("sign", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-@pytest.mark.parametrize("case", range(2))
+@pytest.mark.parametrize(
+    ("case", "sign", "code"),
+    [(0, signal.SIGINT, 130), (1, signal.SIGINT, 130), (1, signal.SIGTERM, 143), (0, signal.SIGHUP, 129)],
+)
 def test_interrupted_or_terminated_a_run_resumes_to_the_same_end(
     case: int,
     sign: signal.Signals,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from neuro.base.arrays import Int64
 from neuro.base.files import parse_arrays, read_bytes
+from neuro.base.scratch import scratch
 from neuro.spec.neurons import Source
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.lava.sigma_delta.jobs import save_job
@@ -33,8 +33,7 @@ class LavaSession(SigmaDeltaSession):
         self.on_image = on_image
 
     def _present(self, shown: Presentation) -> Record:
-        with tempfile.TemporaryDirectory(prefix="settle-lava-") as name:
-            folder = Path(name)
+        with scratch("lava") as folder:
             save_job(folder, self.spec, shown.payloads, shown.targets, self._signs(shown))
             run_worker(WORKER, folder, len(shown), "image", self.stall_s, self.on_image)
             return record_from_history(self.spec, self.backend, shown, self._history(folder))

@@ -7,10 +7,8 @@ see `sim.backends.lava.stock.learning_worker`.
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +16,7 @@ import numpy as np
 from neuro.base.arrays import Array, Arrays, Int32, Integers
 from neuro.base.errors import UserError
 from neuro.base.files import array_bytes, write_atomically
+from neuro.base.scratch import scratch
 from neuro.stock.processes import LIF, StockProjection, StockSpec
 from sim.backends.lava.stock.run import read_arrays, read_spikes, result_path, save_network
 from sim.backends.lava.worker.watch import STALL_S, check_installed, run_worker
@@ -74,8 +73,7 @@ def learn_stock_in_lava(
     plastic = [projection for projection in spec.projections if projection.rule is not None]
     if not plastic:
         raise UserError("backend lava: no projection has a rule; run the network with run_stock_in_lava")
-    with tempfile.TemporaryDirectory(prefix="settle-lava-") as name:
-        folder = Path(name)
+    with scratch("lava") as folder:
 
         def tell(done: int) -> None:
             if on_state is not None:

@@ -4,16 +4,15 @@ itself.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from neuro.base.arrays import Bools, Int64, Integers
 from neuro.base.files import array_bytes, json_bytes, parse_arrays, read_bytes, write_atomically
+from neuro.base.scratch import scratch
 from neuro.stock.learning_engine import EngineRule
 from sim.backends.lava.worker.watch import STALL_S, check_installed, run_worker
 
@@ -42,8 +41,7 @@ def learn_in_lava(cases: Sequence[EngineCase], stall_s: float = STALL_S) -> list
     Raises:  UserError if Lava is missing, fails, or finishes no case for `stall_s` seconds.
     """
     check_installed()
-    with tempfile.TemporaryDirectory(prefix="settle-lava-") as name:
-        folder = Path(name)
+    with scratch("lava") as folder:
         arrays = {
             f"{index}.{key}": np.asarray(getattr(case, key))
             for index, case in enumerate(cases)

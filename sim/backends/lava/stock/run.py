@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from neuro.base.arrays import Array, Int32, Integers
 from neuro.base.errors import UserError
 from neuro.base.files import array_bytes, json_bytes, parse_arrays, read_bytes, write_atomically
+from neuro.base.scratch import scratch
 from neuro.stock.processes import LIF, StockPopulation, StockProjection, StockSpec
 from sim.backends.lava.stock.learning_engine import rule_to_json
 from sim.backends.lava.worker.watch import STALL_S, check_installed, run_worker
@@ -50,8 +50,7 @@ def run_stock_in_lava(
     check_installed()
     spec.check_inputs(inputs)
     spec.check_biases(biases, len(inputs))
-    with tempfile.TemporaryDirectory(prefix="settle-lava-") as name:
-        folder = Path(name)
+    with scratch("lava") as folder:
         together = can_share_graph(spec, inputs.shape[1])
         save_network(folder, spec, inputs, biases, together=together)
         run_worker(WORKER, folder, len(inputs), "image", stall_s, on_image)

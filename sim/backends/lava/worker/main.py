@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -38,12 +39,12 @@ def count_done(folder: Path, done: int) -> None:
 
 
 def end_with(parent: int, folder: Path) -> None:
-    """End the whole process group, and its shared memory, when the program that started this worker is gone."""
+    """End the whole process group, its shared memory and its folder, when the program that started it is gone."""
     while os.getppid() == parent:
         time.sleep(0.5)
     group = os.getpgrp()
     # Some process may be deaf to SIGTERM while it starts; nobody of this group will be there to kill it then.
     memory = SHARED_MEMORY / shared_memory_prefix(folder)
-    command = f"sleep {GRACE_S}; kill -KILL -- -{group} 2>/dev/null; rm -f {memory}*"
+    command = f"sleep {GRACE_S}; kill -KILL -- -{group} 2>/dev/null; rm -f {memory}*; rm -rf {shlex.quote(str(folder))}"
     subprocess.Popen(["sh", "-c", command], start_new_session=True)
     os.killpg(group, signal.SIGTERM)

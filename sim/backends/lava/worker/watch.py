@@ -22,6 +22,7 @@ GRACE_S = 3.0  # between asking the processes of a run to end and killing them
 LAST_LINES = 5
 PROGRESS = "progress"  # file in the job folder that counts finished items
 SHARED_MEMORY = Path("/dev/shm")
+LONGEST_FOLDER = 70  # a socket below it has a name of 107 letters at most
 
 
 def check_installed() -> None:
@@ -45,6 +46,8 @@ def run_worker(
     """
     with open(folder / "output", "w+", encoding="utf-8") as output:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        if len(str(folder)) <= LONGEST_FOLDER:
+            environment["TMPDIR"] = str(folder)  # what multiprocessing makes goes with the folder
         worker = subprocess.Popen(
             [sys.executable, "-m", module, str(folder), str(os.getpid())],
             stdout=output,
