@@ -140,7 +140,7 @@ def read_nir(content: bytes, name: str) -> nir.NIRGraph:
     check_nir()
     import nir
 
-    require_hdf5(content, name)
+    require_hdf5(content, name, "no NIR file")
     try:
         graph = nir.read(io.BytesIO(content))
         _require_one_path(graph)

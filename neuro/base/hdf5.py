@@ -24,10 +24,10 @@ MOST_PARTS, DEEPEST = 100_000, 64
 SUSPICIOUS_RATIO, SUSPICIOUS_BYTES = 200, 64 << 20
 
 
-def require_hdf5(content: bytes, name: str) -> None:
+def require_hdf5(content: bytes, name: str, kind: str = "no HDF5 file") -> None:
     """Raise UserError unless `content` is an HDF5 file that declares no more than may be read, without links.
 
-    name: of the file, for errors.
+    name, kind: of the file, and what it is not if it is damaged, for errors.
     """
     import h5py
 
@@ -37,7 +37,7 @@ def require_hdf5(content: bytes, name: str) -> None:
     except UserError:
         raise
     except DAMAGE as error:
-        raise UserError(f"{name}: damaged, or no HDF5 file ({type(error).__name__}: {error!s:.100})") from error
+        raise UserError(f"{name}: damaged, or {kind} ({type(error).__name__}: {error!s:.100})") from error
     require_bytes(name, total)
     if total > SUSPICIOUS_BYTES and total > SUSPICIOUS_RATIO * len(content) and not limit_is_given():
         raise UserError(

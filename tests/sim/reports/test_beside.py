@@ -84,7 +84,7 @@ def test_norms_have_a_figure_each(run: Path) -> None:
 def test_a_damaged_attack_is_refused(run: Path, tmp_path: Path) -> None:
     path, result = result_of(run)
     path.write_text(json.dumps({**result, "robust": None}))
-    with pytest.raises(UserError, match=r"attack\.json: holds a damaged attack"):
+    with pytest.raises(UserError, match=r"attack\.json: robust is nothing, needs an object"):
         write_report([run], tmp_path / "page.html")
 
 

@@ -108,7 +108,7 @@ def test_a_crash_loses_only_its_own_shard(run: Path, monkeypatch: pytest.MonkeyP
 
     job = AttackRun(run, FEW)
     alone = workers._in_process
-    in_process = lambda job, shard: "Killed" if shard == 2 else (job.do(shard), "")[1]  # noqa: E731
+    in_process = lambda job, shard, running: "Killed" if shard == 2 else (job.do(shard), "")[1]  # noqa: E731
     monkeypatch.setattr(workers, "_in_process", in_process)
     with pytest.raises(UserError, match=r"shards \[2\] failed, the others are kept"):
         do_shards(job, [1, 2, 3], 2, Watcher())
@@ -125,9 +125,11 @@ def test_a_worker_process_does_its_shard(prepared: Path, tmp_path: Path) -> None
     run = Path(shutil.copytree(prepared, tmp_path / "run"))
     job = AttackRun(run, replace(FEW, images=20))
     job.prepare()
-    assert _in_process(job, 1) == ""
+    running = set()
+    assert _in_process(job, 1, running) == ""
+    assert not running
     assert job.missing() == []
-    assert "shard 9 of 1" in _in_process(job, 9)
+    assert "shard 9 of 1" in _in_process(job, 9, set())
 
 
 def test_other_weights_make_another_folder(run: Path) -> None:
