@@ -117,5 +117,5 @@ def test_learning_is_not_exported():
 
 @pytest.mark.parametrize("content", [b"", b"no file", nir_bytes(to_nir(feed_forward().inference, "output"))[:900]])
 def test_damaged_files_are_refused(content):
-    with pytest.raises(UserError, match="a file: .*no NIR file"):
+    with pytest.raises(UserError, match=r"a file: .*no NIR file"):
         read_nir(content, "a file")
