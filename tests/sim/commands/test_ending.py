@@ -30,7 +30,7 @@ def raises(error: BaseException) -> Callable[[], object]:
 @pytest.mark.parametrize(
     ("error", "code", "words"),
     [
-        (UserError("data x: wrong\nin two lines"), 2, "data x: wrong in two lines"),
+        (UserError("data x: wrong; mend it"), 2, "data x: wrong; mend it"),
         (
             OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), "x" * 300),
             2,
