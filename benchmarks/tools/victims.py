@@ -155,7 +155,7 @@ def read_beside(folder: Path) -> object:
     artifact = load_artifact(folder)
     evaluations = [evaluation.lines() for evaluation in read_results(folder, artifact)]
     page = folder / "report.html"
-    return evaluations, attacks_of(folder, artifact, page), chip_of(folder, page)
+    return evaluations, attacks_of(folder, artifact, page), chip_of(folder, artifact, page)
 
 
 def read_nir_file(folder: Path) -> object:

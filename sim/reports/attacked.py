@@ -4,18 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from neuro.artifact.run_folder import Artifact
 from neuro.base.errors import UserError
-from neuro.base.files import parse_json, read_bytes
+from neuro.base.files import parse_json, read_bytes, shown
 from neuro.base.metrics import Accuracy
+from neuro.base.schema import Positive, Share, require_form
 from sim.reports.section import Cell, marked
 from sim.robustness.analysis.subject import ADVERSARIAL, RANDOM
 from sim.robustness.bridge.run import ATTACKS, RESULT, attack_key
 
 DAMAGED = (KeyError, TypeError, ValueError, AttributeError, ZeroDivisionError)
 Ratios = Mapping[str, Mapping[float, Mapping[str, float | None]]]  # by kind of change, eps and layer
+
+
+class AsAsked(TypedDict):
+    """What an attack was asked for."""
+
+    attacks: str
+    norm: str
+
+
+class AttackForm(TypedDict):
+    """What attack.json holds."""
+
+    config: AsAsked
+    n: Positive
+    clean: Share
+    robust: dict[str, Share]
+    robust_interval: dict[str, tuple[Share, Share]]
+    verdict: str
+    reasons: list[str]
 
 
 class Attack:
@@ -59,6 +79,7 @@ def attacks_in(folder: Path, artifact: Artifact) -> list[Attack]:
     weights = artifact.manifest["files"]["weights.npz"]
     for path in sorted((folder / ATTACKS).glob(f"*/{RESULT}")):
         content = parse_json(read_bytes(path), path)
+        require_form(content, AttackForm, shown(path), "delete the file and attack again")
         try:
             if path.parent.name == attack_key(content["config"], weights):
                 attacks.append(Attack(path.parent, content))

@@ -6,12 +6,14 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 from matplotlib.axes import Axes
 
 from neuro.artifact.run_folder import Artifact
 from neuro.base.errors import UserError
-from neuro.base.files import parse_json, read_bytes
+from neuro.base.files import parse_json, read_bytes, shown
+from neuro.base.schema import Amount, Count, require_form
 from sim.reports.attacked import Attack, attacks_in
 from sim.reports.figures.attack import robust_curve
 from sim.reports.figures.canvas import render
@@ -42,6 +44,26 @@ ENERGY = (
     "chips."
 )
 POPULATIONS = ("population", "neurons", "process", "stock", "evidence")
+
+
+class PlanForm(TypedDict):
+    """A population in deployment.json."""
+
+    name: str
+    neurons: Count
+    process: str
+    stock: bool
+    evidence: str
+
+
+class ChipForm(TypedDict):
+    """What deployment.json holds."""
+
+    target: str
+    cores: Count
+    chips: Count
+    limits: dict[str, tuple[Amount, Amount]]
+    populations: list[PlanForm]
 
 
 @dataclass(frozen=True)
@@ -115,6 +137,7 @@ def chip_of(folder: Path, artifact: Artifact, page: Path) -> Beside | None:
     if not path.is_file():
         return None
     content, prices = parse_json(read_bytes(path), path), prices_in(folder, artifact)
+    require_form(content, ChipForm, shown(path), "delete it, or compile the run again")
     try:
         cores, chips = content["cores"], content["chips"]
         limits = {name: used for name, used in content["limits"].items() if name != "cores"}
