@@ -67,10 +67,15 @@ class CoderChoices(TypedDict):
     sparsity_threshold: Amount
 
 
-class LavaResults(TypedDict):
-    """What a training inside Lava reached, and what differs from the chip's."""
+class LavaReached(TypedDict):
+    """What a training inside Lava reached."""
 
     val: Accuracy
+
+
+class LavaResults(LavaReached, total=False):
+    """And what differs from the chip's, which older ones lack."""
+
     val_before: Accuracy
     differences: dict[str, Count]
     n_compared: Count
