@@ -59,7 +59,9 @@ def run_case(found: Sequence[Victim], seed: int, case: int, *, loud: bool = Fals
     victim = draw.choice(found)
     with tempfile.TemporaryDirectory(prefix="settle-fuzz-") as name:
         folder, planted = Path(name) / "run", Path(name) / "canary"
-        _write(folder, victim.mutated(draw, str(planted)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of names that are doubled on purpose
+            _write(folder, victim.mutated(draw, str(planted)))
         before = _reset_peak()
         verdict, said = _read(victim, folder, loud)
         peak = max(_peak() - before, 0)

@@ -11,6 +11,7 @@ from numbers import Integral, Real
 from neuro.base.errors import UserError
 
 LARGEST_SEED = 2**63 - 1
+MOST_STEPS = 2**20  # of a phase or an inference: what is sent at every step is held in memory
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neuro.base.arrays import Bools, Int64, Integers, Reals, Spikes
-from neuro.base.checks import Range, require_integers
+from neuro.base.checks import MOST_STEPS, Range, require_integers
 from neuro.base.errors import UserError
 from neuro.coding.problem import SparseProblem
 from neuro.front_ends.pixels import PixelEncoder
@@ -147,4 +147,4 @@ def codes_of(coder: StockCoder, states: Integers) -> Reals:
 def check_steps(steps: int) -> None:
     """Raise UserError unless `steps` is a whole number of steps, at least 1."""
     require_integers("sparse coder", steps=steps)
-    Range(1).require("sparse coder", steps=steps)
+    Range(1, MOST_STEPS).require("sparse coder", steps=steps)

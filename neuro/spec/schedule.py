@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neuro.base.checks import Range, require_integers, require_ranges
+from neuro.base.checks import MOST_STEPS, Range, require_integers, require_ranges
 from neuro.base.errors import UserError
 
 
@@ -22,6 +22,7 @@ class Phase:
         require_integers(f"phase {self.name}", steps=self.steps, nudge=self.nudge)
         if self.steps < 1:
             raise UserError(f"phase {self.name}: {self.steps} steps; a phase lasts at least one step")
+        Range(1, MOST_STEPS).require(f"phase {self.name}", steps=self.steps)
         if self.nudge not in (-1, 0, 1):
             raise UserError(f"phase {self.name}: nudge {self.nudge} must be -1, 0 or +1")
 

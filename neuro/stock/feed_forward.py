@@ -19,7 +19,7 @@ from typing import ClassVar
 import numpy as np
 
 from neuro.base.arrays import Bools, Int64, Integers, Spikes, Trains
-from neuro.base.checks import require_integers
+from neuro.base.checks import MOST_STEPS, Range, require_integers
 from neuro.base.errors import UserError
 from neuro.front_ends.pixels import PixelEncoder
 from neuro.stock.family import INPUT, OUTPUT, LifNetwork, with_reset
@@ -54,6 +54,7 @@ class FeedForwardNetwork(LifNetwork):
         if self.population(INPUT).size != math.prod(self.pixels) + 1:
             raise UserError(f"feed-forward network: {INPUT} must hold the pixels and a bias unit")
         require_integers("feed-forward network", steps=self.steps, spacing=self.spacing)
+        Range(1, MOST_STEPS).require("feed-forward network", steps=self.steps)
         if self.steps <= self.depth or self.spacing < 1:
             raise UserError(f"feed-forward network: {self.steps} steps, spacing {self.spacing}; an input needs "
                             f"{self.depth} steps to the output, and a spacing of at least 1")  # fmt: skip

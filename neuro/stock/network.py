@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from neuro.base.arrays import Bools, Int64, Integers, Spikes, Trains
-from neuro.base.checks import Range, require_integers, require_ranges
+from neuro.base.checks import MOST_STEPS, Range, require_integers, require_ranges
 from neuro.base.errors import UserError
 from neuro.front_ends.pixels import PixelEncoder
 from neuro.stock.family import INPUT, OUTPUT, LifNetwork, steady, with_reset
@@ -33,7 +33,7 @@ class SlotSchedule:
 
     def __post_init__(self) -> None:
         require_integers("schedule", slot_steps=self.slot_steps)
-        Range(1).require("schedule", slot_steps=self.slot_steps)
+        Range(1, MOST_STEPS).require("schedule", slot_steps=self.slot_steps)
         order = (FREE, NUDGED, BLANK)
         in_turn = set(self.slots) <= set(order) and list(self.slots) == sorted(self.slots, key=order.index)
         if self.slots[:1] != (FREE,) or not in_turn:
