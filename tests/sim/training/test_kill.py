@@ -10,8 +10,9 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -53,15 +54,20 @@ def options(data_file: Path) -> list[str]:
 
 
 @pytest.fixture
-def start(process_environment: dict[str, str], tmp_path: Path) -> Start:
-    """start(words, code=...): the command line in a process of its own."""
+def scratch() -> Iterator[Path]:
+    """A temporary folder with a short name: sockets below it have at most 107 letters."""
+    with tempfile.TemporaryDirectory(prefix="st") as name:
+        yield Path(name)
 
-    (tmp_path / "tmp").mkdir()
+
+@pytest.fixture
+def start(process_environment: dict[str, str], tmp_path: Path, scratch: Path) -> Start:
+    """start(words, code=...): the command line in a process of its own."""
 
     def run(words: list[str], code: str = STARTED) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-c", code, *words, "--checkpoint-every-s", "0.02"],
-            cwd=tmp_path, env={**process_environment, "TMPDIR": str(tmp_path / "tmp")}, text=True,
+            cwd=tmp_path, env={**process_environment, "TMPDIR": str(scratch)}, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
 
@@ -145,7 +151,7 @@ def learned(folder: Path) -> bool:
     "kind", ["ep", "lca", pytest.param("slayer", marks=in_lava), pytest.param("lava", marks=in_lava)]
 )
 def test_killed_a_training_of_any_kind_resumes_to_the_same_weights(
-    kind: str, start: Start, data_file: Path, tmp_path: Path
+    kind: str, start: Start, data_file: Path, scratch: Path, tmp_path: Path
 ) -> None:
     words, folder = [*KINDS[kind], "--data", str(data_file)], tmp_path / "run"
     process = start([*words, "--out", str(folder)])
@@ -164,7 +170,7 @@ def test_killed_a_training_of_any_kind_resumes_to_the_same_weights(
     found, whole = (json.loads((out / "manifest.json").read_text()) for out in (folder, tmp_path / "whole"))
     assert found["chosen"] == whole["chosen"]
     assert len(found["history"]) == len(whole["history"])
-    assert os.listdir(tmp_path / "tmp") == []  # nothing of Lava's, nor of multiprocessing's
+    assert os.listdir(scratch) == []  # nothing of Lava's, nor of multiprocessing's
     if kind == "lava":
         assert found["results"]["differences"] == {"weights": 0, "tags": 0, "traces": 0}
 
