@@ -1,5 +1,5 @@
 # make demo    train, run on Lava, write a report (installs into .venv first)
-# make test    the whole test suite
+# make test    the test suite; make test-slow: what takes longer and is looked at less often
 # make lint    ruff and mypy
 # make docs    the site, in site/: built strictly, every link checked
 # make figures derives every committed figure again, resumably: hours; make figures-check: a part, minutes
@@ -11,13 +11,16 @@ UV := $(shell command -v uv 2>/dev/null)
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint docs figures figures-check wheel install clean
+.PHONY: demo test test-slow lint docs figures figures-check wheel install clean
 
 demo: install
 	$(BIN)/settle demo
 
 test: install
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+
+test-slow: install
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile -m slow
 
 lint: install
 	$(BIN)/ruff check .

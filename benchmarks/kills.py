@@ -1,0 +1,131 @@
+"""Is any training lost, changed or left lying about when its process is killed?
+
+    python -m benchmarks.kills [--kills 60] [--seed 0]
+
+A training of each kind is killed (signal 9) again and again at random moments and resumed, until it is done; its
+weights must be those of one that nobody disturbed, and its temporary folder empty. A kind that ends with kills left
+trains once more.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.tools.results_file import parser, save
+from neuro.base.files import read_bytes
+
+COMMAND = [sys.executable, "-c", "import sys, settle; sys.argv[0] = 'settle'; settle.main()"]
+KINDS = {
+    "ep": "train ep --hidden 32 --learning-rate 1.4 --output-share 0.125 --epochs 25",
+    "learning engine": "train ep --family stock --hidden 16 --epochs 2",
+    "lca": "train lca --atoms 12 --epochs 4",
+    "slayer": "train slayer --hidden 12 --steps 8 --epochs 2 --learning-rate 0.003",
+    "inside Lava": "train ep --family stock --hidden 4 --backend lava --images 5",
+}
+PATIENCE_S = 300.0
+MOST_KILLS = 6  # of one training: a process killed before it has saved anything again gets nowhere
+
+
+@dataclass
+class Tally:
+    """What became of one kind of training."""
+
+    trainings: int = 0
+    kills: int = 0
+    different: int = 0  # trainings whose weights are not those of the undisturbed one
+    files_left: int = 0  # in the temporary folder, after the end of each
+
+
+def blobs(path: Path, seed: int) -> Path:
+    """A data file: noisy images of three classes, 3,000 to learn and 60 to test."""
+    generator = np.random.default_rng(seed)
+    labels = np.arange(3060) % 3
+    images = np.clip(generator.random((3, 5, 5))[labels] + generator.normal(0.0, 0.5, (3060, 5, 5)), 0.0, 1.0)
+    parts = {"x_train": images[:3000], "y_train": labels[:3000], "x_test": images[3000:], "y_test": labels[3000:]}
+    np.savez(path, **parts)
+    return path
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where trainings run: their folder, their data, and the folder that they believe is the temporary one."""
+
+    folder: Path
+    data: Path
+    scratch: Path
+
+    def start(self, words: str, out: Path) -> subprocess.Popen[bytes]:
+        """A training in a process of its own, that saves often."""
+        more = ["--data", str(self.data), "--out", str(out), "--resume", "--checkpoint-every-s", "0.02"]
+        environment = {**os.environ, "TMPDIR": str(self.scratch)}
+        return subprocess.Popen(
+            [*COMMAND, *words.split(), *more], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+
+    def finish(self, words: str, out: Path) -> float:
+        """Train to the end; returns the seconds that it took. Raises: RuntimeError if it fails."""
+        begun = time.monotonic()
+        process = self.start(words, out)
+        _, errors = process.communicate(timeout=PATIENCE_S)
+        if process.returncode != 0:
+            raise RuntimeError(f"{words}: {errors.decode(errors='replace').splitlines()[-1:]}")
+        return time.monotonic() - begun
+
+    def killed(self, words: str, out: Path, after_s: float) -> bool:
+        """Train for that long, then kill; returns whether it was still at it."""
+        process = self.start(words, out)
+        try:
+            process.communicate(timeout=after_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate(timeout=PATIENCE_S)
+        return process.returncode == -signal.SIGKILL
+
+
+def kill_kind(bench: Bench, name: str, kills: int, draw: random.Random) -> Tally:
+    """Kill trainings of one kind that often."""
+    words, tally = KINDS[name], Tally()
+    whole = bench.folder / name.replace(" ", "-")
+    duration_s = bench.finish(words, whole)
+    while tally.kills < kills:
+        out = bench.folder / f"{whole.name}-{tally.trainings}"
+        tries = 0
+        while tally.kills < kills and tries < MOST_KILLS:
+            tries += 1
+            if not bench.killed(words, out, draw.uniform(0.3, 1.0) * duration_s):
+                break
+            tally.kills += 1
+        bench.finish(words, out)
+        tally.trainings += 1
+        tally.different += read_bytes(out / "weights.npz") != read_bytes(whole / "weights.npz")
+        tally.files_left += len(os.listdir(bench.scratch))
+        print(f"{name}: {tally.kills} of {kills} kills, {tally.different} different, {tally.files_left} files left")
+    return tally
+
+
+def main() -> None:
+    """Kill, resume, compare, save."""
+    arguments = parser(__doc__.splitlines()[0], "kills", seed=0)
+    arguments.add_argument("--kills", type=int, default=60, help="in all, shared evenly by the kinds")
+    arguments.add_argument("--kind", choices=tuple(KINDS), help="default all")
+    options = arguments.parse_args()
+    kinds = (options.kind,) if options.kind else tuple(KINDS)
+    with tempfile.TemporaryDirectory(prefix="st") as folder, tempfile.TemporaryDirectory(prefix="st") as scratch:
+        data = blobs(Path(folder) / "blobs.npz", options.seed)
+        bench, draw = Bench(Path(folder), data, Path(scratch)), random.Random(options.seed)
+        rows = {name: asdict(kill_kind(bench, name, options.kills // len(kinds), draw)) for name in kinds}
+    save(options.out, {"seed": options.seed, "kind": "counted", "kinds": rows})
+
+
+if __name__ == "__main__":
+    main()
