@@ -76,7 +76,7 @@ def test_report_names_what_it_wrote(command: Command, run: Path, tmp_path: Path)
     assert content == {"runs": [str(run)], "report": str(run / "report.html")}
     answer = command("report", run, run, "--out", tmp_path / "page.html")
     assert (answer.code, answer.out.replace("\n", "")) == (0, f"report: {tmp_path / 'page.html'}")
-    assert (tmp_path / "page.html").read_text().count("<h2>") == 2
+    assert (tmp_path / "page.html").read_text().count("<h2") == 3  # side by side, then each
 
 
 BAD_OPTIONS = [

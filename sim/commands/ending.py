@@ -11,8 +11,6 @@ import sys
 from collections.abc import Callable, Sequence
 
 from neuro.base.errors import UserError
-from neuro.base.files import shown
-from neuro.base.memory import out_of_memory
 from sim.training.interrupt import Terminated, terminable
 
 INTERRUPTED = 130
@@ -29,6 +27,8 @@ def exit_code(command: Callable[[], object], words: Sequence[str]) -> int:
         with terminable():
             code = command() or 0
         sys.stdout.flush()
+        if code == INTERRUPTED:  # typer catches what Ctrl-C raises, and says nothing
+            raise KeyboardInterrupt
         return int(code) if isinstance(code, int) else 0
     except typer.TyperException as error:
         return fail(error.format_message(), MISTAKE)
@@ -46,6 +46,9 @@ def _failed(error: Exception) -> int:
         return fail(str(error), MISTAKE)
     if isinstance(error, BrokenPipeError):
         return _drop_output(NO_READER)
+    from neuro.base.files import shown
+    from neuro.base.memory import out_of_memory
+
     if isinstance(error, MemoryError):
         return fail(str(out_of_memory("settle")), MISTAKE)
     assert isinstance(error, OSError)

@@ -155,7 +155,7 @@ class EquilibriumLearner:
         self.kept_weights = _integers(state.named(KEPT))
         self.trainer = self._made(restored(fields["choices"], Choices))
         full, best = _integers(state.named(FULL)), _integers(state.named(BEST))
-        require_like(full, self.trainer.full_weights(), "weights")
+        require_like(self.trainer.synapses_in(full), self.trainer.synapses_in(self.trainer.full_weights()), "weights")
         for weights in (best, self.kept_weights or best):
             require_like(weights, self.trainer.best_weights, "best weights")
         self.trainer.restore(full)

@@ -16,6 +16,7 @@ from neuro.stock.learning_engine import EngineRule
 from neuro.stock.network import StockNetwork
 from neuro.stock.rules import FEEDBACK, FORWARD, engine_rule, stock_rule
 from sim.backends.session import Rates
+from sim.training.checkpoint import require_like
 from sim.training.trainer import Choices, Trainer, Weights, squared_length
 
 if TYPE_CHECKING:
@@ -117,13 +118,18 @@ class StockTrainer(Trainer):
         sums = {SUM + name: values for name, values in (self._sums or {}).items()}
         return {**super().full_weights(), **sums, COUNT: np.array([self._n_read], dtype=np.int32)}
 
+    def synapses_in(self, full: Weights) -> Weights:
+        """Of what `full_weights` returned, what is always there: sums are not, at the start of an epoch."""
+        return {name: values for name, values in full.items() if not name.startswith(SUM)}
+
     def restore(self, full: Weights) -> None:
-        """Set what `full_weights` returned."""
-        own = {name: values for name, values in full.items() if not name.startswith(SUM) and name != COUNT}
+        """Set what `full_weights` returned. Raises: UserError if its sums are not those of its weights."""
+        own = {name: values for name, values in self.synapses_in(full).items() if name != COUNT}
+        sums = {name[len(SUM) :]: values for name, values in full.items() if name.startswith(SUM)}
         self._n_read = int(full[COUNT][0])
-        self._sums = (
-            {n[len(SUM) :]: values for n, values in full.items() if n.startswith(SUM)} if self._n_read else None
-        )
+        if self._n_read:
+            require_like(sums, self.session.weights(), "sum of weights")
+        self._sums = sums if self._n_read else None
         super().restore(own)
 
     def rates(self, epoch: int) -> dict[str, EngineRule]:

@@ -222,6 +222,10 @@ class Trainer(Stepwise):
         """All arrays that a checkpoint keeps."""
         return self.session.full_weights()
 
+    def synapses_in(self, full: Weights) -> Weights:
+        """Of what `full_weights` returned, what every checkpoint of this training holds."""
+        return full
+
     def restore(self, full: Weights) -> None:
         """Set what `full_weights` returned."""
         self.session.restore(full)

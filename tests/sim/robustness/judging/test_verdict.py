@@ -130,8 +130,10 @@ def test_too_few_images_measure_nothing(digits):
     table = evaluate_robustness({"twin": digits.perceptron}, labels_of(digits.perceptron), attacks,
                                 digits.images[:50], digits.labels[:50], THREATS)  # fmt: skip
     verdict = judge(table)
-    assert len(verdict.reasons) == len(CHECKS)
-    assert all("not measured" in reason for reason in verdict.reasons)
+    assert verdict.reasons == ["50 images, at least 100 are needed"]
+    assert (verdict.trusted, verdict.judged) == (False, False)
+    assert len(verdict.checks) == len(CHECKS)
+    assert not any(check.passed for check in verdict.checks)
 
 
 def outcome(n_correct, kind="iterative", steps=20, eps=0.1, n=N, family="pgd", zero=0.0, **changes):

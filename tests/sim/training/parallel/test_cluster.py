@@ -107,7 +107,7 @@ def test_without_submitit_or_slurm(command: Command, words: list[Any], monkeypat
 
 def test_lava_attacks_few_images_unless_told(command: Command, run: Path) -> None:
     assert (default_images("lava"), default_images(""), default_images("events")) == (10, 200, 200)
-    command("attack", run, "--attacks", "noise").refused("images 200")  # the test set has 90
+    command("attack", run, "--attacks", "noise", "--images", 200).refused("images 200")  # the test set has 90
     few = ["attack", run, "--attacks", "noise", "--score", "lava", "--shard", "2/2"]
     command(*few).refused("N <= 1")  # 10 images make one shard
     command(*few, "--images", 91).refused("images 91")
