@@ -68,7 +68,7 @@ def test_biases_equal_to_those_of_the_neurons_change_nothing(seed):
 @needs_lava
 @pytest.mark.lava
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("seed", [3, 9, 12])
+@pytest.mark.parametrize("seed", [3, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (9, 12))])
 def test_any_stock_network_learns_as_in_lava(seed):
     spec = random_learning_spec(seed)
     inputs = random_stock_inputs(spec, seed, 1, 200)

@@ -16,13 +16,14 @@ from sim.contract.stock import random_learning_spec, random_lesson, random_stock
 
 EQUAL = dict.fromkeys(("weights", "tags", "u", "v", "spikes", "traces"), 0)
 SEEDS = [1, 3, 7]
+LAVA_SEEDS = [SEEDS[0], *(pytest.param(seed, marks=pytest.mark.slow) for seed in SEEDS[1:])]
 needs_lava = pytest.mark.skipif(importlib.util.find_spec("lava") is None, reason="Lava needs Python 3.10")
 
 
 @needs_lava
 @pytest.mark.lava
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", LAVA_SEEDS)
 def test_any_stock_network_learns_in_segments_as_in_lava(seed):
     spec, inputs, segments = random_lesson(seed)
     done = []
@@ -35,7 +36,7 @@ def test_any_stock_network_learns_in_segments_as_in_lava(seed):
 @needs_lava
 @pytest.mark.lava
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", LAVA_SEEDS)
 def test_a_lesson_goes_on_in_another_graph_as_if_it_had_never_stopped(seed):
     spec, inputs, segments = random_lesson(seed)
     whole = learn_in_emulator(spec, inputs, segments, keep_spikes=True)

@@ -15,6 +15,9 @@ import pytest
 from shared_pages_of_docs import ROOT
 
 NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
+RUN = [
+    pytest.param(path, marks=[pytest.mark.slow] if path.stem == "attack" else [], id=path.stem) for path in NOTEBOOKS
+]
 
 
 def cells(path: Path) -> list[dict[str, Any]]:
@@ -33,7 +36,7 @@ def show(code: str, module: types.ModuleType) -> None:
         assert getattr(value, "_repr_html_", lambda: repr(value))() or value is None
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", RUN)
 def test_a_notebook_runs(path, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     module = types.ModuleType("notebook_of_docs")

@@ -148,7 +148,13 @@ def learned(folder: Path) -> bool:
 
 
 @pytest.mark.parametrize(
-    "kind", ["ep", "lca", pytest.param("slayer", marks=in_lava), pytest.param("lava", marks=in_lava)]
+    "kind",
+    [
+        "ep",
+        pytest.param("lca", marks=pytest.mark.slow),
+        pytest.param("slayer", marks=(*in_lava, pytest.mark.slow)),
+        pytest.param("lava", marks=(*in_lava, pytest.mark.slow)),
+    ],
 )
 def test_killed_a_training_of_any_kind_resumes_to_the_same_weights(
     kind: str, start: Start, data_file: Path, scratch: Path, tmp_path: Path
@@ -211,7 +217,12 @@ def test_killed_again_and_again_a_run_resumes_to_the_same_end(
 
 @pytest.mark.parametrize(
     ("case", "sign", "code"),
-    [(0, signal.SIGINT, 130), (1, signal.SIGINT, 130), (1, signal.SIGTERM, 143), (0, signal.SIGHUP, 129)],
+    [
+        pytest.param(0, signal.SIGINT, 130, marks=pytest.mark.slow),
+        (1, signal.SIGINT, 130),
+        (1, signal.SIGTERM, 143),
+        (0, signal.SIGHUP, 129),
+    ],
 )
 def test_interrupted_or_terminated_a_run_resumes_to_the_same_end(
     case: int,
