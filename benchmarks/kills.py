@@ -33,6 +33,7 @@ KINDS = {
     "inside Lava": "train ep --family stock --hidden 4 --backend lava --images 5",
 }
 PATIENCE_S = 300.0
+MOST_WAIT_S = 0.3  # between something saved and the kill
 MOST_KILLS = 6  # of one training: a process killed before it has saved anything again gets nowhere
 
 
@@ -72,37 +73,46 @@ class Bench:
             [*COMMAND, *words.split(), *more], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
 
-    def finish(self, words: str, out: Path) -> float:
-        """Train to the end; returns the seconds that it took. Raises: RuntimeError if it fails."""
-        begun = time.monotonic()
+    def finish(self, words: str, out: Path) -> None:
+        """Train to the end. Raises: RuntimeError if it fails."""
         process = self.start(words, out)
         _, errors = process.communicate(timeout=PATIENCE_S)
         if process.returncode != 0:
             raise RuntimeError(f"{words}: {errors.decode(errors='replace').splitlines()[-1:]}")
-        return time.monotonic() - begun
 
-    def killed(self, words: str, out: Path, after_s: float) -> bool:
-        """Train for that long, then kill; returns whether it was still at it."""
+    def killed(self, words: str, out: Path, moment_s: float) -> bool:
+        """Train until something new is saved, and a moment more, then kill; returns whether it was still at it."""
+        saved, begun = out / "checkpoint.npz", time.time()
         process = self.start(words, out)
+        while process.poll() is None and not (saved.is_file() and _written(saved) > begun):
+            time.sleep(0.002)
         try:
-            process.communicate(timeout=after_s)
+            process.communicate(timeout=moment_s)
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate(timeout=PATIENCE_S)
         return process.returncode == -signal.SIGKILL
 
 
+def _written(path: Path) -> float:
+    """When a file was written, 0 if it is gone by now."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
 def kill_kind(bench: Bench, name: str, kills: int, draw: random.Random) -> Tally:
     """Kill trainings of one kind that often."""
     words, tally = KINDS[name], Tally()
     whole = bench.folder / name.replace(" ", "-")
-    duration_s = bench.finish(words, whole)
+    bench.finish(words, whole)
     while tally.kills < kills:
         out = bench.folder / f"{whole.name}-{tally.trainings}"
         tries = 0
         while tally.kills < kills and tries < MOST_KILLS:
             tries += 1
-            if not bench.killed(words, out, draw.uniform(0.3, 1.0) * duration_s):
+            if not bench.killed(words, out, draw.uniform(0.0, MOST_WAIT_S)):
                 break
             tally.kills += 1
         bench.finish(words, out)
