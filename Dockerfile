@@ -1,4 +1,4 @@
-# CPU image:  docker build -t settle . && docker run --rm -v "$PWD/runs:/work/runs" settle demo
+# CPU image:  docker build -t settle . && docker run --rm -v "$PWD/runs:/settle/runs" settle demo
 FROM python:3.10-slim
 
 # numba caches compiled kernels beside the source; mkl and openmp of torch need libgomp.
@@ -10,6 +10,6 @@ RUN pip install --no-cache-dir --require-hashes -r requirements.lock
 COPY . .
 RUN pip install --no-cache-dir --no-deps --no-build-isolation --editable .
 
-WORKDIR /work
+WORKDIR /settle
 ENTRYPOINT ["settle"]
 CMD ["--help"]

@@ -9,7 +9,8 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import pytest
-from shared_sources import FILES, OBJECTS, PARTS, Recordings, flat_image_folder, images, npz
+from shared_objects import OBJECTS, Recordings
+from shared_sources import FILES, PARTS, flat_image_folder, images, npz
 
 import settle
 from neuro.data.source_kinds import KINDS, guide

@@ -6,6 +6,7 @@ file, the canary, are planted where a reader might run them.
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import random
@@ -67,7 +68,7 @@ def mutated_json(content: bytes, draw: random.Random) -> bytes:
             return draw.choice((b"[]", b"null", b"3", b'"x"', b""))
         match draw.randrange(8):
             case 0 | 1 | 2 | 3:
-                owner[key] = draw.choice(VALUES)
+                owner[key] = copy.deepcopy(draw.choice(VALUES))  # it may be changed in turn
             case 4:
                 del owner[key]
             case 5:
