@@ -42,9 +42,10 @@ def test_the_demo_proves_equality_and_replaces_its_own_folder(command: Command, 
     assert found["n_spikes"] > 1000
     page = (folder / "report.html").read_text()
     assert "equal: 20 images" in page
-    for told in ("robust accuracy at linf 0.1", "TRUSTED", "energy of one image classified, modelled",
-                 "energy of one image learned, modelled"):  # fmt: skip
+    for told in ("robust accuracy at linf 0.1", "energy of an inference, modelled",
+                 "energy of a learned image, modelled"):  # fmt: skip
         assert told in page
+    assert re.search("(?<!NOT )TRUSTED", page)
     links = re.findall(r'<a href="([^"]+)"', page)
     assert [Path(link).name for link in links] == ["attack.html", "compile.html"]
     assert all((folder / link).is_file() for link in links)

@@ -33,12 +33,7 @@ def compile_command(
     screen = console(as_json)
     screen.print(deployment_tables(deployment))
     if report:
-        from hardware.commands.screen import profile_table
-        from hardware.energy.profile import profile, write_prices
-        from hardware.reports.page import REPORT, write_compile_report
+        from hardware.commands.price import price
 
-        profiled = profile(finished.artifact, deployment, images)
-        screen.print(profile_table(profiled))
-        write_prices(profiled, finished.artifact, run)
-        screen.print(f"report: {write_compile_report(profiled, run / REPORT)}", markup=False)
+        screen.print(f"report: {price(finished.artifact, deployment, run, screen, images)}", markup=False)
     print_json(as_json, deployment.summary())

@@ -20,10 +20,9 @@ def demo_command(
     as_json: Json = False,
 ) -> None:
     """Digits, end to end, about a minute: train by local spikes, run on Lava, attack, place on a chip, report."""
-    from hardware.commands.screen import deployment_tables, profile_table
+    from hardware.commands.price import price
+    from hardware.commands.screen import deployment_tables
     from hardware.compile.compiler import compile_run
-    from hardware.energy.profile import profile, write_prices
-    from hardware.reports.page import REPORT, write_compile_report
     from neuro.artifact.run_folder import load_artifact
     from sim.commands.demo import run_demo
 
@@ -32,9 +31,6 @@ def demo_command(
     def place(folder: Path) -> None:
         artifact, deployment = load_artifact(folder), compile_run(folder, dry_run=True)
         screen.print(deployment_tables(deployment))
-        profiled = profile(artifact, deployment)
-        screen.print(profile_table(profiled))
-        write_prices(profiled, artifact, folder)
-        write_compile_report(profiled, folder / REPORT)
+        price(artifact, deployment, folder, screen)
 
     print_json(as_json, run_demo(out, images, seed, threads, screen, place))

@@ -114,8 +114,8 @@ def export_run(
     content = netx_bytes(graph) if form == NETX else nir_bytes(to_nir(graph, network.output))
     images, labels = _images(artifact, n_images)
     payloads = network.encoder.encode(images)
-    with scratch("export") as folder:
-        draft = folder / path.name
+    with scratch("export") as drafts:
+        draft = drafts / path.name
         write_atomically(draft, content)
         agreement, answers = prove(network, graph, draft, form, payloads, labels, stall_s, on_image)
     _check(agreement, form, folder)

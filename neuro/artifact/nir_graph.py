@@ -161,9 +161,11 @@ def _require_one_path(graph: nir.NIRGraph) -> None:
         raise UserError(f"{len(kinds[nir.Input])} inputs and {len(kinds[nir.Output])} outputs; readers take one")
     unknown = {name for edge in graph.edges for name in edge} - set(graph.nodes)
     reached, waiting = set(kinds[nir.Input]), list(kinds[nir.Input])
+    targets: dict[str, set[str]] = {}
+    for source, target in graph.edges:
+        targets.setdefault(source, set()).add(target)
     while waiting:
-        name = waiting.pop()
-        new = {target for source, target in graph.edges if source == name} - reached
+        new = targets.get(waiting.pop(), set()) - reached
         reached |= new
         waiting += new
     if lost := sorted(unknown | (set(graph.nodes) - reached)):

@@ -16,6 +16,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO, Any
 
 import numpy as np
@@ -134,28 +135,41 @@ def _require_declared(members: list[zipfile.ZipInfo], size: int, path: Path) -> 
 def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> Array:
     """One array of an archive; its header must declare what the directory does."""
     with archive.open(member) as file:
-        shape, dtype = _declared_array(file, path, member.filename)
-        n_bytes = math.prod(shape) * dtype.itemsize
-        if n_bytes != member.file_size - file.tell() or min(shape, default=0) < 0 or dtype.itemsize == 0:
-            raise ValueError("the header declares another size than the directory")
-        with memory_for(f"{path}: {member.filename}", n_bytes):
-            file.seek(0)
-            array: Array = NPY.read_array(file, allow_pickle=False)
-            return array
+        return _array(file, member.file_size, path, f"its member {member.filename}", SAVE)
 
 
-def _declared_array(file: IO[bytes], path: Path, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """The shape and the type that the header of an .npy file declares."""
+def parse_npy(content: bytes, path: Path) -> Array:
+    """The array of an .npy file; never unpickles. `path` is named in errors.
+
+    Raises: UserError if it is damaged, holds objects, or declares another size than it has.
+    """
+    remedy = "save a plain array with numpy.save"
+    try:
+        return _array(io.BytesIO(content), len(content), path, "it", remedy)
+    except UserError:
+        raise
+    except DAMAGE as error:
+        raise UserError(f"{path}: it is damaged or no .npy file; {remedy}") from error
+
+
+def _array(file: IO[bytes], size: int, path: Path, what: str, remedy: str) -> Array:
+    """The array in an .npy file of `size` bytes, if its header declares as much. what: it is called, for errors."""
     if file.read(len(NPY.MAGIC_PREFIX)) != NPY.MAGIC_PREFIX:
-        raise UserError(f"{path}: its member {name} is no array; {SAVE}")
+        raise UserError(f"{path}: {what} is no array; {remedy}")
     read = {1: NPY.read_array_header_1_0, 2: NPY.read_array_header_2_0}[file.read(2)[0]]
     try:
         shape, _, dtype = read(file)
-    except (MemoryError, RecursionError) as error:  # of Python's parser, at brackets within brackets
+    except (MemoryError, RecursionError, TokenError) as error:  # of Python's parser, at brackets within brackets
         raise ValueError("no header of an array") from error
     if dtype.hasobject:
-        raise UserError(f"{path}: it holds pickled objects; {SAVE}")
-    return shape, dtype
+        raise UserError(f"{path}: it holds pickled objects; {remedy}")
+    n_bytes = math.prod(shape) * dtype.itemsize
+    if n_bytes != size - file.tell() or min(shape, default=0) < 0 or dtype.itemsize == 0:
+        raise ValueError("the header declares another size than there is")
+    with memory_for(f"{path}: {what}", n_bytes):
+        file.seek(0)
+        array: Array = NPY.read_array(file, allow_pickle=False)
+        return array
 
 
 def parse_json(content: bytes, path: Path) -> dict[str, Any]:
@@ -237,6 +251,15 @@ def is_file(path: Path) -> bool:
         return False
     except (OSError, ValueError) as error:
         raise UserError(f"cannot read {shown(path)}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def require_regular(path: Path) -> None:
+    """Raise UserError unless `path` is a file, and no pipe or device, which would never end."""
+    if not is_file(path):  # which refuses names that can be none
+        try:
+            _require_file(os.stat(path).st_mode, path)
+        except OSError as error:
+            raise UserError(f"cannot read {shown(path)}: {error.strerror}") from error
 
 
 def _require_file(mode: int, path: Path) -> None:

@@ -6,7 +6,7 @@ import io
 import math
 from typing import Any
 
-from neuro.base.errors import UserError
+from neuro.base.errors import UserError, first_line
 from neuro.base.memory import LIMIT, limit_is_given, require_bytes, size_text
 
 # What h5py raises on files that were cut, altered or made up.
@@ -37,12 +37,17 @@ def require_hdf5(content: bytes, name: str, kind: str = "no HDF5 file") -> None:
     except UserError:
         raise
     except DAMAGE as error:
-        raise UserError(f"{name}: damaged, or {kind} ({type(error).__name__}: {error!s:.100})") from error
+        raise UserError(f"{name}: damaged, or {kind} ({type(error).__name__}: {first_line(error):.100})") from error
     require_bytes(name, total)
     if total > SUSPICIOUS_BYTES and total > SUSPICIOUS_RATIO * len(content) and not limit_is_given():
         raise UserError(
             f"{name}: {size_text(len(content))} that declare {size_text(total)}; if you trust it, set {LIMIT}={total}"
         )
+
+
+def lies_elsewhere(part: Any) -> bool:
+    """Whether the numbers of a data set of h5py are those of another file."""
+    return bool(part.external or part.is_virtual)
 
 
 def _declared(group: Any, name: str, depth: int, seen: list[int]) -> int:
@@ -61,7 +66,7 @@ def _declared(group: Any, name: str, depth: int, seen: list[int]) -> int:
         if isinstance(part, h5py.Group):
             total += _declared(part, name, depth + 1, seen)
         elif isinstance(part, h5py.Dataset):
-            if part.external or part.is_virtual:
+            if lies_elsewhere(part):
                 raise UserError(f"{name}: its part {key!r} lies in another file; a file must hold what it declares")
             total += math.prod(part.shape or (0,)) * max(part.dtype.itemsize, 1)
     return total

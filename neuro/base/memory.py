@@ -20,7 +20,7 @@ LIMIT = "SETTLE_MAX_BYTES"
 DEFAULT_LIMIT = 8 << 30
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 1 << 10, "mi": 1 << 20, "gi": 1 << 30,
          "ti": 1 << 40}  # fmt: skip
-FREE = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current"))  # of a container or a job
+GROUP = Path("/sys/fs/cgroup")  # of a container
 
 
 def largest_bytes() -> int:
@@ -86,8 +86,11 @@ def _free_of_machine() -> float:
 
 
 def _free_of_group() -> float:
-    limit, taken = (_text(path).strip() for path in FREE)
-    return max(int(limit) - int(taken), 0) if limit.isdigit() and taken.isdigit() else math.inf
+    limit, taken = (_text(GROUP / name).strip() for name in ("memory.max", "memory.current"))
+    if not (limit.isdigit() and taken.isdigit()):
+        return math.inf
+    cached = re.search(r"^inactive_file (\d+)", _text(GROUP / "memory.stat"), re.MULTILINE)  # given back when asked for
+    return max(int(limit) - int(taken) + (int(cached[1]) if cached else 0), 0)
 
 
 def _free_of_process() -> float:

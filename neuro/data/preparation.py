@@ -7,14 +7,14 @@ image in the same way.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 
 from neuro.base.arrays import AnyArray, Array, Images, Int64
 from neuro.base.errors import UserError
+from neuro.base.schema import Positive, Share, parsed
 from neuro.data.channels import FIRST, LAST, channels_last, fitted
 from neuro.data.features import FeatureRange
 from neuro.data.labels import NUMBERED, Classes
@@ -24,6 +24,26 @@ TEST_SHARE = 0.2
 DRAW = 0xD161  # of the test part
 
 
+class RescalingForm(TypedDict):
+    """A rescaling in a manifest; numbers where all features are alike."""
+
+    rule: str
+    low: float | list[float]
+    high: float | list[float]
+    image_shape: list[Positive]
+
+
+class PreparationForm(TypedDict, total=False):
+    """A preparation in a manifest."""
+
+    rescaling: RescalingForm
+    channels: Literal["first", "last"]
+    classes: list[str | int]
+    binary: bool
+    test_share: Share
+    kept: bool
+
+
 @dataclass(frozen=True, eq=False)
 class Preparation:
     """What is done to every image and label of a source.
@@ -31,6 +51,7 @@ class Preparation:
     rescaling:  how values become pixels; None: they are.
     channels:   "first" or "last", where the source has them.
     classes:    their names, where they are not the numbers 0..n-1.
+    binary:     whether whole numbers are the pixels 0 and 1 themselves, and no bytes.
     test_share: of every class, drawn by the seed of the run; 0 where the source has a test part.
     kept:       whether the images that lie in the folder of the run are prepared already.
     """
@@ -38,6 +59,7 @@ class Preparation:
     rescaling: Rescaling | None = None
     channels: str = LAST
     classes: Classes = NUMBERED
+    binary: bool = False
     test_share: float = 0.0
     kept: bool = False
 
@@ -66,7 +88,7 @@ class Preparation:
         else:
             values = fitted(values, shape, self.channels)
         if self.rescaling is None:
-            return as_they_are(values, where, strict)
+            return as_they_are(values, where, strict, self.binary)
         scale = self.rescaling.range
         if values.shape[1:] != scale.image_shape:
             raise UserError(f"{where}: images of shape {values.shape[1:]}, needed {scale.image_shape}; reshape them")
@@ -82,6 +104,8 @@ class Preparation:
             fields["channels"] = FIRST
         if self.classes.names:
             fields["classes"] = list(self.classes.names)
+        if self.binary:
+            fields["binary"] = True
         if self.test_share:
             fields["test_share"] = self.test_share
         if fields and self.kept:
@@ -91,19 +115,12 @@ class Preparation:
     @staticmethod
     def from_json(fields: Any) -> Preparation:
         """The preparation that `to_json` wrote. Raises: UserError if it is none."""
-        if not isinstance(fields, Mapping):
-            raise UserError("manifest: data.preparation is no object; train the run again")
-        rescaling, classes = fields.get("rescaling"), fields.get("classes", [])
-        share, order = fields.get("test_share", 0.0), fields.get("channels", LAST)
-        if rescaling is not None and not (isinstance(rescaling, Mapping) and isinstance(rescaling.get("rule"), str)):
-            raise UserError("manifest: data.preparation.rescaling lacks its rule; train the run again")
-        if not isinstance(classes, list) or not all(isinstance(name, str | int) for name in classes):
-            raise UserError("manifest: data.preparation.classes are no texts or integers; train the run again")
-        if not isinstance(share, int | float) or not 0 <= share < 1 or order not in (FIRST, LAST):
-            raise UserError("manifest: data.preparation has an unusable test_share or channels; train the run again")
+        form = parsed(fields, PreparationForm, "manifest: data.preparation", "train the run again")
+        rescaling = form.get("rescaling")
         return Preparation(
             None if rescaling is None else Rescaling(FeatureRange.from_json(rescaling), rescaling["rule"]),
-            order, Classes(tuple(classes)), float(share), bool(fields.get("kept", False)),
+            form.get("channels", LAST), Classes(tuple(form.get("classes", ()))), form.get("binary", False),
+            form.get("test_share", 0.0), form.get("kept", False),
         )  # fmt: skip
 
 

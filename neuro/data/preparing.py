@@ -55,18 +55,18 @@ def prepared(
         share = like.test_share
     divided, share = _divided(raw, x_train, y_numbers, classes, seed, share)
     notes = list(raw.notes)
+    learns = like is None
+    if share and raw.source != SPLIT_UNSAID and (like is None or not like.test_share):
+        notes.append(f"no test part; {share:.0%} of every class drawn by seed {seed}: {len(divided.y_test):,} images")
     if like is None:
-        notes.append(form_of(y_train, values, classes))
-        if share and raw.source != SPLIT_UNSAID:
-            notes.append(
-                f"no test part; {share:.0%} of every class drawn by seed {seed}: {len(divided.y_test):,} images"
-            )
+        notes.insert(len(raw.notes), form_of(y_train, values, classes))
         like = _learned(divided, options, Preparation(classes=classes, test_share=share), notes)
         if raw.source == SPLIT_UNSAID:
             like = replace(like, test_share=0.0)
     parts = _applied(divided, like, shape, options.rescale == "none", notes)
     _check(parts, of)
-    return replace(parts, notes=tuple(filter(None, [*notes, *_warnings(parts)])))
+    warnings = _warnings(parts) if learns else []  # a run has heard them, and may never have seen this training part
+    return replace(parts, notes=tuple(filter(None, [*notes, *warnings])))
 
 
 def _numbers(images: Array, where: str) -> AnyArray:
@@ -104,6 +104,7 @@ def _learned(raw: _Raw, options: DataOptions, so_far: Preparation, notes: list[s
             notes.append(f"{silent} of {images.shape[1]} features are constant in the training part and tell nothing")
     elif before.dtype.kind == "b" or (before.dtype.kind in "iu" and before.dtype != np.uint8):
         notes.append(f"{before.dtype} {int(before.min())}..{int(before.max())} taken as 0 and 1")
+        so_far = replace(so_far, binary=True)
     return replace(so_far, channels=order, rescaling=rescaling)
 
 

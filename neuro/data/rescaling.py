@@ -78,19 +78,20 @@ def stays(images: AnyArray) -> bool:
     return bool(images.min() >= -ROUNDING and images.max() <= 1 + ROUNDING)
 
 
-def as_they_are(images: AnyArray, where: str, strict: bool) -> tuple[Images, int]:
+def as_they_are(images: AnyArray, where: str, strict: bool, binary: bool = False) -> tuple[Images, int]:
     """Images that are pixels already, as uint8 or float32 in [0, 1], and how many of their values were clipped.
 
-    Args:   strict: whether nothing is taken but uint8 and floats in [0, 1]: nothing is clipped or converted then.
+    Args:   strict: whether nothing is taken but uint8 and floats in [0, 1]: nothing is clipped or converted then;
+            binary: whether whole numbers are the pixels 0 and 1 themselves, and no bytes.
     Raises: UserError, naming `where`, if they are in other units.
     """
     kind = images.dtype.kind
-    if images.dtype == np.uint8:
+    if images.dtype == np.uint8 and not binary:
         return np.ascontiguousarray(images), 0
     if kind != "f" and strict:
         raise UserError(f"{where} is {images.dtype}; use uint8 (0..255) or float in [0, 1], or give --rescale minmax")
     low, high = images.min(), images.max()
-    if kind in "iu" and low >= 0 and 1 < high <= BYTE:
+    if kind in "iu" and low >= 0 and 1 < high <= BYTE and not binary:
         return np.ascontiguousarray(images, dtype=np.uint8), 0
     slack = ROUNDING if strict else NEAR
     if low < -slack or high > 1 + slack:

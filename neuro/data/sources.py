@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from neuro.base.errors import UserError
-from neuro.base.files import is_file, shown
+from neuro.base.files import is_file, require_regular, shown
 from neuro.base.late import named
 from neuro.data.raw import RawData
 
@@ -38,7 +38,6 @@ ENDINGS = {
     ".mat": "neuro.data.readers.matlab:read_mat",
     "-ubyte": "neuro.data.readers.idx:read_idx",
     "-ubyte.gz": "neuro.data.readers.idx:read_idx",
-    ".idx": "neuro.data.readers.idx:read_idx",
 }  # fmt: skip
 FOLDER = "neuro.data.readers.folders:read_folder"
 REMEDIES = {
@@ -78,8 +77,7 @@ def read_raw(source: str) -> RawData:
         raise _unknown(source, path)
     if path.is_dir():
         return _read(FOLDER, path)
-    if not is_file(path):
-        raise UserError(f"cannot read {shown(path)}: it is a device or a pipe; give a file or a folder")
+    require_regular(path)
     reader = reader_of(path)
     if reader is None:
         remedy = next((text for ending, text in REMEDIES.items() if path.name.lower().endswith(ending)), "")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sys
@@ -61,7 +62,9 @@ def _failed(error: Exception) -> int:
 def fail(message: str, code: int) -> int:
     """Say in one line why the command ends; returns the code."""
     if message.strip():
-        sys.stderr.write(f"settle: {' '.join(message.split())}\n")
+        with contextlib.suppress(OSError):  # a terminal that has gone: nobody is there to be told
+            sys.stderr.write(f"settle: {' '.join(message.split())}\n")
+            sys.stderr.flush()
     return code
 
 
@@ -78,6 +81,7 @@ def _require_streams(words: Sequence[str]) -> None:
             if opened != number:
                 os.dup2(opened, number)
                 os.close(opened)
+            os.set_inheritable(number, True)  # a child without it would open a file of its own there
             setattr(sys, name, open(number, "w" if number else "r", encoding="utf-8", closefd=False))
     if closed and "--json" in words:
         raise UserError("stdout is closed, and --json prints there; leave it open, or leave --json out")

@@ -52,6 +52,8 @@ class Attack:
         self.robust = {float(eps): float(value) for eps, value in content["robust"].items()}
         told = content["robust_interval"]
         self.intervals = {float(eps): (float(low), float(high)) for eps, (low, high) in told.items()}
+        if not self.robust or self.robust.keys() - self.intervals.keys():
+            raise ValueError("no size, or one without an interval")
         self.intervals[0.0] = Accuracy(round(self.clean * self.n), self.n).interval
         self.verdict, self.reasons = str(content["verdict"]), list(content["reasons"])
         self.ratios = _ratios((content.get("analysis") or {}).get("ratios") or {})

@@ -14,7 +14,7 @@ from neuro.artifact.run_folder import Artifact
 from neuro.base.errors import UserError
 from neuro.base.files import parse_json, read_bytes, shown
 from neuro.base.schema import Amount, Count, require_form
-from sim.reports.attacked import Attack, attacks_in
+from sim.reports.attacked import DAMAGED, Attack, attacks_in
 from sim.reports.figures.attack import robust_curve
 from sim.reports.figures.canvas import render
 from sim.reports.figures.curves import resource_bars
@@ -22,7 +22,6 @@ from sim.reports.figures.energy import TOTAL, energy_bars, energy_size, in_words
 from sim.reports.priced import WORKS, Price, prices_in
 from sim.reports.section import Box, Cell, Fact, Panel, Table, code, link
 
-DAMAGED = (KeyError, TypeError, ValueError, AttributeError, ZeroDivisionError)
 ATTACK_PAGE, CHIP_PAGE, DEPLOYMENT = "attack.html", "compile.html", "deployment.json"
 ATTACK_HEADERS = ("attack", "size of the change", "test images", "clean", "robust", "95 % interval", "verdict", "page")
 ATTACK_NOTE = (

@@ -78,7 +78,7 @@ class ChainSubject(Subject[Chain]):
         return [
             panels.learning(self.draw_learning, HELD_OUT),
             panels.receptive_fields(self.network.front.problem.dictionary, self.network.image_shape, ATOMS),
-            panels.confusion(self.test, self.artifact.manifest),
+            panels.confusion(self.test, self.dataset),
         ]
 
     def tables(self) -> list[Table]:

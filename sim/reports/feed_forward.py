@@ -110,7 +110,7 @@ class FeedForwardSubject(Subject[FeedForwardNetwork]):
             panels.receptive_fields(pixel_weights(self.network), self.network.pixels),
             Panel("Weights", render(self.draw_weights), WEIGHTS),
             panels.output_counts(activity),
-            panels.confusion(self.test, self.artifact.manifest),
+            panels.confusion(self.test, self.dataset),
         ]
 
     def tables(self) -> list[Table]:

@@ -84,7 +84,7 @@ class GradedSubject(Subject[GradedNetwork]):
 
     def panels(self) -> list[Panel]:
         """Those of the form it was trained in; learning, settling and confusion of the deployed one."""
-        confusion = panels.confusion(self.test, self.artifact.manifest)
+        confusion = panels.confusion(self.test, self.dataset)
         own = [
             panels.learning(self.draw_learning, HELD_OUT),
             panels.settling(self.draw_settling, SETTLING.format(n=len(self.relaxation.energy))),

@@ -16,7 +16,6 @@ from sim.reports.figures import pictures, spikes
 from sim.reports.figures.canvas import NARROW, SHORT, WIDE, render, render_grid
 from sim.reports.probes.sigma_delta import Activity, TestResult
 from sim.reports.section import Box, Fact, Panel, Table, code, marked
-from sim.training.results import preparation_of
 
 FIELDS = "Input weights of the hidden neurons with the largest weights (red positive, blue negative)."
 COUNTS = (
@@ -100,17 +99,17 @@ def receptive_fields(weights: Array, shape: tuple[int, ...], caption: str = FIEL
     return Panel("Receptive fields", render(pictures.receptive_fields, weights, shape, size=size), caption)
 
 
-def confusion(test: TestResult, manifest: dict[str, Any]) -> Panel:
+def confusion(test: TestResult, dataset: Dataset) -> Panel:
     """Which classes are taken for which, and the share of each that is right."""
-    found, names = test.confusion, class_names(manifest, len(test.confusion))
+    found, names = test.confusion, class_names(dataset, len(test.confusion))
     drawn = render_grid(lambda grid: pictures.confusion(grid, found, names), MATRIX, 1, 2, width_ratios=WIDTHS)
     few = len(found) <= pictures.READABLE
     return Panel("Confusion", drawn, CONFUSION + (EVERY if few else WORST).format(n=pictures.WORST))
 
 
-def class_names(manifest: dict[str, Any], n_classes: int) -> list[str]:
+def class_names(dataset: Dataset, n_classes: int) -> list[str]:
     """What the classes are called in the data; empty if only their numbers are known."""
-    names = preparation_of(manifest["data"]).classes.names
+    names = dataset.preparation.classes.names
     return [shortened(str(name)) for name in names] if len(names) == n_classes else []
 
 

@@ -5,15 +5,42 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from neuro.artifact.run_folder import Artifact
 from neuro.base.errors import UserError
-from neuro.base.files import parse_json, read_bytes
+from neuro.base.files import parse_json, read_bytes, shown
 from neuro.base.quantities import Modelled
+from neuro.base.schema import Amount, Positive, parsed
 
 PRICES = "energy.json"
-WORKS = {"inference": "one image classified", "learning": "one image learned"}
+REMEDY = "delete it, or compile the run again with --report"
+WORKS = {"inference": "an inference", "learning": "a learned image"}
+
+
+class BandForm(TypedDict):
+    """A modelled value."""
+
+    low: Amount
+    high: Amount
+    unit: str
+
+
+class PriceForm(TypedDict):
+    """What an image costs."""
+
+    energy: BandForm
+    latency: BandForm
+    parts: dict[str, BandForm]
+    n_images: Positive
+
+
+class PricesForm(TypedDict):
+    """What energy.json holds."""
+
+    weights_sha256: str
+    inference: PriceForm
+    learning: PriceForm | None
 
 
 @dataclass(frozen=True)
@@ -34,19 +61,16 @@ def prices_in(folder: Path, artifact: Artifact) -> dict[str, Price]:
     path = folder / PRICES
     if not path.is_file():
         return {}
-    content = parse_json(read_bytes(path), path)
+    content = parsed(parse_json(read_bytes(path), path), PricesForm, shown(path), REMEDY)
+    if content["weights_sha256"] != artifact.manifest["files"]["weights.npz"]:
+        return {}
+    priced = {"inference": content["inference"], "learning": content["learning"]}
     try:
-        if content["weights_sha256"] != artifact.manifest["files"]["weights.npz"]:
-            return {}
-        return {work: _price(content[work]) for work in WORKS if content[work] is not None}
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{path}: damaged ({error}); delete it, or compile the run again with --report") from error
+        return {work: _price(form) for work, form in priced.items() if form is not None}
+    except ValueError as error:  # a band upside down
+        raise UserError(f"{shown(path)}: {error}; {REMEDY}") from error
 
 
-def _price(told: Mapping[str, Any]) -> Price:
-    parts = {str(name): _band(part) for name, part in told["parts"].items()}
-    return Price(_band(told["energy"]), _band(told["latency"]), parts, int(told["n_images"]))
-
-
-def _band(told: Mapping[str, Any]) -> Modelled:
-    return Modelled(float(told["low"]), float(told["high"]), str(told["unit"]))
+def _price(form: PriceForm) -> Price:
+    parts = {name: Modelled(**band) for name, band in form["parts"].items()}
+    return Price(Modelled(**form["energy"]), Modelled(**form["latency"]), parts, form["n_images"])

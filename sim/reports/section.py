@@ -12,7 +12,7 @@ from markupsafe import Markup
 Cell = str | Markup
 Fact = tuple[Cell, str]  # a value and what it means, with how it was obtained
 ONE_NUMBER = r"[-+−]?\d[\d.,−]*( ?(%|[fpnµmkMG]?(J|s|W)|bits?))?"
-NUMBER = re.compile(rf"{ONE_NUMBER}(( to | of | × | .. ){ONE_NUMBER})*")
+NUMBER = re.compile(rf"{ONE_NUMBER}(( to | of | × | \.\. ){ONE_NUMBER})*")
 NO_NUMBER = ("", "-", "fixed", "not measured")  # in a column of numbers
 
 

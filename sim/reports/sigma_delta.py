@@ -122,7 +122,7 @@ class SigmaDeltaSubject(Subject[NetworkSpec]):
                 activity, f"Spikes in the free phase, per test image (of {n}): {', '.join(activity.per_image)}."
             ),
             panels.receptive_fields(fields(self.network), self.network.image_shape, caption),
-            panels.confusion(self.test, self.artifact.manifest),
+            panels.confusion(self.test, self.dataset),
         ]
 
     def tables(self) -> list[Table]:

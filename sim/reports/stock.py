@@ -158,7 +158,7 @@ class StockSubject(Subject[StockNetwork]):
                 activity, f"Hidden and output spikes in the free slots, per image, for {watched}."
             ),
             panels.receptive_fields(pixel_weights(self.network), self.network.pixels),
-            panels.confusion(self.test, self.artifact.manifest),
+            panels.confusion(self.test, self.dataset),
         ]
 
     def tables(self) -> list[Table]:

@@ -10,7 +10,7 @@ import numpy as np
 from neuro.base.arrays import Array
 from neuro.base.errors import UserError, first_line
 from neuro.data.raw import RawData
-from neuro.data.readers.keys import choose, listed
+from neuro.data.readers.keys import choose
 
 FORMS = "give (images, labels), (x_train, y_train, x_test, y_test), or a mapping with these names"
 
@@ -138,8 +138,3 @@ def _is_split_order(arrays: list[Array]) -> bool:
         and len(y_train) == len(x_train)
         and len(y_test) == len(x_test)
     )
-
-
-def contents(values: Mapping[str, Any]) -> str:
-    """Names in a mapping, for errors."""
-    return listed(map(str, values))

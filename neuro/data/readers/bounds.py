@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import math
 import zlib
@@ -10,7 +11,7 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-from neuro.base.errors import UserError
+from neuro.base.errors import UserError, first_line
 from neuro.base.memory import largest_bytes, require_bytes
 
 PIECE = 1 << 20
@@ -26,20 +27,14 @@ def gunzipped(content: bytes, owner: str) -> bytes:
 
     Raises: UserError if it is damaged or unpacks to more than may be read; no more than that is unpacked.
     """
-    unpacker, packed, pieces, size = zlib.decompressobj(31), io.BytesIO(content), [], 0
-    limit = largest_bytes()
+    pieces, size, limit = [], 0, largest_bytes()
     try:
-        while not unpacker.eof:
-            piece = packed.read(PIECE)
-            if not piece and not unpacker.unconsumed_tail:
-                raise UserError(f"{owner}: ends before its end; copy it again")
-            data = unpacker.unconsumed_tail + piece
-            while data:
-                pieces.append(unpacker.decompress(data, PIECE))
-                size += len(pieces[-1])
+        with gzip.open(io.BytesIO(content)) as file:  # all its members
+            while piece := file.read(PIECE):
+                pieces.append(piece)
+                size += len(piece)
                 if size > limit:
                     require_bytes(owner, size)
-                data = unpacker.unconsumed_tail
-    except zlib.error as error:
-        raise UserError(f"{owner}: no gzip file, or a damaged one ({error}); copy it again") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(f"{owner}: no gzip file, or a damaged one ({first_line(error)}); copy it again") from error
     return b"".join(pieces)

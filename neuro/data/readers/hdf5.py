@@ -10,7 +10,8 @@ import numpy as np
 
 from neuro.base.arrays import Array
 from neuro.base.errors import UserError, first_line
-from neuro.base.files import is_file, shown
+from neuro.base.files import require_regular
+from neuro.base.hdf5 import lies_elsewhere
 from neuro.data.raw import RawData
 from neuro.data.readers.arrays import of_mapping, plain
 from neuro.data.readers.bounds import require_array
@@ -52,11 +53,10 @@ def of_hdf5(path: Path, turned: Callable[[Array], Array]) -> RawData:
 
 def _keep(datasets: dict[str, Any], name: str, entry: Any, kind: Any) -> None:
     """Keep what is an array of its own file, in no folder of MATLAB's references."""
-    if isinstance(entry, kind) and not str(name).startswith("#") and entry.shape is not None:
+    if (
+        isinstance(entry, kind)
+        and not str(name).startswith("#")
+        and entry.shape is not None
+        and not lies_elsewhere(entry)
+    ):
         datasets[str(name)] = entry
-
-
-def require_regular(path: Path) -> None:
-    """Raise UserError unless `path` is a file, and no pipe or device, which would never end."""
-    if not is_file(path):
-        raise UserError(f"cannot read {shown(path)}: it is no file; give a file")

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from neuro.base.arrays import Array
-from neuro.base.errors import UserError
+from neuro.base.errors import UserError, first_line
 from neuro.base.files import read_bytes
 from neuro.data.raw import RawData
 from neuro.data.readers.bounds import require_array
@@ -93,7 +93,7 @@ def parse_idx(path: Path) -> Array:
         n_bytes = math.prod(shape) * dtype.itemsize
         values = stream.read(n_bytes + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise UserError(f"IDX file {path}: damaged ({error}); copy it again") from error
+        raise UserError(f"IDX file {path}: damaged ({first_line(error)}); copy it again") from error
     if len(values) != n_bytes:
         differs = "more" if len(values) > n_bytes else f"{len(values)}"
         raise UserError(f"IDX file {path}: declares {n_bytes} bytes, holds {differs}; copy it again")

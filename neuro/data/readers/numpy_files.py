@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import io
-import math
 from pathlib import Path
-from tokenize import TokenError
-from typing import Any
-
-import numpy as np
 
 from neuro.base.arrays import Array
 from neuro.base.errors import UserError
-from neuro.base.files import parse_arrays, read_bytes
+from neuro.base.files import parse_arrays, parse_npy, read_bytes
 from neuro.data.jpeg import decode_jpeg_arrays
 from neuro.data.raw import RawData
-from neuro.data.readers.arrays import of_mapping
+from neuro.data.readers.arrays import of_mapping, plain
 from neuro.data.readers.keys import meaning_of
-
-HEADER_ERRORS = (ValueError, TypeError, LookupError, SyntaxError, TokenError, MemoryError, RecursionError)
-NPY: Any = np.lib.format  # without types
 
 
 def read_npz(path: Path) -> RawData:
@@ -52,27 +43,7 @@ def _of_folder(folder: Path, source: Path, name: str, prefer: tuple[str, ...]) -
     files = {file.stem: file for file in sorted(folder.iterdir()) if file.suffix.lower() == ".npy"}
     place = f"folder {folder}"
 
-    def read(file: Path, _: str) -> Array:
-        return parse_npy(read_bytes(file), file)
+    def read(file: Path, place: str) -> Array:
+        return plain(parse_npy(read_bytes(file), file), place)
 
     return of_mapping(name, files, place, str(source.resolve()), read, prefer)
-
-
-def parse_npy(content: bytes, path: Path) -> Array:
-    """The array of an .npy file, which is never unpickled.
-
-    Raises: UserError if it is damaged, holds objects, or declares another size than it has.
-    """
-    file = io.BytesIO(content)
-    try:
-        version = NPY.read_magic(file)
-        read = {(1, 0): NPY.read_array_header_1_0, (2, 0): NPY.read_array_header_2_0}[version]
-        shape, is_fortran, dtype = read(file)
-    except HEADER_ERRORS as error:
-        raise UserError(f"data file {path}: damaged or no .npy file; save a plain array with numpy.save") from error
-    if dtype.hasobject:
-        raise UserError(f"data file {path}: holds pickled objects; save a plain array with numpy.save")
-    start = file.tell()
-    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != len(content) - start:
-        raise UserError(f"data file {path}: declares another size than it has; save it again with numpy.save")
-    return np.frombuffer(content, dtype, offset=start).reshape(shape, order="F" if is_fortran else "C")

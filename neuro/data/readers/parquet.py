@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,11 @@ import numpy as np
 
 from neuro.base.arrays import Array
 from neuro.base.errors import UserError, first_line
-from neuro.base.files import read_bytes
+from neuro.base.files import read_bytes, require_regular
 from neuro.base.memory import require_bytes
 from neuro.data.raw import RawData
 from neuro.data.readers.arrays import as_array
 from neuro.data.readers.extras import require_extra
-from neuro.data.readers.hdf5 import require_regular
 from neuro.data.readers.keys import listed, test_split
 from neuro.data.readers.parts import Part, joined, split_in, test_file
 from neuro.data.readers.records import part_of_columns
@@ -86,17 +85,25 @@ def _table(file: Path) -> Any:
 
     require_regular(file)
     if file.suffix.lower() == ".arrow":
-        return pyarrow.ipc.open_stream(pyarrow.BufferReader(read_bytes(file))).read_all()
+        with pyarrow.ipc.open_stream(pyarrow.BufferReader(read_bytes(file))) as stream:
+            return _bounded(stream, stream.schema, file)
     from pyarrow import parquet
 
     with parquet.ParquetFile(file) as opened:
         require_bytes(f"table {file}", _declared(opened.metadata))
-        batches, n_bytes = [], 0
-        for batch in opened.iter_batches(ROWS_AT_ONCE):  # a text that is kept once may come out many times
-            batches.append(batch)
-            n_bytes += batch.nbytes
-            require_bytes(f"table {file}", n_bytes)
-        return pyarrow.Table.from_batches(batches, opened.schema_arrow)
+        return _bounded(opened.iter_batches(ROWS_AT_ONCE), opened.schema_arrow, file)
+
+
+def _bounded(batches: Iterable[Any], schema: Any, file: Path) -> Any:
+    """The table of some batches, as far as it may be read: a text that is kept once may come out many times."""
+    import pyarrow
+
+    kept, n_bytes = [], 0
+    for batch in batches:
+        kept.append(batch)
+        n_bytes += batch.nbytes
+        require_bytes(f"table {file}", n_bytes)
+    return pyarrow.Table.from_batches(kept, schema)
 
 
 def _declared(metadata: Any) -> int:

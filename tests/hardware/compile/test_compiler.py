@@ -211,7 +211,7 @@ def test_the_report_page_is_self_contained_and_says_what_is_modelled(family, com
     assert not re.search(r"\b(nan|inf)\b", page.text, re.IGNORECASE)
     assert prices_in(folder, load_artifact(folder))["inference"].n_images == 20
     beside = Page(write_report([folder], folder / "report.html"))
-    assert "energy of one image classified, modelled" in beside.text
+    assert "energy of an inference, modelled" in beside.text
     assert "On a chip: energy" in beside.headings
     for word in ("Energy of an image", "modelled", "Davies", "mean of 20 test images", "No chip was involved"):
         assert word in page.text

@@ -58,6 +58,7 @@ def test_netx_is_proved_in_lava_and_written_with_its_sidecar(command, run):
     assert (answer.code, found["n"], found["equal"], found["differing"], found["largest"]) == (0, 6, 6, 0, 0)
     assert found["spikes"] > 0
     assert found["correct"] == found["correct_reimported"]
+    assert found["run"] == str(run)
     sidecar = json.loads((run / "network.net.json").read_text())
     assert sidecar["sha256"] == found["sha256"] == sha256((run / "network.net").read_bytes())
     assert sidecar["source"]["files"] == load_artifact(run).manifest["files"]

@@ -67,10 +67,12 @@ def test_a_limit_of_the_process_counts(monkeypatch):
 
 def test_a_limit_of_the_group_counts(tmp_path, monkeypatch):
     for name, text in (("max", "900\n"), ("current", "200\n")):
-        (tmp_path / name).write_text(text)
-    monkeypatch.setattr(memory, "FREE", (tmp_path / "max", tmp_path / "current"))
+        (tmp_path / f"memory.{name}").write_text(text)
+    monkeypatch.setattr(memory, "GROUP", tmp_path)
     assert memory._free_of_group() == 700
-    (tmp_path / "max").write_text("max\n")
+    (tmp_path / "memory.stat").write_text("anon 80\ninactive_file 50\n")  # what was read is given back when asked for
+    assert memory._free_of_group() == 750
+    (tmp_path / "memory.max").write_text("max\n")
     assert memory._free_of_group() == math.inf
 
 

@@ -145,6 +145,7 @@ SOURCES = {
     "colours first": RawData("mine", np.repeat(BYTES[:, None], 3, 1), LABELS + 1),
     "mean 0": raw(PLAIN * 2 - 1),
     "plain": raw(PLAIN),
+    "zeros and ones": raw(BYTES // 128),
 }
 
 
@@ -177,13 +178,32 @@ def test_later_images_of_another_shape_or_in_other_units_are_refused(refused):
     assert IDENTITY.images(BYTES, (6, 5))[0].dtype == np.uint8
 
 
+def test_where_whole_numbers_are_0_and_1_none_is_ever_taken_for_a_byte(refused):
+    ones = BYTES // 128
+    twos = np.where(ones[40:] == 1, 2, 0)
+    with refused("x_test spans [0, 2]", "rescale it"):
+        prepare(RawData("mine", ones[:40], LABELS[:40], twos, LABELS[40:]))
+    later, _ = auto(ones).preparation.images(ones[:3].astype(np.uint8), (6, 5))
+    np.testing.assert_array_equal(later, ones[:3].astype(np.float32))
+
+
+def test_applied_to_other_data_a_preparation_says_what_part_was_drawn_and_warns_of_nothing():
+    again = np.concatenate([PLAIN[:25], PLAIN[:25]])
+    like = auto(PLAIN).preparation
+    (note,) = prepare(RawData("mine", again, LABELS), like=like).notes
+    assert note.startswith("no test part; 20% of every class drawn by seed 0")
+    warned = prepare(RawData("mine", again, LABELS)).notes[-1]
+    assert "test images are training images too" in warned
+
+
 @pytest.mark.parametrize(
     ("fields", "word"),
     [
-        ([], "no object"), ({"rescaling": 3}, "rule"), ({"rescaling": {"rule": "x"}}, "low"),
+        ([], "needs an object"), ({"rescaling": 3}, "rescaling"), ({"rescaling": {"low": 0.0}}, "rule"),
+        ({"rescaling": {"rule": "x"}}, "low"),
         ({"rescaling": {"rule": "x", "low": 0.0, "high": float("nan"), "image_shape": [2]}}, "finite"),
         ({"rescaling": {"rule": "x", "low": [0.0], "high": [1.0], "image_shape": [2]}}, "shape"),
-        ({"rescaling": {"rule": "x", "low": "a", "high": 1.0, "image_shape": [2]}}, "range of features"),
+        ({"rescaling": {"rule": "x", "low": "a", "high": 1.0, "image_shape": [2]}}, "rescaling.low is text"),
         ({"classes": "ab"}, "classes"), ({"classes": [None]}, "classes"), ({"test_share": 2}, "test_share"),
         ({"channels": "middle"}, "channels"),
     ],

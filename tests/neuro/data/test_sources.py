@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import struct
 
 import numpy as np
 import pytest
@@ -47,7 +48,7 @@ def test_a_named_set_in_capitals_is_read(tmp_path, monkeypatch):
         ("mine.pkl", ("numpy.savez",)),
         ("mine.xlsx", (".csv",)),
         ("mine.what", ("cannot be read", ".npz")),
-        ("pipe.csv", ("a device or a pipe",)),
+        ("pipe.csv", ("it is a pipe",)),
         ("x" * 300, ("too long",)),
         ("a\0b.csv", ("a?b.csv",)),
     ],
@@ -136,6 +137,18 @@ def test_an_array_of_objects_is_refused(tmp_path, monkeypatch, refused):
     for name in ("x_train", "y_train"):
         np.save(tmp_path / f"{name}.npy", np.array([Trap()]), allow_pickle=True)
     with refused("x_train.npy", "pickled objects"):
+        read_raw(str(tmp_path / "x_train.npy"))
+
+
+@pytest.mark.parametrize(
+    ("descr", "shape"), [("'<U0'", "(3,)"), ("'<f8'", "(10**9, 4)"), ("'<f8'", "(-1,)"), ("'|u1", "(3,)")]
+)
+def test_an_npy_file_that_declares_what_it_does_not_hold_is_refused(descr, shape, tmp_path, refused):
+    header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    for name in ("x_train", "y_train"):
+        content = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + bytes(3)
+        (tmp_path / f"{name}.npy").write_bytes(content)
+    with refused("x_train.npy", "damaged"):
         read_raw(str(tmp_path / "x_train.npy"))
     assert not (tmp_path / "trapped").exists()
 

@@ -56,6 +56,15 @@ def test_what_ends_a_command_is_one_line(
     assert words in told
 
 
+def test_a_terminal_that_has_gone_changes_no_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone:
+        def write(self, text: str) -> None:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(sys, "stderr", Gone())
+    assert exit_code(raises(Terminated(signal.SIGHUP)), []) == 129
+
+
 def test_a_fault_of_ours_is_not_hidden() -> None:
     with pytest.raises(ZeroDivisionError):
         exit_code(raises(ZeroDivisionError()), [])

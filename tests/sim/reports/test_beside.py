@@ -76,15 +76,23 @@ def test_norms_have_a_figure_each(run: Path) -> None:
     attack(run, AttackConfig(attacks="noise", norm="l2", eps=(1.0,), images=10))
     page = Page(write_report([run], run / "report.html"))
     assert page.headings.count("Robust accuracy") == 2
-    assert "l2 1" in page.text
+    assert "<td>l2 1</td>" in page.source
     assert "n = 30, attacks noise,pgd-10" in page.text  # the card: of the attack with the most images
     assert len(links(page)) == 1  # the second one has no page
 
 
-def test_a_damaged_attack_is_refused(run: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"robust": None}, "robust is nothing, needs an object"),
+        ({"robust": {}}, "no size, or one without an interval"),
+        ({"robust_interval": {}}, "no size, or one without an interval"),
+    ],
+)
+def test_a_damaged_attack_is_refused(changes: dict[str, Any], said: str, run: Path, tmp_path: Path) -> None:
     path, result = result_of(run)
-    path.write_text(json.dumps({**result, "robust": None}))
-    with pytest.raises(UserError, match=r"attack\.json: robust is nothing, needs an object"):
+    path.write_text(json.dumps({**result, **changes}))
+    with pytest.raises(UserError, match=rf"attack\.json: .*{said}"):
         write_report([run], tmp_path / "page.html")
 
 

@@ -15,6 +15,7 @@ from neuro.artifact.run_folder import load_artifact
 from neuro.base.errors import UserError
 from sim.reports.attack import write_attack_report
 from sim.reports.compare import short_names
+from sim.reports.figures.energy import in_words
 from sim.reports.page import write_report
 from sim.reports.priced import PRICES, prices_in
 from sim.robustness.bridge.run import AttackConfig, AttackRun, attack
@@ -47,7 +48,7 @@ def test_five_measures_stand_beside_each_other(runs: list[Path], page: Path) -> 
     artifact = load_artifact(runs[0])
     price = prices_in(runs[0], artifact)["inference"]
     text = found.text.replace("\u00a0", " ")
-    assert str(price.energy).split(" ")[0] in text
+    assert in_words(price.energy).replace("\u00a0", " ") in text
     assert f"{artifact.manifest['results']['spikes_per_inference']:,.1f}" in text
     numbers = found.source.split("In numbers", 1)[1].split("</table>")
     assert [numbers[0].count(f"<td>{name}</td>") for name in ("first", "second")] == [1, 1]
@@ -65,7 +66,7 @@ def test_prices_of_other_weights_are_left_out_and_damaged_ones_refused(runs: lis
     (run / PRICES).write_text(told.replace(artifact.manifest["files"]["weights.npz"], "0"))
     assert prices_in(run, artifact) == {}
     (run / PRICES).write_text(told.replace('"energy"', '"heat"'))
-    with pytest.raises(UserError, match=r"energy\.json: damaged"):
+    with pytest.raises(UserError, match=r"energy\.json: inference\.energy is missing"):
         prices_in(run, artifact)
 
 

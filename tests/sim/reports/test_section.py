@@ -18,6 +18,7 @@ from sim.reports.section import Panel, Table, listed
         (("fixed", ""), False),
         (("3", "three"), False),
         (("[0, 1]", "1"), False),
+        (("3 in 4", "1"), False),
     ],
 )
 def test_columns_of_numbers_are_known(cells: tuple[str, ...], numbers: bool) -> None:

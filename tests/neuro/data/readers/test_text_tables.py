@@ -98,6 +98,12 @@ def test_what_is_no_table_is_refused(content, tmp_path, refused):
         read_raw(str(tmp_path / "mine.csv"))
 
 
+def test_all_members_of_a_packed_table_are_read(tmp_path):
+    lines = [f"{k % 2},{k},{k + 1}\n".encode() for k in range(40)]
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b"".join(lines[:20])) + gzip.compress(b"".join(lines[20:])))
+    assert len(read_raw(str(tmp_path / "a.csv.gz")).x_train) == 40
+
+
 def test_a_packed_table_that_grows_beyond_the_limit_is_not_unpacked(tmp_path, refused, monkeypatch):
     (tmp_path / "mine.csv.gz").write_bytes(gzip.compress(b"1,0\n" * 10**6))
     monkeypatch.setenv("SETTLE_MAX_BYTES", "2000000")
