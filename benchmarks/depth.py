@@ -28,7 +28,7 @@ from torch import Tensor
 
 from benchmarks.depth_tries import RATE, SHARE, TRIED_IMAGES, TRIES, attempt
 from benchmarks.tools.deep_rate import DeepDesign, DeepRateNetwork
-from benchmarks.tools.results_file import RESULTS, earlier, parser, save
+from benchmarks.tools.results_file import earlier, of_data, parser, save
 from neuro.artifact.run_folder import load_artifact
 from neuro.data.sets import Dataset, Split, load_dataset, split_validation
 from neuro.equilibrium.sigma_delta import design_for
@@ -152,7 +152,7 @@ def main() -> None:
     arguments.add_argument("--run", type=Path, help="A finished run.")
     options = arguments.parse_args()
     torch.set_num_threads(1)
-    path = RESULTS / f"depth-{options.data}.json" if options.out == RESULTS / "depth.json" else options.out
+    path = of_data(options.out, "depth", options.data)
     question = {"data": options.data, "kind": "measured"}
     content = {**question, **{part: earlier(path, question, part) for part in ("tries", "accuracy", "kernels")}}
     if options.part == "tries":

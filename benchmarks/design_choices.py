@@ -17,7 +17,7 @@ from dataclasses import replace
 from statistics import mean, stdev
 from typing import Any
 
-from benchmarks.tools.results_file import RESULTS, parser, save
+from benchmarks.tools.results_file import of_data, parser, save
 from neuro.base.metrics import accuracy
 from neuro.data.sets import Dataset, load_dataset, split_validation
 from neuro.spec.neurons import SigmaDelta
@@ -108,8 +108,7 @@ def main() -> None:
     options = arguments.parse_args()
     shallow = shallow_rows(options.data, options.seeds, options.epochs)
     print_shallow(shallow)
-    default = options.out == RESULTS / "design_choices.json"
-    path = RESULTS / f"design_choices-{options.data}.json" if default else options.out
+    path = of_data(options.out, "design_choices", options.data)
     save(path, {"data": options.data, "kind": "measured", "one hidden layer": shallow})
 
 

@@ -66,32 +66,52 @@ class Bench:
     scratch: Path
 
     def start(self, words: str, out: Path) -> subprocess.Popen[bytes]:
-        """A training in a process of its own, that saves often."""
+        """A training in a process of its own, that saves often; what it says of errors is in a file beside `out`."""
         more = ["--data", str(self.data), "--out", str(out), "--resume", "--checkpoint-every-s", "0.02"]
         environment = {**os.environ, "TMPDIR": str(self.scratch)}
-        return subprocess.Popen(
-            [*COMMAND, *words.split(), *more], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
+        with open(errors_of(out), "wb") as said:  # no pipe: nobody reads it while the training runs
+            return subprocess.Popen([*COMMAND, *words.split(), *more], env=environment, stdout=said, stderr=said)
 
     def finish(self, words: str, out: Path) -> None:
-        """Train to the end. Raises: RuntimeError if it fails."""
+        """Train to the end. Raises: RuntimeError if it fails, or is not done in PATIENCE_S."""
         process = self.start(words, out)
-        _, errors = process.communicate(timeout=PATIENCE_S)
-        if process.returncode != 0:
-            raise RuntimeError(f"{words}: {errors.decode(errors='replace').splitlines()[-1:]}")
+        if not _ended(process, PATIENCE_S) or process.returncode != 0:
+            raise RuntimeError(f"{words}: {_last_line(errors_of(out)) or 'not done in time'}")
 
     def killed(self, words: str, out: Path, moment_s: float) -> bool:
-        """Train until something new is saved, and a moment more, then kill; returns whether it was still at it."""
-        saved, begun = out / "checkpoint.npz", time.time()
+        """Train until something new is saved, and a moment more, then kill; returns whether it was still at it.
+
+        Raises: RuntimeError if nothing is saved in PATIENCE_S.
+        """
+        saved, begun, late = out / "checkpoint.npz", time.time(), time.monotonic() + PATIENCE_S
         process = self.start(words, out)
-        while process.poll() is None and not (saved.is_file() and _written(saved) > begun):
+        while process.poll() is None and not _written(saved) > begun:
+            if time.monotonic() > late:
+                _ended(process, 0.0)
+                raise RuntimeError(f"{words}: nothing saved in {PATIENCE_S:g} s")
             time.sleep(0.002)
-        try:
-            process.communicate(timeout=moment_s)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate(timeout=PATIENCE_S)
+        _ended(process, moment_s)
         return process.returncode == -signal.SIGKILL
+
+
+def errors_of(out: Path) -> Path:
+    """Where the words of a training into `out` go."""
+    return out.with_name(f"{out.name}.txt")
+
+
+def _last_line(path: Path) -> str:
+    return (read_bytes(path).decode(errors="replace").splitlines() or [""])[-1]
+
+
+def _ended(process: subprocess.Popen[bytes], patience_s: float) -> bool:
+    """Wait for the end of a process, and kill it if that takes longer; returns whether it ended by itself."""
+    try:
+        process.wait(timeout=patience_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return False
+    return True
 
 
 def _written(path: Path) -> float:

@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from benchmarks.tools.results_file import RESULTS, earlier, parser, save
+from benchmarks.tools.results_file import earlier, of_data, parser, save
 from neuro.data.sets import load_dataset
 from neuro.stock.rules import RULES
 from sim.screens.training import TrainScreen
@@ -63,8 +63,7 @@ def main() -> None:
         "data": options.data, "hidden": list(hidden), "epochs": options.epochs, "weight_lsb": options.weight_lsb,
         "kind": "measured",
     }  # fmt: skip
-    default = options.out == RESULTS / "stock_accuracy.json"
-    path = RESULTS / f"stock_accuracy-{Path(options.data).stem}.json" if default else options.out
+    path = of_data(options.out, "stock_accuracy", options.data)
     content["rules"] = earlier(path, content, "rules")
     for rule in options.rules.split(","):
         rows = [

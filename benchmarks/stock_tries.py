@@ -18,7 +18,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.tools.results_file import RESULTS, earlier, parser, save
+from benchmarks.tools.results_file import earlier, of_data, parser, save
 from neuro.data.sets import Dataset, Split, load_dataset, split_validation
 from neuro.equilibrium.lif import StockDesign, build_stock_network
 from sim.backends.stock.backend import EmulatorSession
@@ -105,8 +105,7 @@ def main() -> None:
     options = arguments.parse_args()
     question = {"data": options.data, "images": options.images, "epochs": options.epochs, "seeds": options.seeds}
     content = {"kind": "measured on validation images", **question}
-    default = options.out == RESULTS / "stock_tries.json"
-    path = RESULTS / f"stock_tries-{options.data}.json" if default else options.out
+    path = of_data(options.out, "stock_tries", options.data)
     rows: dict[str, dict[str, list[tuple[float, float]]]] = earlier(path, content, "tries")
     table = Table("rule", "try", "last epoch", "best epoch", title=f"validation accuracy, {options.seeds} seeds")
     for rule in options.rules.split(","):

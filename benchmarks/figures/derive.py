@@ -6,8 +6,9 @@
     python -m benchmarks.figures --check         short forms of a few, each with committed figures it must equal
     python -m benchmarks.figures --adopt         copy what was derived to benchmarks/results
 
-Everything goes to runs/figures: a file for each committed one, trained networks below runs/, and what has been done in
-done.json, with the seconds it took.
+Everything goes to a folder of runs/figures named after the content of the sources, so that nothing is taken for the
+figure of today which other code derived: a file for each committed one, trained networks below runs/, and what has been
+done in done.json, with the seconds it took.
 """
 
 from __future__ import annotations
@@ -23,11 +24,13 @@ from typing import Any
 
 from benchmarks.figures.difference import Comparison, compare
 from benchmarks.figures.recipes import RECIPES, SETTLE, Recipe
+from benchmarks.tools.places import RESULTS, ROOT
 from neuro.base.errors import UserError
-from neuro.base.files import json_bytes, parse_json, read_bytes, write_atomically
+from neuro.base.files import json_bytes, parse_json, read_bytes, sha256, write_atomically
 
-RESULTS = Path(__file__).parents[1] / "results"
 FOLDER = Path("runs/figures")
+SOURCES = ("neuro", "sim", "hardware", "benchmarks")
+MISTAKE = 2  # exit code
 
 
 class Derivation:
@@ -80,6 +83,13 @@ class Derivation:
         return compare(before, now, self.check, recipe.means if self.check else "")
 
 
+def code_name() -> str:
+    """A name for the sources that figures depend on: another one when any of them changes."""
+    found = sorted(path for folder in SOURCES for path in (ROOT / folder).rglob("*.py") if path.is_file())
+    names = (f"{path.relative_to(ROOT)} {sha256(path.read_bytes())}" for path in found)
+    return sha256("\n".join(names).encode())[:12]
+
+
 def words_of(command: str) -> list[str]:
     """A command as words for this Python, whatever is on the path; a training goes on where it was interrupted."""
     words = shlex.split(command)
@@ -96,12 +106,15 @@ def content_of(path: Path) -> Any:
 
 def chosen(names: str, check: bool) -> list[Recipe]:
     """The recipes called so, all by default. Raises: UserError if there is none of a name."""
-    known = {recipe.name: recipe for recipe in RECIPES if recipe.short or not check}
-    wanted = [name.strip() for name in names.split(",") if name.strip()] or list(known)
+    everything = {recipe.name: recipe for recipe in RECIPES}
+    known = [name for name, recipe in everything.items() if recipe.short or not check]
+    wanted = [name.strip() for name in names.split(",") if name.strip()] or known
     for name in wanted:
-        if name not in known:
+        if name not in everything:
             raise UserError(f"figures: no file {name}; there are {', '.join(known)}")
-    return [known[name] for name in wanted]
+        if name not in known:
+            raise UserError(f"figures: nothing to compare: {name} has no short form; {', '.join(known)} have one")
+    return [everything[name] for name in wanted]
 
 
 def table(derivation: Derivation, recipes: list[Recipe]) -> None:
@@ -120,6 +133,10 @@ def run(derivation: Derivation, recipes: list[Recipe]) -> int:
         print(f"[{number}/{len(recipes)}] {recipe.name}{guess}", flush=True)
         derivation.derive(recipe)
         found = derivation.comparison(recipe)
+        if derivation.check and not found.figures:
+            raise UserError(
+                f"figures: nothing to compare: {derivation.path(recipe)} shares no figure with the committed file"
+            )
         differing += len(found.differences)
         print("\n".join(f"  {line}" for line in found.lines()), flush=True)
         if recipe.left and not derivation.check:
@@ -144,7 +161,7 @@ def main() -> None:
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--adopt", action="store_true")
     options = parser.parse_args()
-    derivation = Derivation(options.folder, options.check)
+    derivation = Derivation(options.folder / code_name(), options.check)
     try:
         recipes = chosen(options.only, options.check)
         if options.list:
@@ -157,6 +174,7 @@ def main() -> None:
             return
         differing = run(derivation, recipes)
     except UserError as error:
-        sys.exit(f"figures: {error}" if not str(error).startswith("figures:") else str(error))
+        print(f"figures: {str(error).removeprefix('figures: ')}", file=sys.stderr)
+        sys.exit(MISTAKE)
     print(f"{differing} figures differ from the committed ones")
     sys.exit(1 if options.check and differing else 0)

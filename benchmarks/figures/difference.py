@@ -10,10 +10,13 @@ from typing import Any
 
 UNCOMPARED = ("machine", "date", "run", "run_manifest_sha256", "config", "config_sha256", "energy counters", "versions")
 TIMING = re.compile(
-    r"(^|[. _])(latency|throughput|p99|ratio|ratios|gross|counter|idle|energy_delay|load_average|peak memory"
+    r"(^|[. _])(latency|throughput|p99|ratio|ratios|gross|counter|idle|energy_delay|load_average"
     r"|(cpu_|chip_|lava_|compile_|open_)?s|ms|ns|per_s)([. _]|$)|_per_(cpu_)?s|cpu_s"
-    r"|forward and backward|steps_per_s|speed"
+    r"|peak memory|peak_bytes|forward and backward|steps_per_s|speed|seconds"
 )
+WITHOUT_CLOCK = ("counted", "modelled")  # kinds of cells in which no time was measured
+NO_CLOCK = re.compile(rf" \(({'|'.join(WITHOUT_CLOCK)})\)|^compile\.\d+\.ratio$")  # the latter: cores over the fewest
+CPU_TIME = re.compile(r"[\d.,]+ s of CPU time")  # in a text
 TOLERANCE = 1e-6  # of figures that floats compute: the order of sums differs between processors
 
 
@@ -65,18 +68,19 @@ def compare(before: Any, now: Any, partial: bool = False, left_out: str = "") ->
     old, new = (dict(leaves(content)) for content in (before, now))
     old = {place: value for place, value in old.items() if not (left_out and re.search(left_out, place))}
     shared = [place for place in old if place in new]
-    timings = tuple(
-        float(new[p] / old[p]) for p in shared if is_timing(p) and is_number(old[p]) and is_number(new[p]) and old[p]
-    )
-    compared = [place for place in shared if not is_timing(place)]
+    clocked = {p for p in shared if is_timing(p) and is_number(old[p]) and is_number(new[p])}
+    timings = tuple(float(new[p] / old[p]) for p in shared if p in clocked and old[p])
+    compared = [place for place in shared if place not in clocked]
     differences = tuple(Difference(p, old[p], new[p]) for p in compared if not equal(old[p], new[p]))
     missing = 0 if partial else sum(place not in new and not is_timing(place) for place in old)
     return Comparison(len(compared), differences, timings, missing)
 
 
 def leaves(content: Any, place: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield every value that is no mapping and no list, with its place; rows of a seed are named by it."""
+    """Yield every value that is no mapping and no list, with its place; cells without a clock are marked there."""
     if isinstance(content, dict):
+        if content.get("kind") in WITHOUT_CLOCK and place:
+            place = f"{place} ({content['kind']})"
         for key, value in content.items():
             if key not in UNCOMPARED:
                 yield from leaves(value, f"{place}.{key}" if place else str(key))
@@ -88,8 +92,8 @@ def leaves(content: Any, place: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def is_timing(place: str) -> bool:
-    """Whether a figure depends on the clock of the machine."""
-    return TIMING.search(place) is not None
+    """Whether a number at this place depends on the clock of the machine."""
+    return TIMING.search(place) is not None and NO_CLOCK.search(place) is None
 
 
 def is_number(value: Any) -> bool:
@@ -101,6 +105,8 @@ def equal(before: Any, now: Any) -> bool:
     """Whether two figures are the same; those that floats computed, to within `TOLERANCE`."""
     if is_number(before) and is_number(now):
         return bool(abs(before - now) <= TOLERANCE * max(1.0, abs(before)))
+    if isinstance(before, str) and isinstance(now, str):
+        return CPU_TIME.sub("", before) == CPU_TIME.sub("", now)
     return bool(before == now)
 
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.figures.shown import ROOT, column, result, spread
+from benchmarks.figures.shown import column, result, spread
+from benchmarks.tools.places import ROOT
 from neuro.base.files import write_atomically
 
 README = ROOT / "README.md"

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from statistics import mean, median, stdev
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
 from benchmarks.figures.recipes import recipe
+from benchmarks.tools.places import RESULTS, ROOT
 from neuro.base.quantities import with_prefix
 
-ROOT = Path(__file__).parents[2]
-RESULTS = ROOT / "benchmarks" / "results"
 NO_VALUE, RATE = "—", "images/s"
 
 

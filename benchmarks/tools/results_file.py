@@ -13,13 +13,12 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from benchmarks.tools.places import RESULTS
 from neuro.artifact.run_folder import installed_versions
 from neuro.base.checks import Range
 from neuro.base.files import json_bytes, parse_json, read_bytes, write_atomically
 from neuro.base.options import DATA, add_arguments, option
 from sim.training.config import TrainConfig
-
-RESULTS = Path(__file__).parents[1] / "results"
 
 
 def machine() -> dict[str, Any]:

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from benchmarks.figures import derive
-from benchmarks.figures.derive import Derivation, chosen, main, run, words_of
+from benchmarks.figures.derive import Derivation, chosen, code_name, main, run, words_of
 from benchmarks.figures.recipes import Recipe
 from neuro.base.errors import UserError
 
@@ -85,6 +85,44 @@ def test_an_unknown_file_is_refused():
     assert 0 < len(chosen("", check=True)) < len(chosen("", check=False))
 
 
+def test_a_file_without_a_short_form_cannot_be_checked():
+    with pytest.raises(UserError, match=r"nothing to compare: scaling has no short form; .*accuracy-digits"):
+        chosen("scaling", check=True)
+
+
+def test_a_check_that_shares_no_figure_is_refused(committed, tmp_path):
+    (committed / "thing.json").write_text(json.dumps({"other": 1}))
+    with pytest.raises(UserError, match=r"nothing to compare: .*thing\.json shares no figure"):
+        run(Derivation(tmp_path / "out", check=True), [thing(7, short=thing(1).commands)])
+
+
+@pytest.mark.parametrize("words", [["--only", "nothing"], ["--check", "--only", "scaling"], ["--what"]])
+def test_a_mistake_ends_with_2(words, monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr("sys.argv", ["figures", "--folder", str(tmp_path), *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.count("figures: ") == 1
+
+
+def test_what_other_code_derived_is_not_trusted(committed, tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(derive, "RECIPES", (thing(5),))
+    monkeypatch.setattr(derive, "ROOT", tmp_path)
+    (tmp_path / "neuro").mkdir()
+    states = []
+    for text in ("x = 1", "x = 2"):
+        (tmp_path / "neuro" / "x.py").write_text(text)
+        for words in ([], ["--list"]):
+            monkeypatch.setattr("sys.argv", ["figures", "--folder", str(tmp_path / "out"), *words])
+            if words:
+                main()
+                continue
+            with pytest.raises(SystemExit):
+                main()
+        states.append(capfd.readouterr().out.count("$ python"))
+    assert states == [1, 1]
+
+
 def test_a_list_says_what_is_left(committed, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["figures", "--list", "--folder", str(tmp_path), "--only", "slayer"])
     main()
@@ -93,7 +131,7 @@ def test_a_list_says_what_is_left(committed, tmp_path, monkeypatch, capsys):
 
 def test_what_was_derived_is_adopted(committed, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(derive, "RECIPES", (thing(5),))
-    run(Derivation(tmp_path / "out"), [thing(5)])
+    run(Derivation(tmp_path / "out" / code_name()), [thing(5)])
     monkeypatch.setattr("sys.argv", ["figures", "--adopt", "--folder", str(tmp_path / "out")])
     main()
     assert json.loads((committed / "thing.json").read_text())["value"] == 5

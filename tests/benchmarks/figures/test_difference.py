@@ -25,6 +25,27 @@ def test_a_timing_is_a_ratio_and_no_difference():
     assert sorted(found.timings) == [1.5, 2.0]
 
 
+def test_a_modelled_cell_and_a_text_are_no_timings():
+    cell = {"kind": "modelled", "low": 1.0, "high": 2.0, "sources": ["a"]}
+    measured = {"kind": "measured", "value": 1.0, "meter": "clock of the host"}
+    before = {"rows": [{"latency": cell, "throughput": measured}]}
+    now = {"rows": [{"latency": {**cell, "high": 3.0}, "throughput": {**measured, "value": 2.0, "meter": "RAPL"}}]}
+    found = compare(before, now)
+    assert {difference.place for difference in found.differences} == {
+        "rows.0.throughput.meter",
+        "rows.0.latency (modelled).high",
+    }
+    assert found.timings == (2.0,)
+    without = compare(before, {"rows": [{"latency": cell, "throughput": {**measured, "value": None}}]})
+    assert [difference.place for difference in without.differences] == ["rows.0.throughput.value"]
+
+
+def test_a_text_may_name_another_time_of_the_processor():
+    before, now = {"note": "trained in 53.5 s of CPU time"}, {"note": "trained in 1,049.1 s of CPU time"}
+    assert compare(before, now).differences == ()
+    assert len(compare(before, {"note": "tried in 53.5 s of CPU time"}).differences) == 1
+
+
 def test_what_is_missing_counts_unless_only_a_part_was_asked_for():
     before, now = {"a": 1, "rows": [1, 2]}, {"a": 1, "rows": [1]}
     assert compare(before, now).missing == 1
@@ -56,7 +77,8 @@ def test_timings_are_recognised(place):
 
 @pytest.mark.parametrize(
     "place",
-    ["rows.0.test_accuracy", "spikes_per_inference", "differences.spikes", "seeds", "rows.0.clean", "steps", "cosine"],
-)
+    ["rows.0.test_accuracy", "spikes_per_inference", "differences.spikes", "seeds", "rows.0.clean", "steps", "cosine",
+     "compile.0.ratio", "rows.2.latency (modelled).low", "rows.0.counter (counted).value"],
+)  # fmt: skip
 def test_figures_are_no_timings(place):
     assert not is_timing(place)

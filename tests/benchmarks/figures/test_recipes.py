@@ -6,7 +6,7 @@ import shlex
 import pytest
 
 from benchmarks.figures.recipes import MODULE, RECIPES, SETTLE, recipe
-from benchmarks.tools.results_file import RESULTS
+from benchmarks.tools.places import RESULTS
 
 NAMES = [entry.name for entry in RECIPES]
 
