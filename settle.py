@@ -183,7 +183,7 @@ def command_line() -> typer.Typer:
 
     from benchmarks.bench import command
     from hardware.commands import compile, demo, export
-    from sim.commands import attack, evaluate, report, train, version
+    from sim.commands import attack, certify, evaluate, report, train, version
 
     app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
     app.callback(invoke_without_command=True)(version.version_command)
@@ -191,6 +191,7 @@ def command_line() -> typer.Typer:
     train.app.command("slayer")(export.train_slayer_command)
     app.command("evaluate")(evaluate.evaluate_command)
     app.command("attack")(attack.attack_command)
+    app.command("certify")(certify.certify_command)
     app.command("compile")(compile.compile_command)
     app.command("bench")(command.bench_command)
     app.command("export")(export.export_command)

@@ -94,7 +94,7 @@ def ep_networks(count: int, seed: int) -> tuple[Counter[str], int]:
     """Differences by rule and kind, and how many weights moved, over `count` samples of digits for each rule."""
     dataset, differences, moved = load_dataset("digits", seed), Counter[str](), 0
     for rule in track(RULES, "EP networks, rule by rule"):
-        config = TrainConfig(seed=seed, hidden=(32,), rule=rule, family="stock", noise="shared")
+        config = TrainConfig(seed=seed, hidden=(32,), rule=rule, family="stock", draws="shared")
         network = build_stock(dataset, config, split_validation(dataset.y_train, seed))
         payloads = network.encoder.encode(dataset.x_train[:count])
         inputs = network.learning_inputs(payloads, dataset.y_train[:count])

@@ -34,7 +34,7 @@ def test_train_prints_one_json_object(command: Command, words: list[str], tmp_pa
     assert content["n_test"] == 90
     assert min(content[key] for key in TRAIN_KEYS[3:]) > 0
     assert command(*words, "--learning-rate", "0.01", "--out", tmp_path / "run", "--json", "--resume").json == content
-    for more in (["--rule", "R2"], ["--noise", "shared"], ["--weight-lsb", "2"]):
+    for more in (["--rule", "R2"], ["--draws", "shared"], ["--weight-lsb", "2"]):
         again = command(*words, "--learning-rate", "0.01", "--out", tmp_path / "run", "--resume", *more)
         again.refused("was made with")
 
@@ -56,7 +56,7 @@ def test_evaluate_prints_one_json_object(command: Command, run: Path) -> None:
 
 
 BAD_OPTIONS = [
-    ["--batch-size", "2"], ["--centred"], ["--weight-bits", "7"], ["--rule", "event"], ["--noise", "loud"],
+    ["--batch-size", "2"], ["--centred"], ["--weight-bits", "7"], ["--rule", "event"], ["--draws", "loud"],
     ["--weight-lsb", "0"], ["--weight-lsb", "3"], ["--learning-rate", "5"], ["--backend", "chip"],
     ["--backend", "events"], ["--images", "5"], ["--backend", "lava", "--images", "0"],
     ["--backend", "lava", "--images", "-1"], ["--backend", "lava", "--images", "301"],

@@ -98,6 +98,10 @@ class Modelled:
         sources = tuple(dict.fromkeys((*self.sources, *other.sources)))
         return Modelled(self.low + other.low, self.high + other.high, self.unit, sources)
 
+    def times(self, count: int) -> Modelled:
+        """The band of so many of these."""
+        return Modelled(self.low * count, self.high * count, self.unit, self.sources)
+
     def to_json(self) -> dict[str, Any]:
         """All fields and the kind, as an object that `json` can write."""
         return {"kind": self.kind, **asdict(self), "sources": list(self.sources)}

@@ -24,13 +24,13 @@ from sim.reports.page import write_report
 from sim.reports.priced import PRICES
 from sim.robustness.bridge.config import AttackConfig
 from sim.robustness.bridge.run import ATTACKS, AttackRun
-from sim.robustness.bridge.workers import do_shards
-from sim.screens.attack import AttackScreen
+from sim.screens.attack import ShardScreen
 from sim.screens.training import ImageProgress, TrainScreen
 from sim.training.checkpoint import CHECKPOINT
 from sim.training.config import TrainConfig
 from sim.training.equilibrium import train_ep
 from sim.training.loop import LOG
+from sim.training.parallel.shards import do_shards
 
 HIDDEN = (64,)
 ATTACK = AttackConfig(eps=(0.1,), images=100)
@@ -93,7 +93,7 @@ def _attack(folder: Path, console: Console) -> dict[str, Any]:
         f"moves by more than {ATTACK.eps[0]:g}"
     )
     job = AttackRun(folder, ATTACK)
-    with AttackScreen(job.n_shards) as screen:
+    with ShardScreen("attacking", job.n_shards) as screen:
         do_shards(job, range(1, job.n_shards + 1), 1, screen)
     result = job.result()
     write_attack_report(job, result)

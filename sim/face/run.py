@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sim.evaluate import Evaluation
     from sim.face.data import Data
     from sim.robustness.bridge.result import AttackResult
+    from sim.robustness.certified.result import CertifyResult
     from sim.training.results import TrainResult
 
 AnyRun = TypeVar("AnyRun", bound="Run")
@@ -222,6 +223,26 @@ class Run(Shown):
         job = AttackRun(self.on_disk(), configured(AttackConfig, given), [Run.of(other).on_disk() for other in against])
         do(job, None, workers, progress)
         return conclude(job)[0]
+
+    def certify(
+        self, sigma: Sequence[float] | float | None = None, *, workers: int | None = None, progress: bool = True,
+        **options: Any,
+    ) -> CertifyResult:  # fmt: skip
+        """Certified accuracy, by randomised smoothing of the deployed integers: bounds of the smoothed classifier.
+
+        Args:   sigma: deviation of the noise in pixels of 0..1, None for that of the training; workers: processes, None
+                for one a core; options: norm, samples, images, radii, alpha, ...: those of `CertifyConfig`.
+        Raises: UserError if an option is out of range, or the run has no classes.
+        Writes: votes below the folder of the run; a later call finds them.
+        """
+        from neuro.base.options import configured
+        from sim.face.certify import conclude, do
+        from sim.robustness.certified.config import CertifyConfig
+        from sim.robustness.certified.run import CertifyRun
+
+        job = CertifyRun(self.on_disk(), configured(CertifyConfig, {"sigma": sigma, **options}))
+        do(job, None, workers, progress)
+        return conclude(job)
 
     def report(self, out: str | Path | None = None, *others: Run) -> Path:
         """Write one self-contained HTML page about this run and `others`; default report.html in its folder.

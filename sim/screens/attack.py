@@ -1,4 +1,4 @@
-"""What a person sees of an attack on the terminal."""
+"""What a person sees on the terminal of a job that is done shard by shard."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from types import TracebackType
 from sim.screens.training import bar
 
 
-class AttackScreen:
-    """Shows an attack, shard by shard; a `sim.robustness.bridge.workers.ShardWatcher` and a context manager."""
+class ShardScreen:
+    """Shows a job, shard by shard; a `sim.training.parallel.shards.ShardWatcher` and a context manager."""
 
-    def __init__(self, n_shards: int) -> None:
+    def __init__(self, doing: str, n_shards: int) -> None:
         self._progress = bar()
-        self._task = self._progress.add_task("attacking", total=n_shards, note="")
+        self._task = self._progress.add_task(doing, total=n_shards, note="")
 
-    def __enter__(self) -> AttackScreen:
+    def __enter__(self) -> ShardScreen:
         return self
 
     def __exit__(

@@ -52,13 +52,13 @@ def bar() -> Progress:
     )
 
 
-def say(notes: Sequence[str], console: Console | None = None) -> None:
-    """Say what was done to data, a line each, on stderr or in the notebook, unless nothing is to be shown."""
+def say(notes: Sequence[str], console: Console | None = None, about: str = "data") -> None:
+    """Say what was done to data, or else, a line each, on stderr or in the notebook, unless nothing is to be shown."""
     if not _SHOWN.get():
         return
     console = console or Console(stderr=not in_notebook(), highlight=False)
     for note in notes:
-        console.print(f"data: {note}", markup=False, soft_wrap=True)
+        console.print(f"{about}: {note}", markup=False, soft_wrap=True)
 
 
 Screen = TypeVar("Screen", bound="BarScreen")

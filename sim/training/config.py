@@ -29,8 +29,9 @@ class TrainConfig:
 
     The options, with their limits, stand at the fields. Of them, hidden (() behind `layers`), rule, shadow_bits and
     weight_bits are of `neuro.equilibrium.sigma_delta.EquilibriumDesign`; layers: text as `neuro.spec.layers` reads it;
-    noise, weight_lsb: of `neuro.stock.processes.StockProjection`; learning_rate, output_share, centred and
-    exponent_offset: of `sim.training.trainer.Choices`, tuned where None; shift: see `sim.training.shift`.
+    draws (its noise), weight_lsb: of `neuro.stock.processes.StockProjection`; learning_rate, output_share, centred and
+    exponent_offset: of `sim.training.trainer.Choices`, tuned where None; shift, noise: see `sim.training.shift` and
+    `sim.training.noise`.
 
     front_end, code_bits: SHA-256 of the manifest of the coder in front ("": none), payload bits of its codes
                           (`sim.training.front_end.behind`); without it, of features that are no pixels (0: pixels).
@@ -53,7 +54,7 @@ class TrainConfig:
         "Kind of network",
         choices={"sigma-delta": "", "stock": "processes that Lava ships, rules of the chip's learning engine"},
     )
-    noise: str = option(
+    draws: str = option(
         "per-synapse", "Stock: random numbers", choices={"per-synapse": "as on a chip", "shared": "as in Lava"}
     )
     weight_lsb: int = option(1, "Stock: step of a learned weight, 1 (Lava) or 2.")
@@ -70,6 +71,9 @@ class TrainConfig:
     code_bits: int = 0
     layers: str = option("", "In place of --hidden, with kernels (features x extent): conv:32x5,pool:2,dense:128.")
     shift: int = option(0, "Shift training images at random by up to so many pixels each time they are learned.")
+    noise: float = option(
+        0.0, "Gaussian noise on training images, fresh each time: its deviation, of pixels in 0..1.", Range(0.0, 10.0)
+    )
 
     def __post_init__(self) -> None:
         fill(self, hidden=() if self.layers else HIDDEN, rule=RULES.get(self.family, "event"))
@@ -77,6 +81,9 @@ class TrainConfig:
         self._check_layers()
         if self.shift and (self.front_end or self.family != "sigma-delta"):
             raise UserError(f"shift {self.shift}: images are shifted for the sigma-delta family without a front end")
+        if self.noise and (self.front_end or self.shift):
+            what = "a front end: it codes every image once" if self.front_end else "shift: give one of them"
+            raise UserError(f"noise {self.noise:g}: not together with {what}")
         if self.front_end and (self.family != "sigma-delta" or self.centred):
             raise UserError("front end: networks behind it are of the sigma-delta family and take codes uncentred")
         if learns_on_chip(self):

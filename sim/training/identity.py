@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 # Left out where they have these values, as in runs of versions without them.
 UNSTATED = {
-    "layers": "", "shift": 0, "whiten": False, "normalise_contrast": False, "family": "sigma-delta", "form": None,
+    "layers": "", "shift": 0, "noise": 0.0, "whiten": False, "normalise_contrast": False, "family": "sigma-delta",
+    "form": None,
 }  # fmt: skip
 
 
@@ -43,10 +44,16 @@ def identity_of(artifact: Artifact) -> dict[str, Any]:
 
 def check_identity(folder: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
     """Raise UserError if what a run was made with is not what is asked for."""
-    found, wanted = {**UNSTATED, "kind": wanted["kind"], **found}, {**UNSTATED, **wanted}
+    found, wanted = {**UNSTATED, "kind": wanted["kind"], **_renamed(found)}, {**UNSTATED, **wanted}
     for key in wanted:
         if found.get(key) != wanted[key]:
             raise UserError(
                 f"run {folder}: was made with {key} {found.get(key)}, asked for {wanted[key]}; "
                 "resume with the same settings, or give another --out"
             )
+
+
+def _renamed(found: Mapping[str, Any]) -> dict[str, Any]:
+    """What older versions called the noise of stock rules are its draws; noise is on images since."""
+    old = found.get("noise")
+    return {**found, "noise": 0.0, "draws": old} if isinstance(old, str) else dict(found)

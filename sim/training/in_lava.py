@@ -48,6 +48,8 @@ class InLavaConfig(TrainConfig):
                 "backend lava: sigma-delta and graded units do not learn inside Lava; give --family stock --rule "
                 "R1..R5 or deferred"
             )
+        if self.noise:
+            raise UserError(f"backend lava: noise {self.noise:g} on images is not learned inside Lava; leave it out")
 
 
 @dataclass(frozen=True, repr=False)
@@ -110,7 +112,7 @@ def train_in_lava(
     Interrupt it at any time; `resume=True` goes on after the last image that Lava had finished at a checkpoint.
     Raises: UserError if the network is not of the stock family, Lava is missing or hangs, or `folder` holds a run.
     """
-    asked = InLavaConfig(**{**vars(config), "noise": "shared", "weight_lsb": 1, "images": n_images})
+    asked = InLavaConfig(**{**vars(config), "draws": "shared", "weight_lsb": 1, "images": n_images})
     check_installed()  # before anything is written
     learner = InLavaLearner(dataset, asked, stall_s, on_image)
     artifact = run_learner(learner, folder, NOBODY, resume=resume, checkpoint_every_s=checkpoint_every_s)

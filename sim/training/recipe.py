@@ -21,6 +21,7 @@ from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.protocol import one_hot_targets
 from sim.training.compute import NATIVE, Compute
 from sim.training.config import FEATURE_BITS, TrainConfig, learns_on_chip
+from sim.training.noise import drawn_once, noise_of, payloads_once
 from sim.training.shift import check_shift, shift_of
 from sim.training.stock_recipe import (
     UPPER,
@@ -73,7 +74,7 @@ def build_network(dataset: Dataset, config: TrainConfig, choices: Choices, split
     if config.front_end or config.code_bits:
         encoder = PixelEncoder(activation_bits=config.code_bits)
     if choices.centred:
-        encoder = encoder.centred_on(images)
+        encoder = encoder.centred_on(drawn_once(images[:SAMPLE], config.noise, config.seed) if config.noise else images)
     if config.front_end or config.code_bits:
         n_first = math.prod(shapes_of(dataset.image_shape, config.hidden_layers)[0])
         more["hidden_gain"] = gain_for(encoder.encode(images[:SAMPLE]), encoder, n_first)
@@ -173,10 +174,11 @@ def make_trainer(
     spec = spec or build_network(dataset, config, choices, split)
     used = np.union1d(split.train, split.validation)
     data = TrainingSet(
-        payloads=spec.encoder.encode(dataset.x_train[used]),
+        payloads=payloads_once(spec.encoder, dataset.x_train[used], config.noise, config.seed),
         labels=dataset.y_train[used],
         split=Split(np.searchsorted(used, split.train), np.searchsorted(used, split.validation)),
         shift=shift_of(config.shift, dataset.image_shape, spec.encoder),
+        noise=noise_of(config.noise, dataset.x_train[used], spec.encoder),
     )
     session = compute.open(spec, config.threads, config.batch_size)
     kind = StockTrainer if learns_on_chip(config) else Trainer

@@ -66,7 +66,7 @@ def build_stock(dataset: Dataset, config: TrainConfig, split: Split) -> StockNet
         config.hidden,
         config.rule,
         squared_length=squared_length(encoder, encoder.encode(images[:: max(1, len(images) // 4096)])),
-        noise=config.noise,
+        noise=config.draws,
         lsb=config.weight_lsb,
         encoder=encoder,
     )

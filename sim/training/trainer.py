@@ -27,6 +27,7 @@ from sim.backends.protocol import one_hot_targets
 from sim.backends.record import LearningOutcome
 from sim.backends.session import AnySession, Rates
 from sim.training.checkpoint import restored
+from sim.training.noise import TrainingNoise
 from sim.training.shift import Shift
 from sim.training.stepwise import Stepwise
 
@@ -94,13 +95,15 @@ class Progress:
 class TrainingSet:
     """Encoded images of shape [n, N], labels of shape [n], and the split into training and validation.
 
-    shift: how training images are moved when they are learned; None: not at all.
+    shift, noise: how training images are moved, or made noisy, when they are learned; None: not at all. Payloads of
+                  noisy trainings are of images made noisy once: they are for validation and for measuring.
     """
 
     payloads: Int16
     labels: Int32
     split: Split
     shift: Shift | None = None
+    noise: TrainingNoise | None = None
 
     def squared_length(self, spec: Network) -> float:
         """The `squared_length` of about 4096 training images."""
@@ -175,8 +178,10 @@ class Trainer(Stepwise):
         self._count(outcome, labels, time.perf_counter() - start, time.process_time() - cpu_start)
 
     def _presented(self, chosen: Int64) -> Int16:
-        """The payloads of the `chosen` next images of this epoch, shifted if they are to be."""
-        shift, progress = self.data.shift, self.progress
+        """The payloads of the `chosen` next images of this epoch, shifted or noisy if they are to be."""
+        shift, noise, progress = self.data.shift, self.data.noise, self.progress
+        if noise is not None:
+            return noise.payloads(chosen, self.seed, progress.epoch, progress.position)
         if shift is None:
             return self.data.payloads[chosen]
         by = shift.drawn(self.seed, progress.epoch, self.n_images)[progress.position : progress.position + len(chosen)]

@@ -15,6 +15,10 @@ ATTACK_KEYS = [
     "reasons",
     "checks",
 ]
+CERTIFY_KEYS = [
+    "run", "n", "sigma", "norm", "samples", "smoothed_accuracy", "abstained", "certified", "certified_interval",
+    "largest_radius", "selection", "alpha", "seed", "by_sigma", "plain", "cost", "trained_noise", "classifier", "notes",
+]  # fmt: skip
 CODER_KEYS = [
     "run", "objective_gap", "readout_accuracy", "spikes_per_image", "active", "converged", "images_per_s",
     "sparsity_threshold",

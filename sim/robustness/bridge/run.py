@@ -44,6 +44,8 @@ RESULT = "attack.json"
 class AttackRun:
     """One attack on one run: its folder, its shards. against: runs for the transfer matrix of the report."""
 
+    verb, work = "attack", f"{__name__}:do_request"
+
     def __init__(self, run: Path, config: AttackConfig, against: Sequence[Path] = ()) -> None:
         self.run = run
         self.artifact = load_classifier(run)
@@ -108,6 +110,15 @@ class AttackRun:
         kept = parse_arrays(read_bytes(path), path) if path.is_file() else {}
         return {name: images.astype(np.float32) for name, images in kept.items()}
 
+    @property
+    def on_gpu(self) -> bool:
+        """Whether gradients are computed there."""
+        return self.config.device != "cpu"
+
+    def request(self, shard: int) -> dict[str, Any]:
+        """What `do_request` needs to do a shard elsewhere."""
+        return {"run": str(self.run.resolve()), "config": asdict(self.config), "shard": shard}
+
     def prepare(self) -> None:
         """Train what all shards share."""
         self._source()
@@ -163,6 +174,11 @@ def attack_key(config: Mapping[str, Any], weights: str) -> str:
     asked = {key: value for key, value in config.items() if key != "eps_units"}  # sizes are always pixels here
     content = json_bytes({**asked, "weights": weights}, sort_keys=True)
     return f"{config['attacks'].replace(',', '+')[:40]}-{sha256(content)[:10]}"
+
+
+def do_request(request: Mapping[str, Any]) -> None:
+    """Do one shard, in another process or on another machine that sees the same files."""
+    AttackRun(Path(request["run"]), AttackConfig(**request["config"])).do(request["shard"])
 
 
 def load_classifier(run: Path) -> Artifact:

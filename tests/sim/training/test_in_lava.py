@@ -48,7 +48,7 @@ def test_three_images_learned_in_lava_are_those_of_the_chip(
     artifact = load_artifact(folder)
     network = artifact.spec
     assert isinstance(network, StockNetwork)
-    config = replace(stock_config, noise="shared")
+    config = replace(stock_config, draws="shared")
     split = split_validation(blob_data.y_train, config.seed)
     untrained = build_network(blob_data, config, stock_choices(config), split)
     assert {(p.noise, p.lsb) for p in network.plastic} == {("shared", 1)}

@@ -42,7 +42,7 @@ def test_digits_are_learned_in_three_epochs(train: Train, silent: type[Any], tmp
 def test_the_run_is_the_network_that_was_measured(
     rule: str, noise: str, train: Train, blob_data: Dataset, stock_config: TrainConfig, tmp_path: Path
 ) -> None:
-    wanted = replace(stock_config, rule=rule, noise=noise, epochs=6, learning_rate=0.003)
+    wanted = replace(stock_config, rule=rule, draws=noise, epochs=6, learning_rate=0.003)
     result = train(blob_data, wanted, tmp_path / "run")
     artifact = load_artifact(tmp_path / "run")
     network = artifact.spec
@@ -120,7 +120,7 @@ def test_interrupted_inside_the_backend_the_last_checkpoint_stands(
 
 @pytest.mark.parametrize(
     "change",
-    [{"rule": "R1"}, {"noise": "shared"}, {"weight_lsb": 2}, {"hidden": (9,)}, {"learning_rate": 0.02},
+    [{"rule": "R1"}, {"draws": "shared"}, {"weight_lsb": 2}, {"hidden": (9,)}, {"learning_rate": 0.02},
      {"family": "sigma-delta", "rule": "event"}],
     ids=str,
 )  # fmt: skip
@@ -141,7 +141,7 @@ def test_resuming_with_other_settings_names_them(
         ({"rule": "R6"}, "rule 'R6'"),
         ({"hidden": ()}, "hidden"),
         ({"hidden": (8, 0)}, "hidden"),
-        ({"noise": "pink"}, "noise 'pink'"),
+        ({"draws": "pink"}, "draws 'pink'"),
         ({"weight_lsb": 3}, "weight_lsb 3|lsb 3"),
         ({"learning_rate": -1.0}, "learning_rate"),
     ],

@@ -20,9 +20,9 @@ from sim.robustness.bridge import run as bridge
 from sim.robustness.bridge.config import AttackConfig
 from sim.robustness.bridge.run import AttackRun, attack
 from sim.robustness.bridge.stages import attack_stages
-from sim.robustness.bridge.workers import do_shards
 from sim.robustness.judging.shards import load_table, merge, save_table
 from sim.robustness.judging.table import RobustnessTable
+from sim.training.parallel.shards import do_shards
 
 FEW = AttackConfig(attacks="noise,fgsm,pgd-10", eps=(0.1, 0.3), images=60)
 Command = Callable[..., Any]
@@ -104,7 +104,7 @@ def test_a_finished_shard_is_not_done_again(run: Path) -> None:
 
 
 def test_a_crash_loses_only_its_own_shard(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sim.robustness.bridge import workers
+    from sim.training.parallel import shards as workers
 
     job = AttackRun(run, FEW)
     alone = workers._in_process
@@ -120,7 +120,7 @@ def test_a_crash_loses_only_its_own_shard(run: Path, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.timeout(200)
 def test_a_worker_process_does_its_shard(prepared: Path, tmp_path: Path) -> None:
-    from sim.robustness.bridge.workers import _in_process
+    from sim.training.parallel.shards import _in_process
 
     run = Path(shutil.copytree(prepared, tmp_path / "run"))
     job = AttackRun(run, replace(FEW, images=20))

@@ -1,12 +1,11 @@
-"""Shards of an attack, one after the other, in several processes or on a cluster; a crash loses only its own shard."""
+"""Shards of a long job, one after the other, in several processes or on a cluster; a crash loses only its own shard."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,8 +13,7 @@ from typing import Any, Protocol
 from neuro.base.checks import Range
 from neuro.base.errors import UserError
 from neuro.base.files import json_bytes, parse_json
-from sim.robustness.bridge.config import AttackConfig
-from sim.robustness.bridge.run import AttackRun
+from neuro.base.late import named
 from sim.training.interrupt import terminable
 from sim.training.parallel.cluster import slurm_executor, submit
 
@@ -23,11 +21,52 @@ MAX_WORKERS = 256
 Worker = subprocess.Popen[bytes]
 
 
+class Sharded(Protocol):
+    """A job cut into shards, counted from 1, each a file of its own.
+
+    verb: the command, for messages.  work: "module:name" of a function that does a shard as `request` describes it.
+    """
+
+    verb: str
+    work: str
+
+    @property
+    def folder(self) -> Path:
+        """Where its files lie, and the logs of a cluster."""
+        ...
+
+    @property
+    def n_shards(self) -> int:
+        """All shards."""
+        ...
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether a shard needs a GPU."""
+        ...
+
+    def missing(self) -> list[int]:
+        """The shards that are still to do."""
+        ...
+
+    def do(self, shard: int, progress: Callable[[str], None] | None = None) -> None:
+        """Do a shard and write its file; progress: told what is being done."""
+        ...
+
+    def prepare(self) -> None:
+        """Do what all shards share."""
+        ...
+
+    def request(self, shard: int) -> dict[str, Any]:
+        """All that `work` needs to do a shard elsewhere, as JSON holds it."""
+        ...
+
+
 class ShardWatcher(Protocol):
-    """Who shows an attack to people."""
+    """Who shows a job to people."""
 
     def on_attack(self, shard: int, text: str) -> None:
-        """An attack of a shard begins."""
+        """A part of a shard begins."""
         ...
 
     def on_shard(self, shard: int, error: str) -> None:
@@ -35,7 +74,7 @@ class ShardWatcher(Protocol):
         ...
 
 
-def do_shards(job: AttackRun, wanted: Sequence[int], workers: int, watcher: ShardWatcher) -> None:
+def do_shards(job: Sharded, wanted: Sequence[int], workers: int, watcher: ShardWatcher) -> None:
     """Do those of the `wanted` shards that are missing.
 
     Raises: UserError if a worker failed, after all others have finished: what they did is kept.
@@ -49,7 +88,7 @@ def do_shards(job: AttackRun, wanted: Sequence[int], workers: int, watcher: Shar
             job.do(shard, partial(watcher.on_attack, shard))
             watcher.on_shard(shard, "")
         return
-    job.prepare()  # else every worker would train the perceptron
+    job.prepare()  # else every worker would
     failed: dict[int, str] = {}
 
     def work(shard: int) -> None:
@@ -70,23 +109,22 @@ def do_shards(job: AttackRun, wanted: Sequence[int], workers: int, watcher: Shar
     if errors:
         shard, error = next(iter(errors.items()))
         raise UserError(
-            f"attack: shards {sorted(errors)} failed, the others are kept; run the command again. "
+            f"{job.verb}: shards {sorted(errors)} failed, the others are kept; run the command again. "
             f"Shard {shard}: {error.splitlines()[-1]}"
         )
 
 
-def request_of(job: AttackRun, shard: int) -> dict[str, Any]:
+def request_of(job: Sharded, shard: int) -> dict[str, Any]:
     """The request with which `do_request` does a shard elsewhere."""
-    return {"run": str(job.run.resolve()), "config": asdict(job.config), "shard": shard}
+    return {"work": job.work, **job.request(shard)}
 
 
 def do_request(request: Mapping[str, Any]) -> None:
     """Do one shard, in another process or on another machine that sees the same files."""
-    config = AttackConfig(**request["config"])
-    AttackRun(Path(request["run"]), config).do(request["shard"])
+    named(request["work"])(request)
 
 
-def submit_shards(job: AttackRun, wanted: Sequence[int], partition: str) -> tuple[list[int], str]:
+def submit_shards(job: Sharded, wanted: Sequence[int], partition: str) -> tuple[list[int], str]:
     """Submit those of the `wanted` shards that are missing to Slurm, one job of one core each.
 
     Returns: the shards, and the name of the job array; ([], "") if none is missing.
@@ -95,12 +133,12 @@ def submit_shards(job: AttackRun, wanted: Sequence[int], partition: str) -> tupl
     todo = [shard for shard in job.missing() if shard in set(wanted)]
     if not todo:
         return [], ""
-    executor = slurm_executor(job.folder / "slurm", partition, "settle-attack", job.config.device != "cpu")
-    job.prepare()  # else every job would train the perceptron
+    executor = slurm_executor(job.folder / "slurm", partition, f"settle-{job.verb}", job.on_gpu)
+    job.prepare()  # else every job would
     return todo, submit(executor, do_request, [request_of(job, shard) for shard in todo])
 
 
-def _in_process(job: AttackRun, shard: int, running: set[Worker]) -> str:
+def _in_process(job: Sharded, shard: int, running: set[Worker]) -> str:
     """Run one shard in a new interpreter, one of the `running`; return its last words if it failed, else ""."""
     words, pipe = [sys.executable, "-m", __name__], subprocess.PIPE
     with subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe) as process:
