@@ -227,9 +227,11 @@ def main() -> None:
     arguments = parser(__doc__.splitlines()[0], "fuzz", seed=0)
     arguments.add_argument("--cases", type=int, default=10_000, help="in all, shared evenly by the kinds")
     arguments.add_argument("--kind", choices=KINDS, help="default all")
-    arguments.add_argument("--only", type=int, help="this case of the kind alone, with its traceback")
+    arguments.add_argument("--only", type=int, help="this case of a --kind alone, with its traceback")
     arguments.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     options = arguments.parse_args()
+    if options.only is not None and options.kind is None:
+        arguments.error("--only counts the cases of one kind; give --kind")
     kinds = (options.kind,) if options.kind else KINDS
     made = victims(kinds)
     found = {kind: [victim for victim in made if victim.kind == kind] for kind in kinds}

@@ -23,7 +23,6 @@ import numpy as np
 from benchmarks.estimators import T_95
 from benchmarks.tools.results_file import merge, parser
 from neuro.base.arrays import AnyArray
-from neuro.base.errors import UserError
 from neuro.data.preparation import drawn
 from neuro.data.raw import RawData
 from neuro.data.sets import prepare
@@ -33,6 +32,7 @@ from sim.training.equilibrium import train_ep
 
 TABLES = ("wine", "iris", "breast_cancer")
 IMAGES = "digits-28x28"
+SETS = (*TABLES, IMAGES)
 FIRST_SEED = 100
 MOST_BEHIND = 0.015
 SETTLE, RAW, SCALED = "settle", "MLPClassifier", "MLPClassifier, scaled"
@@ -98,11 +98,9 @@ def main() -> None:
     """Measure and save."""
     arguments = parser(__doc__ or "", "strangers")
     arguments.add_argument("--seeds", type=int, default=10, choices=T_95, help=f"seeds {FIRST_SEED}, ...")
-    arguments.add_argument("--sets", nargs="+", default=[*TABLES, IMAGES], help="what to measure; others stay")
+    arguments.add_argument("--sets", nargs="+", choices=SETS, default=SETS, help="what to measure; others stay")
     options = arguments.parse_args()
     for name in options.sets:
-        if name not in (*TABLES, IMAGES):
-            raise UserError(f"--sets {name!r}: give some of {', '.join((*TABLES, IMAGES))}")
         found = summary([measure(name, FIRST_SEED + index) for index in range(options.seeds)])
         low, high = found["interval"]
         print(f"{name}: settle - {found['better']}: {found['difference']:+.4f} [{low:+.4f}, {high:+.4f}]")

@@ -159,7 +159,7 @@ def mutated_archive(content: bytes, draw: random.Random, planted: str, keep: Cal
     planted: where a pickle would leave its canary.  keep: whether a member of this name is left alone.
     """
     with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-        members = {f"{name}.npy": _npy(archive[name]) for name in archive.files}
+        members = {f"{name}.npy": npy(archive[name]) for name in archive.files}
         arrays = {f"{name}.npy": archive[name] for name in archive.files}
     names = [name for name in members if keep(name.removesuffix(".npy"))] or list(members)
     packing = draw.choice((zipfile.ZIP_STORED,) * 4 + (zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2))
@@ -168,19 +168,19 @@ def mutated_archive(content: bytes, draw: random.Random, planted: str, keep: Cal
         name = draw.choice(names)
         match draw.randrange(10):
             case 0 | 1 | 2 | 3 | 4:
-                members[name] = _npy(changed_array(arrays[name], draw))
+                members[name] = npy(changed_array(arrays[name], draw))
             case 5:
                 members.pop(name, None)
             case 6:
                 members[draw.choice(("x.npy", "x", "../x.npy", "", "weights..npy"))] = members.get(name, b"")
             case 7:
-                doubled.append((name, _npy(np.zeros(3))))
+                doubled.append((name, npy(np.zeros(3))))
             case 8:
-                header = _header("|O", (1,)) if draw.random() < 0.7 else b""
-                members[name] = header + canary(planted)
+                head = header("|O", (1,)) if draw.random() < 0.7 else b""
+                members[name] = head + canary(planted)
             case _:
                 shape = draw.choice(((2**40,), (10**9, 4), (-1,), (2**62, 2**62), (10**8,), (0, 2**62)))
-                members[name] = _header(draw.choice(("|u1", "<f8", "<U1000000", "|V0")), shape) + bytes(64)
+                members[name] = header(draw.choice(("|u1", "<f8", "<U1000000", "|V0")), shape) + bytes(64)
     return _zipped([*members.items(), *doubled], packing, draw)
 
 
@@ -198,12 +198,14 @@ def _zipped(members: list[tuple[str, bytes]], packing: int, draw: random.Random)
     return bytes(content)
 
 
-def _npy(values: AnyArray) -> bytes:
+def npy(values: AnyArray) -> bytes:
+    """An .npy file."""
     buffer = io.BytesIO()
     np.save(buffer, values, allow_pickle=False)
     return buffer.getvalue()
 
 
-def _header(descr: str, shape: tuple[int, ...]) -> bytes:
+def header(descr: str, shape: tuple[int, ...]) -> bytes:
+    """The beginning of an .npy file that declares this."""
     text = f"{{'descr': {descr!r}, 'fortran_order': False, 'shape': {shape!r}, }}\n".encode()
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text

@@ -97,6 +97,8 @@ def _arrays(content: bytes) -> dict[str, Any]:
 
 
 def _packed(arrays: Mapping[str, Array]) -> bytes:
+    if any(values.dtype.itemsize == 0 for values in arrays.values()):  # as many as one declares, of nothing each
+        raise ValueError("numpy would write them one by one")
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     return buffer.getvalue()

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import os
 import random
+import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from benchmarks.fuzz import ACCEPTED, CODE, HANG, MEMORY, REFUSED, TRACEBACK, run_case, summary
-from benchmarks.tools.victims import KINDS, Victim, victims
+from benchmarks.fuzz import ACCEPTED, CODE, HANG, MEMORY, REFUSED, TRACEBACK, main, run_case, summary
+from benchmarks.tools.mutations import header, npy
+from benchmarks.tools.victims import KINDS, Victim, right_checkpoint, victims
 from neuro.base.errors import UserError
+from sim.training.checkpoint import CHECKPOINT
 
 HAS_LAVA = importlib.util.find_spec("lava") is not None
 TRIED = [kind for kind in KINDS if HAS_LAVA or kind not in ("netx", "nir")]
@@ -69,6 +74,23 @@ def test_what_never_ends_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("benchmarks.fuzz.HANG_CPU_S", 0.1)
     assert run_case([Victim("data", "loop", {"x.bin": b"0"}, ("x.bin",), forever)], 0, 0).verdict == HANG
+
+
+def test_a_case_alone_needs_its_kind(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.argv", ["fuzz", "--only", "3"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert "give --kind" in capsys.readouterr().err
+
+
+def test_as_many_values_of_no_size_as_one_declares_are_not_written() -> None:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("state.npy", npy(np.frombuffer(b"{}", dtype=np.uint8)))
+        archive.writestr("x.npy", header("|V0", (2**40,)))
+    with pytest.raises(ValueError, match="one by one"):
+        right_checkpoint({CHECKPOINT: content.getvalue()})
 
 
 def test_a_case_is_a_function_of_its_seed(found: list[Victim]) -> None:
