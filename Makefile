@@ -3,7 +3,7 @@
 # make lint    ruff and mypy
 # make docs    the site, in site/: built strictly, every link checked
 # make figures derives every committed figure again, resumably: hours; make figures-check: a part, minutes
-# make wheel   dist/*.whl, installed and started in a bare venv
+# make wheel   dist/*.whl, installed and imported in a bare venv, without dependencies
 
 IS_310 := import sys; sys.version_info[:2] == (3, 10) and print(sys.executable)
 PYTHON := $(shell for name in python3.10 python3 python; do $$name -c '$(IS_310)' 2>/dev/null; done | head -n 1)
@@ -44,7 +44,7 @@ figures: install
 figures-check: install
 	$(BIN)/python -m benchmarks.figures --check
 
-# Without its dependencies: the package, its command and its version need none of them.
+# Without its dependencies: `import settle` needs none of them; the command needs typer, and is not started.
 wheel: install
 	rm -rf dist build .venv-wheel
 	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .

@@ -16,7 +16,8 @@ PAGE = Path(__file__).parent / "reference" / "commands.md"
 INTRODUCTION = """# Commands
 
 As `settle COMMAND --help` has them. With `--json` the last line of stdout is one JSON object ([keys](json.md)), all
-else goes to stderr. A mistake is exit code 2 and one line; an interruption 130, SIGTERM 143.
+else goes to stderr. A mistake, or a failure of the system, is exit code 2 and one line; an interruption 130, SIGTERM
+143, SIGHUP 129; 1 where whoever reads the output has gone.
 """
 
 

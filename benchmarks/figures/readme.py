@@ -28,7 +28,7 @@ def table() -> str:
         ("figure", "value", "command: `python -m benchmarks.`"),
         ("---", "---", "---"),
         (
-            "test accuracy, MNIST 784-256-10 / digits 64-64-10, int8",
+            "test accuracy, MNIST 784-256-10 / digits 64-64-10, int8 with 8 shadow bits while learning",
             f"{' / '.join(trained)} (backpropagation {' / '.join(backprop)})",
             "`accuracy`",
         ),

@@ -33,7 +33,9 @@ def show(code: str, module: types.ModuleType) -> None:
     exec(compile(ast.Module(body, []), "cell", "exec"), module.__dict__)
     if last is not None:
         value = eval(compile(ast.Expression(last.value), "cell", "eval"), module.__dict__)
-        assert getattr(value, "_repr_html_", lambda: repr(value))() or value is None
+        shown = getattr(value, "_repr_html_", lambda: repr(value))()
+        assert shown
+        assert " object at 0x" not in shown, f"nobody can read {shown}"
 
 
 @pytest.mark.parametrize("path", RUN)
@@ -56,7 +58,7 @@ def test_a_notebook_holds_what_it_showed_and_no_error(path):
 
 
 @pytest.mark.skipif(importlib.util.find_spec("nbclient") is None, reason="nbclient is not installed (extra notebooks)")
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", RUN)
 def test_a_notebook_runs_in_jupyter(path, tmp_path):
     import nbclient
     import nbformat
