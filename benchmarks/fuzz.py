@@ -11,6 +11,7 @@ file is taken, or a UserError of one line. Memory is the peak of the process abo
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import multiprocessing
 import os
 import random
@@ -31,6 +32,7 @@ from benchmarks.tools.victims import KINDS, Files, Victim, victims
 from neuro.base.errors import UserError
 
 HANG_S, HANG_CPU_S = 180.0, 20.0  # a loaded machine is slow: what waits may wait longer than what computes
+TELL_S, TERMINAL = HANG_S - 30, 2  # when a worker says where it hangs, and the descriptor of stderr
 MEMORY_BYTES = 200 << 20  # more than that above the start counts as a fault
 ACCEPTED, REFUSED, TRACEBACK, HANG, CODE, MEMORY, DIED = OUTCOMES = (
     "accepted", "refused", "traceback", "hang", "code run", "memory", "died",
@@ -131,7 +133,10 @@ def _work(connection: Connection, found: dict[str, list[Victim]], seed: int) -> 
         with contextlib.redirect_stdout(nothing), contextlib.redirect_stderr(nothing):
             while True:
                 kind, case = connection.recv()
-                connection.send(run_case(found[kind], seed, case))
+                faulthandler.dump_traceback_later(TELL_S, file=TERMINAL)
+                outcome = run_case(found[kind], seed, case)
+                faulthandler.cancel_dump_traceback_later()
+                connection.send(outcome)
 
 
 class Worker:
