@@ -31,8 +31,8 @@ from benchmarks.tools.results_file import parser, save
 from benchmarks.tools.victims import KINDS, Files, Victim, victims
 from neuro.base.errors import UserError
 
-HANG_S, HANG_CPU_S = 180.0, 20.0  # a loaded machine is slow: what waits may wait longer than what computes
-TELL_S, TERMINAL = HANG_S - 30, 2  # when a worker says where it hangs, and the descriptor of stderr
+HANG_S, HANG_CPU_S = 600.0, 20.0  # a loaded machine is slow: what waits may wait longer than what computes
+TELL_S, TERMINAL = 100.0, 2  # when a worker says where it is, and the descriptor of stderr
 MEMORY_BYTES = 200 << 20  # more than that above the start counts as a fault
 ACCEPTED, REFUSED, TRACEBACK, HANG, CODE, MEMORY, DIED = OUTCOMES = (
     "accepted", "refused", "traceback", "hang", "code run", "memory", "died",
