@@ -13,7 +13,7 @@ from shared_objects import OBJECTS, Recordings
 from shared_sources import FILES, PARTS, flat_image_folder, images, npz
 
 import settle
-from neuro.data.source_kinds import KINDS, guide
+from neuro.data.source_kinds import KINDS, PAGE, guide
 
 DATA = images()
 QUICK = {"hidden": 8, "epochs": 2, "learning-rate": 1.4, "output-share": 0.125, "seed": 3}
@@ -113,5 +113,4 @@ def test_one_call_trains_from_every_kind_of_object(kind):
 def test_every_row_of_the_guide_is_trained_from_and_stands_in_it():
     assert {kind.what for kind in KINDS} == SOURCES.keys() | OBJECTS.keys()
     assert len(KINDS) >= 25
-    path = Path(__file__).parents[1] / "docs" / "guides" / "data-sources.md"
-    assert path.read_text(encoding="utf-8") == guide()
+    assert PAGE.read_text(encoding="utf-8") == guide(), "python -m neuro.data.source_kinds"

@@ -123,11 +123,6 @@ def _applied(raw: _Raw, like: Preparation, shape: tuple[int, ...] | None, strict
 
 def _check(parts: Parts, of: str) -> None:
     """Raise UserError if a network cannot learn from these parts."""
-    if parts.x_train.shape[1:] != parts.x_test.shape[1:]:
-        raise UserError(
-            f"{of}x_train images have shape {parts.x_train.shape[1:]}, x_test images {parts.x_test.shape[1:]}; "
-            "make them equal"
-        )
     if len(parts.x_train) < MIN_TRAINING_IMAGES:
         raise UserError(f"{of}{len(parts.x_train)} training images; at least {MIN_TRAINING_IMAGES} needed")
     n_classes = int(parts.y_train.max()) + 1

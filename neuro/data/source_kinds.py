@@ -1,9 +1,14 @@
-"""Kinds of source that are read, row by row as the guide shows them; a test trains from every one."""
+"""Kinds of source that are read, row by row as the guide shows them; a test trains from every one.
+
+python -m neuro.data.source_kinds    writes docs/guides/data-sources.md anew
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
+PAGE = Path(__file__).parents[2] / "docs" / "guides" / "data-sources.md"
 HEADER = """# What can be given as data
 
 `settle train ep --data SOURCE` and `settle.train(SOURCE)` take every kind of source below, without preparation by hand.
@@ -93,3 +98,7 @@ def guide() -> str:
     """The page of the guide, in Markdown."""
     rows = "".join(f"| {kind.what} | {kind.give} | {kind.gives} | {kind.needs} |\n" for kind in KINDS)
     return f"{HEADER}{rows}{FOOTER}"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(guide(), encoding="utf-8")

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from shared_processes import lava_workers, wait_for
+from shared_processes import in_sessions, lava_workers, wait_for
 
 from neuro.base.errors import UserError
 from sim.backends.lava.stock.learning import learn_stock_in_lava
@@ -53,12 +53,15 @@ def test_an_interrupted_run_leaves_no_process_and_no_shared_memory(sign):
         assert int(caller.stdout.readline()) >= 1  # a segment is done
         processes = lava_workers(caller.pid)
         files = shared_memory_of(processes)
+        sessions = {os.getsid(process) for process in processes} - {os.getsid(0)}
+        assert in_sessions(sessions) >= processes
         assert len(processes) > 3
         assert files
         caller.send_signal(sign)
         caller.communicate(timeout=60)
     assert caller.returncode != 0
     assert wait_for(lambda: not lava_workers(caller.pid))
+    assert wait_for(lambda: not in_sessions(sessions))
     assert wait_for(lambda: not any(file.exists() for file in files))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable
@@ -26,6 +27,16 @@ def lava_workers(caller: int | None = None) -> set[int]:
             word.startswith((b"sim.backends.lava.", b"hardware.")) and WORKER in word for word in words
         ):
             found.add(int(folder.name))
+    return found
+
+
+def in_sessions(sessions: set[int]) -> set[int]:
+    """The ids of the processes that belong to these sessions: also those that name nobody, as trackers of resources."""
+    found = set()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if os.getsid(int(folder.name)) in sessions:
+                found.add(int(folder.name))
     return found
 
 
