@@ -152,6 +152,7 @@ RECIPES: tuple[Recipe, ...] = (
     ),
     Recipe("twin_fidelity", 4, (asked("twin_fidelity"),)),
     Recipe("robustness-mnist", 120, (asked("robustness --runs {runs}/robustness"),)),
+    Recipe("fuzz", 20, (asked("fuzz"),)),
     Recipe("fixed_point-mnist", 2, (asked("fixed_point --runs {runs}/robustness"),)),
 )  # fmt: skip
 

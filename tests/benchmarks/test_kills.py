@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import sys
 from pathlib import Path
@@ -49,6 +50,16 @@ def test_a_training_that_says_much_is_not_stopped_by_it(bench: Bench, monkeypatc
     monkeypatch.setattr(kills, "COMMAND", LOUD)
     assert bench.killed("words", bench.folder / "run", 0.0) is False
     bench.finish("words", bench.folder / "run")
+
+
+def test_a_kind_alone_joins_what_the_file_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kills, "kill_kind", lambda bench, name, n, draw: kills.Tally(kills=n))
+    out = tmp_path / "kills.json"
+    for kind, count in (("ep", "3"), ("lca", "4")):
+        monkeypatch.setattr("sys.argv", ["kills", "--kind", kind, "--kills", count, "--out", str(out)])
+        kills.main()
+    rows = json.loads(out.read_text(encoding="utf-8"))["kinds"]
+    assert {name: row["kills"] for name, row in rows.items()} == {"ep": 3, "lca": 4}
 
 
 @pytest.mark.slow
