@@ -20,12 +20,14 @@ LEARNING_RATES = (3e-4, 1e-3, 3e-3, 1e-2)
 BATCH, SMALL_BATCH, SMALL = 100, 20, 10_000  # images a step; on training sets smaller than SMALL
 
 
-def _real(images: Array) -> Tensor:
+def real(images: Array) -> Tensor:
+    """Images [n, ...] as rows of floats in 0..1."""
     scale = 255.0 if images.dtype == np.uint8 else 1.0
     return torch.tensor(images.reshape(len(images), -1), dtype=torch.float32) / scale
 
 
-def _perceptron(sizes: tuple[int, ...]) -> nn.Sequential:
+def perceptron(sizes: tuple[int, ...]) -> nn.Sequential:
+    """Linear layers of these sizes with ReLU between them."""
     layers: list[nn.Module] = []
     for pre, post in itertools.pairwise(sizes):
         layers += [nn.Linear(pre, post), nn.ReLU()]
@@ -40,14 +42,14 @@ def _predictions(model: nn.Module, images: Tensor) -> Int64:
 def backprop_accuracy(dataset: Dataset, hidden: tuple[int, ...], epochs: int, seed: int) -> tuple[Accuracy, Accuracy]:
     """Validation and test accuracy of the best learning rate and epoch."""
     split = split_validation(dataset.y_train, seed)
-    images, images_test = _real(dataset.x_train), _real(dataset.x_test)
+    images, images_test = real(dataset.x_train), real(dataset.x_test)
     labels = torch.tensor(dataset.y_train, dtype=torch.int64)
     train, held_out = torch.tensor(split.train), torch.tensor(split.validation)
     sizes = (images.shape[1], *hidden, dataset.n_classes)
     best, test = Accuracy(0, 1), Accuracy(0, 1)
     for rate in LEARNING_RATES:
         torch.manual_seed(seed)
-        model = _perceptron(sizes)
+        model = perceptron(sizes)
         optimizer = torch.optim.Adam(model.parameters(), lr=rate)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
         for _ in range(epochs):

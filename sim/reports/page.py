@@ -10,6 +10,7 @@ from typing import Any
 from neuro.base.files import write_atomically
 from sim.evaluate import data_of, load_run, read_results
 from sim.reports.beside import attacks_of, chip_of
+from sim.reports.certified import certificates_of
 from sim.reports.compare import comparison_section, contestants
 from sim.reports.document import document
 from sim.reports.kinds import subject_of
@@ -40,8 +41,8 @@ def write_report(folders: Sequence[Path], path: Path) -> Path:
 
 def _section(folder: Path, subject: Subject[Any], path: Path) -> Section:
     artifact = subject.artifact
-    both = attacks_of(folder, artifact, path), chip_of(folder, artifact, path)
-    beside = [aside for aside in both if aside is not None]
+    asides = attacks_of(folder, artifact, path), certificates_of(folder, artifact), chip_of(folder, artifact, path)
+    beside = [aside for aside in asides if aside is not None]
     section = subject.section(str(folder), latest(read_results(folder, artifact)), [aside.box for aside in beside])
     return replace(
         section,

@@ -111,6 +111,8 @@ def wants_centring(dataset: Dataset, config: TrainConfig, split: Split) -> bool:
     """Whether to centre the images: as configured, else by the data and the depth of the network."""
     if config.centred is not None:
         return config.centred
+    if config.noise:
+        return True
     deep = len(config.hidden_layers) > 1 and not config.convolutional
     return mean_share(dataset, split) > (CENTRE_DEEP_ABOVE if deep else CENTRE_ABOVE)
 

@@ -31,6 +31,7 @@ SHORTER = (
     (r"--layers \S+", "--layers conv:4x3:valid,pool:2"),
     (r"--atoms \d+", "--atoms 16"),
     (r"--images \d+", "--images 5"),
+    (r"--samples \d+", "--samples 100"),
     (r"--seeds \d+", "--seeds 2"),
     (r"--attacks \S+", "--attacks fgsm"),
     (r"--report", "--report --images 5"),
@@ -42,6 +43,7 @@ GIVEN = {  # what is else chosen by short trainings
     "settle train ep --family stock": "--epochs 1 --learning-rate 0.01 --no-refit",
     "settle train lca": "--epochs 1 --atoms 16 --threshold 0.3",
     "settle attack": "--eps 0.1 --workers 1",
+    "settle certify": "--samples 100 --images 5 --workers 1",
 }
 SHORTER_PYTHON = (
     (

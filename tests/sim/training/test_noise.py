@@ -20,6 +20,7 @@ from sim.training.identity import check_identity, identity
 from sim.training.noise import TrainingNoise, drawn_once, noise_of, payloads_once
 from sim.training.recipe import build_network, make_trainer
 from sim.training.trainer import Choices, Trainer
+from sim.training.tune import NOISE_RATE, guesses, wants_centring
 
 NOISY = TrainConfig(seed=3, hidden=(8,), epochs=2, learning_rate=1.4, output_share=0.125, threads=1, noise=0.3)
 
@@ -142,3 +143,10 @@ def test_stock_rules_learn_noisy_images_too(blob_data: Dataset) -> None:
     trainer = make_trainer(blob_data, config, Choices(0.006, 0.25), split, 1)
     shown = trainer._presented(trainer.upcoming())
     assert not np.array_equal(shown, trainer.data.payloads[trainer.upcoming()])
+
+
+def test_noisy_images_are_centred_and_learn_at_higher_rates_unless_told_otherwise(blob_data: Dataset) -> None:
+    split, plain = split_validation(blob_data.y_train, 0), replace(NOISY, noise=0.0, centred=None)
+    assert wants_centring(blob_data, NOISY, split)
+    assert not wants_centring(blob_data, replace(NOISY, centred=False), split)
+    assert guesses(NOISY)[0] == [NOISE_RATE * rate for rate in guesses(plain)[0]]
