@@ -42,9 +42,9 @@ from sim.training.recipe import make_trainer
 from sim.training.trainer import Choices
 from sim.twins.make import make_twin
 
-HIDDEN, EPOCHS = (256,), 20
+HIDDEN, EPOCHS, IMAGES = (256,), 20, 1000
 ATTACKED, JUDGED, BELOW = 200, 1_000, 0.999  # images; copies that judge an attacked one; share of the radius
-SIZES = (0.5, 1.0, 1.5, 2.0, 3.0)
+SIZES = (0.5, 1.0, 2.0)
 OTHER_STREAMS = 1 << 40  # of noise that judges attacked images: none that certified them
 # Trials: sigma of the training, learning rate, share of the output layer, centred.
 TRIALS = (
@@ -183,7 +183,7 @@ def main() -> None:
     arguments.formatter_class = argparse.RawDescriptionHelpFormatter
     arguments.add_argument("--part", choices=("run", "perceptron", "attack", "choices"), default="run")
     arguments.add_argument("--run", type=Path, help="A finished run, of the parts run and attack.")
-    arguments.add_argument("--images", type=int, default=1000)
+    arguments.add_argument("--images", type=int, default=IMAGES)
     arguments.add_argument("--samples", type=int, default=10_000)
     arguments.add_argument("--sigma", type=float, default=0.5)
     arguments.add_argument("--workers", type=int, default=1)
@@ -203,6 +203,8 @@ def main() -> None:
         name, key = "ep" if trained_noise(job.artifact) else "ep without noise", str(job.artifact.manifest["seed"])
         found = (certified_run(options.run, config, options.workers) if options.part == "run"
                  else attacked(options.run, config))  # fmt: skip
+    if options.images != IMAGES:
+        name += f", first {options.images}"
     table = "attack" if options.part == "attack" else "rows"
     rows = before.get(table, {})
     content = {**rows, name: {**rows.get(name, {}), key: {**found, "machine": machine()["processor"]}}}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 MODULE, SETTLE = "python -m benchmarks.", "settle "
 MNIST = "train ep --data mnist --learning-rate 2 --output-share 0.4"
 FULL_MNIST = f"{MNIST} --epochs 10"
+NOISY_MNIST = "train ep --data mnist --noise .5 --learning-rate 6 --output-share .25 --epochs 20"
 TWO_MAPS = f"{MNIST} --epochs 8 --not-centred --layers conv:16x5,pool:2,conv:32x5,pool:2"
 CIFAR10 = "--data cifar10 --layers conv:32x3,pool:2,conv:64x3,pool:2 --images 5000 --epochs 2 --seeds 1"
 KERNELS = f"{FULL_MNIST} --not-centred --layers conv:64x9:valid"
@@ -154,6 +155,18 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe("robustness-mnist", 120, (asked("robustness --runs {runs}/robustness"),)),
     Recipe("fuzz", 20, (asked("fuzz"),)),
     Recipe("fixed_point-mnist", 2, (asked("fixed_point --runs {runs}/robustness"),)),
+    Recipe(
+        "certified", 30,
+        (
+            trained(f"{NOISY_MNIST} --seed 0", "certified-noise-seed0"),
+            trained(f"{FULL_MNIST} --seed 0", "certified-plain-seed0"),
+            asked("certified --part run --run {runs}/certified-noise-seed0"),
+            asked("certified --part run --run {runs}/certified-noise-seed0 --images 200"),
+            asked("certified --part run --run {runs}/certified-plain-seed0 --images 200"),
+            asked("certified --part perceptron --images 200"),
+            asked("certified --part attack --run {runs}/certified-noise-seed0"),
+        ),
+    ),
 )  # fmt: skip
 
 

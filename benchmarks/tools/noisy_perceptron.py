@@ -1,7 +1,8 @@
 """Competitor of networks that are trained for smoothing: a float perceptron trained with the same noise, in torch.
 
 ReLU hidden layers, softmax cross-entropy, Adam, cosine decay; Gaussian noise on every image, fresh each time, clipped
-to 0..1 as the encoder of the spiking network does. Learning rate and epoch are chosen on noisy validation images.
+to 0..1 as the encoder of the spiking network does. The epoch is chosen on noisy validation images, drawn once;
+rate and number of epochs are given.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from neuro.base.arrays import Array, Int64
 from neuro.data.sets import Dataset, split_validation
 from neuro.front_ends.noise import noisy_pixels
 
-LEARNING_RATES, BATCH = (1e-3, 3e-3), 100
+LEARNING_RATES, BATCH = (1e-3,), 100
 
 
 def train_noisy(dataset: Dataset, hidden: tuple[int, ...], sigma: float, epochs: int, seed: int) -> nn.Module:
