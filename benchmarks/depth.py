@@ -5,7 +5,7 @@
     python -m benchmarks.depth --part kernels --data cifar10 --layers conv:32x3,pool:2 --images 5000 --epochs 2
     python -m benchmarks.depth --part run --run RUN         the figures of a run that `settle train ep` has finished
 
-Tries change one choice at a time from the defaults (`neuro.equilibrium.sigma_delta.design_for`, `sim.training.tune`)
+Tries change one choice at a time from the defaults (`neuro.equilibrium.design.design_for`, `sim.training.tune`)
 and read validation images only; nothing is tuned for a variant. In full trainings everything is chosen on the
 validation split and the test set is read once. Float rate EP (`benchmarks.tools.deep_rate`) has the same layers, boxes,
 phases, nudge, gains of the initial weights and centred images, in batches of twenty; its learning rate is the best of
@@ -31,8 +31,9 @@ from benchmarks.tools.deep_rate import DeepDesign, DeepRateNetwork
 from benchmarks.tools.results_file import earlier, of_data, parser, save
 from neuro.artifact.run_folder import load_artifact
 from neuro.data.sets import Dataset, Split, load_dataset, split_validation
-from neuro.equilibrium.sigma_delta import design_for
+from neuro.equilibrium.design import design_for
 from neuro.front_ends.pixels import PixelEncoder, gain_bits_for
+from neuro.spec.schedule import PARALLEL
 from sim.screens.training import TrainScreen
 from sim.training.config import TrainConfig
 from sim.training.equilibrium import train_ep
@@ -43,7 +44,7 @@ FINAL_RATE = 1 / 8  # as `sim.training.trainer`
 
 def spiking(data: str, hidden: tuple[int, ...], epochs: int, seed: int) -> dict[str, Any]:
     """Train a spiking network fully, int8 weights and 8 shadow bits."""
-    config = TrainConfig(seed=seed, hidden=hidden, epochs=epochs, threads=1, centred=True)
+    config = TrainConfig(seed=seed, hidden=hidden, epochs=epochs, threads=1, centred=True, schedule=PARALLEL)
     with tempfile.TemporaryDirectory() as folder, TrainScreen() as screen:
         return of_run(train_ep(load_dataset(data, seed), config, Path(folder) / "run", screen).folder)
 
@@ -54,7 +55,7 @@ def kernels(data: str, layers: str, epochs: int, n_images: int | None, seed: int
     dataset = replace(dataset, x_train=dataset.x_train[:n_images], y_train=dataset.y_train[:n_images])
     config = TrainConfig(
         seed=seed, hidden=(), layers=layers, epochs=epochs, threads=1, refit=False,
-        learning_rate=RATE, output_share=SHARE,
+        learning_rate=RATE, output_share=SHARE, schedule=PARALLEL,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder, TrainScreen() as screen:
         result = train_ep(dataset, config, Path(folder) / "run", screen)

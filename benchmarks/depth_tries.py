@@ -1,6 +1,6 @@
 """What each choice does to a network with several hidden layers, or with maps: one short training each.
 
-One choice at a time changes from the defaults (`neuro.equilibrium.sigma_delta.design_for`, `sim.training.tune`); only
+One choice at a time changes from the defaults (`neuro.equilibrium.design.design_for`, `sim.training.tune`); only
 validation images are read, and nothing is tuned for a variant. Run by `python -m benchmarks.depth --part tries`.
 """
 
@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from neuro.data.sets import Dataset, Split, split_validation
-from neuro.equilibrium.sigma_delta import build_equilibrium, design_for
+from neuro.equilibrium.design import design_for
+from neuro.equilibrium.sigma_delta import build_equilibrium
 from neuro.front_ends.pixels import PixelEncoder, gain_bits_for
 from neuro.spec.layers import Layer, parse_layers
 from sim.training.config import TrainConfig

@@ -31,7 +31,8 @@ from neuro.base.convolution import Convolution
 from neuro.base.quantities import Modelled, Reported
 from neuro.coding.sigma_delta import CoderDesign, build_coder
 from neuro.data.sets import load_dataset
-from neuro.equilibrium.sigma_delta import build_equilibrium, design_for
+from neuro.equilibrium.design import design_for
+from neuro.equilibrium.sigma_delta import build_equilibrium
 from neuro.spec.network import Network
 from sim.screens.training import TrainScreen
 from sim.training.config import TrainConfig

@@ -29,12 +29,14 @@ from matplotlib.figure import Figure
 from benchmarks.tools.results_file import parser, save, save_figure
 from benchmarks.train_speed import CHOICES, mnist_or_synthetic
 from neuro.data.sets import Dataset
-from neuro.equilibrium.sigma_delta import build_equilibrium, design_for
+from neuro.equilibrium.design import design_for
+from neuro.equilibrium.sigma_delta import build_equilibrium
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.protocol import get_backend, one_hot_targets
 from sim.backends.session import AnySession
 from sim.training.parallel.data_parallel import joined, started_by_torchrun
-from sim.training.trainer import projection_rates, squared_length
+from sim.training.rates import projection_rates
+from sim.training.trainer import squared_length
 
 HIDDEN, BATCHES = 256, (1, 4, 16, 64, 256, 1024)
 GROWTH = (64, 128, 256, 512, 1024, 2048, 4096)

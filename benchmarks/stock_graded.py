@@ -35,7 +35,7 @@ from sim.contract.stock import count_stock_differences
 from sim.oracles.equilibrium import RateNetwork
 from sim.training.config import TrainConfig
 from sim.training.recipe import build_network
-from sim.training.trainer import FINAL_RATE, Choices, Trainer, TrainingSet, squared_length
+from sim.training.trainer import USUAL, Choices, Trainer, TrainingSet, squared_length
 
 UPPER = 8.0  # states of trained networks stay below 6
 LONGEST = 60  # steps after which a network counts as settled
@@ -153,7 +153,7 @@ def learn_on_chip(task: Task, dataset: Dataset, split: Split, seed: int, epochs:
     real = {p.name: spec.weights_of(p) * 2.0**-p.exponent for p in spec.plastic}
     base = task.chip_rate / squared_length(spec.encoder, payloads[split.train])
     for epoch in range(epochs):
-        rate = base * FINAL_RATE ** (epoch / max(1, epochs - 1))
+        rate = base * USUAL.final_rate ** (epoch / max(1, epochs - 1))
         order = np.random.default_rng([seed, epoch]).permutation(split.train)
         for chosen in np.array_split(order, len(order) // batch):
             update = chip_update(spec, LEARNING, payloads[chosen], dataset.y_train[chosen])

@@ -26,9 +26,11 @@ from neuro.base.arrays import Int64, UInt8
 from neuro.base.metrics import Accuracy, accuracy
 from neuro.data.readers.named_sets import cache_folder
 from neuro.data.sets import Dataset, checked_dataset, load_dataset
-from neuro.equilibrium.sigma_delta import build_equilibrium, design_for
+from neuro.equilibrium.design import design_for
+from neuro.equilibrium.sigma_delta import build_equilibrium
 from sim.backends.protocol import get_backend, one_hot_targets
-from sim.training.trainer import CHUNK, Choices, projection_rates, squared_length
+from sim.training.rates import projection_rates
+from sim.training.trainer import CHUNK, Choices, squared_length
 
 SIZES = (784, 512, 10)
 BATCH = 20

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 MODULE, SETTLE = "python -m benchmarks.", "settle "
-MNIST = "train ep --data mnist --learning-rate 2 --output-share 0.4"
+MNIST = "train ep --data mnist --schedule parallel --learning-rate 2 --output-share 0.4"
 FULL_MNIST = f"{MNIST} --epochs 10"
 NOISY_MNIST = "train ep --data mnist --noise .5 --learning-rate 6 --output-share .25 --epochs 20"
-TWO_MAPS = f"{MNIST} --epochs 8 --not-centred --layers conv:16x5,pool:2,conv:32x5,pool:2"
+MAPS = "conv:16x5,pool:2,conv:32x5,pool:2"
+TWO_MAPS = f"{MNIST} --epochs 8 --not-centred --layers {MAPS}"
 CIFAR10 = "--data cifar10 --layers conv:32x3,pool:2,conv:64x3,pool:2 --images 5000 --epochs 2 --seeds 1"
 KERNELS = f"{FULL_MNIST} --not-centred --layers conv:64x9:valid"
 
@@ -102,6 +103,14 @@ RECIPES: tuple[Recipe, ...] = (
             *deep_run(TWO_MAPS, "two-maps"),
         ),
         left="every row is kept under the options it was measured with; two layers of maps: at earlier defaults",
+    ),
+    Recipe(
+        "settling-mnist", 60,
+        (
+            asked("settling --shapes 256 256,256 128,128,128"),
+            asked(f"settling --only even-odd --shapes {MAPS}"),
+            asked(f"settling --part cost --shapes 256 256,256 {MAPS}"),
+        ),
     ),
     Recipe(
         "depth-cifar10", 1,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from neuro.spec.neurons import SigmaDelta
 
 Operand = str | int
 STATE = ("a", "u", "s_hat")  # kept from step to step; all zero at the presentation of an image
+TURN, PUSH = "turn", "push"  # kept, too, where neurons take turns, and where the force of a nudge is held
 
 ACTIONS: dict[str, Callable[..., Int64]] = {
     "add": np.add,
@@ -46,28 +48,41 @@ class MicroOperation:
         return f"{self.result} <- {self.action} {operands}"
 
 
-def program(neuron: SigmaDelta, nudge: tuple[int, int] | None = None) -> tuple[MicroOperation, ...]:
+class Nudge(NamedTuple):
+    """The force on an output that is nudged. held: it is that of the end of the free phase."""
+
+    multiplier: int
+    shift: int
+    held: bool = False
+
+
+def program(neuron: SigmaDelta, nudge: Nudge | None = None, in_turn: bool = False) -> tuple[MicroOperation, ...]:
     """The operations of one step of a neuron.
 
-    nudge: multiplier and shift of the nudge strength if the unit belongs to the output of a network that is nudged; it
-    then reads the registers `target` and `force` (-1, 0 or 1: the sign of the output force in this step).
+    nudge: of the output of a network that is nudged; it reads the registers `target` and `force` (-1, 0 or 1: the sign
+    of the output force in this step), and, where the force is held, `hold` (1 at the end of the free phase, else 0).
+    in_turn: the neuron moves at every other step; `turn` starts at 1 - parity and flips with every step.
     Reads `arriving`, the sum of weighted spikes; leaves the payload to send in `q`.
     """
     step = [MicroOperation("add", "a", "a", "arriving")]
     drive = "a"
     if nudge is not None:
-        step += _nudge(*nudge)
+        step += _nudge(nudge)
         drive = "total"
     step.append(MicroOperation("sub", "moved", drive, "u"))
     if neuron.step_multiplier != 1:
         step.append(MicroOperation("mul", "moved", "moved", neuron.step_multiplier))
     if neuron.step_shift:
         step.append(MicroOperation("shr", "moved", "moved", neuron.step_shift))
+    if in_turn:  # a neuron that does not move has nothing to send
+        step += [MicroOperation("sub", TURN, 1, TURN), MicroOperation("mul", "moved", "moved", TURN)]
     step += [
         MicroOperation("add", "u", "u", "moved"),
         MicroOperation("max", "u", "u", neuron.lower),
         MicroOperation("min", "u", "u", neuron.upper),
     ]
+    if nudge is not None and nudge.held:
+        step += _hold(nudge)
     beyond = "u"
     if neuron.threshold:
         step += _shrink(neuron)
@@ -75,14 +90,31 @@ def program(neuron: SigmaDelta, nudge: tuple[int, int] | None = None) -> tuple[M
     return (*step, *_send(neuron, beyond))
 
 
-def _nudge(multiplier: int, shift: int) -> list[MicroOperation]:
-    """Put into total: a + force * ((target - u) * multiplier >> shift)."""
+def _nudge(nudge: Nudge) -> list[MicroOperation]:
+    """Put into total: a + force * ((target - u) * multiplier >> shift), or the force that is held."""
     return [
-        MicroOperation("sub", "push", "target", "u"),
-        *([MicroOperation("mul", "push", "push", multiplier)] if multiplier != 1 else []),
-        *([MicroOperation("shr", "push", "push", shift)] if shift else []),
-        MicroOperation("mul", "push", "push", "force"),
-        MicroOperation("add", "total", "a", "push"),
+        *([] if nudge.held else _pull(nudge, PUSH)),
+        MicroOperation("mul", "pushed", PUSH, "force"),
+        MicroOperation("add", "total", "a", "pushed"),
+    ]
+
+
+def _pull(nudge: Nudge, result: str) -> list[MicroOperation]:
+    """Put into result: (target - u) * multiplier >> shift."""
+    return [
+        MicroOperation("sub", result, "target", "u"),
+        *([MicroOperation("mul", result, result, nudge.multiplier)] if nudge.multiplier != 1 else []),
+        *([MicroOperation("shr", result, result, nudge.shift)] if nudge.shift else []),
+    ]
+
+
+def _hold(nudge: Nudge) -> list[MicroOperation]:
+    """Take the force of now into push where hold is 1; else push stays."""
+    return [
+        *_pull(nudge, "fresh"),
+        MicroOperation("sub", "fresh", "fresh", PUSH),
+        MicroOperation("mul", "fresh", "fresh", "hold"),
+        MicroOperation("add", PUSH, PUSH, "fresh"),
     ]
 
 

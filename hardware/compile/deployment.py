@@ -7,13 +7,15 @@ from typing import Any
 
 from hardware.chip.blocks import KERNEL, SPARSE, Blocks, Deployable, SynapseBlock
 from hardware.chip.families import of_kind
-from hardware.chip.microcode import program, tally
+from hardware.chip.microcode import Nudge, program, tally
 from hardware.placement.placement import Placement
 from neuro.base.shown import Lines, Shown
 from neuro.coding.chain import PREFIX, Chain
 from neuro.equilibrium.graded_relu import GradedNetwork
 from neuro.spec.graph import Population
 from neuro.spec.neurons import SigmaDelta, Source
+from neuro.spec.parity import EVERY_STEP
+from neuro.spec.schedule import CONSTANT, EVEN_ODD
 from neuro.spec.sigma_delta import NetworkSpec
 from neuro.stock.family import StockFamily
 from neuro.stock.network import StockNetwork
@@ -166,7 +168,8 @@ def _plan(spec: NetworkSpec, population: Population) -> PopulationPlan:
         return PopulationPlan(population.name, population.size, HOST, True, EVIDENCE[HOST])
     schedule = spec.schedule
     nudged = population.name == spec.output and any(phase.nudge for phase in schedule.phases)
-    steps = program(neuron, (schedule.nudge_multiplier, schedule.nudge_shift) if nudged else None)
+    nudge = Nudge(schedule.nudge_multiplier, schedule.nudge_shift, schedule.force == CONSTANT) if nudged else None
+    steps = program(neuron, nudge, spec.parity[population.name] != EVERY_STEP)
     kind = "LCA unit" if neuron.threshold else "sigma-delta unit"
     evidence = f"needs microcode: Lava ships no {kind} of this form, and the assembler is not public"
     words = tuple(str(step) for step in steps)
@@ -197,6 +200,11 @@ def notes_of(network: Deployable, placement: Placement, learns: bool) -> tuple[s
 def sigma_delta_notes(network: NetworkSpec, learns: bool) -> list[str]:
     """What to know of sigma-delta units on a board."""
     notes = []
+    if network.schedule.order == EVEN_ODD:
+        notes.append(
+            f"{network.free_steps} steps are an inference, as many as the slowest image may need; most fall silent "
+            "earlier, and a host that reads the count of spikes may end them then"
+        )
     if learns and network.plastic:
         notes.append(
             "learning: the rule multiplies graded payloads, which two-factor rules cannot (they see binary spikes);"

@@ -17,7 +17,7 @@ from neuro.spec.graph import Population
 from neuro.spec.neurons import NeuronModel, SigmaDelta, Source
 from neuro.spec.plasticity import LearningRule, learning_rule
 from neuro.spec.projection import Projection
-from neuro.spec.schedule import Phase, Schedule
+from neuro.spec.schedule import PARALLEL, RELAXING, Phase, Schedule
 from neuro.spec.sigma_delta import NetworkSpec
 
 NEURONS: dict[str, type[Source] | type[SigmaDelta]] = {"Source": Source, "SigmaDelta": SigmaDelta}
@@ -32,12 +32,22 @@ def spec_to_json(spec: NetworkSpec) -> dict[str, Any]:
         "input": spec.input,
         "output": spec.output,
         "encoder": encoder_to_json(spec.encoder),
-        "schedule": asdict(spec.schedule),
+        "schedule": _schedule_to_json(spec.schedule),
         "populations": [
             {"name": p.name, "shape": list(p.shape), "neuron": _neuron_to_json(p.neuron)} for p in spec.populations
         ],
         "projections": [_projection_to_json(projection) for projection in spec.projections],
     }
+
+
+def _schedule_to_json(schedule: Schedule) -> dict[str, Any]:
+    """A schedule; what is as in versions that knew nothing else is left out."""
+    content = asdict(schedule)
+    if schedule.order == PARALLEL:
+        del content["order"]
+    if schedule.force == RELAXING:
+        del content["force"]
+    return content
 
 
 def spec_arrays(spec: NetworkSpec) -> dict[str, Array]:

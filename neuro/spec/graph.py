@@ -87,6 +87,17 @@ def check_connected(names: Iterable[str], edges: Sequence[Edge], start: str) -> 
             )
 
 
+def reached(name: str, edges: Sequence[tuple[str, str]]) -> set[str]:
+    """What can be reached from `name` along directed edges (from, to), itself included."""
+    visited, waiting = {name}, [name]
+    while waiting:
+        here = waiting.pop()
+        ahead = {target for source, target in edges if source == here} - visited
+        waiting += ahead
+        visited |= ahead
+    return visited
+
+
 @dataclass(frozen=True)
 class Population(NeuronGroup):
     """A group of identical neurons of the sigma-delta family."""

@@ -1,4 +1,4 @@
-"""Schedule: the phases of one image."""
+"""Schedule: the phases of one image, who updates at which step, and the force on the output."""
 
 from __future__ import annotations
 
@@ -6,8 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neuro.base.checks import MOST_STEPS, Range, require_integers, require_ranges
+from neuro.base.checks import MOST_STEPS, Range, require_choice, require_integers, require_ranges
 from neuro.base.errors import UserError
+
+PARALLEL, EVEN_ODD = "parallel", "even-odd"
+ORDERS = (PARALLEL, EVEN_ODD)
+RELAXING, CONSTANT = "relaxing", "constant"
+FORCES = (RELAXING, CONSTANT)
 
 
 @dataclass(frozen=True)
@@ -33,17 +38,29 @@ class Schedule:
 
     nudge_multiplier, nudge_shift: nudge strength nudge_multiplier / 2**nudge_shift.
     random_sign: draw per image, from the counter-based generator, which of the two nudges comes first.
+    order: "parallel", every population updates at every step; or "even-odd": those that settle together with the output
+        update at every other step, neighbours in turn (`neuro.spec.parity`).
+    force: of the nudge on the output, sign * ((target - u) * nudge_multiplier >> nudge_shift): "relaxing", with u of
+        now; or "constant", with u at the end of the free phase, held through both nudges.
+
+    In even-odd order with a constant force, a network of symmetric couplings falls silent after finitely many steps
+    (`neuro.spec.parity`). From then on nothing changes until the next phase, so phases are as long as the slowest image
+    needs, and a simulator skips what is left of a silent one without changing a spike or a state.
     """
 
     phases: tuple[Phase, ...]
     nudge_multiplier: int = 1
     nudge_shift: int = 1
     random_sign: bool = True
+    order: str = PARALLEL
+    force: str = RELAXING
 
     def __post_init__(self) -> None:
         require_integers("schedule", nudge_multiplier=self.nudge_multiplier, nudge_shift=self.nudge_shift)
         if not self.phases or self.phases[0].nudge != 0:
             raise UserError("schedule: the first phase must be free (nudge 0); the prediction is read after it")
+        require_choice("schedule: order", self.order, ORDERS)
+        require_choice("schedule: force", self.force, FORCES)
         require_ranges("schedule", vars(self), nudge_multiplier=Range(1, 255), nudge_shift=Range(0, 8))
 
     @property

@@ -4,13 +4,14 @@ A spec is a directed graph, cycles allowed: populations of neurons joined by pro
 schedule of phases. It is frozen and checks itself; nothing in it runs in time.
 
 Time: step 0 is the presentation (all state is zero, sources send); steps 1..schedule.last_step follow, phase after
-phase. In every step all populations update in parallel from the input accumulated so far, then send; what is sent at
-step t is received at step t + 1.
+phase. In every step all populations, or those whose turn it is (`Schedule.order`), update in parallel from the input
+accumulated so far, then send; what is sent at step t is received at step t + 1.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -19,8 +20,9 @@ from neuro.base.arrays import Int64
 from neuro.front_ends.pixels import PixelEncoder
 from neuro.spec.graph import Graph
 from neuro.spec.network import Network
+from neuro.spec.parity import EVERY_STEP, parities
 from neuro.spec.projection import Projection
-from neuro.spec.schedule import Schedule
+from neuro.spec.schedule import PARALLEL, Schedule
 from neuro.spec.validate import check_spec, fan_out
 
 
@@ -44,6 +46,7 @@ class NetworkSpec(Graph, Network):
 
     def __post_init__(self) -> None:
         check_spec(self, self.schedule, self.input, self.output, self.encoder, self.family)
+        _ = self.parity  # refuses what cannot take turns
 
     @property
     def image_shape(self) -> tuple[int, ...]:
@@ -59,6 +62,13 @@ class NetworkSpec(Graph, Network):
     def one(self) -> int:
         """The real value 1 in state units of the output."""
         return self.unit(self.output).one
+
+    @cached_property
+    def parity(self) -> dict[str, int]:
+        """The parity of the steps at which each population updates, EVERY_STEP where it is all of them."""
+        if self.schedule.order == PARALLEL:
+            return dict.fromkeys(self.population_index, EVERY_STEP)
+        return parities(self, self.output)
 
     def phases(self) -> Int64:
         """See `Network.phases`."""

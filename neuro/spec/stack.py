@@ -12,6 +12,7 @@ from dataclasses import replace
 from neuro.base.errors import UserError
 from neuro.front_ends.pixels import PixelEncoder
 from neuro.spec.neurons import SigmaDelta, Source
+from neuro.spec.parity import settling_with
 from neuro.spec.projection import Projection
 from neuro.spec.schedule import Phase, Schedule
 from neuro.spec.sigma_delta import NetworkSpec
@@ -55,7 +56,7 @@ def unstack(spec: NetworkSpec, input_bits: int | None = None) -> tuple[NetworkSp
     the one in front, as `Record.states` and `SigmaDelta.activation` give them.
     input_bits: payload bits that the network behind had for them before it was stacked; None: those of the codes.
     """
-    behind = _recurrent(spec, spec.output)
+    behind = settling_with(spec, spec.output)
     feeders = [p for p in spec.projections if p.target in behind and p.source not in behind]
     code = next((p.source for p in feeders if isinstance(spec.population(p.source).neuron, SigmaDelta)), None)
     if code is None:
@@ -85,23 +86,6 @@ def unstack(spec: NetworkSpec, input_bits: int | None = None) -> tuple[NetworkSp
         encoder=PixelEncoder(bits),
     )  # fmt: skip
     return front, back
-
-
-def _recurrent(spec: NetworkSpec, name: str) -> set[str]:
-    """Populations that `name` reaches and that reach `name`, itself included."""
-    forward = [(p.source, p.target) for p in spec.projections]
-    backward = [(target, source) for source, target in forward]
-    return _reached(name, forward) & _reached(name, backward)
-
-
-def _reached(name: str, edges: list[tuple[str, str]]) -> set[str]:
-    visited, waiting = {name}, [name]
-    while waiting:
-        here = waiting.pop()
-        ahead = {target for source, target in edges if source == here} - visited
-        waiting += ahead
-        visited |= ahead
-    return visited
 
 
 def _free_name(name: str, taken: set[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,6 +49,7 @@ class Record:
     output_states of shape [B, K]: that state, in state units.
     spike_counts: by population, of shape [B, 1 + phases]: spikes sent at the presentation, then in each phase.
     settled of shape [B]: whether no neuron sent a spike in the last step of the free phase.
+    last_spike of shape [B]: the last step of the free phase at which a neuron sent; None where steps are no relaxation.
     states: by population, of shape [B, phases, N], u (s_hat for sources) at the end of each phase; None unless asked.
     spikes: every spike; None unless asked for.
     """
@@ -59,6 +60,7 @@ class Record:
     output_states: Int32
     spike_counts: dict[str, Int64]
     settled: Bools
+    last_spike: Int32 | None = None
     states: dict[str, Int32] | None = None
     spikes: SpikeTable | None = None
 
@@ -98,12 +100,40 @@ class Record:
         return operations
 
 
+@dataclass(frozen=True, eq=False)
+class Settling:
+    """How B images that were learned settled.
+
+    settled, last_spike of shape [B] and free of shape [B, K]: as in `Record`, free being its output_states.
+    nudged of shape [B, 2, K]: the output at the end of each nudged phase, in state units.
+    """
+
+    settled: Bools
+    last_spike: Int32
+    free: Int32
+    nudged: Int32
+
+
+def settling_of(records: Sequence[Record], nudged: Integers) -> Settling:
+    """How the images of `records` settled, and were nudged to, [B, 2, K]."""
+    return Settling(
+        np.concatenate([record.settled for record in records]),
+        np.concatenate([record.last_spike for record in records if record.last_spike is not None]),
+        np.concatenate([record.output_states for record in records]),
+        nudged.astype(np.int32),
+    )
+
+
 @dataclass(frozen=True)
 class LearningOutcome:
-    """What a stretch of training did: predictions of shape [B] before each update, and spikes sent in total."""
+    """What a stretch of training did: predictions of shape [B] before each update, and spikes sent in total.
+
+    settling: of networks that settle, None of others.
+    """
 
     predictions: Int32
     spike_counts: dict[str, Int64]
+    settling: Settling | None = None
 
 
 @dataclass(frozen=True)
@@ -149,12 +179,14 @@ def record_from_history(
     output = history[spec.output]["states"][:, free_end]
     counts, rows = {}, []
     settled = np.ones(len(output), dtype=np.bool_)
+    busy = np.zeros((len(output), free_end + 1), dtype=np.bool_)
     for index, population in enumerate(spec.populations):
         spikes = history[population.name]["spikes"]
         per_step = np.count_nonzero(spikes, axis=2)
         starts = [0, 1, *[end + 1 for end in ends[:-1]]]
         counts[population.name] = np.add.reduceat(per_step, starts, axis=1).astype(np.int64)
         settled &= per_step[:, free_end] == 0
+        busy |= per_step[:, : free_end + 1] > 0
         image, step, neuron = np.nonzero(spikes)
         payload = spikes[image, step, neuron]
         rows.append(np.stack([image, step, np.full_like(image, index), neuron, payload], axis=1))
@@ -166,6 +198,7 @@ def record_from_history(
         output_states=output.astype(np.int32),
         spike_counts=counts,
         settled=settled,
+        last_spike=(free_end - np.argmax(busy[:, ::-1], axis=1)).astype(np.int32) * busy.any(axis=1),
         states=states if shown.keep_states else None,
         spikes=SpikeTable.from_rows(np.concatenate(rows)) if shown.keep_spikes else None,
     )

@@ -22,12 +22,13 @@ from neuro.coding.chain import is_chain
 from neuro.spec.network import Network
 from neuro.spec.neurons import Source
 from neuro.spec.plasticity import NeuronTrace, Rate, evaluate
+from neuro.spec.schedule import CONSTANT
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.chain import ChainSession, open_chain
 from sim.backends.checks import check_learning
 from sim.backends.presentation import Lesson, Presentation
 from sim.backends.protocol import Backend, Capabilities
-from sim.backends.record import LearningOutcome, Record, record_from_history
+from sim.backends.record import LearningOutcome, Record, record_from_history, settling_of
 from sim.backends.session import Rates, SigmaDeltaSession
 
 
@@ -49,21 +50,24 @@ class Relaxation:
                 self.spike[population.name] = value.astype(np.int64)
                 self.sent[population.name] = value.astype(np.int64)
 
-    def step(self, force: Int64 | None, targets: Int64 | None) -> None:
-        """Deliver the last step's spikes, then update every neuron. force of shape [B, 1]: sign of the nudge."""
+    def pull(self, targets: Int64) -> Int64:
+        """The force of a nudge on the output as it is now, of shape [B, K], in state units."""
+        schedule = self.spec.schedule
+        return (targets - self.state[self.spec.output]) * schedule.nudge_multiplier >> schedule.nudge_shift
+
+    def step(self, time: int, force: Int64 | None) -> None:
+        """Deliver the last step's spikes, then update every neuron whose turn it is. force of shape [B, K], or none."""
         for projection in self.spec.projections:
             payload = self.spike[projection.source] << self.spec.shift_of(projection)
             self.accumulated[projection.target] += payload @ self.weights[projection.name]
         for population in self.spec.populations:
             neuron, name = population.neuron, population.name
-            if isinstance(neuron, Source):
+            if isinstance(neuron, Source) or self.spec.parity[name] == 1 - time % 2:
                 self.spike[name] = np.zeros_like(self.spike[name])
                 continue
             total = self.accumulated[name]
-            if force is not None and targets is not None and name == self.spec.output:
-                schedule = self.spec.schedule
-                pull = (targets - self.state[name]) * schedule.nudge_multiplier >> schedule.nudge_shift
-                total = total + force * pull
+            if force is not None and name == self.spec.output:
+                total = total + force
             moved = self.state[name] + ((total - self.state[name]) * neuron.step_multiplier >> neuron.step_shift)
             self.state[name] = saturate(moved, neuron.lower, neuron.upper)
             self.spike[name] = neuron.activation(self.state[name]) - self.sent[name]
@@ -99,9 +103,15 @@ class ReferenceSession(SigmaDeltaSession):
         phases = schedule.phase_of_step() if goal is not None else schedule.phase_of_step()[: schedule.ends[0] + 1]
         spikes = {p.name: [network.spike[p.name]] for p in spec.populations}
         states = {p.name: [network.state[p.name]] for p in spec.populations}
-        for phase in phases[1:]:
-            nudge = schedule.phases[phase].nudge
-            network.step(signs[:, None] * nudge if nudge else None, goal)
+        held: Int64 | None = None
+        for time, phase in enumerate(phases[1:], 1):
+            nudge, force = schedule.phases[phase].nudge, None
+            if nudge and goal is not None:
+                pull = network.pull(goal) if held is None else held
+                force = signs[:, None] * nudge * pull
+            network.step(time, force)
+            if schedule.force == CONSTANT and goal is not None and time == schedule.ends[0]:
+                held = network.pull(goal)
             for p in spec.populations:
                 spikes[p.name].append(network.spike[p.name])
                 states[p.name].append(network.sent[p.name] if isinstance(p.neuron, Source) else network.state[p.name])
@@ -110,15 +120,18 @@ class ReferenceSession(SigmaDeltaSession):
 
     def _learn(self, lesson: Lesson, rates: Rates) -> LearningOutcome:
         """`batch_size` images see the same weights, then update in order."""
-        chosen, records = check_learning(self.spec, rates), []
+        chosen, records, nudged = check_learning(self.spec, rates), list[Record](), list[Int64]()
         for batch in lesson.batches(self.batch_size):
             images = list(batch.batches(1))
             histories = [self._history(image) for image in images]
             for image, history in zip(images, histories, strict=True):
                 records.append(record_from_history(self.spec, self.backend, image, history))
+                nudged.append(history[self.spec.output]["states"][:, self.spec.schedule.ends[-2:]])
                 self._update(history, chosen, image)
         counts = {p.name: sum(r.spike_counts[p.name].sum(0) for r in records) for p in self.spec.populations}
-        return LearningOutcome(np.concatenate([r.predictions for r in records]), counts)
+        return LearningOutcome(
+            np.concatenate([r.predictions for r in records]), counts, settling_of(records, np.concatenate(nudged))
+        )
 
     def _update(self, history: Mapping[str, Mapping[str, Int64]], rates: Mapping[str, Rate], image: Lesson) -> None:
         traces = {name: trace_of(self.spec, name, history) for name in history}

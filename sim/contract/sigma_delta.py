@@ -15,12 +15,15 @@ import numpy as np
 from neuro.base.convolution import Convolution, same_padding
 from neuro.base.errors import UserError
 from neuro.base.fixed_point import weight_limit
+from neuro.equilibrium.design import EquilibriumDesign
+from neuro.equilibrium.sigma_delta import build_equilibrium
 from neuro.front_ends.pixels import PixelEncoder
 from neuro.spec.graph import Population
+from neuro.spec.layers import ConvolutionalLayer, Layer
 from neuro.spec.neurons import SigmaDelta, Source
 from neuro.spec.plasticity import Rate, learning_rule
 from neuro.spec.projection import Projection
-from neuro.spec.schedule import Phase, Schedule
+from neuro.spec.schedule import EVEN_ODD, FORCES, Phase, Schedule
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.protocol import AnyBackend, get_backend
 from sim.backends.record import Differences, Record, compare
@@ -74,6 +77,61 @@ def _draw(generator: np.random.Generator, learns: bool) -> NetworkSpec:
         output=moving[-1].name,
         encoder=PixelEncoder(activation_bits=bits),
     )
+
+
+def layered_spec(seed: int, *, learns: bool = True, largest_gain: float = 6.0) -> NetworkSpec:
+    """A random layered network in even-odd order, with a constant or a relaxing force; same seed, same network.
+
+    One to three hidden layers, maps among them, of small images; couplings of gains up to `largest_gain`.
+    """
+    generator = np.random.default_rng([seed, 0xE7E0])
+    for _ in range(ATTEMPTS):
+        try:
+            return _draw_layers(generator, learns, largest_gain)
+        except UserError:
+            continue
+    raise RuntimeError(f"layered_spec: no valid network in {ATTEMPTS} attempts from seed {seed}")
+
+
+def any_spec(seed: int, *, learns: bool = True) -> NetworkSpec:
+    """A `random_spec`, or, one in three, a `layered_spec`."""
+    return (layered_spec if seed % 3 == 0 else random_spec)(seed, learns=learns)
+
+
+def _draw_layers(generator: np.random.Generator, learns: bool, largest_gain: float) -> NetworkSpec:
+    layers: list[Layer] = []
+    shape = tuple(int(n) for n in generator.integers(4, 9, 2))
+    for _ in range(int(generator.integers(1, 4))):
+        if all(not isinstance(layer, int) for layer in layers) and generator.random() < 0.6:
+            pool = int(generator.choice((1, 2)))
+            layers.append(ConvolutionalLayer(int(generator.integers(1, 5)), int(generator.integers(1, 4)), pool=pool))
+        else:
+            layers.append(int(generator.integers(1, MAX_NEURONS)))
+    bits = int(generator.integers(2, 7))
+    design = EquilibriumDesign(
+        shape,
+        int(generator.integers(2, 11)),
+        tuple(layers),
+        rule=RULES[int(generator.integers(2))],
+        shadow_bits=int(generator.integers(0, 9)),
+        activation_bits=bits,
+        state_bits=bits + int(generator.integers(6, 11)),
+        free_steps=int(generator.integers(1, 40)),
+        nudged_steps=int(generator.integers(1, 20)),
+        nudge_shift=int(generator.integers(0, 4)),
+        output_box=(-float(generator.integers(0, 3)), float(generator.integers(1, 4))),
+        hidden_gain=float(generator.uniform(0.2, largest_gain)),
+        output_gain=float(generator.uniform(0.2, largest_gain)),
+        headroom=1.0,
+        order=EVEN_ODD,
+        step_multiplier=1,
+        step_shift=0,
+        force=str(generator.choice(FORCES)),
+    )
+    spec = build_equilibrium(design, int(generator.integers(1 << 30)))
+    if learns:
+        return spec
+    return replace(spec, projections=tuple(replace(p, rule=None) for p in spec.projections))
 
 
 def _draw_shape(generator: np.random.Generator) -> tuple[int, ...]:
@@ -205,7 +263,7 @@ def check_run(
     differences = compare(actual, expected)
     if differences.total:
         raise AssertionError(f"backend {backend.name} differs from the reference: {differences}")
-    for name in ("output_states", "settled"):
+    for name in ("output_states", "settled", "last_spike"):
         np.testing.assert_array_equal(getattr(actual, name), getattr(expected, name), err_msg=name)
     for name, counts in expected.spike_counts.items():
         np.testing.assert_array_equal(actual.spike_counts[name], counts, err_msg=f"spike counts of {name}")
@@ -225,6 +283,9 @@ def check_learning(
             results.append((outcome, session.weights(), session.full_weights()))
     (expected, *expected_weights), (actual, *actual_weights) = results
     np.testing.assert_array_equal(actual.predictions, expected.predictions, err_msg="predictions while learning")
+    for name in ("settled", "last_spike", "free", "nudged"):
+        values, wanted = (getattr(outcome.settling, name) for outcome in (actual, expected))
+        np.testing.assert_array_equal(values, wanted, err_msg=f"{name} while learning")
     for name, counts in expected.spike_counts.items():
         np.testing.assert_array_equal(actual.spike_counts[name], counts, err_msg=f"spike counts of {name}")
     for of_actual, of_expected in zip(actual_weights, expected_weights, strict=True):

@@ -1,8 +1,9 @@
 """Float equilibrium propagation: real-valued rates instead of spikes, with autograd. The oracle for every gradient.
 
-Same graph, same parallel update, same phases as the integer network, but states, weights and messages are real:
+Same graph, same order of updates, same phases as the integer network, but states, weights and messages are real:
 
     I_l = b_l + sum of W^T s over incoming projections + nudge (target - s_L) at the output
+          (a constant force: s_L of the free phase)
     s_l = clip(s_l + step (I_l - s_l), lower, upper)          which descends E + nudge * C
     (`neuro.equilibrium.sigma_delta`)
 
@@ -22,6 +23,7 @@ from torch import Tensor
 from neuro.base.errors import UserError
 from neuro.equilibrium.sigma_delta import real_energy
 from neuro.spec.neurons import Source
+from neuro.spec.schedule import CONSTANT
 from neuro.spec.sigma_delta import NetworkSpec
 
 States = dict[str, Tensor]
@@ -99,11 +101,14 @@ class RateNetwork:
         self, sources: States, steps: int, target: Tensor | None = None, nudge: float = 0.0,
         start: States | None = None, step_size: float | None = None,
     ) -> Relaxed:  # fmt: skip
-        """Relax for `steps` steps.
+        """Relax for `steps` steps, populations in turn where the schedule says so.
 
         Args:    sources from `sources`; target of shape [B, K] and nudge (signed), for a nudged phase; start, states to
                  go on from (default: all zero); step_size, default that of each population.
         """
+        force = None
+        if target is not None and start is not None and self.spec.schedule.force == CONSTANT:
+            force, target = nudge * (target - start[self.spec.output]), None
         moving, matrices = self.spec.moving, self.matrices()
         drive = self._constant_drive(sources, matrices)
         batch = len(next(iter(sources.values())))
@@ -112,9 +117,13 @@ class RateNetwork:
         else:
             states = {p.name: start[p.name] for p in moving}
         residual = 0.0
-        for _ in range(steps):
+        for step in range(1, steps + 1):
             before = states
-            states = {p.name: self._moved(p.name, before, matrices, drive, target, nudge, step_size) for p in moving}
+            states = before | {
+                p.name: self._moved(p.name, before, matrices, drive, target, nudge, step_size, force)
+                for p in moving
+                if self.spec.parity[p.name] != 1 - step % 2
+            }
         if steps:
             residual = max(float((states[n] - before[n]).detach().abs().max()) for n in states)
         return Relaxed({**sources, **states}, residual)
@@ -131,7 +140,7 @@ class RateNetwork:
 
     def _moved(
         self, name: str, states: States, matrices: States, drive: States, target: Tensor | None, nudge: float,
-        step_size: float | None,
+        step_size: float | None, force: Tensor | None,
     ) -> Tensor:  # fmt: skip
         """One step of population `name` from the present states of all."""
         neuron = self.spec.unit(name)
@@ -145,6 +154,8 @@ class RateNetwork:
                 total = total + states[projection.source] @ weights
         if target is not None and nudge and name == self.spec.output:
             total = total + nudge * (target - state)
+        if force is not None and name == self.spec.output:
+            total = total + force
         step = neuron.step_multiplier / 2**neuron.step_shift if step_size is None else step_size
         return torch.clamp(state + step * (total - state), neuron.lower / neuron.one, neuron.upper / neuron.one)
 

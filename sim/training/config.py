@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from neuro.base.checks import Range
 from neuro.base.errors import UserError
 from neuro.base.options import SEED, THREADS, Option, check_options, fill, option
+from neuro.spec.schedule import CONSTANT, EVEN_ODD, PARALLEL, RELAXING
 
 if TYPE_CHECKING:
     from neuro.spec.layers import Layer
@@ -19,7 +20,11 @@ HIDDEN = (256,)
 RULES = {"sigma-delta": "event", "stock": "R5"}  # of each family, unless another is asked for
 EPOCHS = Option("Passes over the training set.", Range(1, 10_000), "from its size")
 SHADOW_BITS = Option("Accumulator bits below the weight while learning.", Range(0, 8))
+AS_EVER = {"schedule": PARALLEL, "output_force": RELAXING, "until_silent": False}
 TUNED = "chosen on a validation split"
+SETTLING = "as suits the network"
+SHIFTED_FROM = 16  # pixels along an axis: in smaller images one pixel is much
+FIXED, FIXED_THREE = {"free_steps": 20, "nudged_steps": 8}, {"free_steps": 30, "nudged_steps": 10}
 RATE = Range(0.0, 1e3, open_below=True, open_above=True)
 
 
@@ -28,10 +33,10 @@ class TrainConfig:
     """What the user asks for. `None` means: choose it from the data; the choice is recorded in the manifest.
 
     The options, with their limits, stand at the fields. Of them, hidden (() behind `layers`), rule, shadow_bits and
-    weight_bits are of `neuro.equilibrium.sigma_delta.EquilibriumDesign`; layers: text as `neuro.spec.layers` reads it;
+    weight_bits are of `neuro.equilibrium.design.EquilibriumDesign`; layers: text as `neuro.spec.layers` reads it;
     draws (its noise), weight_lsb: of `neuro.stock.processes.StockProjection`; learning_rate, output_share, centred and
     exponent_offset: of `sim.training.trainer.Choices`, tuned where None; shift, noise: see `sim.training.shift` and
-    `sim.training.noise`.
+    `sim.training.noise`; schedule, output_force: order and force of `neuro.spec.schedule.Schedule`.
 
     front_end, code_bits: SHA-256 of the manifest of the coder in front ("": none), payload bits of its codes
                           (`sim.training.front_end.behind`); without it, of features that are no pixels (0: pixels).
@@ -70,7 +75,22 @@ class TrainConfig:
     front_end: str = ""
     code_bits: int = 0
     layers: str = option("", "In place of --hidden, with kernels (features x extent): conv:32x5,pool:2,dense:128.")
-    shift: int = option(0, "Shift training images at random by up to so many pixels each time they are learned.")
+    shift: int | None = option(
+        None, "Shift training images at random by up to so many pixels each time they are learned.",
+        unset="1 with several layers of kernels on large images, else 0",
+    )  # fmt: skip
+    schedule: str | None = option(
+        None, "Who updates when", unset=SETTLING,
+        choices={"even-odd": "layers in turn, until they are silent", "parallel": "all at every step"},
+    )  # fmt: skip
+    output_force: str | None = option(
+        None, "Force of the nudges", unset=SETTLING,
+        choices={"constant": "the error of the free phase", "relaxing": "that of the moment"},
+    )  # fmt: skip
+    until_silent: bool | None = option(
+        None, "Let a phase last as long as the slowest image needs, or a fixed number of steps.", unset=SETTLING,
+        flags=("--until-silent/--fixed-steps",),
+    )  # fmt: skip
     noise: float = option(
         0.0, "Gaussian noise on training images, fresh each time: its deviation, of pixels in 0..1.", Range(0.0, 10.0)
     )
@@ -79,6 +99,7 @@ class TrainConfig:
         fill(self, hidden=() if self.layers else HIDDEN, rule=RULES.get(self.family, "event"))
         check_options(self)
         self._check_layers()
+        self._check_settling()
         if self.shift and (self.front_end or self.family != "sigma-delta"):
             raise UserError(f"shift {self.shift}: images are shifted for the sigma-delta family without a front end")
         if self.noise and (self.front_end or self.shift):
@@ -90,6 +111,59 @@ class TrainConfig:
             check_stock_config(self)
         else:
             _check_design(self)
+
+    def _check_settling(self) -> None:
+        """Raise UserError where the network cannot settle as asked for."""
+        asked = [name for name, usual in AS_EVER.items() if getattr(self, name) not in (None, usual)]
+        if asked and self.family != "sigma-delta":
+            raise UserError(f"{asked[0]}: a choice of the sigma-delta family; leave it out for stock networks")
+        if self.until_silent and (not self.in_turn or self.output_force == RELAXING):
+            raise UserError(
+                "until_silent: only layers in turn under a constant force fall silent; drop --schedule parallel and "
+                "--output-force relaxing, or --until-silent"
+            )
+
+    @property
+    def in_turn(self) -> bool:
+        """Whether layers update in turn; unless asked otherwise, those of networks with several hidden layers.
+
+        Behind a front end and of noisy images it is not measured; of features of tables it was no better.
+        """
+        if self.schedule is not None:
+            return self.schedule == EVEN_ODD
+        plain = self.family == "sigma-delta" and not (self.front_end or self.code_bits or self.noise)
+        return plain and len(self.hidden_layers) > 1
+
+    def settled(self, shape: tuple[int, ...]) -> TrainConfig:
+        """The configuration for images of `shape` with who updates when, and by how much they are shifted, stated.
+
+        So that a run that was begun by a version with other choices is not gone on with by these.
+        """
+        held = self.in_turn and self.output_force != RELAXING
+        return replace(
+            self,
+            schedule=EVEN_ODD if self.in_turn else PARALLEL,
+            output_force=self.output_force or (CONSTANT if self.in_turn else RELAXING),
+            until_silent=held if self.until_silent is None else self.until_silent,
+            shift=self.pixels_shifted(shape),
+        )
+
+    @property
+    def settling(self) -> dict[str, Any]:
+        """What `neuro.equilibrium.design.design_for` is told of it."""
+        choices: dict[str, Any] = {"order": EVEN_ODD} if self.in_turn else {}
+        if self.output_force is not None:
+            choices["force"] = self.output_force
+        if self.in_turn and (self.until_silent is False or self.output_force == RELAXING):
+            choices |= FIXED_THREE if len(self.hidden_layers) > 2 else FIXED
+        return choices
+
+    def pixels_shifted(self, shape: tuple[int, ...]) -> int:
+        """By how many pixels training images of `shape` are shifted at most."""
+        if self.shift is not None:
+            return self.shift
+        large = len(shape) > 1 and min(shape[:2]) >= SHIFTED_FROM
+        return int(large and self.convolutional and self.in_turn and not self.noise)
 
     def _check_layers(self) -> None:
         if not self.layers:
@@ -131,7 +205,7 @@ def learns_on_chip(config: TrainConfig) -> bool:
 
 def _check_design(config: TrainConfig) -> None:
     """Raise UserError unless a network can be made as configured."""
-    from neuro.equilibrium.sigma_delta import EquilibriumDesign
+    from neuro.equilibrium.design import EquilibriumDesign
     from neuro.spec.plasticity import learning_rule
 
     learning_rule(config.sigma_delta_rule, config.shadow_bits)  # refuses what is none

@@ -67,7 +67,7 @@ def train_ep(
     on whatever `compute`.
     Raises: UserError if `folder` holds another run, or a checkpoint of another configuration or data set.
     """
-    config = suited(config, dataset) if front is None else behind(config, front)
+    config = (suited(config, dataset) if front is None else behind(config, front)).settled(dataset.image_shape)
     learner = EquilibriumLearner(dataset, config, front, compute)
     artifact = run_learner(learner, folder, watcher, resume=resume, checkpoint_every_s=checkpoint_every_s)
     return result_of(folder, artifact)

@@ -112,6 +112,7 @@ def train_in_lava(
     Interrupt it at any time; `resume=True` goes on after the last image that Lava had finished at a checkpoint.
     Raises: UserError if the network is not of the stock family, Lava is missing or hangs, or `folder` holds a run.
     """
+    config = config.settled(dataset.image_shape)
     asked = InLavaConfig(**{**vars(config), "draws": "shared", "weight_lsb": 1, "images": n_images})
     check_installed()  # before anything is written
     learner = InLavaLearner(dataset, asked, stall_s, on_image)

@@ -12,8 +12,9 @@ from neuro.base.arrays import Integers
 from neuro.base.scales import glorot_bound
 from neuro.data.rescaling import PIXEL_COLUMNS
 from neuro.data.sets import Dataset, Split
+from neuro.equilibrium.design import design_for
 from neuro.equilibrium.graded_relu import GradedDesign, GradedNetwork, open_boxes
-from neuro.equilibrium.sigma_delta import build_equilibrium, design_for
+from neuro.equilibrium.sigma_delta import build_equilibrium
 from neuro.front_ends.pixels import PixelEncoder, gain_bits_for
 from neuro.spec.layers import shapes_of
 from neuro.spec.network import Network
@@ -22,6 +23,7 @@ from sim.backends.protocol import one_hot_targets
 from sim.training.compute import NATIVE, Compute
 from sim.training.config import FEATURE_BITS, TrainConfig, learns_on_chip
 from sim.training.noise import drawn_once, noise_of, payloads_once
+from sim.training.pace import Pace
 from sim.training.shift import check_shift, shift_of
 from sim.training.stock_recipe import (
     UPPER,
@@ -30,16 +32,18 @@ from sim.training.stock_recipe import (
     stock_choices,
     stock_epochs,
 )
-from sim.training.trainer import Choices, Trainer, TrainingSet, squared_length
+from sim.training.trainer import USUAL, Choices, Trainer, TrainingSet, squared_length
 
 if TYPE_CHECKING:
     from sim.training.front_end import Front
 
 IMAGES_TO_SEE = 720_000  # presentations of a default training: 12 epochs of 60,000 images
-FEWEST_EPOCHS, MOST_EPOCHS = 12, 40
+FEWEST_EPOCHS, MOST_EPOCHS, FEWEST_KERNEL_EPOCHS = 12, 40, 8
 GRADED_FREE_STEPS = 15  # as many as digits and MNIST need on a validation split (benchmarks.stock_graded)
 DRIVE, MOST_GAIN = 0.4, 100.0  # 0.4: of MNIST images
 SAMPLE = 4096
+AVERAGED = 25_000  # presentations over which weights are averaged, at most
+KERNEL_PRESENTATIONS = 440_000  # of a default training of maps: 8 epochs of 55,000 images
 SMALL = 10_000  # training images; below, regularise and, after validation, train again on all of them
 
 
@@ -49,6 +53,8 @@ def n_epochs(config: TrainConfig, n_images: int) -> int:
         return config.epochs
     if learns_on_chip(config):
         return stock_epochs(n_images)
+    if config.convolutional and config.in_turn:
+        return min(max(round(KERNEL_PRESENTATIONS / n_images), FEWEST_KERNEL_EPOCHS), MOST_EPOCHS)
     return min(max(round(IMAGES_TO_SEE / n_images), FEWEST_EPOCHS), MOST_EPOCHS)
 
 
@@ -87,10 +93,23 @@ def build_network(dataset: Dataset, config: TrainConfig, choices: Choices, split
         weight_bits=config.weight_bits,
         exponent_offset=choices.exponent_offset,
         encoder=encoder,
+        **config.settling,
         **more,
     )
     spec = build_equilibrium(design, config.seed)
     return open_boxes(spec, UPPER) if config.graded else spec
+
+
+def pace_for(config: TrainConfig, presentations: int) -> Pace:
+    """How a training of so many presentations goes on.
+
+    Of networks whose layers update in turn: rates fall in a straight line to a fiftieth, biases of maps learn at a
+    quarter of the rate of kernels, and weights are averaged over the last sixteenth of the presentations, 25,000 at
+    most (`benchmarks.deep_maps` has a table of what each is worth).
+    """
+    if not config.in_turn:
+        return USUAL
+    return Pace(final_rate=0.02, linear=True, bias_share=0.25, averaged=min(presentations // 16, AVERAGED))
 
 
 def behind(config: TrainConfig, front: Front) -> TrainConfig:
@@ -145,7 +164,7 @@ def check_rates(dataset: Dataset, config: TrainConfig, split: Split) -> None:
         build_stock(dataset, config, split)
     else:
         shapes_of(dataset.image_shape, config.hidden_layers)
-        check_shift(config.shift, dataset.image_shape)
+        check_shift(config.pixels_shifted(dataset.image_shape), dataset.image_shape)
 
 
 def compile_kernels(dataset: Dataset, config: TrainConfig, compute: Compute = NATIVE) -> None:
@@ -177,9 +196,10 @@ def make_trainer(
         payloads=payloads_once(spec.encoder, dataset.x_train[used], config.noise, config.seed),
         labels=dataset.y_train[used],
         split=Split(np.searchsorted(used, split.train), np.searchsorted(used, split.validation)),
-        shift=shift_of(config.shift, dataset.image_shape, spec.encoder),
+        shift=shift_of(config.pixels_shifted(dataset.image_shape), dataset.image_shape, spec.encoder),
         noise=noise_of(config.noise, dataset.x_train[used], spec.encoder),
     )
     session = compute.open(spec, config.threads, config.batch_size)
     kind = StockTrainer if learns_on_chip(config) else Trainer
-    return kind(session, data, choices, epochs, config.seed, config.batch_size)
+    pace = pace_for(config, epochs * len(split.train))
+    return kind(session, data, choices, epochs, config.seed, config.batch_size, pace)

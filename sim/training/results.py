@@ -10,9 +10,11 @@ from typing import Any
 from neuro.artifact.run_folder import Artifact
 from neuro.base.errors import UserError
 from neuro.base.metrics import Accuracy
+from neuro.base.schema import parsed
 from neuro.base.shown import Lines, Shown
 from neuro.data.preparation import Preparation
 from neuro.data.sets import Dataset
+from sim.training.settling import Settled
 
 PREPARATION = "preparation"  # in the "data" of a manifest
 
@@ -41,7 +43,17 @@ class TrainResult(Shown):
             ("spikes per inference", f"{self.spikes_per_inference:.1f}"),
             ("training speed", f"{self.images_per_s:,.0f} images/s"),
             ("CPU time", f"{self.train_cpu_s:.1f} s, choosing rates included"),
+            *self._settled(),
         ]
+
+    def _settled(self) -> Lines:
+        """How the images of the best epoch settled, and what to do about it; nothing of runs that do not tell."""
+        manifest = self.artifact.manifest
+        row = manifest["history"][manifest["best_epoch"] - 1].get("settling")
+        if row is None:
+            return []
+        found = parsed(row, Settled, "manifest", "it is of another version")
+        return [("settling", found.describe()), *(("warning", text) for text in found.warnings())]
 
     def to_json(self) -> dict[str, Any]:
         """The object that `settle train --json` prints."""

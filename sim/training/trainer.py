@@ -6,9 +6,9 @@ seed and epoch, all randomness of seed and counters.
 
 from __future__ import annotations
 
-import math
+import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,18 +21,22 @@ from neuro.base.schema import Count
 from neuro.data.sets import Split
 from neuro.front_ends.pixels import PixelEncoder
 from neuro.spec.network import Network
-from neuro.spec.plasticity import Rate, rate_for
 from neuro.spec.sigma_delta import NetworkSpec
+from sim.backends.presentation import nudge_signs
 from sim.backends.protocol import one_hot_targets
 from sim.backends.record import LearningOutcome
 from sim.backends.session import AnySession, Rates
-from sim.training.checkpoint import restored
+from sim.training.checkpoint import require_like, restored
 from sim.training.noise import TrainingNoise
+from sim.training.pace import Mean, Pace
+from sim.training.rates import projection_rates
+from sim.training.settling import Settled, Tally
 from sim.training.shift import Shift
 from sim.training.stepwise import Stepwise
 
 CHUNK = 2048  # images between two looks at the clock, the keyboard and the progress bar
-FINAL_RATE = 1 / 8  # learning rate of the last epoch relative to the first; geometric in between
+MEAN, SEEN = "mean of ", "images in the mean"  # in a checkpoint
+USUAL = Pace()
 Weights = Mapping[str, Integers]
 
 
@@ -57,6 +61,7 @@ class Epoch:
     """One point of the learning curve. Accuracies are shares; train_accuracy is taken before each update.
 
     val_accuracy, spikes_per_inference: None in a training without validation images.
+    settling: how the images settled that were learned; None of networks that do not settle.
     """
 
     epoch: int
@@ -65,6 +70,7 @@ class Epoch:
     spikes_per_inference: float | None
     spikes_per_learning_image: float
     images_per_s: float
+    settling: Settled | None = None
 
 
 @dataclass
@@ -79,6 +85,7 @@ class Progress:
     learn_s: float = 0.0  # time inside the learning backend, all epochs
     cpu_s: float = 0.0  # process time, all epochs
     best_epoch: int = -1
+    settling: Tally = field(default_factory=Tally)  # of this epoch
     history: list[Epoch] = field(default_factory=list)
 
     @staticmethod
@@ -130,8 +137,11 @@ class Trainer(Stepwise):
         n_epochs: int,
         seed: int,
         batch_size: int = 1,
+        pace: Pace = USUAL,
     ) -> None:
         self.session = session
+        self.pace = pace
+        self.mean = Mean(pace.averaged)
         self.data = data
         self.choices = choices
         self.n_epochs = n_epochs
@@ -147,12 +157,16 @@ class Trainer(Stepwise):
         return len(self.data.split.train)
 
     def rates(self, epoch: int) -> Rates:
-        """The learning rate of every plastic projection in this epoch, as the session takes it."""
-        decay = FINAL_RATE ** (epoch / max(1, self.n_epochs - 1))
-        base = self.choices.learning_rate / self.scale * decay
+        """The learning rate of every plastic projection now, in this epoch, as the session takes it."""
+        base = self.choices.learning_rate / self.scale
+        base *= self.pace.decay(epoch, self.progress.position / self.n_images, self.n_epochs)
+        return projection_rates(self._network, base, self.choices.output_share, self.pace.bias_share)
+
+    @property
+    def _network(self) -> NetworkSpec:
         spec = self.session.spec
         assert isinstance(spec, NetworkSpec)  # networks of other kinds have trainers of their own
-        return projection_rates(spec, base, self.choices.output_share)
+        return spec
 
     def upcoming(self) -> Int64:
         """The next images of this epoch, in the order in which they will be learned; none at its end."""
@@ -168,13 +182,14 @@ class Trainer(Stepwise):
     def _learn(self, chosen: Int64, rates: Rates) -> None:
         labels = self.data.labels[chosen]
         start, cpu_start = time.perf_counter(), time.process_time()
-        outcome = self.session.learn(
-            self._presented(chosen),
-            one_hot_targets(self.session.spec, labels),
-            rates,
-            seed=self.seed,
-            first_image=self.progress.epoch * self.n_images + self.progress.position,
-        )
+        targets = one_hot_targets(self.session.spec, labels)
+        first = self.progress.epoch * self.n_images + self.progress.position
+        outcome = self.session.learn(self._presented(chosen), targets, rates, seed=self.seed, first_image=first)
+        if outcome.settling is not None:
+            signs = nudge_signs(self._network, self.seed, first, len(labels))
+            self.progress.settling.add(self._network, outcome.settling, targets, signs)
+        if self.pace.averaged:
+            self.mean.add(self.session.full_weights(), len(labels))
         self._count(outcome, labels, time.perf_counter() - start, time.process_time() - cpu_start)
 
     def _presented(self, chosen: Int64) -> Int16:
@@ -208,6 +223,7 @@ class Trainer(Stepwise):
                 spikes_per_inference=spikes,
                 spikes_per_learning_image=progress.n_spikes / self.n_images,
                 images_per_s=self.n_images / max(progress.epoch_s, 1e-9),
+                settling=progress.settling.summary(),
             )
         )
         best = progress.history[progress.best_epoch].val_accuracy if progress.best_epoch >= 0 else None
@@ -217,51 +233,51 @@ class Trainer(Stepwise):
         progress.epoch += 1
         progress.position = progress.n_correct = progress.n_spikes = 0
         progress.epoch_s = 0.0
+        progress.settling = Tally()
         progress.cpu_s += time.process_time() - start
 
     def deployable(self) -> Weights:
         """The weights that would be deployed if the training ended now."""
-        return self.session.weights()
+        with self._averaged():
+            return self.session.weights()
+
+    @contextlib.contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """The session with mean weights, if they are to be averaged."""
+        if not self.mean.values:
+            yield
+            return
+        own = self.session.full_weights()
+        self.session.restore(self.mean.rounded())
+        yield
+        self.session.restore(own)
 
     def full_weights(self) -> Weights:
         """All arrays that a checkpoint keeps."""
-        return self.session.full_weights()
+        means = {MEAN + name: values for name, values in self.mean.values.items()}
+        seen = {SEEN: np.array([self.mean.seen])} if self.pace.averaged else {}
+        return {**self.session.full_weights(), **means, **seen}
 
     def synapses_in(self, full: Weights) -> Weights:
-        """Of what `full_weights` returned, what every checkpoint of this training holds."""
-        return full
+        """Of what `full_weights` returned, what every checkpoint of this training holds: no means, before the first."""
+        return {name: values for name, values in full.items() if not name.startswith(MEAN)}
 
     def restore(self, full: Weights) -> None:
-        """Set what `full_weights` returned."""
-        self.session.restore(full)
+        """Set what `full_weights` returned. Raises: UserError if its means are not those of its weights."""
+        own = {name: values for name, values in self.synapses_in(full).items() if name != SEEN}
+        means = {name.removeprefix(MEAN): values for name, values in full.items() if name.startswith(MEAN)}
+        if self.pace.averaged and int(full[SEEN][0]):
+            require_like(means, own, "mean of weights")
+            self.mean.seen = int(full[SEEN][0])
+            self.mean.values = {name: values.astype(np.int64) for name, values in means.items()}
+        self.session.restore(own)
 
     def validation_accuracy(self) -> tuple[float | None, float | None]:
         """The accuracy and the spikes per inference on the validation images, if any, with the present weights."""
         chosen = self.data.split.validation
         if not len(chosen):
             return None, None
-        record = self.session.run(self.data.payloads[chosen])
+        with self._averaged():
+            record = self.session.run(self.data.payloads[chosen])
         value = accuracy(record.predictions, self.data.labels[chosen]).value
         return value, record.spikes_per_inference(self.session.spec)
-
-
-def projection_rates(spec: NetworkSpec, learning_rate: float, output_share: float) -> dict[str, Rate]:
-    """Integer rates for all plastic projections from a real learning rate of the first hidden layer.
-
-    output_share: of the layers behind it, which settle together: the output and, in deep networks, hidden ones.
-    A pooled kernel learns as the kernel of an average would.
-    """
-    moving = {population.name for population in spec.moving}
-    behind = {p.target for p in spec.plastic if p.source in moving}
-    rates = {}
-    for projection in spec.plastic:
-        pre, post = spec.population(projection.source).neuron, spec.unit(projection.target)
-        assert projection.rule is not None  # plastic
-        post_bits = post.state_bits if projection.rule.uses_state_difference else post.activation_bits
-        share = output_share if projection.target in behind or projection.target == spec.output else 1.0
-        if projection.convolution is not None:  # a weight of a sum is that of an average, divided by the window
-            share /= math.prod(projection.convolution.pool) ** 2
-        rates[projection.name] = rate_for(
-            learning_rate * share, spec.schedule.nudge, projection.exponent, pre.activation_bits, post_bits
-        )
-    return rates

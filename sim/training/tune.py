@@ -33,10 +33,12 @@ TRIAL_PRESENTATIONS = 16_384
 TRIAL_IMAGES = 8_192  # at most so many different training images
 TRIAL_VALIDATION = 4_096
 CENTRE_ABOVE = 0.5  # share of the squared length that the mean image carries
-CENTRE_DEEP_ABOVE = 0.25  # with two or more hidden layers, without kernels
+CENTRE_DEEP_ABOVE = 0.25  # with two or more hidden layers; of kernels only where layers update in turn
 # By hidden layers (2: two, or kernels; 3: three or more); first guess first.
 LEARNING_RATES = {1: (1.4, 0.7, 2.8), 2: (1.0, 0.5, 2.0), 3: (1.0, 0.5, 2.0)}
 OUTPUT_SHARES = {1: (0.125, 0.0625, 0.25), 2: (0.4, 0.2, 0.8), 3: (0.2, 0.1, 0.4)}
+MAP_RATES, MAP_SHARES = (2.0, 1.0, 4.0), (0.8, 0.4, 1.6)  # of maps whose layers update in turn
+THREE_RATES = (0.5, 0.25, 1.0)  # of three or more all-to-all layers that do
 MORE_RATES = 4
 FULL_RATE_BATCH = 16  # in larger batches, whose steps add up unseen by each other, the first guesses fall as 1 / size
 NOISE_RATE = 4.0  # of noisy images, most of whose length says nothing
@@ -94,7 +96,11 @@ def guesses(config: TrainConfig) -> tuple[list[float], tuple[float, ...]]:
     """Learning rates and output shares that are tried with such layers and batches, the first guess first."""
     depth = min(max(len(config.hidden_layers), 1 + config.convolutional), 3)
     fall = min(1.0, FULL_RATE_BATCH / config.batch_size) * (NOISE_RATE if config.noise else 1.0)
-    return [rate * fall for rate in LEARNING_RATES[depth]], OUTPUT_SHARES[depth]
+    maps = config.convolutional and config.in_turn
+    rates, shares = (MAP_RATES, MAP_SHARES) if maps else (LEARNING_RATES[depth], OUTPUT_SHARES[depth])
+    if config.in_turn and depth == 3 and not maps:
+        rates, shares = THREE_RATES, OUTPUT_SHARES[2]
+    return [rate * fall for rate in rates], shares
 
 
 def untuned(config: TrainConfig) -> TrainConfig:
@@ -113,7 +119,7 @@ def wants_centring(dataset: Dataset, config: TrainConfig, split: Split) -> bool:
         return config.centred
     if config.noise:
         return True
-    deep = len(config.hidden_layers) > 1 and not config.convolutional
+    deep = len(config.hidden_layers) > 1 and (config.in_turn or not config.convolutional)
     return mean_share(dataset, split) > (CENTRE_DEEP_ABOVE if deep else CENTRE_ABOVE)
 
 

@@ -38,8 +38,8 @@ def local_gradient(twin: Twin, images: Tensor, labels: Tensor, nudge: float, ste
         ends = []
         for force in (push, -push):
             state = free
-            for _ in range(twin.steps if steps is None else steps):
-                state = graph.step(state, drive, twin.steps, force)
+            for time in range(twin.steps, twin.steps + (twin.steps if steps is None else steps)):
+                state = graph.step(state, drive, time, force)
             ends.append(state)
         names = {target for _, _, target in graph.feeding}
         scale = 2.0 * strength / twin.unit

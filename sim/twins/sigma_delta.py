@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from neuro.spec.parity import skips_silence
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.twins.base import Twin, TwinOutputs, carry
 from sim.twins.sigma_delta_graph import SigmaDeltaGraph
@@ -77,7 +78,8 @@ class SigmaDeltaTwin(Twin):
 
     def settle(self, drive: State, steps: int) -> State:
         """The state of the graph after `steps` free steps from rest."""
-        return unroll(lambda s, t: self.graph.step(s, drive, t), self.graph.rest(drive), steps, self.every)
+        rests = self.rounds and skips_silence(self.spec, self.spec.parity)
+        return unroll(lambda s, t: self.graph.step(s, drive, t), self.graph.rest(drive), steps, self.every, rests)
 
     def outputs_of(self, state: State) -> TwinOutputs:
         """Scores and states, in real units, from the state of the graph."""

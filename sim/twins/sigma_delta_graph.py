@@ -24,7 +24,7 @@ def activation(u: Tensor, neuron: SigmaDelta) -> Tensor:
 
 
 class SigmaDeltaGraph(nn.Module):
-    """The populations and projections of a spec, stepped in parallel.
+    """The populations and projections of a spec, stepped in parallel or in turn, as its schedule says.
 
     State: for each moving population NAME, "u NAME" (state units) and "s NAME" (payload units), and "a NAME", the input
     of the last step; each of shape [B, N].
@@ -73,10 +73,16 @@ class SigmaDeltaGraph(nn.Module):
         return smooth
 
     def step(self, state: State, drive: State, time: int, force: Tensor | None = None) -> State:
-        """The state one step on. time counts steps from 0; force, of shape [B, K], is added to the output."""
+        """The state one step on. time counts steps from 0; force, of shape [B, K], is added to the output.
+
+        A population whose turn it is not keeps its state, and the input that this state answered.
+        """
         total = self._totals(state, drive) if time > 0 else dict(drive)  # at the first step only the sources have sent
         new: State = {}
         for name, unit in self.units.items():
+            if self.spec.parity[name] == time % 2:  # the step is time + 1
+                new |= {key: state[key] for key in (f"u {name}", f"a {name}", f"s {name}")}
+                continue
             pushed = total[name] if force is None or name != self.spec.output else total[name] + force
             u = relax(pushed, state[f"u {name}"], self.relaxations[name])
             new[f"u {name}"], new[f"a {name}"] = u, total[name]

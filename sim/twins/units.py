@@ -199,20 +199,33 @@ def floor_shift(x: Tensor, shift: int) -> Tensor:
 Step = Callable[[State, int], State]
 
 
-def unroll(step: Step, state: State, steps: int, every: int) -> State:
+def unroll(step: Step, state: State, steps: int, every: int, rests: bool = False) -> State:
     """The state after `step(state, t)` for t in 0..steps-1.
 
     every: steps between two states kept for the backward pass, which computes those between anew; 0 keeps all.
+    rests: nothing changes any more after two steps that changed nothing; what is left of them is not computed then.
     """
 
     def segment(state: State, first: int, last: int) -> State:
+        quiet = 0
         for t in range(first, last):
-            state = step(state, t)
+            before, state = state, step(state, t)
+            if rests:
+                quiet = quiet + 1 if _same(before, state) else 0
+                if quiet == 2:
+                    break
         return state
 
     if not every or not torch.is_grad_enabled():
         return segment(state, 0, steps)
     for first in range(0, steps, every):
         last = min(first + every, steps)
+        before = state
         state = checkpoint(segment, state, first, last, use_reentrant=False, preserve_rng_state=False)
+        if rests and last - first > 1 and _same(before, state):
+            break
     return state
+
+
+def _same(first: State, second: State) -> bool:
+    return all(torch.equal(first[name], value) for name, value in second.items())

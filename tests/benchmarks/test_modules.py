@@ -19,7 +19,8 @@ from benchmarks import (
     twin_fidelity,
 )
 from benchmarks.accuracy import largest_fall
-from neuro.equilibrium.sigma_delta import build_equilibrium, design_for
+from neuro.equilibrium.design import design_for
+from neuro.equilibrium.sigma_delta import build_equilibrium
 
 
 def run(module, path, monkeypatch, *options):

@@ -7,7 +7,8 @@ import numpy as np
 
 from neuro.artifact.sigma_delta import spec_arrays, spec_to_json
 from neuro.base.files import array_bytes, write_atomically
-from neuro.equilibrium.sigma_delta import build_equilibrium, design_for
+from neuro.equilibrium.design import design_for
+from neuro.equilibrium.sigma_delta import build_equilibrium
 from neuro.spec.plasticity import Rate
 from sim.backends.protocol import get_backend
 from sim.contract.sigma_delta import run_fully

@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuro.base.errors import UserError
+from neuro.equilibrium.design import design_for
 from neuro.equilibrium.lif import StockDesign, build_stock_network
-from neuro.equilibrium.sigma_delta import build_equilibrium, design_for
+from neuro.equilibrium.sigma_delta import build_equilibrium
 from sim.backends.protocol import REGISTRY, get_backend
-from sim.contract.sigma_delta import check_learning, check_run, random_images, random_rates, random_spec
+from sim.contract.sigma_delta import any_spec, check_learning, check_run, random_images, random_rates, random_spec
 
 SEEDS = st.integers(0, 2**32 - 1)
 needs_lava = pytest.mark.skipif(importlib.util.find_spec("lava") is None, reason="Lava needs Python 3.10")
@@ -26,7 +27,7 @@ SIGMA_DELTA = [
 @settings(max_examples=80, deadline=None)
 @given(SEEDS, st.integers(1, 3))
 def test_events_runs_any_network_as_the_reference_does(seed, threads):
-    spec = random_spec(seed)
+    spec = any_spec(seed)
     payloads, targets = random_images(spec, seed, 5)
     check_run(get_backend("events"), spec, payloads, targets, seed=seed, first_image=seed % 1000, threads=threads)
     check_run(get_backend("events"), spec, payloads, None, threads=threads)
@@ -35,7 +36,7 @@ def test_events_runs_any_network_as_the_reference_does(seed, threads):
 @settings(max_examples=40, deadline=None)
 @given(SEEDS, st.integers(1, 3), st.sampled_from([1, 2, 5]))
 def test_events_learns_any_network_as_the_reference_does(seed, threads, batch_size):
-    spec = random_spec(seed)
+    spec = any_spec(seed)
     payloads, targets = random_images(spec, seed, 9)
     rates = random_rates(spec, seed)
     check_learning(
@@ -49,7 +50,7 @@ def test_events_learns_any_network_as_the_reference_does(seed, threads, batch_si
 @settings(max_examples=12, deadline=None)
 @given(SEEDS)
 def test_lava_runs_any_network_as_the_reference_does(seed):
-    spec = random_spec(seed)
+    spec = any_spec(seed)
     payloads, targets = random_images(spec, seed, 3)
     differences = check_run(get_backend("lava"), spec, payloads, targets, seed=seed, first_image=seed % 1000)
     assert differences.n_images == 3
@@ -69,7 +70,7 @@ def test_equilibrium_networks_learn_as_the_reference_does(rule, hidden):
 @pytest.mark.parametrize("name", ["events", "reference"])
 def test_weights_restored_from_full_weights_are_equal(name):
     for seed in range(8):
-        spec = random_spec(seed)
+        spec = any_spec(seed)
         payloads, targets = random_images(spec, seed, 6)
         rates = random_rates(spec, seed)
         with get_backend(name).open(spec) as first, get_backend(name).open(spec) as second:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from shared_coders import dense_coder, kernel_coder, signals
 
 from neuro.base.convolution import square
-from neuro.equilibrium.sigma_delta import EquilibriumDesign, build_equilibrium
+from neuro.equilibrium.design import EquilibriumDesign
+from neuro.equilibrium.sigma_delta import build_equilibrium
 from neuro.front_ends.pixels import PixelEncoder
 from neuro.spec.sigma_delta import NetworkSpec
 from neuro.spec.stack import stack

@@ -11,7 +11,8 @@ import pytest
 from neuro.artifact.sigma_delta import spec_arrays, spec_from_json, spec_to_json
 from neuro.base.convolution import square
 from neuro.base.errors import UserError
-from neuro.equilibrium.sigma_delta import build_equilibrium, design_for
+from neuro.equilibrium.design import design_for
+from neuro.equilibrium.sigma_delta import build_equilibrium
 from neuro.front_ends.pixels import PixelEncoder
 from neuro.spec.graph import Population
 from neuro.spec.layers import parse_layers

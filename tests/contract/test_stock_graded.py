@@ -13,8 +13,9 @@ from sklearn.linear_model import Lasso
 from neuro.base.metrics import accuracy, cosine
 from neuro.coding.graded_relu import sparse_coder
 from neuro.data.sets import load_dataset, split_validation
+from neuro.equilibrium.design import EquilibriumDesign
 from neuro.equilibrium.graded_relu import GradedDesign, contrastive_update, graded_from, open_boxes, output_forces
-from neuro.equilibrium.sigma_delta import EquilibriumDesign, build_equilibrium
+from neuro.equilibrium.sigma_delta import build_equilibrium
 from neuro.stock.graded import present, readout
 from sim.backends.lava.stock.run import run_stock_in_lava
 from sim.backends.protocol import get_backend, one_hot_targets
@@ -22,8 +23,9 @@ from sim.backends.stock.emulator import emulate
 from sim.contract.stock import count_stock_differences
 from sim.oracles.equilibrium import RateNetwork
 from sim.training.config import TrainConfig
+from sim.training.rates import projection_rates
 from sim.training.recipe import build_network
-from sim.training.trainer import Choices, projection_rates, squared_length
+from sim.training.trainer import Choices, squared_length
 
 EQUAL = {"spikes": 0, "u": 0, "v": 0}
 UPPER = 8.0

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import shared_refused
 
-from neuro.equilibrium.sigma_delta import EquilibriumDesign, build_equilibrium
+from neuro.equilibrium.design import EquilibriumDesign
+from neuro.equilibrium.sigma_delta import build_equilibrium
 from neuro.front_ends.pixels import PixelEncoder
 from neuro.spec.sigma_delta import NetworkSpec
 

@@ -29,7 +29,7 @@ from sim.backends.batched.synapses import exact_products
 from sim.backends.checks import check_learning
 from sim.backends.presentation import Lesson, Presentation
 from sim.backends.protocol import Backend, Capabilities, Workers
-from sim.backends.record import LearningOutcome, Record, record_from_history
+from sim.backends.record import LearningOutcome, Record, Settling, record_from_history
 from sim.backends.session import Rates, SigmaDeltaSession
 from sim.backends.stock.record import join_records
 
@@ -113,7 +113,7 @@ class TorchSession(SigmaDeltaSession):
         for chunk in self._chunks(self._share(len(shown))):
             batch = self._batch(shown.images(chunk.start, chunk.stop))
             outcomes.fill(chunk, self._infer[n_phases](batch))
-        counts, output, settled = self._sum(outcomes.counts), self._sum(outcomes.output), self._sum(outcomes.settled)
+        counts, output, settled, last_spike, _ = (self._sum(values) for values in outcomes.arrays)
         return Record(
             backend=self.backend,
             seed=shown.seed,
@@ -121,6 +121,7 @@ class TorchSession(SigmaDeltaSession):
             output_states=output.astype(np.int32),
             spike_counts={p.name: counts[:, i, : n_phases + 1] for i, p in enumerate(self.spec.populations)},
             settled=settled.astype(np.bool_),
+            last_spike=last_spike.astype(np.int32),
         )
 
     def _run_kept(self, shown: Presentation, n_phases: int) -> Record:
@@ -146,9 +147,13 @@ class TorchSession(SigmaDeltaSession):
                     outcomes.fill(chunk, outcome)
                 self._transmit(moves)
         counts = self._sum(outcomes.counts.sum(axis=0))
+        output, settled, last_spike, nudged = (self._sum(values) for values in outcomes.arrays[1:])
         return LearningOutcome(
-            np.argmax(self._sum(outcomes.output), axis=1).astype(np.int32),
+            np.argmax(output, axis=1).astype(np.int32),
             {p.name: counts[i] for i, p in enumerate(self.spec.populations)},
+            Settling(
+                settled.astype(np.bool_), last_spike.astype(np.int32), output.astype(np.int32), nudged.astype(np.int32)
+            ),
         )
 
     def _update(
@@ -198,10 +203,13 @@ class _Found:
         self.counts = np.zeros(shape, dtype=np.int64)
         self.output = np.zeros((n, spec.n_classes), dtype=np.int64)
         self.settled = np.zeros(n, dtype=np.int64)
+        self.last_spike = np.zeros(n, dtype=np.int64)
+        self.nudged = np.zeros((n, 2, spec.n_classes), dtype=np.int64)
+        self.arrays = (self.counts, self.output, self.settled, self.last_spike, self.nudged)  # as in `Outcome`
 
     def fill(self, part: slice, outcome: Outcome) -> None:
         """Fetch the results of images `part`; waits for the device."""
-        for into, values in zip((self.counts, self.output, self.settled), outcome, strict=True):
+        for into, values in zip(self.arrays, outcome, strict=True):
             into[part] = values.cpu().numpy()
 
 

@@ -17,6 +17,8 @@ from torch import Tensor
 
 from neuro.base.fixed_point import round_shift
 from neuro.spec.neurons import SigmaDelta, Source
+from neuro.spec.parity import skips_silence
+from neuro.spec.schedule import CONSTANT
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.batched.synapses import Synapses, make_synapses
 
@@ -64,6 +66,7 @@ class TorchNetwork:
             for p in spec.projections
         ]  # fmt: skip
         self.units = {p.name: p.neuron for p in spec.populations if isinstance(p.neuron, SigmaDelta)}
+        self.skips = spec.schedule.force == CONSTANT and skips_silence(spec, spec.parity)
         self._feeding = [link for link in links if link.source not in self.units]
         self._recurrent = [link for link in links if link.source in self.units]
 
@@ -83,21 +86,39 @@ class TorchNetwork:
                     sent[population.name] = payloads.new_full((1, population.size), neuron.constant)
         return sent
 
-    def steps(self, batch: Batch, last_step: int) -> Iterator[Moment]:
-        """Yield every step from 0, the presentation, to `last_step`."""
+    def steps(self, batch: Batch, last_step: int, skip: bool = False) -> Iterator[Moment]:
+        """Yield every step from 0, the presentation, to `last_step`.
+
+        skip: leave out what is left of a phase in which nothing can change any more, but for its last step. That waits
+        for the device at every step.
+        """
         sources = self._present(batch.payloads)
         zeros = {n: batch.payloads.new_zeros(len(batch.payloads), self.spec.population(n).size) for n in self.units}
         state, sent = zeros, {**sources, **zeros}
         yield Moment(0, state, sent, dict(sources))
         drive = zeros | self._arrived(self._feeding, sent, {})
         phases = self.spec.schedule.phase_of_step()
+        schedule, parity, held = self.spec.schedule, self.spec.parity, None
+        quiet, silent_until = 0, 0
         for step in range(1, last_step + 1):
+            if step < silent_until:
+                continue
             total = self._arrived(self._recurrent, sent, drive) if step > 1 else drive
-            total = self._nudged(total, state, batch, self.spec.schedule.phases[phases[step]].nudge)
-            state = {name: move(state[name], total[name], unit) for name, unit in self.units.items()}
-            values = {name: activation(state[name], unit) for name, unit in self.units.items()}
-            yield Moment(step, state, {**sources, **values}, {name: values[name] - sent[name] for name in values})
+            total = self._nudged(total, state, batch, schedule.phases[phases[step]].nudge, held)
+            turn = {name: unit for name, unit in self.units.items() if parity[name] != 1 - step % 2}
+            state = state | {name: move(state[name], total[name], unit) for name, unit in turn.items()}
+            values = {
+                name: activation(state[name], u) if name in turn else sent[name] for name, u in self.units.items()
+            }
+            if schedule.force == CONSTANT and batch.targets is not None and step == schedule.ends[0]:
+                held = self._pull(state, batch.targets)
+            spikes = {name: values[name] - sent[name] for name in values}
+            yield Moment(step, state, {**sources, **values}, spikes)
             sent = {**sources, **values}
+            if skip and self.skips:
+                quiet = 0 if any(bool(part.any()) for part in spikes.values()) else quiet + 1
+                end = schedule.ends[phases[step]]
+                quiet, silent_until = (0, 0) if step == end else (quiet, end if quiet >= 2 else 0)
 
     def _arrived(self, links: list[_Link], sent: Populations, drive: Populations) -> Populations:
         """The sum of `drive` and what `links` deliver."""
@@ -109,13 +130,20 @@ class TorchNetwork:
             total[link.target] = total[link.target] + arrived if link.target in total else arrived
         return total
 
-    def _nudged(self, total: Populations, state: Populations, batch: Batch, nudge: int) -> Populations:
-        """`total` with the force of the nudge added to the output."""
+    def _nudged(
+        self, total: Populations, state: Populations, batch: Batch, nudge: int, held: Tensor | None
+    ) -> Populations:
+        """`total` with the force of the nudge added to the output: the one `held`, else that of `state`."""
         if not nudge or batch.targets is None:
             return total
-        schedule, name = self.spec.schedule, self.spec.output
-        pull = (batch.targets - state[name]) * schedule.nudge_multiplier >> schedule.nudge_shift
-        return {**total, name: total[name] + pull * (batch.signs * nudge)[:, None]}
+        pull = self._pull(state, batch.targets) if held is None else held
+        return {**total, self.spec.output: total[self.spec.output] + pull * (batch.signs * nudge)[:, None]}
+
+    def _pull(self, state: Populations, targets: Tensor) -> Tensor:
+        """The force of a nudge on the output in `state`, of shape [B, K], in state units."""
+        schedule = self.spec.schedule
+        pull: Tensor = (targets - state[self.spec.output]) * schedule.nudge_multiplier >> schedule.nudge_shift
+        return pull
 
 
 def move(state: Tensor, total: Tensor, unit: SigmaDelta) -> Tensor:

@@ -14,11 +14,15 @@ from sim.backends.batched.network import Batch, Moment, Populations, TorchNetwor
 
 
 class Outcome(NamedTuple):
-    """counts int64 [B, P, 1 + phases], output int32 [B, K] and settled [B] at the end of the free phase."""
+    """counts int64 [B, P, 1 + phases]; of the free phase: output int32 [B, K] and settled [B] at its end, last_spike
+    int32 [B]; nudged int32 [B, 2, K], the output at the end of the nudges that learn.
+    """
 
     counts: Tensor
     output: Tensor
     settled: Tensor
+    last_spike: Tensor
+    nudged: Tensor
 
 
 class Equilibria(NamedTuple):
@@ -42,6 +46,8 @@ def empty_outcome(network: TorchNetwork, size: int) -> Outcome:
         torch.zeros(shape, dtype=torch.int64, device=device),
         torch.zeros((size, spec.n_classes), dtype=torch.int32, device=device),
         torch.ones(size, dtype=torch.bool, device=device),
+        torch.zeros(size, dtype=torch.int32, device=device),
+        torch.zeros((size, 2, spec.n_classes), dtype=torch.int32, device=device),
     )
 
 
@@ -49,13 +55,18 @@ def watch(network: TorchNetwork, batch: Batch, n_phases: int, outcome: Outcome) 
     """Run `n_phases` phases, fill `outcome`, and yield every step."""
     spec, ends = network.spec, network.spec.schedule.ends
     phases = spec.schedule.phase_of_step()
-    for moment in network.steps(batch, ends[n_phases - 1]):
+    for moment in network.steps(batch, ends[n_phases - 1], skip=network.device.type == "cpu"):
         sent = {name: torch.count_nonzero(spikes, dim=1) for name, spikes in moment.spikes.items()}
         for name, count in sent.items():
             outcome.counts[:, spec.population_index[name], phases[moment.step] + 1] += count
+        total = torch.stack([count.expand(len(batch.payloads)) for count in sent.values()]).sum(dim=0)
+        if moment.step <= ends[0]:
+            outcome.last_spike.copy_(torch.where(total > 0, moment.step, outcome.last_spike))
+        if moment.step in ends[-2:]:
+            outcome.nudged[:, ends[-2:].index(moment.step)] = moment.state[spec.output]
         if moment.step == ends[0]:
             outcome.output.copy_(moment.state[spec.output])
-            outcome.settled.copy_(torch.stack(list(sent.values())).sum(dim=0) == 0)
+            outcome.settled.copy_(total == 0)
         yield moment
 
 

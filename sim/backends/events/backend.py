@@ -27,7 +27,7 @@ from sim.backends.events.space import Outputs, Scratch, make_scratch, make_trace
 from sim.backends.events.synapse_kernels import NO_WORKSPACE, Synapses, make_workspace
 from sim.backends.presentation import Lesson, Presentation
 from sim.backends.protocol import Backend, Capabilities
-from sim.backends.record import LearningOutcome, Record, SpikeTable
+from sim.backends.record import LearningOutcome, Record, Settling, SpikeTable
 from sim.backends.session import Rates, SigmaDeltaSession
 
 SMALLEST_TASK, LARGEST_TASK = 16, 1024  # images that a thread takes at a time
@@ -49,7 +49,7 @@ class EventsSession(SigmaDeltaSession):
         self._full = full_weights(spec)
         self._n_neurons = int(self._plan.start[-1])
         self._scratches = [make_scratch(self._n_neurons, len(spec.populations)) for _ in range(threads)]
-        self._no_trace = make_trace(1, 1, 1, 1)
+        self._no_trace = make_trace(1, 1, 1)
 
     def _outputs(self, count: int, n_phases: int, keep_states: bool, spike_capacity: int) -> Outputs:
         n_columns = 1 + len(self.spec.schedule.phases)
@@ -57,6 +57,8 @@ class EventsSession(SigmaDeltaSession):
             predictions=np.zeros(count, dtype=np.int32),
             output_states=np.zeros((count, self.spec.n_classes), dtype=np.int32),
             settled=np.zeros(count, dtype=np.bool_),
+            last_spike=np.zeros(count, dtype=np.int32),
+            nudged=np.zeros((count, 2, self.spec.n_classes), dtype=np.int32),
             counts=np.zeros((count, len(self.spec.populations), n_columns), dtype=np.int64),
             states=np.zeros((count if keep_states else 0, n_phases, self._n_neurons), dtype=np.int32),
             spikes=np.zeros((spike_capacity, 5), dtype=np.int32),
@@ -77,6 +79,7 @@ class EventsSession(SigmaDeltaSession):
             output_states=out.output_states,
             spike_counts={p.name: out.counts[:, i, : n_phases + 1] for i, p in enumerate(self.spec.populations)},
             settled=out.settled,
+            last_spike=out.last_spike,
             states=states,
             spikes=SpikeTable.from_rows(np.concatenate(rows)) if shown.keep_spikes else None,
         )
@@ -136,11 +139,13 @@ class EventsSession(SigmaDeltaSession):
         keys = image_keys(lesson.seed, lesson.first_image, len(lesson))
         self._train(synapses, self._images(lesson, keys), out)
         counts = {p.name: out.counts[:, i].sum(axis=0) for i, p in enumerate(self.spec.populations)}
-        return LearningOutcome(out.predictions, counts)
+        return LearningOutcome(
+            out.predictions, counts, Settling(out.settled, out.last_spike, out.output_states, out.nudged)
+        )
 
     def _train(self, synapses: Synapses, images: Images, out: Outputs) -> None:
-        n_images, second_nudge = len(images.signs), self.spec.schedule.phases[-1].steps
-        trace = make_trace(self.batch_size, self._n_neurons, len(self.spec.populations), second_nudge)
+        n_images = len(images.signs)
+        trace = make_trace(self.batch_size, self._n_neurons, len(self.spec.populations))
         parts = 1 if self.batch_size == 1 else self.threads  # on-line there is nothing to share
         works = [make_workspace(self._plan, parts) for _ in range(parts)]
 

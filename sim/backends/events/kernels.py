@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from neuro.base.arrays import Int16, Int32
+from neuro.base.arrays import Index, Int16, Int32
 from sim.backends.events.layout import Plan
 from sim.backends.events.map_kernels import convolve
 from sim.backends.events.maps import DENSE
@@ -109,19 +109,28 @@ def relax_sparsely(
 
 
 @inlined
-def advance(plan: Plan, target: Int32, force: np.int32, scratch: Scratch) -> None:
-    """Update all populations from the input accumulated so far."""
+def hold_force(plan: Plan, target: Int32, scratch: Scratch) -> None:
+    """Take the force of the nudge from the output as it is now."""
+    begin = plan.start[plan.output]
+    for j in range(plan.size[plan.output]):
+        scratch.pull[j] = ((target[j] - scratch.u[begin + j]) * plan.nudge_multiplier) >> plan.nudge_shift
+
+
+@inlined
+def advance(plan: Plan, target: Int32, force: np.int32, step: Index, scratch: Scratch) -> None:
+    """Update the populations whose turn it is from the input accumulated so far."""
     for population in range(plan.static.shape[0]):
-        if plan.static[population]:
+        if plan.static[population] or plan.parity[population] == 1 - step % 2:
             scratch.n_events[population] = 0
             continue
         begin, end = plan.start[population], plan.start[population + 1]
         total = scratch.a[begin:end]
         if force != 0 and population == plan.output:
             total = scratch.total[begin:end]
+            if not plan.holds:
+                hold_force(plan, target, scratch)
             for j in range(plan.size[population]):
-                pull = ((target[j] - scratch.u[begin + j]) * plan.nudge_multiplier) >> plan.nudge_shift
-                total[j] = np.int32(scratch.a[begin + j] + force * pull)
+                total[j] = np.int32(scratch.a[begin + j] + force * scratch.pull[j])
         if plan.threshold[population] == 0:
             scratch.n_events[population] = relax(
                 total, scratch.u[begin:end], scratch.s[begin:end], plan.multiplier[population], plan.shift[population],
@@ -165,33 +174,30 @@ def keep_end(plan: Plan, scratch: Scratch, s: Int32, u: Int32) -> None:
 
 
 @inlined
-def keep_for_learning(plan: Plan, scratch: Scratch, step: int, trace: Trace, slot: int) -> None:
-    """Store what the learning rules read: both equilibria, and every spike of the second nudge."""
-    last = plan.ends.shape[0] - 1
-    first_end = plan.ends[last - 1]
-    if step == 0:
-        for population in range(plan.static.shape[0]):
-            first, count = plan.start[population], scratch.n_events[population]
-            copy(scratch.neuron[first : first + count], trace.active[slot, first : first + count])
-            trace.n_active[slot, population] = count
-    if step == first_end:
-        keep_end(plan, scratch, trace.s_first[slot], trace.u_first[slot])
-        trace.step_end[slot, 0] = 0
-    if step > first_end:
-        at = trace.step_end[slot, step - first_end - 1]
-        for population in range(plan.static.shape[0]):
-            first = plan.start[population]
-            for k in range(first, first + scratch.n_events[population]):
-                trace.neuron[slot, at] = first + scratch.neuron[k]
-                trace.payload[slot, at] = scratch.payload[k]
-                at += 1
-        trace.step_end[slot, step - first_end] = at
-    if step == plan.ends[last]:
-        keep_end(plan, scratch, trace.s_second[slot], trace.u_second[slot])
+def keep_input(plan: Plan, scratch: Scratch, trace: Trace, slot: int) -> None:
+    """List the neurons that sent at the presentation."""
+    for population in range(plan.static.shape[0]):
+        first, count = plan.start[population], scratch.n_events[population]
+        copy(scratch.neuron[first : first + count], trace.active[slot, first : first + count])
+        trace.n_active[slot, population] = count
 
 
 @inlined
-def keep_spikes(plan: Plan, scratch: Scratch, image: int, step: int, spikes: Int32, at: int) -> int:
+def keep_equilibrium(
+    plan: Plan, scratch: Scratch, phase: int, image: int, out: Outputs, trace: Trace, slot: int
+) -> None:
+    """Store what the learning rules read at the end of the last two phases, the nudges."""
+    nudge = phase - (plan.ends.shape[0] - 2)
+    if nudge < 0:
+        return
+    s, u = (trace.s_first[slot], trace.u_first[slot]) if nudge == 0 else (trace.s_second[slot], trace.u_second[slot])
+    keep_end(plan, scratch, s, u)
+    begin = plan.start[plan.output]
+    copy(scratch.u[begin : begin + plan.size[plan.output]], out.nudged[image, nudge])
+
+
+@inlined
+def keep_spikes(plan: Plan, scratch: Scratch, image: int, step: Index, spikes: Int32, at: int) -> int:
     """Append this step's spikes to the table; returns the new length, which may exceed the capacity."""
     for population in range(plan.static.shape[0]):
         first = plan.start[population]
@@ -211,23 +217,50 @@ def simulate(
     plan: Plan, weights: Synapses, payload: Int16, target: Int32, sign: np.int32, last_step: int,
     scratch: Scratch, image: int, out: Outputs, trace: Trace, slot: int, learning: bool, n_spikes: int,
 ) -> int:  # fmt: skip
-    """Run one image to `last_step`; returns the length of the spike table."""
+    """Run one image to `last_step`; returns the length of the spike table.
+
+    What is left of a phase after two silent steps is skipped where nothing can change in it.
+    """
     present(plan, payload, scratch)
-    for step in range(last_step + 1):
+    quiet, step = 0, np.int64(0)
+    while step <= last_step:
         if step > 0:
             deliver(plan, weights, scratch)
-            advance(plan, target, sign * plan.nudge[step], scratch)
+            advance(plan, target, sign * plan.nudge[step], step, scratch)
+        n_sent = np.int64(0)
         for population in range(plan.static.shape[0]):
             out.counts[image, population, plan.phase[step]] += scratch.n_events[population]
-        if step == plan.ends[0]:
-            read_free_phase(plan, scratch, image, out)
-        if learning:
-            keep_for_learning(plan, scratch, step, trace, slot)
-        if out.states.shape[0] > 0 and step > 0 and step == plan.ends[plan.phase[step] - 1]:
-            keep_states(plan, scratch, out.states[image, plan.phase[step] - 1])
+            n_sent += scratch.n_events[population]
+        if step <= plan.ends[0] and n_sent > 0:
+            out.last_spike[image] = step
         if out.spikes.shape[0] > 0:
             n_spikes = keep_spikes(plan, scratch, image, step, out.spikes, n_spikes)
+        if learning and step == 0:
+            keep_input(plan, scratch, trace, slot)
+        quiet = quiet + 1 if step > 0 and n_sent == 0 else 0
+        if quiet >= 2 and plan.skips:
+            step = plan.ends[plan.phase[step] - 1]
+        if step > 0 and step == plan.ends[plan.phase[step] - 1]:
+            quiet = 0
+            end_phase(plan, scratch, plan.phase[step] - 1, target, image, out, trace, slot, learning)
+        step += 1
     return n_spikes
+
+
+@inlined
+def end_phase(
+    plan: Plan, scratch: Scratch, phase: int, target: Int32, image: int, out: Outputs, trace: Trace, slot: int,
+    learning: bool,
+) -> None:  # fmt: skip
+    """Read what is asked for at the end of a phase."""
+    if phase == 0:
+        read_free_phase(plan, scratch, image, out)
+        if plan.holds:
+            hold_force(plan, target, scratch)
+    if learning:
+        keep_equilibrium(plan, scratch, phase, image, out, trace, slot)
+    if out.states.shape[0] > 0:
+        keep_states(plan, scratch, out.states[image, phase])
 
 
 @inlined

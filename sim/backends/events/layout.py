@@ -9,7 +9,9 @@ import numpy as np
 
 from neuro.base.arrays import Array, Bools, Int8, Int16, Int32, Int64, Integers
 from neuro.spec.neurons import SigmaDelta, Source
+from neuro.spec.parity import skips_silence
 from neuro.spec.projection import Projection
+from neuro.spec.schedule import CONSTANT
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.events.maps import DENSE, TRANSPOSED, kind_of, map_fields, wide_weights
 from sim.backends.primitives import LANES
@@ -36,6 +38,7 @@ class Plan(NamedTuple):
     start: Int64  # [P + 1] first neuron of each population
     size: Int64  # [P] neurons without padding
     static: Bools  # [P] sends at the presentation only
+    parity: Int64  # [P] of the steps at which it updates, -1: every step
     constant: Int32  # [N] payload of constant sources, 0 elsewhere
     multiplier: Int32  # [P] step size
     shift: Int32  # [P]
@@ -75,6 +78,8 @@ class Plan(NamedTuple):
     output: int
     nudge_multiplier: np.int32
     nudge_shift: np.int32
+    holds: bool  # the force of the nudge is that of the end of the free phase
+    skips: bool  # nothing changes any more once two steps in a row were silent
     nudge: Int32  # [1 + steps] sign of the output force per step
     phase: Int64  # [1 + steps] column of the spike counts: 0 presentation, 1.. phases
     ends: Int64  # [phases] last step of each phase
@@ -129,6 +134,7 @@ def _populations(spec: NetworkSpec, padded: list[int]) -> dict[str, Any]:
     return {
         "start": _offsets(padded),
         "size": np.array(sizes, dtype=np.int64),
+        "parity": np.array([spec.parity[population.name] for population in spec.populations], dtype=np.int64),
         "static": np.array([isinstance(p.neuron, Source) for p in spec.populations]),
         "constant": _padded_constants(constants, sizes, padded),
         "multiplier": _int32(u.step_multiplier for u in units),
@@ -167,6 +173,8 @@ def _steps(spec: NetworkSpec) -> dict[str, Any]:
     return {
         "nudge_multiplier": np.int32(schedule.nudge_multiplier),
         "nudge_shift": np.int32(schedule.nudge_shift),
+        "holds": schedule.force == CONSTANT,
+        "skips": schedule.force == CONSTANT and skips_silence(spec, spec.parity),
         "nudge": _int32(0 if phase < 0 else schedule.phases[phase].nudge for phase in steps),
         "phase": np.array(steps, dtype=np.int64) + 1,
         "ends": np.array(schedule.ends, dtype=np.int64),

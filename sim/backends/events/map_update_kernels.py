@@ -2,19 +2,19 @@
 
 Sums are taken over the widened kernel (`sim.backends.events.maps`) in two orders, whichever makes runs of memory:
 `work.wide` backward, for spikes of post neurons, `work.wide_forward` for those of pre neurons. `commit_kernel` adds the
-two, sums over the pooling window, rounds once per weight, saturates, and widens the kernel again.
+two, sums over the pooling window, rounds once per weight and saturates; few of the int8 weights change, and what they
+change by is added to the widened kernel.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from neuro.base.arrays import Index, Int32
+from neuro.base.arrays import Index, Int32, UInt32
 from sim.backends.events.layout import Plan
 from sim.backends.events.space import Trace
 from sim.backends.events.synapse_kernels import Synapses, Workspace, make_target, move_weight, rounded_step
 from sim.backends.jit import called, inlined
-from sim.backends.primitives import copy
 
 
 @inlined
@@ -62,57 +62,23 @@ def add_moved(
 
 
 @called
-def add_events(
+def add_moves(
     plan: Plan, projection: int, trace: Trace, slot: int, source: int, target: int, first_feature: int,
     last_feature: int, work: Workspace,
 ) -> int:  # fmt: skip
-    """Event rule: add -(x1 y0 + x0 y1) over the spikes of the second nudge; returns how many there were.
-
-    x1 is read after, y1 before, this step's spikes are added.
-    """
-    pre, post = plan.start[source], plan.start[target]
-    n_pre, n_post, features = plan.size[source], plan.size[target], plan.features[projection]
-    x, y, n_added = work.x, work.y_trace, 0
-    copy(trace.s_first[slot, pre : pre + n_pre], x)
-    copy(trace.s_first[slot, post : post + n_post], y)
-    for step in range(trace.step_end.shape[1] - 1):
-        begin, end = trace.step_end[slot, step], trace.step_end[slot, step + 1]
-        for k in range(begin, end):
-            i = trace.neuron[slot, k] - pre
-            if 0 <= i < n_pre:
-                x[i] += trace.payload[slot, k]
-        for k in range(begin, end):
-            i, j = np.int64(trace.neuron[slot, k] - pre), np.int64(trace.neuron[slot, k] - post)
-            payload = np.int32(-trace.payload[slot, k])
-            if 0 <= j < n_post and first_feature <= j % features < last_feature:
-                add_window(plan, projection, x, j, payload, work.wide)
-                n_added += 1
-            if 0 <= i < n_pre:
-                add_positions(plan, projection, y, i, payload, first_feature, last_feature, work.wide_forward)
-                n_added += 1
-        for k in range(begin, end):
-            j = trace.neuron[slot, k] - post
-            if 0 <= j < n_post:
-                y[j] += trace.payload[slot, k]
-    return n_added
-
-
-@called
-def add_end_points(
-    plan: Plan, projection: int, trace: Trace, slot: int, source: int, target: int, first_feature: int,
-    last_feature: int, work: Workspace,
-) -> int:  # fmt: skip
-    """End-point rule: add x y at the first end, subtract it at the second; returns how many post neurons took part."""
+    """Any rule, both populations move: add x1 y1 - x2 y2 = (x1 - x2) y1 + x2 (y1 - y2); returns how many moved."""
     pre, post, features, n_added = plan.start[source], plan.start[target], plan.features[projection], 0
+    x, y = trace.s_second[slot, pre:], trace.s_first[slot, post:]
     for j in range(plan.size[target]):
-        if not first_feature <= j % features < last_feature:
-            continue
-        y_first, y_second = trace.s_first[slot, post + j], trace.s_second[slot, post + j]
-        if y_first != 0:
-            add_window(plan, projection, trace.s_first[slot, pre:], j, y_first, work.wide)
-        if y_second != 0:
-            add_window(plan, projection, trace.s_second[slot, pre:], j, np.int32(-y_second), work.wide)
-        n_added += y_first != 0 or y_second != 0
+        value = np.int32(trace.s_first[slot, post + j] - trace.s_second[slot, post + j])
+        if value != 0 and first_feature <= j % features < last_feature:
+            add_window(plan, projection, x, j, value, work.wide)
+            n_added += 1
+    for i in range(plan.size[source]):
+        value = np.int32(trace.s_first[slot, pre + i] - trace.s_second[slot, pre + i])
+        if value != 0:
+            add_positions(plan, projection, y, i, value, first_feature, last_feature, work.wide_forward)
+            n_added += 1
     return n_added
 
 
@@ -149,32 +115,30 @@ def sum_window(
 
 
 @inlined
-def widen(plan: Plan, learner: int, projection: int, weights: Synapses, first_feature: int, last_feature: int) -> None:
-    """Write the widened kernel of a projection, in both orders, from the small one."""
+def spread(
+    plan: Plan, learner: int, projection: int, weights: Synapses, line: int, column: int, channel: int,
+    first_feature: int, last_feature: int, moved: Int32, listed: UInt32, n_listed: int,
+) -> None:  # fmt: skip
+    """Add what one tap of the small kernel changed by, per feature, to every wide tap that it is part of.
+
+    The `n_listed` features that changed at all are listed: backward order is written for these only.
+    """
     features, channels, rows = plan.features[projection], plan.channels[projection], plan.wide_row_start[projection]
-    taps, columns = plan.wide_taps[projection], plan.columns[projection]
-    wide = weights.wide[plan.wide_start[projection] : plan.wide_start[projection + 1]]
-    small = weights.dense[plan.block[projection] : plan.block[projection + 1]]
-    wide_columns = columns + (plan.pool_columns[projection] - 1) * plan.stride_columns[projection]
-    for tap in range(taps):
-        channel, place = tap % channels, tap // channels
-        line, column = place // wide_columns, place % wide_columns
-        at = plan.wide_row[rows + tap] * features
-        row = wide[at : at + features]
-        row[first_feature:last_feature] = 0
-        for d in range(plan.pool_lines[projection]):
-            for e in range(plan.pool_columns[projection]):
-                low = line - d * plan.stride_lines[projection]
-                left = column - e * plan.stride_columns[projection]
-                if 0 <= low < plan.lines[projection] and 0 <= left < columns:
-                    first = ((low * columns + left) * channels + channel) * features
-                    part = small[first : first + features]
-                    for f in range(first_feature, last_feature):
-                        row[f] += np.int16(part[f])
-        for k in range(plan.mirror_start[learner], plan.mirror_start[learner + 1]):
-            mirrored = plan.wide_start[plan.mirror[k]] + tap
-            for f in range(first_feature, last_feature):
-                weights.wide[mirrored + f * taps] = row[f]
+    stride_lines, stride_columns = plan.stride_lines[projection], plan.stride_columns[projection]
+    wide_columns = plan.columns[projection] + (plan.pool_columns[projection] - 1) * stride_columns
+    taps = plan.wide_taps[projection]
+    for d in range(plan.pool_lines[projection]):
+        for e in range(plan.pool_columns[projection]):
+            tap = ((line + d * stride_lines) * wide_columns + column + e * stride_columns) * channels + channel
+            at = plan.wide_start[projection] + plan.wide_row[rows + tap] * features
+            row = weights.wide[at : at + features]
+            for f in range(first_feature, last_feature):  # becomes vector instructions
+                row[f] += np.int16(moved[f])
+            for k in range(plan.mirror_start[learner], plan.mirror_start[learner + 1]):
+                mirrored = plan.wide_start[plan.mirror[k]] + tap
+                for m in range(n_listed):
+                    feature = np.int64(listed[m])
+                    weights.wide[mirrored + feature * taps] += np.int16(moved[feature])
 
 
 @called
@@ -187,7 +151,7 @@ def commit_kernel(
         return
     projection = plan.plastic[learner]
     to = make_target(plan, synapses, learner, stream)
-    features, channels, steps = plan.features[projection], plan.channels[projection], work.step
+    features, channels, steps, moved = plan.features[projection], plan.channels[projection], work.step, work.listed
     limit, shadow = np.int32(to.limit), to.shadow
     fold_orders(plan, projection, first_feature, last_feature, work)
     for tap in range(plan.lines[projection] * plan.columns[projection] * channels):
@@ -202,7 +166,16 @@ def commit_kernel(
         for f in range(first_feature, last_feature):  # becomes vector instructions
             steps[f] = rounded_step(to, first + f, np.int32(sign * steps[f]))
         for f in range(first_feature, last_feature):
-            move_weight(small, full, f, f, steps[f], limit, shadow)
+            before = np.int32(small[f])
+            moved[f] = np.int32(move_weight(small, full, f, f, steps[f], limit, shadow)) - before
+        n_listed = 0
+        for f in range(first_feature, last_feature):  # no branch: few change, unpredictably
+            work.sent[n_listed] = f
+            n_listed += moved[f] != 0
+        if n_listed > 0:
+            spread(
+                plan, learner, projection, synapses, line, column, tap % channels, first_feature, last_feature,
+                moved, work.sent, n_listed,
+            )  # fmt: skip
     for tap in range(plan.wide_taps[projection]):
         work.wide_forward[tap * features + first_feature : tap * features + last_feature] = 0
-    widen(plan, learner, projection, synapses, first_feature, last_feature)

@@ -20,6 +20,7 @@ class Scratch(NamedTuple):
     neuron: Int32  # [N] who sent in the last step: local indices, per population from plan.start on
     payload: Int32  # [N] and what
     n_events: Int64  # [P]
+    pull: Int32  # [N] of the output: the force that is held through the nudges
 
 
 class Trace(NamedTuple):
@@ -31,9 +32,6 @@ class Trace(NamedTuple):
     u_second: Int32  # [slots, N]
     active: Int32  # [slots, N] neurons of sources with a payload: local indices, per population from plan.start on
     n_active: Int64  # [slots, P]
-    neuron: Int32  # [slots, capacity] spikes of the second nudge: neuron index over the whole network
-    payload: Int32  # [slots, capacity]
-    step_end: Int64  # [slots, steps + 1] where the spikes of each step end
 
 
 class Outputs(NamedTuple):
@@ -42,6 +40,8 @@ class Outputs(NamedTuple):
     predictions: Int32  # [B]
     output_states: Int32  # [B, K]
     settled: Bools  # [B]
+    last_spike: Int32  # [B] last step of the free phase at which a neuron sent
+    nudged: Int32  # [B, 2, K] the output at the end of each nudge that learns
     counts: Int64  # [B, P, 1 + phases]
     states: Int32  # [B or 0, phases, N]
     spikes: Int32  # [capacity, 5] rows of a SpikeTable
@@ -49,14 +49,12 @@ class Outputs(NamedTuple):
 
 def make_scratch(n_neurons: int, n_populations: int) -> Scratch:
     """Zeroed scratch space."""
-    a, u, s, total, neuron, payload = (np.zeros(n_neurons, dtype=np.int32) for _ in range(6))
+    a, u, s, total, neuron, payload, pull = (np.zeros(n_neurons, dtype=np.int32) for _ in range(7))
     narrow = np.zeros(n_neurons, dtype=np.int16)
-    return Scratch(a, u, s, total, narrow, neuron, payload, np.zeros(n_populations, dtype=np.int64))
+    return Scratch(a, u, s, total, narrow, neuron, payload, np.zeros(n_populations, dtype=np.int64), pull)
 
 
-def make_trace(slots: int, n_neurons: int, n_populations: int, steps: int) -> Trace:
-    """Space for the learning traces of `slots` images whose second nudge lasts `steps`."""
+def make_trace(slots: int, n_neurons: int, n_populations: int) -> Trace:
+    """Space for the learning traces of `slots` images."""
     first, second, u_first, u_second, active = (np.zeros((slots, n_neurons), dtype=np.int32) for _ in range(5))
-    neuron, payload = (np.zeros((slots, n_neurons * steps), dtype=np.int32) for _ in range(2))
-    n_active, step_end = np.zeros((slots, n_populations), np.int64), np.zeros((slots, steps + 1), np.int64)
-    return Trace(first, second, u_first, u_second, active, n_active, neuron, payload, step_end)
+    return Trace(first, second, u_first, u_second, active, np.zeros((slots, n_populations), np.int64))

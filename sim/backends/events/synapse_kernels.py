@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from neuro.base.arrays import Bools, Index, Int8, Int16, Int32, Int64, UInt32
+from neuro.base.arrays import Index, Int8, Int16, Int32, Int64, UInt32
 from sim.backends.events.layout import Plan
 from sim.backends.events.maps import DENSE
 from sim.backends.jit import inlined
@@ -23,17 +23,12 @@ DELTA_GAP = 16  # keeps the rows of delta from falling onto the same cache sets
 class Workspace(NamedTuple):
     """Space for the commit of one image; every thread needs its own."""
 
-    x: Int32  # [N] running trace of the pre population
-    y: Int32  # [N] sums over the spikes of the post population, zero between images
-    y_trace: Int32  # [N] running trace of the post population
     moved: UInt32  # [N] post neurons that moved
     value: Int32  # [N] and by how much
-    sent: UInt32  # [N] pre neurons that sent
-    seen: Bools  # [N] whether they are listed
-    noted: Bools  # [N] whether a post neuron is listed, False between images
-    listed: Int32  # [N] neurons of a population, or synapses of a column, that change
+    sent: UInt32  # [N] pre neurons that moved
+    listed: Int32  # [N] synapses of a column that change; what weights of one tap change by
     step: Int32  # [N] rounded changes of one row or column
-    delta: Int32  # [largest share of a block] sums of the event rule, zero between projections
+    delta: Int32  # [largest share of a block] changes of a matrix, zero between projections
     wide: Int32  # [largest widened kernel] sums of a shared kernel, backward order, zero in between
     wide_forward: Int32  # the same, forward order
 
@@ -58,11 +53,10 @@ def make_workspace(plan: Plan, threads: int) -> Workspace:
 
 
 def _workspace(n_neurons: int, n_changes: int, n_wide: int) -> Workspace:
-    x, y, y_trace, value, listed, step = (np.zeros(n_neurons, dtype=np.int32) for _ in range(6))
+    value, listed, step = (np.zeros(n_neurons, dtype=np.int32) for _ in range(3))
     moved, sent = np.zeros(n_neurons, dtype=np.uint32), np.zeros(n_neurons, dtype=np.uint32)
-    seen, noted = np.zeros(n_neurons, dtype=np.bool_), np.zeros(n_neurons, dtype=np.bool_)
     delta, wide, wide_forward = (np.zeros(size, dtype=np.int32) for size in (n_changes, n_wide, n_wide))
-    return Workspace(x, y, y_trace, moved, value, sent, seen, noted, listed, step, delta, wide, wide_forward)
+    return Workspace(moved, value, sent, listed, step, delta, wide, wide_forward)
 
 
 NO_WORKSPACE = _workspace(0, 0, 0)  # where nothing learns

@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from neuro.base.arrays import Int32
-from sim.backends.events.layout import EVENT, RULE_CODES, STATE_DIFFERENCE, Plan
-from sim.backends.events.map_update_kernels import add_end_points, add_events, add_moved, commit_kernel
+from sim.backends.events.layout import RULE_CODES, STATE_DIFFERENCE, Plan
+from sim.backends.events.map_update_kernels import add_moved, add_moves, commit_kernel
 from sim.backends.events.maps import DENSE
 from sim.backends.events.space import Trace
 from sim.backends.events.synapse_kernels import (
@@ -23,7 +23,7 @@ from sim.backends.events.synapse_kernels import (
     rounded_step,
 )
 from sim.backends.jit import inlined
-from sim.backends.primitives import LANES, copy, gather
+from sim.backends.primitives import LANES, gather
 from sim.backends.random_bits import stream_key
 
 N_RULES = len(RULE_CODES)
@@ -33,28 +33,9 @@ N_RULES = len(RULE_CODES)
 def list_moved(plan: Plan, trace: Trace, slot: int, population: int, rule: int, work: Workspace) -> int:
     """List the neurons of `population` that moved in the second nudge, and by how much (first minus second end).
 
-    The event rule sums the payloads it saw; the others subtract the two ends. Returns how many moved.
+    Returns how many moved.
     """
     begin, size, count = plan.start[population], plan.size[population], 0
-    if rule == EVENT:
-        n_listed, sums = 0, work.y  # sums are zero between calls
-        for k in range(trace.step_end[slot, -1]):
-            j = trace.neuron[slot, k] - begin
-            if 0 <= j < size:
-                if not work.noted[j]:
-                    work.noted[j] = True
-                    work.listed[n_listed] = j
-                    n_listed += 1
-                sums[j] -= trace.payload[slot, k]
-        for k in range(n_listed):
-            j = work.listed[k]
-            work.noted[j] = False
-            if sums[j] != 0:
-                work.moved[count] = j
-                work.value[count] = sums[j]
-                count += 1
-                sums[j] = 0
-        return count
     for j in range(size):
         if rule == STATE_DIFFERENCE:
             difference = np.int32(trace.u_first[slot, begin + j] - trace.u_second[slot, begin + j])
@@ -96,64 +77,34 @@ def commit_static(
 
 
 @inlined
-def add_to_traces(
-    trace: Trace, slot: int, begin: int, end: int, pre: int, n_pre: int, row_first: int, row_last: int, n_sent: int,
-    work: Workspace,
-) -> int:  # fmt: skip
-    """Add spikes begin..end-1 to the traces work.x of the pre neurons, and list in work.sent who had not sent before.
-
-    `n_sent` are listed so far; only neurons row_first..row_last-1 are. Returns how many are listed then.
-    """
-    for k in range(begin, end):
-        i = trace.neuron[slot, k] - pre
-        if 0 <= i < n_pre:
-            work.x[i] += trace.payload[slot, k]
-            if row_first <= i < row_last and not work.seen[i]:
-                work.seen[i] = True
-                work.sent[n_sent] = i
-                n_sent += 1
-    return n_sent
-
-
-@inlined
-def sum_events(
+def sum_moves(
     plan: Plan, trace: Trace, slot: int, source: int, target: int, row_first: int, row_last: int, work: Workspace
 ) -> tuple[int, int]:
-    """Add -(x1 y0 + x0 y1) over the spikes of the second nudge to work.delta, for pre neurons row_first..row_last-1.
+    """Add x1 y1 - x2 y2 = (x1 - x2) y1 + x2 (y1 - y2) to work.delta, for pre neurons row_first..row_last-1.
 
-    x1 is read after, y1 before, this step's spikes are added. delta holds, per post neuron, an entry for each of these
-    pre neurons and a gap of DELTA_GAP. Lists who sent, each neuron once: post neurons in work.moved, pre neurons in
-    work.sent. Returns how many.
+    What neurons moved by is sparse, and the products need nothing else: it is the sum of the event rule over all spikes
+    of the second nudge, and that of the end-point rule. delta holds, per post neuron, an entry for each of these pre
+    neurons and a gap of DELTA_GAP. Lists who moved: post neurons in work.moved, pre neurons in work.sent. Returns how
+    many.
     """
-    pre, post = plan.start[source], plan.start[target]
-    n_pre, n_post = plan.size[source], plan.size[target]
+    pre, post, n_post = plan.start[source], plan.start[target], plan.size[target]
     size = row_last - row_first
-    stride, n_moved, n_sent = size + DELTA_GAP, 0, 0
-    delta, x, y = work.delta, work.x, work.y_trace
-    copy(trace.s_first[slot, pre : pre + n_pre], x)
-    copy(trace.s_first[slot, post : post + n_post], y)
-    work.seen[:n_pre] = False
-    work.value[:n_post] = 0
-    for step in range(trace.step_end.shape[1] - 1):
-        begin, end = trace.step_end[slot, step], trace.step_end[slot, step + 1]
-        n_sent = add_to_traces(trace, slot, begin, end, pre, n_pre, row_first, row_last, n_sent, work)
-        for k in range(begin, end):
-            i, j, payload = trace.neuron[slot, k] - pre, trace.neuron[slot, k] - post, trace.payload[slot, k]
-            if 0 <= j < n_post:
-                if work.value[j] == 0:
-                    work.value[j] = 1
-                    work.moved[n_moved] = j
-                    n_moved += 1
-                column, mine = delta[j * stride : j * stride + size], x[row_first:row_last]
-                for r in range(size):
-                    column[r] -= np.int32(mine[r] * payload)
-            if row_first <= i < row_last:
-                for c in range(n_post):
-                    delta[c * stride + i - row_first] -= payload * y[c]
-        for k in range(begin, end):
-            j = trace.neuron[slot, k] - post
-            if 0 <= j < n_post:
-                y[j] += trace.payload[slot, k]
+    stride, n_moved, n_sent, delta = size + DELTA_GAP, 0, 0, work.delta
+    for j in range(n_post):
+        value = np.int32(trace.s_first[slot, post + j] - trace.s_second[slot, post + j])
+        if value != 0:
+            work.moved[n_moved] = j
+            n_moved += 1
+            column, mine = delta[j * stride : j * stride + size], trace.s_second[slot, pre + row_first : pre + row_last]
+            for r in range(size):
+                column[r] += np.int32(mine[r] * value)
+    for i in range(row_first, row_last):
+        value = np.int32(trace.s_first[slot, pre + i] - trace.s_second[slot, pre + i])
+        if value != 0:
+            work.sent[n_sent] = i
+            n_sent += 1
+            for j in range(n_post):
+                delta[j * stride + i - row_first] += np.int32(value * trace.s_first[slot, post + j])
     return n_moved, n_sent
 
 
@@ -175,15 +126,15 @@ def commit_column(
 
 
 @inlined
-def commit_events(
+def commit_moves(
     plan: Plan, learner: int, synapses: Synapses, trace: Trace, slot: int, sign: np.int32, stream: np.uint32,
     row_first: int, row_last: int, work: Workspace,
 ) -> None:  # fmt: skip
-    """Event rule between two populations that both spike during the nudges."""
+    """Any rule between two populations that both move during the nudges."""
     projection = plan.plastic[learner]
     to = make_target(plan, synapses, learner, stream)
     source, target = plan.source[projection], plan.target[projection]
-    n_moved, n_sent = sum_events(plan, trace, slot, source, target, row_first, row_last, work)
+    n_moved, n_sent = sum_moves(plan, trace, slot, source, target, row_first, row_last, work)
     delta, size = work.delta, row_last - row_first
     stride = size + DELTA_GAP
     for k in range(n_moved):
@@ -197,26 +148,6 @@ def commit_events(
             change = np.int32(sign * delta[at])
             if change != 0:
                 delta[at] = 0
-                step = rounded_step(to, i * to.n_post + j, change)
-                if step != 0:
-                    move_and_mirror(plan, synapses, to, i, j, step)
-
-
-@inlined
-def commit_end_points(
-    plan: Plan, learner: int, synapses: Synapses, trace: Trace, slot: int, sign: np.int32, stream: np.uint32,
-    row_first: int, row_last: int, work: Workspace,
-) -> None:  # fmt: skip
-    """End-point rule, both populations spike: dW = sign * (x y at the first end - x y at the second)."""
-    projection = plan.plastic[learner]
-    pre, post = plan.start[plan.source[projection]], plan.start[plan.target[projection]]
-    to = make_target(plan, synapses, learner, stream)
-    for j in range(to.n_post):
-        y_first, y_second = trace.s_first[slot, post + j], trace.s_second[slot, post + j]
-        for i in range(row_first, row_last):
-            x_first, x_second = trace.s_first[slot, pre + i], trace.s_second[slot, pre + i]
-            change = np.int32(sign * (x_first * y_first - x_second * y_second))
-            if change != 0:
                 step = rounded_step(to, i * to.n_post + j, change)
                 if step != 0:
                     move_and_mirror(plan, synapses, to, i, j, step)
@@ -251,12 +182,7 @@ def commit(
             continue
         listed = np.int64(-1)
         if shared:
-            if rule == EVENT:
-                added = add_events(plan, projection, trace, slot, source, target, first, last, work)
-            else:
-                added = add_end_points(plan, projection, trace, slot, source, target, first, last, work)
+            added = add_moves(plan, projection, trace, slot, source, target, first, last, work)
             commit_kernel(plan, learner, synapses, sign, stream, first, last, added > 0, work)
-        elif rule == EVENT:
-            commit_events(plan, learner, synapses, trace, slot, sign, stream, first, last, work)
         else:
-            commit_end_points(plan, learner, synapses, trace, slot, sign, stream, first, last, work)
+            commit_moves(plan, learner, synapses, trace, slot, sign, stream, first, last, work)

@@ -13,6 +13,7 @@ import torch
 from neuro.base.arrays import Int32, Int64, Integers
 from neuro.spec.network import Network
 from neuro.spec.neurons import SigmaDelta, Source
+from neuro.spec.schedule import CONSTANT
 from neuro.spec.sigma_delta import NetworkSpec
 from neuro.stock.family import StockFamily
 from neuro.stock.processes import LIF, SpikeInput, StockSpec
@@ -57,17 +58,22 @@ class SigmaDeltaTorchSession(SigmaDeltaSession):
         goal = None if shown.targets is None else torch.tensor(np.asarray(shown.targets, dtype=np.float64))
         drive = graph.drive(torch.tensor(np.asarray(shown.payloads, dtype=np.float64)))
         steps = schedule.ends[0] if goal is None else schedule.last_step
-        states = [graph.rest(drive)]
+        states, held = [graph.rest(drive)], None
         for time, phase in enumerate(schedule.phase_of_step()[1 : steps + 1]):
             nudge = schedule.phases[phase].nudge
-            force = None if goal is None or not nudge else self._force(states[-1], goal, torch.tensor(nudge * signs))
+            force = None
+            if goal is not None and nudge:
+                pull = self._pull(states[-1], goal) if held is None else held
+                force = torch.tensor(nudge * signs)[:, None] * pull
             states.append(graph.step(states[-1], drive, time, force))
+            if schedule.force == CONSTANT and goal is not None and len(states) == schedule.ends[0] + 1:
+                held = self._pull(states[-1], goal)
         return {p.name: self._of_population(p.name, shown.payloads, states) for p in self.spec.populations}
 
-    def _force(self, state: State, goal: torch.Tensor, signs: torch.Tensor) -> torch.Tensor:
-        """The pull of the nudge on the output, of shape [B, K], in state units."""
+    def _pull(self, state: State, goal: torch.Tensor) -> torch.Tensor:
+        """The force of a nudge on the output in `state`, of shape [B, K], in state units."""
         strength = self.spec.schedule.nudge_multiplier / 2**self.spec.schedule.nudge_shift
-        return signs[:, None] * torch.floor((goal - state[f"u {self.spec.output}"]) * strength)
+        return torch.floor((goal - state[f"u {self.spec.output}"]) * strength)
 
     def _of_population(self, name: str, payloads: Integers, states: list[State]) -> dict[str, Int64]:
         population, length = self.spec.population(name), len(states)

@@ -67,6 +67,7 @@ def join_records(records: Sequence[Record]) -> Record:
     states = first.states
     if states is not None:
         states = {name: np.concatenate([(r.states or {})[name] for r in records]) for name in states}
+    last = [record.last_spike for record in records if record.last_spike is not None]
     return Record(
         backend=first.backend,
         seed=first.seed,
@@ -74,6 +75,7 @@ def join_records(records: Sequence[Record]) -> Record:
         output_states=np.concatenate([record.output_states for record in records]),
         spike_counts={n: np.concatenate([r.spike_counts[n] for r in records]) for n in first.spike_counts},
         settled=np.concatenate([record.settled for record in records]),
+        last_spike=np.concatenate(last) if last else None,
         states=states,
         spikes=SpikeTable.from_rows(np.concatenate(tables)) if tables else None,
     )

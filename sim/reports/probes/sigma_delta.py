@@ -12,7 +12,7 @@ from neuro.data.sets import Dataset
 from neuro.equilibrium.sigma_delta import energy
 from neuro.spec.network import Network
 from neuro.spec.neurons import SigmaDelta
-from neuro.spec.schedule import Phase
+from neuro.spec.schedule import PARALLEL, Phase
 from neuro.spec.sigma_delta import NetworkSpec
 from neuro.spec.stack import unstack
 from sim.backends.protocol import get_backend, one_hot_targets
@@ -113,7 +113,7 @@ def watch_relaxation(spec: NetworkSpec, dataset: Dataset, count: int = MAX_IMAGE
 
     The energy is that of the network behind its front end, if it has one, given the codes as they are at that step.
     """
-    steps = spec.schedule.phases[0].steps
+    steps = _steps_watched(spec, dataset)
     count = min(count, len(dataset.y_test), max(MAX_STATES // (steps * sum(p.size for p in spec.populations)), 1))
     labels = dataset.y_test[:count]
     phases = tuple(Phase(f"step {step + 1}", 1) for step in range(steps))
@@ -132,6 +132,16 @@ def watch_relaxation(spec: NetworkSpec, dataset: Dataset, count: int = MAX_IMAGE
         energy_at_rest=energy(back, rest),
         accuracy=(output.argmax(axis=2) == labels[:, None]).mean(axis=0),
     )
+
+
+def _steps_watched(spec: NetworkSpec, dataset: Dataset) -> int:
+    """The steps of the free phase, without those in which the first test images are silent already."""
+    steps = spec.schedule.phases[0].steps
+    if spec.schedule.order == PARALLEL:
+        return steps
+    with get_backend("events").open(spec) as session:
+        last = session.run(spec.encoder.encode(dataset.x_test[:MAX_IMAGES])).last_spike
+    return steps if last is None else min(steps, int(last.max(initial=0)) + 2)
 
 
 def watch_activity(spec: NetworkSpec, dataset: Dataset, seed: int, classes: bool = True) -> Activity:

@@ -27,7 +27,7 @@ from neuro.base.checks import require_choice
 from neuro.base.errors import UserError
 from neuro.base.metrics import Accuracy
 from neuro.data.sets import Dataset, split_validation
-from neuro.equilibrium.sigma_delta import EquilibriumDesign, design_for
+from neuro.equilibrium.design import EquilibriumDesign, design_for
 from sim.robustness.attacks.gradient import ProjectedGradient
 from sim.robustness.attacks.search import Attack, Threat
 

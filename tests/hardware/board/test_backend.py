@@ -16,9 +16,10 @@ from hardware.board import backend as board_backend
 from hardware.board.backend import BoardBackend, compile_on_board, measurement, unreset
 from hardware.board.detect import Board
 from neuro.base.errors import UserError
+from neuro.equilibrium.design import design_for
 from neuro.equilibrium.graded_relu import GradedDesign, GradedNetwork, open_boxes
 from neuro.equilibrium.lif import StockDesign, build_stock_network
-from neuro.equilibrium.sigma_delta import build_equilibrium, design_for
+from neuro.equilibrium.sigma_delta import build_equilibrium
 from sim.backends.protocol import get_backend, one_hot_targets
 from sim.contract.sigma_delta import random_spec
 

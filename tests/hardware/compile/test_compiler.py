@@ -18,9 +18,10 @@ from neuro.artifact.run_folder import load_artifact
 from neuro.base.convolution import square
 from neuro.base.errors import UserError
 from neuro.coding.sigma_delta import CoderDesign, build_coder
+from neuro.equilibrium.design import design_for
 from neuro.equilibrium.graded_relu import GradedDesign, GradedNetwork, open_boxes
 from neuro.equilibrium.lif import StockDesign, build_stock_network
-from neuro.equilibrium.sigma_delta import build_equilibrium, design_for
+from neuro.equilibrium.sigma_delta import build_equilibrium
 from sim.backends.lava.stock.run import save_graph
 from sim.backends.lava.worker.watch import run_worker
 from sim.reports.page import write_report

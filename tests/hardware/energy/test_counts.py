@@ -16,8 +16,9 @@ from hardware.energy.learning_counts import count_learning
 from hardware.placement.partition import partition
 from neuro.base.errors import UserError
 from neuro.coding.lif import SpikingDesign, spiking_coder
+from neuro.equilibrium.design import design_for
 from neuro.equilibrium.lif import StockDesign, build_stock_network
-from neuro.equilibrium.sigma_delta import build_equilibrium, design_for
+from neuro.equilibrium.sigma_delta import build_equilibrium
 from neuro.front_ends.pixels import PixelEncoder
 from sim.backends.protocol import get_backend, one_hot_targets
 from sim.contract.sigma_delta import random_images, random_spec, run_fully

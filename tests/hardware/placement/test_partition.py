@@ -14,7 +14,8 @@ from hardware.chip.pattern import full, of_kernel
 from hardware.placement.partition import partition
 from neuro.base.convolution import Convolution
 from neuro.base.errors import UserError
-from neuro.equilibrium.sigma_delta import build_equilibrium, design_for
+from neuro.equilibrium.design import design_for
+from neuro.equilibrium.sigma_delta import build_equilibrium
 from neuro.spec.neurons import Source
 from neuro.stock.processes import SpikeInput
 from sim.contract.sigma_delta import random_spec

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from neuro.artifact.run_folder import Artifact, load_artifact, save_artifact
 from neuro.artifact.sigma_delta import spec_arrays, spec_from_json, spec_to_json
-from neuro.equilibrium.sigma_delta import EquilibriumDesign, build_equilibrium
+from neuro.equilibrium.design import EquilibriumDesign
+from neuro.equilibrium.sigma_delta import build_equilibrium
 from neuro.front_ends.pixels import PixelEncoder
 from neuro.spec.plasticity import RULES
 

@@ -10,7 +10,8 @@ from neuro.coding.chain import Chain, is_chain, shown
 from neuro.coding.dictionary import unit_norm
 from neuro.coding.graded_relu import graded_coder
 from neuro.coding.lif import spiking_coder
-from neuro.equilibrium.sigma_delta import build_equilibrium, design_for
+from neuro.equilibrium.design import design_for
+from neuro.equilibrium.sigma_delta import build_equilibrium
 from neuro.front_ends.pixels import PixelEncoder
 
 ATOMS = unit_norm(np.random.default_rng(0).random((9, 12)))

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from neuro.base.fixed_point import INT32_MAX
 from neuro.coding.graded_relu import sparse_coder
+from neuro.equilibrium.design import EquilibriumDesign
 from neuro.equilibrium.graded_relu import LARGEST_FORCE, GradedDesign, graded_from, open_boxes, output_forces
-from neuro.equilibrium.sigma_delta import EquilibriumDesign, build_equilibrium
+from neuro.equilibrium.sigma_delta import build_equilibrium
 from neuro.spec.neurons import Source
 from neuro.stock.graded import present, readout, state_limit
 from neuro.stock.processes import STATE_LIMIT, GradedRelu, SpikeInput, StockPopulation, StockProjection, StockSpec

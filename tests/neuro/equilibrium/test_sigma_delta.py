@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from neuro.artifact.sigma_delta import spec_arrays, spec_to_json
 from neuro.base.scales import glorot_bound
-from neuro.equilibrium.sigma_delta import EquilibriumDesign, build_equilibrium, design_for, energy
+from neuro.equilibrium.design import EquilibriumDesign, design_for
+from neuro.equilibrium.sigma_delta import build_equilibrium, energy
 from neuro.spec.layers import ConvolutionalLayer
 from neuro.spec.neurons import SigmaDelta
 

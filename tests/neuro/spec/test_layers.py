@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuro.base.errors import UserError
-from neuro.equilibrium.sigma_delta import build_equilibrium, design_for
+from neuro.equilibrium.design import design_for
+from neuro.equilibrium.sigma_delta import build_equilibrium
 from neuro.spec.layers import ConvolutionalLayer, Layer, describe, parse_layers, shapes_of
 
 convolutions = st.builds(

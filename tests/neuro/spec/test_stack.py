@@ -11,7 +11,8 @@ from shared_coders import dense_coder, kernel_coder
 from neuro.artifact.sigma_delta import spec_arrays, spec_from_json, spec_to_json
 from neuro.base.convolution import square
 from neuro.base.errors import UserError
-from neuro.equilibrium.sigma_delta import EquilibriumDesign, build_equilibrium
+from neuro.equilibrium.design import EquilibriumDesign
+from neuro.equilibrium.sigma_delta import build_equilibrium
 from neuro.front_ends.pixels import PixelEncoder
 from neuro.spec.neurons import SigmaDelta
 from neuro.spec.sigma_delta import NetworkSpec

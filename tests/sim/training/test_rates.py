@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from neuro.equilibrium.sigma_delta import build_equilibrium, design_for
+from neuro.equilibrium.design import design_for
+from neuro.equilibrium.sigma_delta import build_equilibrium
 from neuro.spec.layers import parse_layers
-from sim.training.trainer import projection_rates
+from sim.training.rates import projection_rates
 
 
 @pytest.mark.parametrize("text", ["9", "9,7", "conv:3x3,pool:2,5", "conv:3x3,pool:2,conv:4x2"])

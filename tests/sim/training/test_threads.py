@@ -14,8 +14,9 @@ from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.protocol import get_backend, one_hot_targets
 from sim.backends.record import Record
 from sim.training.config import TrainConfig
+from sim.training.rates import projection_rates
 from sim.training.recipe import build_network
-from sim.training.trainer import Choices, projection_rates
+from sim.training.trainer import Choices
 
 RATE, SHARE = 0.5, 0.125
 Weights = dict[str, np.ndarray]

@@ -10,7 +10,7 @@ import pytest
 from neuro.data.sets import Dataset, Split, split_validation
 from sim.training.config import TrainConfig
 from sim.training.recipe import make_trainer
-from sim.training.trainer import FINAL_RATE, Choices, Progress, Trainer, TrainingSet
+from sim.training.trainer import USUAL, Choices, Progress, Trainer, TrainingSet
 
 EPOCHS = 3
 
@@ -117,9 +117,9 @@ def test_rates_fall_geometrically_to_the_final_share(fresh: Callable[..., Traine
     by_epoch = [trainer.rates(epoch) for epoch in range(EPOCHS)]
     for name in by_epoch[0]:
         values = [rates[name].mantissa / 2.0 ** rates[name].exponent for rates in by_epoch]
-        assert values[-1] / values[0] == pytest.approx(FINAL_RATE, rel=0.3)  # mantissas have three bits
+        assert values[-1] / values[0] == pytest.approx(USUAL.final_rate, rel=0.3)  # mantissas have three bits
         assert values == sorted(values, reverse=True)
-        assert values[1] / values[0] == pytest.approx(np.sqrt(FINAL_RATE), rel=0.3)
+        assert values[1] / values[0] == pytest.approx(np.sqrt(USUAL.final_rate), rel=0.3)
 
 
 def test_rates_are_relative_to_the_input(fresh: Callable[..., Trainer]) -> None:

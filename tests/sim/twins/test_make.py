@@ -6,8 +6,9 @@ import torch
 
 from neuro.artifact.run_folder import load_artifact
 from neuro.base.errors import UserError
+from neuro.equilibrium.design import design_for
 from neuro.equilibrium.lif import StockDesign, build_stock_network
-from neuro.equilibrium.sigma_delta import build_equilibrium, design_for
+from neuro.equilibrium.sigma_delta import build_equilibrium
 from sim.backends.protocol import get_backend
 from sim.robustness.bridge.fidelity import Fidelity, fidelity
 from sim.twins.base import margin_direction, rivals

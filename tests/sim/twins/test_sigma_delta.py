@@ -8,15 +8,16 @@ from hypothesis import strategies as st
 
 from neuro.base.errors import UserError
 from neuro.data.sets import load_dataset
-from neuro.equilibrium.sigma_delta import build_equilibrium, design_for
+from neuro.equilibrium.design import design_for
+from neuro.equilibrium.sigma_delta import build_equilibrium
 from neuro.front_ends.pixels import PixelEncoder
 from neuro.spec.graph import Population
 from neuro.spec.neurons import SigmaDelta, Source
 from neuro.spec.projection import Projection
-from neuro.spec.schedule import Phase, Schedule
+from neuro.spec.schedule import EVEN_ODD, Phase, Schedule
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.protocol import get_backend
-from sim.contract.sigma_delta import random_spec
+from sim.contract.sigma_delta import any_spec
 from sim.oracles.equilibrium import RateNetwork
 from sim.twins.base import margin_direction
 from sim.twins.gradients import implicit_gradient, local_gradient
@@ -56,7 +57,7 @@ def cosine(a, b):
 @settings(max_examples=60, deadline=None)
 @given(SEEDS, st.sampled_from(["straight-through", "atan", "assg", "rate"]))
 def test_integer_twins_of_any_network_compute_what_events_computes(seed, name):
-    spec = random_spec(seed)
+    spec = any_spec(seed)
     images = some_images(spec, seed)
     twin, record = make_twin(spec, Surrogate(name)), deployed(spec, images)
     outputs = twin.outputs(images.requires_grad_(True))
@@ -184,7 +185,26 @@ def cyclic_spec():
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("spec", [small(free_steps=200), cyclic_spec()], ids=["layered", "cyclic"])
+def test_a_twin_at_rest_computes_no_further():
+    """Layers in turn: as many steps as the images need are computed, and gradients are those of these."""
+    spec = small((9, 5), order=EVEN_ODD, free_steps=5000)
+    images = some_images(spec, 5)
+    twin, record = make_twin(spec), deployed(spec, images)
+    steps = []
+    step = twin.graph.step
+    twin.graph.step = lambda *args: (steps.append(0), step(*args))[1]
+    np.testing.assert_array_equal(twin.infer(images).states.numpy() * twin.unit, record.output_states)
+    assert len(steps) <= record.last_spike.max() + 3
+    assert float(gradient(twin, images).abs().max()) > 0
+    checkpointed = make_twin(spec, checkpoint_steps=7)
+    torch.testing.assert_close(gradient(checkpointed, images), gradient(twin, images))
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [small(free_steps=200), small((9, 5), order=EVEN_ODD, free_steps=400), cyclic_spec()],
+    ids=["layered", "in turn", "cyclic"],
+)
 def test_the_implicit_gradient_is_that_of_a_long_unrolled_relaxation(spec):
     twin = relaxed(spec, 200)
     images = some_images(spec, 6, dtype=torch.float64)
@@ -193,8 +213,9 @@ def test_the_implicit_gradient_is_that_of_a_long_unrolled_relaxation(spec):
     assert float(found.abs().max()) > 1e-3
 
 
-def test_the_local_gradient_tends_to_that_of_the_state_at_the_fixed_point():
-    spec = small(free_steps=200)
+@pytest.mark.parametrize("choices", [{"free_steps": 200}, {"order": EVEN_ODD, "free_steps": 200}])
+def test_the_local_gradient_tends_to_that_of_the_state_at_the_fixed_point(choices):
+    spec = small(**choices)
     twin = relaxed(spec)
     images = some_images(spec, 7, dtype=torch.float64)
     truth = gradient(twin, images, "states")

@@ -8,9 +8,10 @@ import pytest
 import snntorch
 import torch
 
+from neuro.equilibrium.design import design_for
 from neuro.equilibrium.graded_relu import GradedDesign, GradedNetwork, open_boxes
 from neuro.equilibrium.lif import StockDesign, build_stock_network
-from neuro.equilibrium.sigma_delta import build_equilibrium, design_for
+from neuro.equilibrium.sigma_delta import build_equilibrium
 from neuro.stock.processes import LIF
 from sim.backends.protocol import get_backend
 from sim.backends.stock.emulator import emulate

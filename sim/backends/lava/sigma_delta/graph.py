@@ -15,6 +15,7 @@ from neuro.base.fixed_point import WEIGHT_BITS, weight_limit
 from neuro.spec.graph import Population
 from neuro.spec.neurons import SigmaDelta, Source
 from neuro.spec.projection import Projection
+from neuro.spec.schedule import CONSTANT
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.lava.units.processes import Recorder, Sender, SigmaDeltaUnit
 
@@ -91,6 +92,8 @@ def _neurons(job: Job, population: Population) -> AbstractProcess:
         nudge=[schedule.phases[phase].nudge if nudged and phase >= 0 else 0 for phase in steps],
         nudge_multiplier=schedule.nudge_multiplier,
         nudge_shift=schedule.nudge_shift,
+        parity=job.spec.parity[population.name],
+        hold=schedule.ends[0] if nudged and schedule.force == CONSTANT else 0,
         name=population.name,
     )
 

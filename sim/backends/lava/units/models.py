@@ -63,7 +63,7 @@ class PySigmaDeltaUnitModel(PyLoihiProcessModel):
 
     def __init__(self, proc_params: ProcessParameters) -> None:
         super().__init__(proc_params)
-        self.nudge = proc_params["nudge"]
+        self.nudge, self.parity, self.hold = proc_params["nudge"], proc_params["parity"], proc_params["hold"]
 
     def run_spk(self) -> None:
         """One step: receive, update, send."""
@@ -75,14 +75,21 @@ class PySigmaDeltaUnitModel(PyLoihiProcessModel):
             spikes = np.zeros_like(self.s_hat)
         else:
             self.a += arriving
-            spikes = self._relax(self.nudge[step] * self.sign)
+            mine = self.parity < 0 or step % 2 == self.parity
+            spikes = self._relax(self.nudge[step] * self.sign) if mine else np.zeros_like(self.s_hat)
+            if step == self.hold:
+                self.held = self._pull()
         self.s_out.send(spikes)
         self.u_out.send(self.u)
+
+    def _pull(self) -> Int32:
+        pull: Int32 = (self.target - self.u) * self.nudge_multiplier >> self.nudge_shift
+        return pull
 
     def _relax(self, force: int) -> Int32:
         total = self.a
         if force:
-            total = total + force * ((self.target - self.u) * self.nudge_multiplier >> self.nudge_shift)
+            total = total + force * (self.held if self.hold else self._pull())
         moved = self.u + ((total - self.u) * self.step_multiplier >> self.step_shift)
         self.u = np.clip(moved, self.lower, self.upper).astype(np.int32)
         spikes: Int32 = round_shift(shrink(self.u, self.threshold, self.hard), self.send_shift) - self.s_hat

@@ -32,6 +32,8 @@ class SigmaDeltaUnit(AbstractProcess):
               shape [N + 1]. Left unconnected where no nudge reaches the population.
     s_out:    graded spikes q.    u_out: the state, for recording.
     nudge:    sign of the output force at each step 0..period-1, all 0 if there is none.
+    parity:   of the steps at which it updates, -1 for all of them.
+    hold:     step at whose end the output force is taken and then held; 0 for a force that follows the state.
     """
 
     def __init__(
@@ -48,9 +50,11 @@ class SigmaDeltaUnit(AbstractProcess):
         nudge: Sequence[int],
         nudge_multiplier: int,
         nudge_shift: int,
+        parity: int,
+        hold: int,
         name: str,
     ) -> None:
-        super().__init__(nudge=tuple(nudge), name=name)
+        super().__init__(nudge=tuple(nudge), parity=parity, hold=hold, name=name)
         self.a_in = InPort(shape=(size,))
         self.guide_in = InPort(shape=(size + 1,))
         self.s_out = OutPort(shape=(size,))

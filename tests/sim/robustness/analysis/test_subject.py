@@ -18,8 +18,9 @@ from torch import Tensor
 
 from neuro.base.errors import UserError
 from neuro.data.sets import Dataset
+from neuro.equilibrium.design import design_for
 from neuro.equilibrium.graded_relu import GradedDesign, GradedNetwork, open_boxes
-from neuro.equilibrium.sigma_delta import build_equilibrium, design_for
+from neuro.equilibrium.sigma_delta import build_equilibrium
 from neuro.spec.network import Network
 from sim.backends.protocol import get_backend
 from sim.evaluate import load_run

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from shared_coders import dense_coder
 
 from neuro.base.errors import UserError
-from neuro.equilibrium.sigma_delta import EquilibriumDesign, build_equilibrium
+from neuro.equilibrium.design import EquilibriumDesign
+from neuro.equilibrium.sigma_delta import build_equilibrium
 from neuro.front_ends.pixels import PixelEncoder
 from neuro.spec.sigma_delta import NetworkSpec
 from neuro.spec.stack import stack

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from neuro.base.errors import UserError
-from neuro.equilibrium.sigma_delta import build_equilibrium, design_for
+from neuro.equilibrium.design import design_for
+from neuro.equilibrium.sigma_delta import build_equilibrium
 from sim.oracles.equilibrium import RateNetwork
 from sim.robustness.attacks.gradient import ProjectedGradient
 from sim.robustness.attacks.search import Threat

@@ -1,0 +1,81 @@
+"""How the images of an epoch settled while they were learned: it tells, for nothing, whether to trust gradients."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from neuro.base.arrays import Int64, Integers
+from neuro.spec.sigma_delta import NetworkSpec
+from sim.backends.record import Settling
+
+AMPLIFIED, AT_BOX, AT_LIMIT, SILENT = 3.0, 0.01, 0.05, 0.95  # beyond which, and below which, a training is warned of
+
+
+@dataclass(frozen=True)
+class Settled:
+    """Of the images that one epoch learned.
+
+    silent:        share in which no neuron sent in the last step of the free phase.
+    half_steps:    mean of the last step of the free phase at which a neuron sent.
+    amplification: how far the nudges moved the output apart, per force and twice its strength, along the force;
+                   1: as far as they would move a neuron alone; None if there was no error.
+    at_box:        share whose output met an end of its box in a nudge.
+    """
+
+    silent: float
+    half_steps: float
+    amplification: float | None
+    at_box: float
+
+    def describe(self) -> str:
+        """In words."""
+        moves = "" if self.amplification is None else f", the output moves {self.amplification:.1f} times its force"
+        return f"{self.silent:.1%} of the images silent, after {self.half_steps:.1f} steps on average{moves}"
+
+    def warnings(self) -> list[str]:
+        """What is wrong, each with its remedy."""
+        found = []
+        if self.silent < SILENT:
+            found.append(f"{self.silent:.0%} of the images fell silent in time: give longer phases")
+        if self.amplification is not None and self.amplification > AMPLIFIED:
+            found.append(
+                f"the output moves {self.amplification:.1f} times its force: give the first layer more gain "
+                "and the output less, or fewer epochs"
+            )
+        if self.at_box > AT_BOX:
+            found.append(f"the output of {self.at_box:.1%} of the images meets its box: give a smaller nudge")
+        return found
+
+
+@dataclass
+class Tally:
+    """Sums over the images of an epoch so far, from which `Settled` is made."""
+
+    n: int = 0
+    silent: int = 0
+    last_spikes: int = 0
+    moved: float = 0.0
+    forced: float = 0.0
+    at_box: int = 0
+
+    def add(self, spec: NetworkSpec, settling: Settling, targets: Integers, signs: Int64) -> None:
+        """Count B images; targets of shape [B, K] in state units, signs of shape [B] of their first nudge."""
+        unit, first = spec.unit(spec.output), spec.schedule.phases[-2].nudge
+        error = targets.astype(np.int64) - settling.free
+        apart = (settling.nudged[:, 0].astype(np.int64) - settling.nudged[:, 1]) * (signs * first)[:, None]
+        met = (settling.nudged >= unit.upper) | ((settling.nudged <= unit.lower) & (unit.lower < 0))
+        self.n += len(error)
+        self.silent += int(np.count_nonzero(settling.settled))
+        self.last_spikes += int(settling.last_spike.sum())
+        self.moved += float((apart * error).sum()) / unit.one**2
+        self.forced += float(np.square(error).sum()) * 2 * spec.schedule.nudge / unit.one**2
+        self.at_box += int(np.count_nonzero(met.any(axis=(1, 2))))
+
+    def summary(self) -> Settled | None:
+        """What they amount to; None if nothing was counted."""
+        if not self.n:
+            return None
+        amplification = self.moved / self.forced if self.forced else None
+        return Settled(self.silent / self.n, self.last_spikes / self.n, amplification, self.at_box / self.n)

@@ -1,0 +1,67 @@
+"""What an epoch says of how its images settled."""
+
+import numpy as np
+import pytest
+
+from neuro.equilibrium.design import design_for
+from neuro.equilibrium.sigma_delta import build_equilibrium
+from neuro.spec.schedule import EVEN_ODD
+from sim.backends.presentation import nudge_signs
+from sim.backends.protocol import get_backend, one_hot_targets
+from sim.backends.record import Settling
+from sim.training.rates import projection_rates
+from sim.training.settling import Settled, Tally
+
+
+@pytest.fixture
+def spec():
+    return build_equilibrium(design_for((4, 4), 3, (8, 5), order=EVEN_ODD), 0)
+
+
+def test_an_output_that_moves_alone_is_amplified_once(spec):
+    """Nudge 1/2, error e: the two ends are e apart, whatever the sign of the first."""
+    one, n = spec.unit(spec.output).one, 4
+    targets = one_hot_targets(spec, np.array([0, 1, 2, 0]))
+    free = np.full((n, 3), one // 4, dtype=np.int32)
+    signs = np.array([1, -1, 1, -1])
+    force = (targets - free) // 2 * signs[:, None]
+    settling = Settling(np.array([True, True, True, False]), np.array([3, 5, 7, 9]), free,
+                        np.stack([free + force, free - force], axis=1).astype(np.int32))  # fmt: skip
+    tally = Tally()
+    tally.add(spec, settling, targets, signs)
+    found = tally.summary()
+    assert found == Settled(0.75, 6.0, pytest.approx(1.0), 0.0)
+    assert Tally().summary() is None
+
+
+def test_the_box_is_counted(spec):
+    unit = spec.unit(spec.output)
+    nudged = np.zeros((2, 2, 3), dtype=np.int32)
+    nudged[1, 0, 2] = unit.upper
+    targets = one_hot_targets(spec, np.array([2, 2]))
+    tally = Tally()
+    tally.add(
+        spec, Settling(np.ones(2, bool), np.ones(2, int), np.zeros((2, 3), int), nudged), targets, np.ones(2, int)
+    )
+    assert tally.summary().at_box == 0.5
+
+
+def test_warnings_name_the_remedy():
+    assert not Settled(1.0, 20.0, 2.0, 0.0).warnings()
+    found = Settled(0.5, 90.0, 4.2, 0.03).warnings()
+    assert [word in text for word, text in zip(("longer phases", "more gain", "smaller nudge"), found, strict=True)]
+
+
+def test_backends_tell_the_same(spec):
+    images = np.random.default_rng(0).random((6, 4, 4))
+    targets = one_hot_targets(spec, np.arange(6) % 3)
+    signs, found = nudge_signs(spec, 1, 0, 6), []
+    for name in ("reference", "events", "torch"):
+        with get_backend(name).open(spec) as session:
+            outcome = session.learn(spec.encoder.encode(images), targets, projection_rates(spec, 0.1, 0.5), seed=1,
+                                    first_image=0)  # fmt: skip
+        tally = Tally()
+        tally.add(spec, outcome.settling, targets, signs)
+        found.append(tally.summary())
+    assert found[0] == found[1] == found[2]
+    assert found[0].amplification > 0
