@@ -215,3 +215,55 @@ def test_bad_configurations_are_refused(wrong: dict[str, Any]) -> None:
 def test_bad_networks_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(UserError, match=r"^.+$"):
         TrainConfig(**{"hidden": (8,), **wrong})
+
+
+TWO_MAPS = "conv:4x3,pool:2,conv:4x3"
+
+
+@pytest.mark.parametrize(
+    ("asked", "shape", "schedule", "force", "until_silent", "shift"),
+    [
+        ({}, (28, 28), "parallel", "relaxing", False, 0),
+        ({"hidden": (9, 7)}, (28, 28), "even-odd", "constant", True, 0),
+        ({"layers": TWO_MAPS}, (28, 28), "even-odd", "constant", True, 1),
+        ({"layers": TWO_MAPS}, (8, 8), "even-odd", "constant", True, 0),
+        ({"layers": TWO_MAPS, "shift": 3}, (28, 28), "even-odd", "constant", True, 3),
+        ({"layers": TWO_MAPS, "schedule": "parallel"}, (28, 28), "parallel", "relaxing", False, 0),
+        ({"hidden": (9, 7), "noise": 0.5}, (28, 28), "parallel", "relaxing", False, 0),
+        ({"hidden": (9, 7), "until_silent": False}, (28, 28), "even-odd", "constant", False, 0),
+        ({"hidden": (9, 7), "output_force": "relaxing"}, (28, 28), "even-odd", "relaxing", False, 0),
+        ({"schedule": "even-odd"}, (28, 28), "even-odd", "constant", True, 0),
+        ({"family": "stock"}, (28, 28), "parallel", "relaxing", False, 0),
+    ],
+)
+def test_what_is_left_open_suits_the_network(asked, shape, schedule, force, until_silent, shift):
+    config = TrainConfig(**asked).settled(shape)
+    assert (config.schedule, config.output_force, config.until_silent) == (schedule, force, until_silent)
+    assert config.shift == shift
+    assert config.settled(shape) == config
+
+
+def test_fixed_steps_are_fewer_than_the_caps(digits):
+    split = split_validation(digits.y_train, 0)
+    steps = []
+    for until_silent in (None, False):
+        config = TrainConfig(hidden=(9, 7), until_silent=until_silent)
+        steps.append(build_network(digits, config, Choices(), split).schedule.ends)
+    assert steps[0] == (60, 100, 140)
+    assert steps[1] == (20, 28, 36)
+
+
+@pytest.mark.parametrize(
+    ("asked", "word"),
+    [
+        ({"schedule": "parallel", "until_silent": True}, "drop --schedule parallel"),
+        ({"hidden": (9, 7), "output_force": "relaxing", "until_silent": True}, "constant force fall silent"),
+        ({"family": "stock", "schedule": "even-odd"}, "schedule: a choice of the sigma-delta family"),
+        ({"family": "stock", "output_force": "constant"}, "output_force: a choice of the sigma-delta family"),
+        ({"schedule": "random"}, "even-odd"),
+    ],
+)
+def test_what_cannot_settle_so_is_refused(asked, word):
+    with pytest.raises(UserError, match=word) as error:
+        TrainConfig(**asked)
+    assert "\n" not in str(error.value)

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from neuro.base.errors import UserError
 from neuro.data.sets import Dataset, Split, split_validation
 from sim.training.config import TrainConfig
+from sim.training.pace import Mean
 from sim.training.recipe import make_trainer
 from sim.training.trainer import USUAL, Choices, Progress, Trainer, TrainingSet
 
@@ -90,6 +92,59 @@ def test_stops_at_any_chunk_and_goes_on(
     assert same(second.session.full_weights(), done.session.full_weights())
     assert same(second.best_weights, done.best_weights)
     assert untimed(second.progress) == untimed(done.progress)
+
+
+@pytest.fixture(scope="module")
+def averaging(blob_data: Dataset, small_config: TrainConfig) -> Callable[[], Trainer]:
+    """A trainer of two layers in turn at its start, whose weights are averaged over 250 images."""
+
+    def make() -> Trainer:
+        config = replace(small_config, hidden=(7, 5), threads=1)
+        split = split_validation(blob_data.y_train, config.seed)
+        trainer = make_trainer(blob_data, config, Choices(1.0, 0.4), split, EPOCHS)
+        assert trainer.pace.linear
+        trainer.pace, trainer.mean, trainer.chunk = replace(trainer.pace, averaged=250), Mean(250), 100
+        return trainer
+
+    return make
+
+
+def test_what_is_deployed_are_the_means(averaging: Callable[[], Trainer], silent: type[Any]) -> None:
+    trainer = averaging()
+    trainer.run(silent())
+    own, means = trainer.session.full_weights(), trainer.mean.rounded()
+    assert any(not np.array_equal(own[name], means[name]) for name in own)
+    for name, weights in trainer.deployable().items():
+        assert np.abs(means[name] / 256.0 - weights).max() <= 0.5
+    assert same(trainer.session.full_weights(), own)  # measuring left the weights as they are
+    assert all(epoch.settling is not None and 0 < epoch.settling.silent <= 1 for epoch in trainer.progress.history)
+
+
+@pytest.mark.parametrize("stop_at", [1, 4, 8])
+def test_a_training_with_means_goes_on_from_them(
+    stop_at: int, averaging: Callable[[], Trainer], silent: type[Any]
+) -> None:
+    whole, first, second = averaging(), averaging(), averaging()
+    whole.run(silent())
+    for _ in range(stop_at):
+        first.step()
+        if first.progress.position >= first.n_images:
+            first.end_epoch()
+    second.restore(first.full_weights())
+    second.best_weights, second.progress = first.best_weights, Progress.from_json(asdict(first.progress))
+    second.run(silent())
+    assert same(second.full_weights(), whole.full_weights())
+    assert same(second.best_weights, whole.best_weights)
+    assert untimed(second.progress) == untimed(whole.progress)
+
+
+def test_means_of_other_weights_are_refused(averaging: Callable[[], Trainer]) -> None:
+    trainer = averaging()
+    trainer.step()
+    full = trainer.full_weights()
+    name = next(name for name in full if name.startswith("mean of "))
+    with pytest.raises(UserError, match="mean of weights"):
+        averaging().restore({**full, name: full[name][:1]})
 
 
 def test_every_image_once_an_epoch_in_a_new_order(
