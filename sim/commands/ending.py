@@ -16,7 +16,8 @@ from sim.training.interrupt import Terminated, terminable
 
 INTERRUPTED = 130
 MISTAKE, NO_READER = 2, 1
-AGAIN = "a training goes on with --resume"
+SAME = "the same command goes on"
+AGAIN = {"train": "a training goes on with --resume", "attack": SAME, "certify": SAME}  # of what can
 
 
 def exit_code(command: Callable[[], object], words: Sequence[str]) -> int:
@@ -34,11 +35,16 @@ def exit_code(command: Callable[[], object], words: Sequence[str]) -> int:
     except typer.TyperException as error:
         return fail(error.format_message(), MISTAKE)
     except (KeyboardInterrupt, typer.Abort):
-        return fail(f"interrupted; {AGAIN}", INTERRUPTED)
+        return fail(f"interrupted{_again(words)}", INTERRUPTED)
     except Terminated as ended:
-        return fail(f"terminated; {AGAIN}", ended.number)
+        return fail(f"terminated{_again(words)}", ended.number)
     except (UserError, OSError, MemoryError) as error:
         return _failed(error)
+
+
+def _again(words: Sequence[str]) -> str:
+    """How the command goes on, if it can."""
+    return "".join(f"; {AGAIN[word]}" for word in words[:1] if word in AGAIN)
 
 
 def _failed(error: Exception) -> int:

@@ -40,9 +40,9 @@ def raises(error: BaseException) -> Callable[[], object]:
         (IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), "a"), 2, "a: Is a directory"),
         (OSError("no number"), 2, "no number"),
         (MemoryError(), 2, "not enough memory: "),
-        (KeyboardInterrupt(), 130, "interrupted; a training goes on with --resume"),
-        (Terminated(signal.SIGHUP), 129, "terminated; a training goes on with --resume"),
-        (Terminated(), 143, "terminated; a training goes on with --resume"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (Terminated(signal.SIGHUP), 129, "terminated"),
+        (Terminated(), 143, "terminated"),
     ],
 )
 def test_what_ends_a_command_is_one_line(
@@ -54,6 +54,20 @@ def test_what_ends_a_command_is_one_line(
     assert told.startswith("settle: ")
     assert told.count("\n") == 1
     assert words in told
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("train", "interrupted; a training goes on with --resume"),
+        ("attack", "interrupted; the same command goes on"),
+        ("certify", "interrupted; the same command goes on"),
+        ("report", "interrupted"),
+    ],
+)
+def test_what_can_go_on_says_how(command: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code(raises(KeyboardInterrupt()), [command, "x"]) == 130
+    assert capsys.readouterr().err == f"settle: {told}\n"
 
 
 def test_a_terminal_that_has_gone_changes_no_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
