@@ -27,6 +27,7 @@ from neuro.base.files import read_bytes
 COMMAND = [sys.executable, "-c", "import sys, settle; sys.argv[0] = 'settle'; settle.main()"]
 KINDS = {
     "ep": "train ep --hidden 32 --learning-rate 1.4 --output-share 0.125 --epochs 25",
+    "ep, layers in turn": "train ep --hidden 16,8 --learning-rate 1 --output-share 0.4 --epochs 15",
     "learning engine": "train ep --family stock --hidden 16 --epochs 2",
     "lca": "train lca --atoms 12 --epochs 4",
     "slayer": "train slayer --hidden 12 --steps 8 --epochs 2 --learning-rate 0.003",
@@ -125,7 +126,7 @@ def _written(path: Path) -> float:
 def kill_kind(bench: Bench, name: str, kills: int, draw: random.Random) -> Tally:
     """Kill trainings of one kind that often."""
     words, tally = KINDS[name], Tally()
-    whole = bench.folder / name.replace(" ", "-")
+    whole = bench.folder / name.replace(",", "").replace(" ", "-")
     bench.finish(words, whole)
     while tally.kills < kills:
         out = bench.folder / f"{whole.name}-{tally.trainings}"

@@ -163,6 +163,7 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe("twin_fidelity", 4, (asked("twin_fidelity"),)),
     Recipe("robustness-mnist", 120, (asked("robustness --runs {runs}/robustness"),)),
     Recipe("fuzz", 20, (asked("fuzz"),)),
+    Recipe("kills", 12, (asked("kills --kills 60"),)),
     Recipe("fixed_point-mnist", 2, (asked("fixed_point --runs {runs}/robustness"),)),
     Recipe(
         "certified", 30,

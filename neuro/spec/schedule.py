@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import numpy as np
+from itertools import accumulate
 
 from neuro.base.checks import MOST_STEPS, Range, require_choice, require_integers, require_ranges
 from neuro.base.errors import UserError
@@ -76,7 +75,7 @@ class Schedule:
     @property
     def ends(self) -> tuple[int, ...]:
         """Index of the last step of each phase."""
-        return tuple(int(end) for end in np.cumsum([phase.steps for phase in self.phases]))
+        return tuple(accumulate(phase.steps for phase in self.phases))
 
     def phase_of_step(self) -> tuple[int, ...]:
         """Phase index of each step 1..last_step, with -1 for step 0, the presentation."""

@@ -14,6 +14,7 @@ from neuro.base.schema import parsed
 from neuro.base.shown import Lines, Shown
 from neuro.data.preparation import Preparation
 from neuro.data.sets import Dataset
+from neuro.spec.schedule import EVEN_ODD
 from sim.training.settling import Settled
 
 PREPARATION = "preparation"  # in the "data" of a manifest
@@ -53,7 +54,8 @@ class TrainResult(Shown):
         if row is None:
             return []
         found = parsed(row, Settled, "manifest", "it is of another version")
-        return [("settling", found.describe()), *(("warning", text) for text in found.warnings())]
+        in_turn = manifest["config"].get("schedule") == EVEN_ODD
+        return [("settling", found.describe()), *(("warning", text) for text in found.warnings(in_turn))]
 
     def to_json(self) -> dict[str, Any]:
         """The object that `settle train --json` prints."""

@@ -10,7 +10,8 @@ from neuro.base.arrays import Int64, Integers
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.record import Settling
 
-AMPLIFIED, AT_BOX, AT_LIMIT, SILENT = 3.0, 0.01, 0.05, 0.95  # beyond which, and below which, a training is warned of
+# Beyond the first two, or below the others, a training is warned of. Trainings that end well reach 4 and 0.03.
+AMPLIFIED, AT_BOX, SILENT, SWINGING = 5.0, 0.05, 0.95, 0.3
 
 
 @dataclass(frozen=True)
@@ -34,18 +35,20 @@ class Settled:
         moves = "" if self.amplification is None else f", the output moves {self.amplification:.1f} times its force"
         return f"{self.silent:.1%} of the images silent, after {self.half_steps:.1f} steps on average{moves}"
 
-    def warnings(self) -> list[str]:
-        """What is wrong, each with its remedy."""
+    def warnings(self, in_turn: bool) -> list[str]:
+        """What is wrong, each with its remedy. in_turn: whether layers update in turn."""
         found = []
-        if self.silent < SILENT:
-            found.append(f"{self.silent:.0%} of the images fell silent in time: give longer phases")
+        if in_turn and self.silent < SILENT:
+            found.append(f"only {self.silent:.0%} of the images fell silent in time: give a lower --learning-rate")
+        if not in_turn and self.silent < SWINGING:
+            found.append(f"only {self.silent:.0%} of the images came to rest: give --schedule even-odd")
         if self.amplification is not None and self.amplification > AMPLIFIED:
             found.append(
-                f"the output moves {self.amplification:.1f} times its force: give the first layer more gain "
-                "and the output less, or fewer epochs"
+                f"the output moves {self.amplification:.1f} times its force: give a lower --learning-rate or fewer "
+                "--epochs; in Python, more gain to the first layer and less to the output"
             )
         if self.at_box > AT_BOX:
-            found.append(f"the output of {self.at_box:.1%} of the images meets its box: give a smaller nudge")
+            found.append(f"the output of {self.at_box:.0%} of the images meets its box: give a lower --learning-rate")
         return found
 
 

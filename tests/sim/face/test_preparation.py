@@ -101,6 +101,6 @@ def test_the_command_says_what_it_did_and_the_manifest_too(command, file, tmp_pa
 
 
 def test_pages_call_classes_by_name(run, tmp_path):
-    assert class_names(run.manifest, 3) == ["barley", "rye", "wheat"]
+    assert class_names(run, 3) == ["barley", "rye", "wheat"]
     page = run.report(tmp_path / "page.html").read_text()
     assert any(f"true class {name}" in page for name in ("barley", "rye", "wheat"))

@@ -1,5 +1,7 @@
 """What an epoch says of how its images settled."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -47,9 +49,13 @@ def test_the_box_is_counted(spec):
 
 
 def test_warnings_name_the_remedy():
-    assert not Settled(1.0, 20.0, 2.0, 0.0).warnings()
-    found = Settled(0.5, 90.0, 4.2, 0.03).warnings()
-    assert [word in text for word, text in zip(("longer phases", "more gain", "smaller nudge"), found, strict=True)]
+    assert not Settled(1.0, 20.0, 2.0, 0.0).warnings(in_turn=True)
+    assert not Settled(0.9, 20.0, 2.0, 0.0).warnings(in_turn=False)
+    found = Settled(0.5, 90.0, 5.2, 0.5).warnings(in_turn=True)
+    for word, text in zip(("50% of the images fell silent", "5.2 times its force", "50% .* meets"), found, strict=True):
+        assert re.search(word, text)
+        assert "--learning-rate" in text
+    assert "--schedule even-odd" in Settled(0.2, 9.0, None, 0.0).warnings(in_turn=False)[0]
 
 
 def test_backends_tell_the_same(spec):
