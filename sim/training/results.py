@@ -50,11 +50,14 @@ class TrainResult(Shown):
     def _settled(self) -> Lines:
         """How the images of the best epoch settled, and what to do about it; nothing of runs that do not tell."""
         manifest = self.artifact.manifest
-        row = manifest["history"][manifest["best_epoch"] - 1].get("settling")
+        try:
+            row = manifest["history"][manifest["best_epoch"] - 1]["settling"]
+            in_turn = manifest["config"].get("schedule") == EVEN_ODD
+        except (LookupError, TypeError, AttributeError):  # another version, or edited
+            return []
         if row is None:
             return []
         found = parsed(row, Settled, "manifest", "it is of another version")
-        in_turn = manifest["config"].get("schedule") == EVEN_ODD
         return [("settling", found.describe()), *(("warning", text) for text in found.warnings(in_turn))]
 
     def to_json(self) -> dict[str, Any]:

@@ -5,6 +5,9 @@ import re
 import numpy as np
 import pytest
 
+from neuro.artifact.run_folder import Artifact
+from neuro.base.errors import UserError
+from neuro.base.metrics import Accuracy
 from neuro.equilibrium.design import design_for
 from neuro.equilibrium.sigma_delta import build_equilibrium
 from neuro.spec.schedule import EVEN_ODD
@@ -12,6 +15,7 @@ from sim.backends.presentation import nudge_signs
 from sim.backends.protocol import get_backend, one_hot_targets
 from sim.backends.record import Settling
 from sim.training.rates import projection_rates
+from sim.training.results import TrainResult
 from sim.training.settling import Settled, Tally
 
 
@@ -71,3 +75,25 @@ def test_backends_tell_the_same(spec):
         found.append(tally.summary())
     assert found[0] == found[1] == found[2]
     assert found[0].amplification > 0
+
+
+@pytest.mark.parametrize(
+    "edited", [{"best_epoch": 99}, {"best_epoch": "2"}, {"history": None}, {"history": [3]}, {"config": 7}, {}]
+)
+def test_an_edited_manifest_is_told_without_it(edited):
+    row = {"silent": 1.0, "half_steps": 3.0, "amplification": None, "at_box": 0.0}
+    good = {"best_epoch": 1, "history": [{"settling": row}], "config": {"schedule": "even-odd"}}
+    result = TrainResult(
+        None, Accuracy(1, 2), Accuracy(1, 2), 1.0, 1.0, 1.0, Artifact(None, {**good, **edited} if edited else good)
+    )
+    told = dict(result.lines())
+    assert ("settling" in told) == (not edited)
+    assert "CPU time" in told
+
+
+def test_an_edited_line_of_the_history_names_its_field():
+    row = {"silent": "all", "half_steps": 3.0, "amplification": None, "at_box": 0.0}
+    manifest = {"best_epoch": 1, "history": [{"settling": row}], "config": {}}
+    result = TrainResult(None, Accuracy(1, 2), Accuracy(1, 2), 1.0, 1.0, 1.0, Artifact(None, manifest))
+    with pytest.raises(UserError, match=r"manifest.*silent"):
+        result.lines()
