@@ -99,7 +99,9 @@ def cpu_s(work: Callable[[], object]) -> float:
     return time.process_time() - start
 
 
-def _asked(part: str, data: str, shapes: list[str], seeds: int, epochs: int | None) -> Iterator[tuple[str, Any]]:
+def _asked(
+    part: str, data: str, shapes: list[str], orders: tuple[str, ...], seeds: int, epochs: int | None
+) -> Iterator[tuple[str, Any]]:
     """Yield the key of every row and what finds it."""
     for shape in shapes:
         if part == "cost":
@@ -109,7 +111,7 @@ def _asked(part: str, data: str, shapes: list[str], seeds: int, epochs: int | No
             if part == "backprop":
                 yield f"{shape}, seed {seed}", partial(backprop_of_shape, data, shape, seed, epochs)
                 continue
-            for order in ORDERS:
+            for order in orders:
                 yield f"{shape}, {order}, seed {seed}", partial(trained, data, shape, order, seed, epochs)
 
 
@@ -124,9 +126,8 @@ def main() -> None:
     path = of_data(options.out, "settling", options.data)
     question = {"data": options.data, "kind": "measured"}
     content = {**question, **{part: earlier(path, question, part) for part in ("accuracy", "backprop", "cost")}}
-    for key, find in _asked(options.part, options.data, options.shapes, options.seeds, options.epochs):
-        if options.only is not None and options.part == "accuracy" and f", {options.only}, " not in key:
-            continue
+    orders = ORDERS if options.only is None else (options.only,)
+    for key, find in _asked(options.part, options.data, options.shapes, orders, options.seeds, options.epochs):
         if key not in content[options.part]:
             content[options.part][key] = find()
             save(path, content)

@@ -24,7 +24,7 @@ from neuro.spec.neurons import SigmaDelta, Source
 from neuro.spec.projection import Projection
 
 EVERY_STEP = -1  # the parity of populations that do not take turns
-REMEDY = "order even-odd: "
+OWNER = "order even-odd: "
 
 
 def settling_with(graph: Graph, name: str) -> set[str]:
@@ -47,7 +47,7 @@ def parities(graph: Graph, output: str) -> dict[str, int]:
     for projection in inner:
         if colours[projection.source] == colours[projection.target]:
             raise UserError(
-                f"{REMEDY}projection {projection.name} joins {projection.source} and {projection.target}, which would "
+                f"{OWNER}projection {projection.name} joins {projection.source} and {projection.target}, which would "
                 "update at the same steps; give --schedule parallel, or drop it"
             )
     return {p.name: colours.get(p.name, EVERY_STEP) for p in graph.populations}
@@ -73,7 +73,7 @@ def _check_units(graph: Graph, together: set[str]) -> None:
         neuron = graph.population(name).neuron
         if isinstance(neuron, SigmaDelta) and neuron.step_multiplier != 1 << neuron.step_shift:
             raise UserError(
-                f"{REMEDY}{name} moves by {neuron.step_multiplier}/{1 << neuron.step_shift} of the way; give it a step "
+                f"{OWNER}{name} moves by {neuron.step_multiplier}/{1 << neuron.step_shift} of the way; give it a step "
                 "size of 1, or --schedule parallel"
             )
 
@@ -84,7 +84,7 @@ def _check_symmetric(projection: Projection, inner: list[Projection]) -> None:
     ]
     if not any(projection.sign == other.sign == 1 for other in partners):
         raise UserError(
-            f"{REMEDY}projection {projection.name} has no transpose of the same sign back to {projection.source}; only "
+            f"{OWNER}projection {projection.name} has no transpose of the same sign back to {projection.source}; only "
             "symmetric couplings fall silent; add it, or give --schedule parallel"
         )
 

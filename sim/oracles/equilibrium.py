@@ -101,7 +101,7 @@ class RateNetwork:
         self, sources: States, steps: int, target: Tensor | None = None, nudge: float = 0.0,
         start: States | None = None, step_size: float | None = None,
     ) -> Relaxed:  # fmt: skip
-        """Relax for `steps` steps, populations in turn where the schedule says so.
+        """Relax for `steps` steps, populations in turn where the schedule says so: the first step is an odd one.
 
         Args:    sources from `sources`; target of shape [B, K] and nudge (signed), for a nudged phase; start, states to
                  go on from (default: all zero); step_size, default that of each population.

@@ -25,7 +25,7 @@ class Workspace(NamedTuple):
 
     moved: UInt32  # [N] post neurons that moved
     value: Int32  # [N] and by how much
-    sent: UInt32  # [N] pre neurons that moved
+    sent: UInt32  # [N] pre neurons that moved; features of one tap whose weights changed
     listed: Int32  # [N] synapses of a column that change; what weights of one tap change by
     step: Int32  # [N] rounded changes of one row or column
     delta: Int32  # [largest share of a block] changes of a matrix, zero between projections

@@ -34,9 +34,7 @@ def constancy_radii(encoder: PixelEncoder, images: Array) -> Reals:
     """
     if encoder.transform is not None:
         raise UserError("constancy: the encoder normalises or whitens, so that no payload belongs to one pixel")
-    flat: AnyArray = images.reshape(len(images), math.prod(images.shape[1:]))
-    pixels: Reals = (flat / 255.0 if flat.dtype == np.uint8 else flat).astype(np.float64)
-    unit = payload_unit(encoder)
+    pixels, unit = _pixels(images), payload_unit(encoder)
     payloads = np.floor(np.minimum(pixels / unit, float(1 << encoder.activation_bits)) + 0.5)
     below = np.where(payloads > 0, pixels - (payloads - 0.5) * unit, np.inf)
     above = np.where(payloads < 1 << encoder.activation_bits, (payloads + 0.5) * unit - pixels, np.inf)
@@ -52,8 +50,13 @@ def constant(encoder: PixelEncoder, images: Array, eps: float) -> Bools:
     """
     if encoder.transform is not None:
         constancy_radii(encoder, images)
-    flat: AnyArray = images.reshape(len(images), math.prod(images.shape[1:]))
-    pixels: Reals = (flat / 255.0 if flat.dtype == np.uint8 else flat).astype(np.float64)
+    pixels = _pixels(images)
     low, high = (encoder.encode(np.clip(pixels + change, 0.0, 1.0)) for change in (-eps, eps))
     equal: Bools = (low == high).all(axis=1)
     return equal
+
+
+def _pixels(images: Array) -> Reals:
+    """The pixels in 0..1, of shape [B, N]."""
+    flat: AnyArray = images.reshape(len(images), math.prod(images.shape[1:]))
+    return (flat / 255.0 if flat.dtype == np.uint8 else flat).astype(np.float64)

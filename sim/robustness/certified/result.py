@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from neuro.base.metrics import Accuracy
@@ -67,7 +68,7 @@ class Certificate:
         """Accuracy of the smoothed classifier without any change of the images, nothing abstained."""
         return Accuracy(sum(row.predicted == row.label for row in self.rows), self.n)
 
-    @property
+    @cached_property
     def image_radii(self) -> list[float | None]:
         """The certified radius of every image, in the norm of the config; None where the votes certify nothing."""
         samples, alpha = self.config.samples, self.config.alpha
