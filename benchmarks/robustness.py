@@ -240,7 +240,7 @@ def plot(path: Path, rows: Mapping[str, list[dict[str, Any]]], data: str) -> Non
                       color=f"C{index}", linestyle=style, marker="o", markersize=3.5, capsize=2)  # fmt: skip
     axes.set(xlabel="eps, largest change of a pixel (0..1)", ylabel=f"accuracy on {data}, worst of all attacks")
     axes.set_ylim(-0.02, 1.02)
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(loc="best", frameon=False, fontsize=8)
     save_figure(figure, path)
 
 

@@ -176,7 +176,7 @@ def plot(path: Path, content: dict[str, Any]) -> None:
             left.loglog([row["batch"] for row in rows], speeds, style, color=f"C{colour}",
                         label=f"{place[0]}, {place[1]}: {kind}")  # fmt: skip
     left.set(xlabel="batch", ylabel="images/s", title=f"784-{HIDDEN}-10, measured")
-    left.legend(fontsize=7)
+    left.legend(loc="best", fontsize=7)
     sizes = [row["hidden"] for row in content["sizes"]]
     right.semilogx(sizes, [row["ns_per_operation"] for row in content["sizes"]], "o-")
     right.set(xlabel="hidden neurons", ylabel="ns per synaptic operation", title="events, one thread, measured")

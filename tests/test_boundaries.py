@@ -291,3 +291,17 @@ def test_instance_checks_are_found(code, lines):
 def test_network_classes_are_found():
     assert {"Network", "NetworkSpec", "StockNetwork", "FeedForwardNetwork", "GradedNetwork"} <= NETWORKS
     assert "SigmaDelta" not in NETWORKS
+
+
+def test_every_legend_says_where_it_stands():
+    """matplotlib warns of a place it chose by itself wherever that takes a second: on a loaded machine, anywhere."""
+    unplaced = [
+        f"{source}:{node.lineno}"
+        for source in SOURCES
+        for node in ast.walk(tree(source))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "legend"
+        and "loc" not in {keyword.arg for keyword in node.keywords}
+    ]
+    assert not unplaced

@@ -128,7 +128,7 @@ def _draw_lines(axes: Axes, sweep: Sweep, series: dict[str, Callable[[Point], fl
         values = [of(point) for point in sweep.points]
         axes.plot([p.threshold for p in sweep.points], values, marker="o", color=COLOURS[index], label=name)
     axes.set(xscale="log", xlabel="sparsity threshold", ylim=(0, None))
-    axes.legend(frameon=False)
+    axes.legend(loc="best", frameon=False)
 
 
 def _curves(axes: Axes, sweep: Sweep, row_of: Callable[[Point, Key], Row], pick: Pick) -> None:

@@ -123,7 +123,7 @@ def _draw(axes: Axes, norm: str, attacks: Sequence[Attack]) -> None:
     for index, attack in enumerate(attacks):
         label = f"{attack.name}, n = {attack.n}"
         robust_curve(axes, norm, attack.clean, attack.robust, attack.intervals, label, index)
-    axes.legend()
+    axes.legend(loc="best")
 
 
 def chip_of(folder: Path, artifact: Artifact, page: Path) -> Beside | None:

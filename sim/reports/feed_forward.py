@@ -81,7 +81,7 @@ class FeedForwardSubject(Subject[FeedForwardNetwork]):
             share = np.full(weights.size, 100 / weights.size)
             axes.hist(weights, bins=edges, weights=share, histtype="step", color=colour, label=projection.name)
         axes.set(xlabel="integer weight", ylabel="share of synapses, %")
-        axes.legend(frameon=False)
+        axes.legend(loc="best", frameon=False)
 
     def intro(self) -> str:
         """What a baseline is."""

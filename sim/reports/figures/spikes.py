@@ -56,7 +56,7 @@ def spikes_per_step(axes: Axes, per_step: Mapping[str, Reals], phases: Phases) -
     shade_phases(axes, phases)
     stacked_spikes(axes, per_step)
     axes.set(xlabel="step", xlim=(0.5, sum(steps for _, steps in phases) + 0.5))
-    axes.legend()
+    axes.legend(loc="best")
 
 
 def stacked_spikes(axes: Axes, per_step: Mapping[str, Reals]) -> None:
