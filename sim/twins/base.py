@@ -60,6 +60,16 @@ class Twin(nn.Module, ABC):
         self.register_buffer("whitening", None if whitening is None else torch.tensor(whitening, dtype=torch.float64))
 
     @property
+    def has_thresholds(self) -> bool:
+        """Whether a neuron has a sparsity threshold, below which it sends nothing."""
+        return False
+
+    @property
+    def payload_bits(self) -> int:
+        """Bits of the coarsest payload between 0 and 1, of pixels and of neurons that send graded spikes."""
+        return self.spec.encoder.activation_bits
+
+    @property
     def rounds(self) -> bool:
         """Whether the forward pass is in integers."""
         return self.mode == "integer"

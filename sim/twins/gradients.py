@@ -10,7 +10,7 @@ from sim.oracles.equilibrium import RateNetwork
 from sim.twins.adjoint import adjoint
 from sim.twins.base import Twin, margin_direction
 from sim.twins.sigma_delta import SigmaDeltaTwin
-from sim.twins.units import State
+from sim.twins.units import State, box_slopes
 
 
 def local_gradient(twin: Twin, images: Tensor, labels: Tensor, nudge: float, steps: int | None = None) -> Tensor:
@@ -69,9 +69,9 @@ def slopes_of(twin: SigmaDeltaTwin, state: State) -> State:
     slopes = {}
     for name, neuron in twin.graph.units.items():
         total = state[f"a {name}"]
-        inside = (total >= neuron.lower) & (total <= neuron.upper)
-        sends = twin.graph.send_slope(state[f"u {name}"], neuron)
-        slopes[name] = torch.where(inside, sends, twin.surrogate.box_slope * sends)
+        band = twin.surrogate.reach * (neuron.upper - neuron.lower)
+        passed = box_slopes(total, neuron.lower, neuron.upper, twin.surrogate.box_slope, band)
+        slopes[name] = passed * twin.graph.send_slope(state[f"u {name}"], neuron)
     return slopes
 
 

@@ -56,7 +56,7 @@ class LifTwin(Twin):
         constant = self._currents(rates, {INPUT})
         for _ in range(RATE_SWEEPS):
             for name, current in self._currents(rates, set(self.lif)).items():
-                smooth = clip(constant[name] + current, 0.0, 1.0, self.surrogate.box_slope)
+                smooth = clip(constant[name] + current, 0.0, 1.0, self.surrogate.box_slope, self.surrogate.reach)
                 rates[name] = straight(smooth, measured[name])
         output = self.spec.output
         scores = constant[output] + self._currents(rates, set(self.lif))[output]

@@ -63,6 +63,16 @@ class SigmaDeltaTwin(Twin):
         self.graph = SigmaDeltaGraph(spec, self.firing, self.rounds, dtype)
         self.unit = float(self.graph.units[spec.output].one)
 
+    @property
+    def has_thresholds(self) -> bool:
+        """See `Twin.has_thresholds`."""
+        return any(unit.threshold > 0 for unit in self.graph.units.values())
+
+    @property
+    def payload_bits(self) -> int:
+        """See `Twin.payload_bits`."""
+        return min(super().payload_bits, *(unit.activation_bits for unit in self.graph.units.values()))
+
     def run(self, payloads: Tensor, steps: int) -> TwinOutputs:
         """See `Twin.run`."""
         return self.outputs_of(self.settle(self.graph.drive(payloads), steps))

@@ -10,17 +10,15 @@ from torch import Tensor, nn
 
 from neuro.spec.neurons import SigmaDelta, Source
 from neuro.spec.sigma_delta import NetworkSpec
-from sim.twins.surrogates import Firing
-from sim.twins.units import Relaxation, State, relax, straight
+from sim.twins.surrogates import Firing, Surrogate
+from sim.twins.units import Relaxation, State, relax, shrink, straight, threshold_slopes
 
 
-def activation(u: Tensor, neuron: SigmaDelta) -> Tensor:
+def activation(u: Tensor, neuron: SigmaDelta, surrogate: Surrogate) -> Tensor:
     """The payload of a unit in state u, of shape [B, N] in state units, before it is rounded."""
     if neuron.threshold == 0:
         return u
-    if neuron.hard:
-        return u * (u.abs() > neuron.threshold)
-    return u - u.clamp(-neuron.threshold, neuron.threshold)
+    return shrink(u, neuron.threshold, neuron.hard, surrogate.threshold_slope, surrogate.threshold_band)
 
 
 class SigmaDeltaGraph(nn.Module):
@@ -35,7 +33,8 @@ class SigmaDeltaGraph(nn.Module):
         self.spec, self.firing, self.rounds, self.dtype = spec, firing, rounds, dtype
         self.units = {p.name: spec.unit(p.name) for p in spec.moving}
         self.relaxations = {
-            name: Relaxation.of(unit, rounds, firing.surrogate.box_slope) for name, unit in self.units.items()
+            name: Relaxation.of(unit, rounds, firing.surrogate.box_slope, firing.surrogate.reach)
+            for name, unit in self.units.items()
         }
         for index, projection in enumerate(spec.projections):
             scaled = spec.weights_of(projection).astype(np.float64) * 2.0 ** spec.shift_of(projection)
@@ -102,14 +101,15 @@ class SigmaDeltaGraph(nn.Module):
 
     def send_slope(self, u: Tensor, neuron: SigmaDelta) -> Tensor:
         """The derivative of the payload of a unit in state u, payload units per state unit, rounding left out."""
-        with torch.enable_grad():
-            state = u.detach().requires_grad_(True)
-            (slope,) = torch.autograd.grad(activation(state, neuron).sum(), state)
-        return slope * 2.0**-neuron.send_shift
+        if neuron.threshold == 0:
+            return torch.full_like(u, 2.0**-neuron.send_shift)
+        chosen = self.firing.surrogate
+        slopes = threshold_slopes(u, neuron.threshold, neuron.hard, chosen.threshold_slope, chosen.threshold_band)
+        return slopes * 2.0**-neuron.send_shift
 
     def _sent(self, u: Tensor, neuron: SigmaDelta, key: tuple[str, int]) -> Tensor:
         """The s_hat after this step, in payload units: the rounded activation."""
-        payload = activation(u, neuron) * 2.0**-neuron.send_shift
+        payload = activation(u, neuron, self.firing.surrogate) * 2.0**-neuron.send_shift
         if not self.rounds:
             return payload
         rounded = torch.floor(payload.detach() + 0.5)

@@ -138,7 +138,10 @@ class StockGraph(nn.Module):
         """Write what population `name` sends, and its state, into `new`."""
         neuron = self.moving[name].neuron
         if isinstance(neuron, GradedRelu):
-            above = clip(total - neuron.threshold, 0.0, torch.inf, self.firing.surrogate.box_slope)
+            surrogate = self.firing.surrogate
+            width = total.detach().abs().mean(dim=0, keepdim=True) + 1.0  # there is no upper end
+            band = surrogate.reach * width if surrogate.box_band else torch.inf
+            above = clip(total - neuron.threshold, 0.0, torch.inf, surrogate.box_slope, band)
             new[f"sent {name}"] = above if neuron.threshold == 0 else above + neuron.threshold * (above > 0)
             return
         assert isinstance(neuron, LIF)  # moving

@@ -14,6 +14,15 @@ that a sweep compares shapes, not sizes:
                        of |x| (from 1), D that of ||x| - M| (from 0), decay .9: kept for every neuron and time step and
                        updated at every iteration of an attack (arXiv 2512.22522)
 
+A state beyond its box passes nothing back; `Surrogate.box_slope` lets a gradient through, everywhere or, with
+`box_band`, near the box alone: networks whose neurons rest at an end of the box (those settled layer by layer until
+silent) have gradients of zero for most images, and the neurons that could leave are those close to it.
+
+A sparsity threshold T is blind below: an atom that is silent has the slope 0, so that no attack sees it come. A slope a
+and a band b there (`Surrogate.threshold_slope`, `threshold_band`) let it be seen; p = max(0, 1 - | |u| - T | / (b T)):
+
+    soft   max(1 where |u| > T, a p)      hard   (1 where |u| > T) + (a / b) p, whose area at a = 1 is the jump
+
 The shapes are snnTorch's (`snntorch.surrogate`), except the triangle: snnTorch's is no tent but +-threshold, of the
 wrong sign above it.
 """
@@ -22,7 +31,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from snntorch import surrogate as library
@@ -37,6 +46,7 @@ WITHOUT_WIDTH = ("straight-through", "rate", "assg")
 DECAY, SPREAD, FLOOR = 0.9, 1.5, 1e-4  # ASSG
 REACH = 2.0 * math.tan(0.4 * math.pi) / math.pi  # ASSG: a * (M + 1.5 D)
 SIGMOID_REACH = 10.0  # beyond it the slope is below 1e-16; snnTorch's formula gives NaN further out
+BANDS = (0.25, 0.5, 1.0, 2.0)
 NEAREST = (-1.0, 0.0, 1.0)  # thresholds of a staircase whose surrogates are summed: the nearest and its neighbours
 
 
@@ -66,23 +76,53 @@ class Surrogate:
     width:     of a shape: for rounding in units of a payload, for a LIF neuron relative to its threshold; else 1.
     box_slope: slope outside the box of a clipped state, in [0, 1]: 0 is the exact one, .2 lets a gradient through
                neurons that are saturated.
+    box_band:  distance from the box, in its widths, at which that slope has fallen to 0; 0 for never.
+    threshold_slope, threshold_band: slope at a sparsity threshold, in [0, 1], seen from below, falling to 0 over that
+               share of the threshold (across a hard one: to both sides); 0 is the exact slope.
     """
 
     name: str = "straight-through"
     width: float = 1.0
     box_slope: float = 0.0
+    box_band: float = 0.0
+    threshold_slope: float = 0.0
+    threshold_band: float = 0.6
 
     def __post_init__(self) -> None:
         require_choice("surrogate", self.name, SHAPES + WITHOUT_WIDTH)
-        require_ranges(f"surrogate {self.name}", vars(self), width=Range(1e-3, 1e3), box_slope=Range(0.0, 1.0))
+        require_ranges(f"surrogate {self.name}", vars(self), width=Range(1e-3, 1e3), box_slope=Range(0.0, 1.0),
+                       box_band=Range(0.0, 100.0), threshold_slope=Range(0.0, 1.0),
+                       threshold_band=Range(0.01, 1.0))  # fmt: skip
         if self.name in WITHOUT_WIDTH and self.width != 1.0:
             raise UserError(f"surrogate {self.name}: width {self.width}; it has none, leave it at 1")
+
+    @property
+    def reach(self) -> float:
+        """How far from its box, in its widths, a state passes something back."""
+        return self.box_band or math.inf
+
+    @property
+    def near_the_box(self) -> Surrogate:
+        """The same with a slope near the box: it sees the neurons that could leave it."""
+        return replace(self, box_slope=1.0, box_band=1.0)
+
+    @property
+    def below_thresholds(self) -> Surrogate:
+        """The same with a slope below sparsity thresholds: it sees the neurons that could become active."""
+        return replace(self, threshold_slope=0.5)
 
 
 def surrogate_sweep(widths: Sequence[float] = (0.25, 0.5, 1.0, 2.0), box_slope: float = 0.0) -> list[Surrogate]:
     """Every shape at every width, and the surrogates that have none."""
     shapes = [Surrogate(name, width, box_slope) for name in SHAPES for width in widths]
     return [*shapes, *(Surrogate(name, 1.0, box_slope) for name in WITHOUT_WIDTH)]
+
+
+def band_sweep(usual: Surrogate) -> dict[str, Surrogate]:
+    """Slopes near the box and below thresholds, narrow ones and wide ones, by name."""
+    boxes = {f"near the box {band:g}": replace(usual.near_the_box, box_band=band) for band in BANDS}
+    below = {f"below thresholds {band:g}": replace(usual.below_thresholds, threshold_band=band) for band in BANDS[:-1]}
+    return {**boxes, **below}
 
 
 class Firing:

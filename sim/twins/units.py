@@ -5,6 +5,7 @@ Tensors are floats that hold integers: float32 holds every integer below 2**24, 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ from neuro.stock.processes import DECAY_UNITY, LIF, STATE_LIMIT
 FLOAT32_INTEGERS = 2**24  # float32 holds every integer up to here
 LARGEST_GRADIENT = 1e12
 State = dict[str, Tensor]
+Band = float | Tensor  # a distance, one for all or of a shape that fits
 
 
 class _Straight(torch.autograd.Function):
@@ -55,21 +57,67 @@ def bound_gradient(x: Tensor) -> Tensor:
 
 class _Clip(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, lower: float, upper: float, outside: float) -> Tensor:
-        ctx.save_for_backward((x >= lower) & (x <= upper))
-        ctx.outside = outside
+    def forward(ctx: Any, x: Tensor, lower: float, upper: float, outside: float, band: Band) -> Tensor:
+        ctx.save_for_backward(x if _limited(band) else (x >= lower) & (x <= upper))
+        ctx.choice = lower, upper, outside, band
         return x.clamp(lower, upper)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
-        (inside,) = ctx.saved_tensors
-        return torch.where(inside, gradient, ctx.outside * gradient), None, None, None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None, None]:
+        (saved,) = ctx.saved_tensors
+        lower, upper, outside, band = ctx.choice
+        if _limited(band):
+            return gradient * box_slopes(saved, lower, upper, outside, band), None, None, None, None
+        return torch.where(saved, gradient, outside * gradient), None, None, None, None
 
 
-def clip(x: Tensor, lower: float, upper: float, outside: float = 0.0) -> Tensor:
-    """Clip x to the box; slope 1 inside and on its edge, `outside` beyond."""
-    result: Tensor = _Clip.apply(x, lower, upper, outside)
+def _limited(band: Band) -> bool:
+    return isinstance(band, Tensor) or band < math.inf
+
+
+def box_slopes(x: Tensor, lower: float, upper: float, outside: float, band: Band = math.inf) -> Tensor:
+    """The slopes of `clip`, of the shape of x: 1 inside; `outside` at the box, falling to 0 at the distance `band`."""
+    beyond = torch.maximum(lower - x, x - upper)
+    falling = (1.0 - beyond / band).clamp(0.0, 1.0) * outside
+    return torch.where(beyond > 0, falling, torch.ones_like(x))
+
+
+def clip(x: Tensor, lower: float, upper: float, outside: float = 0.0, band: Band = math.inf) -> Tensor:
+    """Clip x to the box; slope 1 inside and on its edge, beyond it that of `box_slopes`."""
+    result: Tensor = _Clip.apply(x, lower, upper, outside, band)
+    return result
+
+
+class _Shrink(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, u: Tensor, threshold: float, hard: bool, slope: float, band: float) -> Tensor:
+        ctx.save_for_backward(u)
+        ctx.choice = threshold, hard, slope, band
+        return u * (u.abs() > threshold) if hard else u - u.clamp(-threshold, threshold)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None, None]:
+        (u,) = ctx.saved_tensors
+        return gradient * threshold_slopes(u, *ctx.choice), None, None, None, None
+
+
+def threshold_slopes(u: Tensor, threshold: float, hard: bool, slope: float, band: float) -> Tensor:
+    """The slopes of `shrink`, of the shape of u."""
+    above = (u.abs() > threshold).to(u.dtype)
+    if not slope:
+        return above
+    near = (1.0 - (u.abs() - threshold).abs() / (band * threshold)).clamp_(min=0.0)
+    return above + near * (slope / band) if hard else torch.maximum(above, near * slope)
+
+
+def shrink(u: Tensor, threshold: float, hard: bool, slope: float = 0.0, band: float = 1.0) -> Tensor:
+    """The value that a sparsity threshold above 0 leaves of u: soft, u drawn to 0 by it; hard, u or nothing.
+
+    slope, band: of the backward pass near the threshold, see `sim.twins.surrogates`; slope 0 is the derivative.
+    """
+    result: Tensor = _Shrink.apply(u, threshold, hard, slope, band)
     return result
 
 
@@ -79,7 +127,7 @@ class Relaxation(NamedTuple):
     rounds:  whether the change is rounded towards minus infinity, as in integers.
     reach:   a change of that much leaves the box from anywhere; clipping the difference there changes no state and
              keeps products within the integers a float holds.
-    outside: backward slope outside the box.
+    outside: backward slope outside the box; band: how far from it, in inputs, that slope has fallen to 0.
     """
 
     step: float
@@ -88,13 +136,15 @@ class Relaxation(NamedTuple):
     reach: float
     rounds: bool
     outside: float
+    band: float = math.inf
 
     @staticmethod
-    def of(neuron: SigmaDelta, rounds: bool, outside: float) -> Relaxation:
-        """The step of `neuron`."""
+    def of(neuron: SigmaDelta, rounds: bool, outside: float, band: float = math.inf) -> Relaxation:
+        """The step of `neuron`; band: in widths of its box."""
         reach = ((neuron.upper - neuron.lower) << neuron.step_shift) // neuron.step_multiplier + 2
         step = neuron.step_multiplier / 2**neuron.step_shift
-        return Relaxation(step, neuron.lower, neuron.upper, reach, rounds, outside)
+        width = neuron.upper - neuron.lower
+        return Relaxation(step, neuron.lower, neuron.upper, reach, rounds, outside, band * width)
 
 
 class _Relax(torch.autograd.Function):
@@ -106,16 +156,21 @@ class _Relax(torch.autograd.Function):
         else:
             change = change.mul_(unit.step)
         moved = change.add_(state)
-        ctx.save_for_backward((moved >= unit.lower) & (moved <= unit.upper))
+        limited = _limited(unit.band)
+        ctx.save_for_backward(moved.clone() if limited else (moved >= unit.lower) & (moved <= unit.upper))
         ctx.unit = unit
         return moved.clamp_(unit.lower, unit.upper)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
-        (inside,) = ctx.saved_tensors
-        passed = torch.where(inside, gradient, ctx.unit.outside * gradient)
-        return passed * ctx.unit.step, passed * (1.0 - ctx.unit.step), None
+        (saved,) = ctx.saved_tensors
+        unit = ctx.unit
+        if _limited(unit.band):
+            passed = gradient * box_slopes(saved, unit.lower, unit.upper, unit.outside, unit.band * unit.step)
+        else:
+            passed = torch.where(saved, gradient, unit.outside * gradient)
+        return passed * unit.step, passed * (1.0 - unit.step), None
 
 
 def relax(total: Tensor, state: Tensor, unit: Relaxation) -> Tensor:

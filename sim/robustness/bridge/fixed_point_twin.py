@@ -43,7 +43,9 @@ class FixedPointTwin(SigmaDeltaTwin):
             state |= {f"a {name}": total for name, total in self.graph.totals(state, drive).items()}
         total = _AtRest.apply(torch.cat(list(drive.values()), dim=1), self, state)
         output = self.graph.units[self.spec.output]
-        smooth = clip(total, output.lower, output.upper, self.surrogate.box_slope)
+        chosen = self.surrogate
+        band = chosen.reach * (output.upper - output.lower)
+        smooth = clip(total, output.lower, output.upper, chosen.box_slope, band)
         return TwinOutputs(total / self.unit, straight(smooth, state[f"u {self.spec.output}"]) / self.unit)
 
     def _reached(self, payloads: Tensor, drive: State) -> State:

@@ -17,11 +17,13 @@ from sim.robustness.judging.verdict import with_grey
 from sim.twins.base import Twin
 from sim.twins.gradients import implicit_gradient, local_gradient
 from sim.twins.make import make_twin
-from sim.twins.surrogates import surrogate_sweep
+from sim.twins.surrogates import band_sweep, surrogate_sweep
 
 LOCAL_NUDGE = 1.0  # constant output force of the local attack (SCIENCE: 1 to 2)
 LONG = 64  # steps of an inference
 SWEPT = "pgd-20"
+SCOUTED = "pgd-40,apgd-dlr"
+COARSE = 3  # bits of a payload: rounding hides most of a change
 
 
 @dataclass(frozen=True)
@@ -39,10 +41,12 @@ def attack_stages(
     """The stages that `names` (see `suites.build_attacks`) mean for a network.
 
     The suites attack two twins, the usual one and one that lets a gradient leak through saturated neurons (LIF: one
-    whose spikes have the derivative of an arctangent), and follow the implicit gradient of sigma-delta networks (of a
-    sparse coder: the derivative of the LASSO solution), and the local one of those with an energy; "standard" adds a
-    sweep of surrogate gradients, the float relaxation, and a twin unrolled for twice the steps of an inference. All end
-    with an eps at which every image can be grey: there an honest attack reaches chance.
+    whose spikes have the derivative of an arctangent); of a network with sparsity thresholds a third one, which sees
+    the neurons below them. SCOUTED tries the twins that see the neurons near their box and, where payloads are coarse,
+    the float relaxation. The suites follow the implicit gradient of sigma-delta networks (of a sparse coder: the
+    derivative of the LASSO solution), and the local one of those with an energy; "standard" adds a sweep of surrogate
+    gradients, the float relaxation, and a twin unrolled for twice the steps of an inference. All end with an eps at
+    which every image can be grey: there an honest attack reaches chance.
 
     Where an inference takes more than LONG steps (behind a sparse coder), both twins take the gradient of the fixed
     point, at a thirtieth of the cost, and the unrolled one is attacked by SWEPT, to see that it finds nothing more.
@@ -53,6 +57,8 @@ def attack_stages(
     twins = main_twins(spec, exact, device)
     own = {SWEPT: build_attacks(SWEPT)[SWEPT]} if usual not in twins else _own_gradients(spec, exact)
     stages = [Stage(twins, attacks, threats), Stage({usual: exact}, own, threats)]
+    if names in SUITES:
+        stages.append(Stage(scouts(spec, exact, device), build_attacks(SCOUTED), threats))
     if "standard" in names:
         stages.append(Stage(_sweep(spec, exact, device), build_attacks(SWEPT), threats))
     grey = tuple(with_grey(threats, exact.spec.n_inputs)[len(threats) :])
@@ -63,12 +69,24 @@ def attack_stages(
 
 
 def main_twins(spec: Network, exact: Twin, device: str = "cpu") -> dict[str, Model]:
-    """Two twins by name, with different gradients; the first one is judged. exact: `make_twin(spec)`."""
-    second_name, surrogate = exact.second
+    """Two or three twins by name, with different gradients; the first one is judged. exact: `make_twin(spec)`."""
+    others = dict([exact.second])
+    if exact.has_thresholds:
+        others["below thresholds"] = exact.surrogate.below_thresholds
     at_rest = of_kind("fixed-point twin", spec)
     if at_rest is not None and exact.inference_steps > LONG:
-        return {"fixed point": at_rest(spec, device=device), second_name: at_rest(spec, surrogate, device)}
-    return {exact.surrogate.name: exact, second_name: make_twin(spec, surrogate, device=device)}
+        return {"fixed point": at_rest(spec, device=device), **{k: at_rest(spec, s, device) for k, s in others.items()}}
+    return {exact.surrogate.name: exact, **{k: make_twin(spec, s, device=device) for k, s in others.items()}}
+
+
+def scouts(spec: Network, exact: Twin, device: str = "cpu") -> dict[str, Model]:
+    """Twins by name that look where the others are blind; none of a network that takes LONG."""
+    if exact.inference_steps > LONG:
+        return {}
+    twins: dict[str, Model] = {"near the box": make_twin(spec, exact.surrogate.near_the_box, device=device)}
+    if exact.payload_bits <= COARSE:
+        twins["relaxed"] = make_twin(spec, exact.second[1], "relaxed", device=device)
+    return twins
 
 
 def _own_gradients(spec: Network, twin: Twin) -> dict[str, Attack]:
@@ -93,6 +111,9 @@ def _sweep(spec: Network, exact: Twin, device: str) -> dict[str, Model]:
     for surrogate in surrogate_sweep():
         if surrogate != exact.surrogate:
             name = surrogate.name + (f" {surrogate.width:g}" if surrogate.width != 1.0 else "")
+            twins[name] = make_twin(spec, surrogate, device=device)
+    for name, surrogate in band_sweep(exact.surrogate).items():
+        if exact.has_thresholds or not surrogate.threshold_slope:
             twins[name] = make_twin(spec, surrogate, device=device)
     twins["relaxed"] = make_twin(spec, forward="relaxed", device=device)
     twins["twice the steps"] = make_twin(spec, steps=2 * exact.inference_steps, device=device)

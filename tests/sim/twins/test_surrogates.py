@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuro.base.errors import UserError
-from sim.twins.surrogates import SHAPES, WITHOUT_WIDTH, Firing, Surrogate, surrogate_sweep
+from sim.twins.surrogates import SHAPES, WITHOUT_WIDTH, Firing, Surrogate, band_sweep, surrogate_sweep
+from sim.twins.units import clip, shrink
 
 UNIT = {
     "atan": lambda x: 1 / (1 + (math.pi * x) ** 2),
@@ -93,6 +94,43 @@ def test_a_sweep_holds_every_shape_at_every_width_and_those_without():
     assert {s.box_slope for s in sweep} == {0.2}
 
 
+def slope_of(function, x):
+    x = x.clone().requires_grad_(True)
+    return torch.autograd.grad(function(x).sum(), x)[0]
+
+
+def test_below_a_soft_threshold_a_slope_falls_over_its_band_from_both_sides():
+    x = torch.tensor([-3.0, -2.0, -1.5, -1.0, 0.0, 0.9, 1.0, 1.5, 1.75, 2.0, 2.5])
+    wanted = torch.tensor([1.0, 0.5, 0.25, 0.0, 0.0, 0.0, 0.0, 0.25, 0.375, 0.5, 1.0])
+    torch.testing.assert_close(slope_of(lambda u: shrink(u, 2.0, False, 0.5, 0.5), x), wanted)
+    assert torch.equal(shrink(x, 2.0, False, 0.5, 0.5), x - x.clamp(-2, 2))
+    assert torch.equal(slope_of(lambda u: shrink(u, 2.0, False), x), (x.abs() > 2).float())
+
+
+def test_across_a_hard_threshold_the_slope_has_the_area_of_the_jump():
+    x = torch.linspace(-4, 4, 80_001, dtype=torch.float64)
+    assert torch.equal(shrink(x, 2.0, True, 1.0, 0.3), x * (x.abs() > 2))
+    found = slope_of(lambda u: shrink(u, 2.0, True, 1.0, 0.3), x)
+    assert float(found[x > 0].sum() * 1e-4) == pytest.approx(4.0, abs=1e-3)  # from 0 to 4, as the values do
+    assert float(found[(x.abs() > 1.41) & (x.abs() < 2.59)].min()) > 0
+    assert torch.equal(slope_of(lambda u: shrink(u, 2.0, True), x), (x.abs() > 2).double())
+
+
+def test_outside_a_box_the_slope_falls_with_the_distance():
+    x = torch.tensor([-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 3.0])
+    wanted = torch.tensor([0.0, 0.0, 0.4, 1.0, 1.0, 1.0, 0.4, 0.0])
+    torch.testing.assert_close(slope_of(lambda u: clip(u, 0.0, 1.0, 0.8, 1.0), x), wanted)
+    everywhere = torch.tensor([0.8, 0.8, 0.8, 1.0, 1.0, 1.0, 0.8, 0.8])
+    torch.testing.assert_close(slope_of(lambda u: clip(u, 0.0, 1.0, 0.8), x), everywhere)
+
+
+def test_the_sweep_of_bands_is_blind_nowhere():
+    sweep = band_sweep(Surrogate("rate"))
+    assert {surrogate.name for surrogate in sweep.values()} == {"rate"}
+    assert all(s.box_slope if "box" in name else s.threshold_slope for name, s in sweep.items())
+    assert len(set(sweep.values())) == len(sweep) == 7
+
+
 @pytest.mark.parametrize(
     ("choice", "words"),
     [
@@ -101,6 +139,7 @@ def test_a_sweep_holds_every_shape_at_every_width_and_those_without():
         ({"name": "atan", "width": math.nan}, "width nan outside"),
         ({"name": "assg", "width": 2.0}, "leave it at 1"),
         ({"box_slope": -0.1}, "box_slope -0.1 outside"),
+        ({"threshold_band": 0.0}, "threshold_band 0.0 outside"),
     ],
 )
 def test_wrong_choices_are_refused(choice, words):

@@ -20,7 +20,7 @@ from sim.contract.sigma_delta import random_spec
 from sim.robustness.attacks.losses import margin
 from sim.robustness.attacks.search import Threat
 from sim.robustness.bridge.fixed_point_twin import FixedPointTwin
-from sim.robustness.bridge.stages import LONG, attack_stages, main_twins
+from sim.robustness.bridge.stages import LONG, attack_stages, main_twins, scouts
 from sim.twins import adjoint as module
 from sim.twins.adjoint import adjoint
 from sim.twins.base import Twin
@@ -121,7 +121,11 @@ def test_it_computes_what_events_computes_and_scores_one_step_later(seed: int) -
     torch.testing.assert_close(outputs.scores, later.outputs(images).scores, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("surrogate", [Surrogate(), Surrogate(box_slope=0.2)], ids=["exact", "leaky"])
+@pytest.mark.parametrize(
+    "surrogate",
+    [Surrogate(), Surrogate(box_slope=0.2), Surrogate().below_thresholds],
+    ids=["exact", "leaky", "below thresholds"],
+)
 def test_its_gradient_is_that_of_a_long_unrolled_twin(surrogate: Surrogate) -> None:
     spec = coder_and_classifier(steps=2000)  # random atoms resemble each other: slow
     images = some_images(spec, 1)
@@ -156,12 +160,12 @@ def test_long_inferences_are_attacked_at_their_fixed_point() -> None:
     spec = coder_and_classifier()
     exact = make_twin(spec)
     assert exact.inference_steps > LONG
-    assert list(main_twins(spec, exact)) == ["fixed point", "leaky"]
+    assert list(main_twins(spec, exact)) == ["fixed point", "leaky", "below thresholds"]
     stages = attack_stages(spec, "pgd-10", (Threat("linf", 0.1),), {"flat": lambda x: torch.zeros(len(x), 3)})
     assert [(list(s.models), list(s.attacks)) for s in stages] == [
-        (["fixed point", "leaky"], ["pgd-10"]),
+        (["fixed point", "leaky", "below thresholds"], ["pgd-10"]),
         (["straight-through"], ["pgd-20"]),
-        (["fixed point", "leaky"], ["fgsm", "pgd-20"]),
+        (["fixed point", "leaky", "below thresholds"], ["fgsm", "pgd-20"]),
     ]
 
 
@@ -169,3 +173,17 @@ def test_long_inferences_are_attacked_at_their_fixed_point() -> None:
 def test_a_missing_gpu_is_named() -> None:
     with pytest.raises(UserError, match="0 CUDA devices"):
         FixedPointTwin(coder_and_classifier(), device="cuda")
+
+
+def test_suites_look_below_thresholds_near_boxes_and_through_coarse_payloads() -> None:
+    fine = build_equilibrium(EquilibriumDesign((12,), 3, (9,), encoder=PixelEncoder(6)), 1)
+    coarse = build_equilibrium(EquilibriumDesign((12,), 3, (9,), encoder=PixelEncoder(2)), 1)
+    names = {}
+    for name, spec in {"fine": fine, "coarse": coarse, "long": coder_and_classifier()}.items():
+        exact = make_twin(spec)
+        names[name] = [*main_twins(spec, exact), *scouts(spec, exact)]
+    assert names == {
+        "fine": ["straight-through", "leaky", "near the box"],
+        "coarse": ["straight-through", "leaky", "near the box", "relaxed"],
+        "long": ["fixed point", "leaky", "below thresholds"],
+    }
