@@ -1,6 +1,6 @@
 """Competitor: layers of kernels of the same shape in float32, trained by backpropagation in torch.
 
-Convolution, average pool, clip to 0..1 (the states of an EP network), squared error on one-hot targets; Adam, cosine
+Convolution, average pool, clip to 0..1 (the states of an EP network; the clip first where the shape says so), squared error on one-hot targets; Adam, cosine
 schedule. Learning rate and epoch are chosen on the validation split; training images are shifted as those of the EP
 network, and seen twice as often.
 """
@@ -42,6 +42,7 @@ def _model(dataset: Dataset, shape: str) -> nn.Sequential:
         else:
             parts += [nn.Flatten(), nn.LazyLinear(layer)]
         parts.append(Clip())
+        parts += [nn.AvgPool2d(layer.averaged)] if isinstance(layer, ConvolutionalLayer) and layer.averaged > 1 else []
     return nn.Sequential(*parts, nn.Flatten(), nn.LazyLinear(dataset.n_classes))
 
 

@@ -207,7 +207,7 @@ def _of_convolution(spec: NetworkSpec, projection: Projection, original: Project
     present = np.ones(weights.shape, np.int8) if plastic else weights
     if plastic:
         note = "the learning engine changes each synapse by itself, sums over a shared kernel need a host"
-    elif convolution.pooled:
+    elif convolution.widens:
         note = "no stock process sums positions: one synapse a connection, sums beyond 8 bits not counted"
     elif projection is not original:
         note = "no stock process shares the kernel of a transposed convolution: one synapse a connection"

@@ -169,4 +169,5 @@ def _convolution_from_json(content: Mapping[str, Any]) -> Convolution:
         tuple(content["stride"]),
         tuple((pad[0], pad[1]) for pad in content["padding"]),
         tuple(content.get("pool", ())),  # absent from artifacts of versions without pooling
+        tuple(content.get("dilation", ())),  # absent from those of versions without it
     )

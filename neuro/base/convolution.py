@@ -9,13 +9,16 @@ part of the weights' unit. Both steps are linear: the two together are a plain c
     wide_t = sum over d in the window of kernel_{t - d stride}          at positions a stride x pool apart
 
 of which only the small kernel is stored and learned: a change of the wide one, `narrowed`, is its change.
+
+Averages of what is read. A layer that reads windows of P neighbouring neurons, each summed into one, is the same with
+taps P apart (a `dilation`) and a pool of P: the sum over d of kernel_a x_{P (p + a) + d} has both readings.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -34,23 +37,29 @@ class Convolution:
     """A kernel's extent, its stride, and the zero padding (before, after) along each of one or two axes.
 
     pool: positions along each axis that are summed into one; (): none are.
+    dilation: distance of neighbouring taps along each axis; (): 1.
     """
 
     kernel: tuple[int, ...]
     stride: tuple[int, ...]
     padding: tuple[tuple[int, int], ...]
     pool: tuple[int, ...] = ()
+    dilation: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         axes = len(self.kernel)
-        if not self.pool:
-            object.__setattr__(self, "pool", (1,) * axes)
+        for name in ("pool", "dilation"):
+            if not getattr(self, name):
+                object.__setattr__(self, name, (1,) * axes)
         if not 1 <= axes <= MAX_AXES or len(self.stride) != axes or len(self.padding) != axes:
             raise UserError(
                 f"convolution: kernel {self.kernel}, stride {self.stride}, padding {self.padding}; give one number "
                 "(padding: two) for each of one or two axes"
             )
-        for extent, stride, (before, after) in zip(self.kernel, self.stride, self.padding, strict=True):
+        if len(self.dilation) != axes or min(self.dilation) < 1:
+            raise UserError(f"convolution: dilation {self.dilation}; give a distance of at least 1 for {axes} axes")
+        require_integers("convolution", **{f"dilation_{axis}": apart for axis, apart in enumerate(self.dilation)})
+        for extent, stride, (before, after) in zip(self.reach, self.stride, self.padding, strict=True):
             require_integers("convolution", kernel=extent, stride=stride, padding_before=before, padding_after=after)
             if not (extent >= 1 and 1 <= stride <= extent and 0 <= min(before, after) and max(before, after) < extent):
                 raise UserError(
@@ -69,26 +78,54 @@ class Convolution:
         return max(self.pool) > 1
 
     @property
+    def reach(self) -> tuple[int, ...]:
+        """The extent of the kernel along each axis, from its first tap to its last."""
+        return tuple((extent - 1) * apart + 1 for extent, apart in zip(self.kernel, self.dilation, strict=True))
+
+    @property
+    def averaged(self) -> int:
+        """The number of neurons read that stand for one: of windows as wide as taps are apart, if these are summed."""
+        return math.prod(self.dilation)
+
+    @property
+    def widens(self) -> bool:
+        """Whether the kernel of `plain` is another than the one that is stored."""
+        return self.pooled or max(self.dilation) > 1
+
+    @property
     def plain(self) -> Convolution:
-        """The same map without pooling: the geometry of the widened kernel."""
-        if not self.pooled:
+        """The same map without pooling and dilation: the geometry of the widened kernel."""
+        if not self.widens:
             return self
-        each = list(zip(self.kernel, self.stride, self.pool, strict=True))
+        each = list(zip(self.reach, self.stride, self.pool, strict=True))
         extents = tuple(extent + (window - 1) * stride for extent, stride, window in each)
         return Convolution(extents, tuple(stride * window for _, stride, window in each), self.padding)
+
+    def behind_sums(self) -> tuple[tuple[int, ...], Convolution]:
+        """The windows of neurons that may be summed first, and the convolution that then reads the sums.
+
+        Where taps lie apart and windows as wide are summed; else windows of one neuron, and the convolution itself.
+        """
+        apart = self.dilation
+        each = list(zip(apart, self.pool, self.stride, self.padding, strict=True))
+        if not all(pool % d == 0 and before % d == 0 and after % d == 0 and (s == 1 or d == 1)
+                   for d, pool, s, (before, after) in each):  # fmt: skip
+            return (1,) * len(apart), self
+        padding = tuple((before // d, after // d) for d, _, _, (before, after) in each)
+        return apart, Convolution(self.kernel, self.stride, padding, tuple(pool // d for d, pool, *_ in each))
 
     def _windows(self) -> Iterator[tuple[slice, ...]]:
         """Where the kernel lies within the widened one, for each position of the window."""
         for window in product(*(range(count) for count in self.pool)):
-            each = zip(window, self.stride, self.kernel, strict=True)
-            yield tuple(slice(at * stride, at * stride + extent) for at, stride, extent in each)
+            each = zip(window, self.stride, self.reach, self.dilation, strict=True)
+            yield tuple(slice(at * stride, at * stride + reach, apart) for at, stride, reach, apart in each)
 
     def widened(self, kernel: AnyArray) -> AnyArray:
-        """The kernel (extent..., channels, features) of `plain` that does what `kernel` and pooling do.
+        """The kernel (extent..., channels, features) of `plain` that does what `kernel`, dilation and pooling do.
 
-        Without pooling the kernel itself; else integers of 16 bits or more: they exceed 8 bits.
+        Without these the kernel itself; else integers of 16 bits or more: they exceed 8 bits.
         """
-        if not self.pooled:
+        if not self.widens:
             return kernel
         kind = np.int16 if kernel.dtype == np.int8 else kernel.dtype
         return np.asarray(sum(self.copies(kernel.astype(kind))))
@@ -102,7 +139,7 @@ class Convolution:
 
     def narrowed(self, wide: AnyArray) -> AnyArray:
         """The transpose of `widened`: sums over the window, of shape (extent..., channels, features)."""
-        if not self.pooled:
+        if not self.widens:
             return wide
         return np.asarray(sum(wide[window] for window in self._windows()))
 
@@ -123,10 +160,10 @@ class Convolution:
             return self._pooled_positions(shape)
         counts = []
         for length, extent, stride, (before, after) in zip(
-            shape[: len(self.kernel)], self.kernel, self.stride, self.padding, strict=True
+            shape[: len(self.kernel)], self.reach, self.stride, self.padding, strict=True
         ):
             if length < extent:
-                raise UserError(f"convolution: images of shape {shape} are smaller than the kernel {self.kernel}")
+                raise UserError(f"convolution: images of shape {shape} are smaller than the kernel {self.reach}")
             steps, rest = divmod(length + before + after - extent, stride)
             if rest:
                 raise UserError(
@@ -137,7 +174,7 @@ class Convolution:
         return tuple(counts)
 
     def _pooled_positions(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        counts = Convolution(self.kernel, self.stride, self.padding).positions(shape)
+        counts = replace(self, pool=()).positions(shape)
         if any(count % window for count, window in zip(counts, self.pool, strict=True)):
             raise UserError(
                 f"convolution: pool {self.pool} does not tile {counts} positions; take a window that divides them, "
@@ -212,8 +249,32 @@ def same_padding(length: int, extent: int, stride: int) -> tuple[int, int]:
     return total - total // 2, total // 2
 
 
-def square(shape: tuple[int, ...], extent: int, stride: int, same: bool, pool: int = 1) -> Convolution:
-    """The convolution with a square kernel for images of `shape`, (l, ) or (h, w[, c]); padded, or not."""
+def square(
+    shape: tuple[int, ...], extent: int, stride: int, same: bool, pool: int = 1, averaged: int = 1
+) -> Convolution:
+    """The convolution with a square kernel for images of `shape`, (l, ) or (h, w[, c]); padded, or not.
+
+    averaged: of windows of so many neighbouring values along each axis, which are summed first.
+    Raises: UserError if windows do not tile the images, or with a stride.
+    """
     axes = min(len(shape), MAX_AXES)
-    padding = tuple(same_padding(length, extent, stride) if same else (0, 0) for length in shape[:axes])
-    return Convolution((extent,) * axes, (stride,) * axes, padding, (pool,) * axes)
+    lengths = _windows_of(shape[:axes], averaged)
+    if averaged > 1 and stride > 1:
+        raise UserError(f"convolution: stride {stride} behind sums of {averaged} neurons; take stride 1 and a pool")
+    padding = tuple(same_padding(length, extent, stride) if same else (0, 0) for length in lengths)
+    if averaged > 1:
+        padding = tuple((before * averaged, after * averaged) for before, after in padding)
+    return Convolution((extent,) * axes, (stride,) * axes, padding, (pool * averaged,) * axes, (averaged,) * axes)
+
+
+def whole(shape: tuple[int, ...], averaged: int) -> Convolution:
+    """The convolution whose one position sees all of images of `shape`, (l, c) or (h, w, c), as sums of windows."""
+    axes = len(shape) - 1
+    lengths = _windows_of(shape[:axes], averaged)
+    return Convolution(lengths, (1,) * axes, ((0, 0),) * axes, (averaged,) * axes, (averaged,) * axes)
+
+
+def _windows_of(lengths: tuple[int, ...], averaged: int) -> tuple[int, ...]:
+    if any(length % averaged for length in lengths):
+        raise UserError(f"convolution: windows of {averaged} do not tile maps of {lengths}; take one that divides them")
+    return tuple(length // averaged for length in lengths)

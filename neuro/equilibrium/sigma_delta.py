@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from neuro.base.arrays import Array, Reals
-from neuro.base.convolution import square
+from neuro.base.convolution import Convolution, square
 from neuro.base.fixed_point import quantize, weight_limit
 from neuro.base.scales import exponent_for, glorot_bound
 from neuro.equilibrium.design import EquilibriumDesign
 from neuro.spec.graph import Population
-from neuro.spec.layers import ConvolutionalLayer, Layer, shapes_of
+from neuro.spec.layers import Layer, convolution_of, shapes_of
 from neuro.spec.neurons import SigmaDelta, Source
 from neuro.spec.plasticity import learning_rule
 from neuro.spec.projection import Projection
@@ -43,7 +43,9 @@ def build_equilibrium(design: EquilibriumDesign, seed: int) -> NetworkSpec:
     shapes = [design.input_shape, *shapes_of(design.input_shape, design.hidden), (design.n_classes,)]
     projections: list[Projection] = []
     for index, (pre, post) in enumerate(zip(["input", *names[:-1]], names, strict=True)):
-        projections.extend(_layer(design, pre, post, layers[index], (shapes[index], shapes[index + 1]), generator))
+        before = layers[index - 1] if index else None
+        convolution = convolution_of(layers[index], before, shapes[index])
+        projections.extend(_layer(design, pre, post, convolution, (shapes[index], shapes[index + 1]), generator))
         projections.append(_bias(design, post, shapes[index + 1]))
     return NetworkSpec(
         populations=_populations(design, names, shapes[1:]),
@@ -55,9 +57,12 @@ def build_equilibrium(design: EquilibriumDesign, seed: int) -> NetworkSpec:
     )
 
 
-def _exponent(design: EquilibriumDesign, reach: float, offset: int = 0) -> int:
-    """The finest grid that holds `reach`, moved by `offset`, on which weight x payload is still a whole state unit."""
-    finest = max(design.activation_bits, design.output_bits, design.encoder.activation_bits)
+def _exponent(design: EquilibriumDesign, reach: float, offset: int = 0, *, carries_output: bool = False) -> int:
+    """The finest grid that holds `reach`, moved by `offset`, on which weight x payload is still a whole state unit.
+
+    carries_output: whether spikes of the output pass these weights, too.
+    """
+    finest = max(design.activation_bits, design.encoder.activation_bits, design.output_bits if carries_output else 0)
     largest = design.state_bits - finest
     exponent = exponent_for(reach, weight_limit(design.weight_bits), largest) + offset
     return max(min(exponent, largest), 0)
@@ -67,24 +72,26 @@ def _layer(
     design: EquilibriumDesign,
     pre: str,
     post: str,
-    layer: Layer,
+    convolution: Convolution | None,
     shapes: tuple[tuple[int, ...], tuple[int, ...]],
     generator: np.random.Generator,
 ) -> list[Projection]:
     """The projection from `pre` up to `post` and, unless `pre` is the input, its transpose back down."""
     gain = design.gains[-1] if post == "output" else design.gains[int(post.removeprefix("hidden")) - 1]
     shape: tuple[int, ...] = (math.prod(shapes[0]), math.prod(shapes[1]))
-    bound, convolution = glorot_bound(shape[0], shape[1], gain), None
-    if isinstance(layer, ConvolutionalLayer):
-        convolution = layer.on(shapes[0])
-        shape = convolution.kernel_shape(shapes[0], layer.features)
+    bound = glorot_bound(shape[0], shape[1], gain)
+    if convolution is not None:
+        features = shapes[1][-1]
+        shape = convolution.kernel_shape(shapes[0], features)
         window = math.prod(convolution.pool)  # a weight of the average is a window-th of a weight of the sum
-        fan_in, positions = math.prod(shape[:-1]), math.prod(convolution.stride) * window
-        bound = glorot_bound(fan_in, math.prod(shape[:-2]) * layer.features // positions, gain) / window
+        fan_in, apart = math.prod(shape[:-1]), math.prod(convolution.stride) * window // convolution.averaged
+        taps = math.prod(shape[:-2]) if math.prod(shapes[1]) > features else 1  # that read a neuron: one position, one
+        bound = glorot_bound(fan_in, taps * features // apart, gain) / window
     learns_y3 = design.rule == "y3" and pre == "input" and convolution is None
     rule = learning_rule(design.rule if design.rule != "y3" or learns_y3 else "event", design.shadow_bits)
     limit, bits = weight_limit(design.weight_bits), design.weight_bits
-    exponent = _exponent(design, design.headroom * bound, design.exponent_offset)
+    carries = post == "output"
+    exponent = _exponent(design, design.headroom * bound, design.exponent_offset, carries_output=carries)
     weights = quantize(generator.uniform(-bound, bound, shape), exponent, -limit, limit).astype(np.int8)
     name = f"{pre}->{post}"
     projections = [Projection(name, pre, post, exponent, weights, bits, rule=rule, convolution=convolution)]

@@ -100,7 +100,7 @@ def _shape(graph: Graph, projection: Projection) -> tuple[int, ...]:
         return source.size, target.size
     features = target.shape[-1]
     maps = projection.convolution.output_shape(source.shape, features)
-    if target.shape != maps:
+    if target.shape != maps and not (target.shape == (features,) and math.prod(maps) == features):
         raise UserError(f"projection {projection.name}: makes maps of shape {maps}, {target.name} has {target.shape}")
     return projection.convolution.kernel_shape(source.shape, features)
 

@@ -103,8 +103,9 @@ def _draw_layers(generator: np.random.Generator, learns: bool, largest_gain: flo
     shape = tuple(int(n) for n in generator.integers(4, 9, 2))
     for _ in range(int(generator.integers(1, 4))):
         if all(not isinstance(layer, int) for layer in layers) and generator.random() < 0.6:
-            pool = int(generator.choice((1, 2)))
-            layers.append(ConvolutionalLayer(int(generator.integers(1, 5)), int(generator.integers(1, 4)), pool=pool))
+            pool, averaged = (int(window) for window in generator.choice((1, 1, 2), 2))
+            features, extent = (int(n) for n in generator.integers(1, (5, 4)))
+            layers.append(ConvolutionalLayer(features, extent, pool=pool, averaged=averaged))
         else:
             layers.append(int(generator.integers(1, MAX_NEURONS)))
     bits = int(generator.integers(2, 7))

@@ -181,6 +181,7 @@ def _projection_row(spec: NetworkSpec, projection: Projection, activity: Activit
     size = " × ".join(str(spec.population(name).size) for name in (projection.source, projection.target))
     if original.convolution is not None:
         size = f"kernel {_times(weights.shape)}, stride {_times(original.convolution.stride)}"
+        size += f", taps {_times(original.convolution.dilation)} apart" if original.convolution.averaged > 1 else ""
         size += f", sums of {_times(original.convolution.pool)}" if original.convolution.pooled else ""
     scale = Markup("{} bits × {}").format(projection.weight_bits, power(-projection.exponent))
     operations = (f"{mean:,.1f}" for mean in activity.operations[projection.name])

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 WIDEST = 4096  # neurons of a network whose adjoint is solved for; beyond it is iterated
 ENTRIES = 1 << 24  # of all matrices solved at once: 128 MiB
 RIDGE = 1e-6  # added to the diagonal of a matrix that has no inverse
-SWEEPS = 1000  # of the iteration
+SWEEPS = 1000  # of the iteration, at most
+SETTLED, TINY = 4, 1e-30  # it ends when a sweep changes nothing by more than so many units of the last place
 
 
 def adjoint(graph: SigmaDeltaGraph, slopes: State, cost: State) -> State:
@@ -48,7 +49,8 @@ def _coupling(graph: SigmaDeltaGraph, names: list[str], sizes: list[int]) -> Ten
     starts = dict(zip(names, torch.tensor([0, *sizes]).cumsum(0).tolist(), strict=False))
     coupling = torch.zeros(sum(sizes), sum(sizes), dtype=torch.float64)
     for index, source, target in graph.recurrent:
-        weights = graph.weights(index)
+        n_source = graph.spec.population(source).size
+        weights = graph.synapses[index](torch.eye(n_source, dtype=graph.dtype, device=graph.device))
         row, column = starts[source], starts[target]
         coupling[row : row + weights.shape[0], column : column + weights.shape[1]] += weights.cpu()
     return coupling
@@ -70,11 +72,23 @@ def _solved(coupling: Tensor, slopes: Tensor, cost: Tensor, chosen: int) -> Tens
 
 
 def _iterated(graph: SigmaDeltaGraph, slopes: State, cost: State) -> State:
-    """Find l by the damped iteration that the network itself follows."""
-    solution = cost
-    for _ in range(SWEEPS):
-        total = dict(cost)
-        for index, source, target in graph.recurrent:
-            total[source] = total[source] + slopes[source] * (solution[target] @ graph.weights(index).T)
-        solution = {name: torch.lerp(solution[name], total[name], graph.relaxations[name].step) for name in solution}
+    """Find l as the network itself settles: by damped steps, or population by population where layers take turns.
+
+    The latter is the block Gauss-Seidel method, which converges wherever the energy has a minimum.
+    """
+    solution, quiet = dict(cost), 0
+    for sweep in range(SWEEPS):
+        before, largest = dict(solution), 0.0
+        for name, own in cost.items():
+            if graph.spec.parity[name] == sweep % 2:
+                continue
+            total = own
+            for index, source, target in graph.recurrent:
+                if source == name:
+                    total = total + slopes[name] * graph.synapses[index].back(before[target])
+            solution[name] = torch.lerp(before[name], total, graph.relaxations[name].step)
+            largest = max(largest, float((solution[name] - before[name]).abs().amax() / (total.abs().amax() + TINY)))
+        quiet = quiet + 1 if largest < SETTLED * torch.finfo(graph.dtype).eps else 0
+        if quiet == 2:  # one sweep for each turn
+            break
     return solution

@@ -21,6 +21,7 @@ from neuro.spec.sigma_delta import NetworkSpec
 from sim.twins.base import Twin, TwinOutputs, carry
 from sim.twins.sigma_delta_graph import SigmaDeltaGraph
 from sim.twins.surrogates import Surrogate
+from sim.twins.synapses import largest_input
 from sim.twins.units import FLOAT32_INTEGERS, Relaxation, State, unroll
 
 
@@ -34,8 +35,7 @@ def exact_dtype(spec: NetworkSpec) -> torch.dtype:
         incoming = [p for p in spec.projections if p.target == population.name]
         largest = np.zeros(population.size)
         for p in incoming:
-            limit = spec.population(p.source).neuron.payload_limit << spec.shift_of(p)
-            largest += limit * np.abs(spec.weights_of(p).astype(np.int64)).sum(axis=0)
+            largest += largest_input(spec, p)
         scale = 1 << min((spec.shift_of(p) for p in incoming), default=0)
         reach = Relaxation.of(neuron, True, 0.0).reach * neuron.step_multiplier
         span = max(neuron.upper, -neuron.lower) + (1 << neuron.send_shift)

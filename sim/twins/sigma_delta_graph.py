@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from neuro.spec.neurons import SigmaDelta, Source
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.twins.surrogates import Firing, Surrogate
+from sim.twins.synapses import synapses_of
 from sim.twins.units import Relaxation, State, relax, shrink, straight, threshold_slopes
 
 
@@ -36,27 +36,26 @@ class SigmaDeltaGraph(nn.Module):
             name: Relaxation.of(unit, rounds, firing.surrogate.box_slope, firing.surrogate.reach)
             for name, unit in self.units.items()
         }
-        for index, projection in enumerate(spec.projections):
-            scaled = spec.weights_of(projection).astype(np.float64) * 2.0 ** spec.shift_of(projection)
-            self.register_buffer(f"weights{index}", torch.tensor(scaled, dtype=dtype))
+        # In state units per unit of payload.
+        self.synapses = nn.ModuleList(synapses_of(spec, p, 2.0 ** spec.shift_of(p), dtype) for p in spec.projections)
         self.recurrent = [(i, p.source, p.target) for i, p in enumerate(spec.projections) if p.source in self.units]
         self.feeding = [(i, p.source, p.target) for i, p in enumerate(spec.projections) if p.source not in self.units]
 
-    def weights(self, index: int) -> Tensor:
-        """The weights of projection `index`, of shape [N, M], in state units per unit of payload."""
-        return self.get_buffer(f"weights{index}")
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.buffers()).device
 
     def drive(self, payloads: Tensor) -> State:
         """The constant input of every moving population; payloads of shape [B, N] of the input population."""
         batch, given = len(payloads), payloads.to(self.dtype)
         drive = {n: given.new_zeros(batch, self.spec.population(n).size) for n in self.units}
         for index, source, target in self.feeding:
-            neuron, weights = self.spec.population(source).neuron, self.weights(index)
-            assert isinstance(neuron, Source)  # feeding
-            if neuron.constant is None:
-                drive[target] = drive[target] + given @ weights
-            else:
-                drive[target] = drive[target] + neuron.constant * weights.sum(dim=0)
+            population, synapses = self.spec.population(source), self.synapses[index]
+            assert isinstance(population.neuron, Source)  # feeding
+            constant = population.neuron.constant
+            sent = given if constant is None else given.new_full((1, population.size), constant)
+            drive[target] = drive[target] + synapses(sent)
         return drive
 
     def rest(self, drive: State) -> State:
@@ -96,7 +95,7 @@ class SigmaDeltaGraph(nn.Module):
     def _totals(self, state: State, drive: State) -> State:
         total = dict(drive)
         for index, source, target in self.recurrent:
-            total[target] = torch.addmm(total[target], state[f"s {source}"], self.weights(index))
+            total[target] = total[target] + self.synapses[index](state[f"s {source}"])
         return total
 
     def send_slope(self, u: Tensor, neuron: SigmaDelta) -> Tensor:

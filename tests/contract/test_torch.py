@@ -75,7 +75,10 @@ def test_coders_and_stacks_settle_as_on_the_reference(kind: str, signed: bool) -
 
 
 @pytest.mark.parametrize("rule", ["event", "end-point"])
-@pytest.mark.parametrize("layers", ["conv:3x4,pool:2,conv:4x3/2,dense:5", "conv:2x3:valid,7", "conv:2x2,pool:4"])
+@pytest.mark.parametrize("layers", [
+    "conv:3x4,pool:2,conv:4x3/2,dense:5", "conv:2x3:valid,7", "conv:2x2,pool:4",
+    "conv:3x4,rect,pool:2,conv:3x3,pool:2,rect,pool:2",
+])  # fmt: skip
 def test_convolutional_networks_learn_as_on_the_reference(layers: str, rule: str) -> None:
     design = design_for((8, 8, 2), 3, parse_layers(layers), rule=rule)
     spec = build_equilibrium(design, seed=2)

@@ -113,7 +113,7 @@ class SharedSynapses:
         self.gathered = max(taps.size, back.size)
         self._kernel = torch.zeros((self._n_taps, shape[-1]), dtype=kind, device=device)
         self._change_kind = change_kind
-        self._pool = torch.tensor(pooling(convolution), device=device) if convolution.pooled else None
+        self._pool = torch.tensor(pooling(convolution), device=device) if convolution.widens else None
 
     def load(self, weights: Tensor) -> None:
         """See `Synapses.load`."""

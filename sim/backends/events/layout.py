@@ -61,6 +61,8 @@ class Plan(NamedTuple):
     stride_columns: Int64  # [R]
     pool_lines: Int64  # [R]
     pool_columns: Int64  # [R]
+    apart_lines: Int64  # [R] distance of taps
+    apart_columns: Int64  # [R]
     wide_taps: Int64  # [R] taps of the widened kernel, 0 if DENSE
     wide_start: Int64  # [R + 1] first number of each widened kernel in the buffer of them
     wide_row: Int64  # per wide tap: its row in the forward order

@@ -102,11 +102,12 @@ def sum_window(
     features, channels, rows = plan.features[projection], plan.channels[projection], plan.wide_row_start[projection]
     pool_columns = plan.pool_columns[projection]
     stride_lines, stride_columns = plan.stride_lines[projection], plan.stride_columns[projection]
-    wide_columns = plan.columns[projection] + (pool_columns - 1) * stride_columns
+    apart_lines, apart_columns = plan.apart_lines[projection], plan.apart_columns[projection]
+    wide_columns = (plan.columns[projection] - 1) * apart_columns + 1 + (pool_columns - 1) * stride_columns
     into[first_feature:last_feature] = 0
     for d in range(plan.pool_lines[projection]):
         for e in range(pool_columns):
-            wide_line, wide_column = line + d * stride_lines, column + e * stride_columns
+            wide_line, wide_column = line * apart_lines + d * stride_lines, column * apart_columns + e * stride_columns
             tap = (wide_line * wide_columns + wide_column) * channels + channel
             at = plan.wide_row[rows + tap] * features
             row = sums[at : at + features]
@@ -125,11 +126,14 @@ def spread(
     """
     features, channels, rows = plan.features[projection], plan.channels[projection], plan.wide_row_start[projection]
     stride_lines, stride_columns = plan.stride_lines[projection], plan.stride_columns[projection]
-    wide_columns = plan.columns[projection] + (plan.pool_columns[projection] - 1) * stride_columns
+    pool_columns = plan.pool_columns[projection]
+    apart_lines, apart_columns = plan.apart_lines[projection], plan.apart_columns[projection]
+    wide_columns = (plan.columns[projection] - 1) * apart_columns + 1 + (pool_columns - 1) * stride_columns
     taps = plan.wide_taps[projection]
     for d in range(plan.pool_lines[projection]):
-        for e in range(plan.pool_columns[projection]):
-            tap = ((line + d * stride_lines) * wide_columns + column + e * stride_columns) * channels + channel
+        for e in range(pool_columns):
+            wide_line, wide_column = line * apart_lines + d * stride_lines, column * apart_columns + e * stride_columns
+            tap = (wide_line * wide_columns + wide_column) * channels + channel
             at = plan.wide_start[projection] + plan.wide_row[rows + tap] * features
             row = weights.wide[at : at + features]
             for f in range(first_feature, last_feature):  # becomes vector instructions

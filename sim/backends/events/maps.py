@@ -95,17 +95,19 @@ def _two(values: Iterable[int], fill: int) -> tuple[int, int]:
 
 
 def _sizes(kind: int, convolution: Convolution | None, channels: int, features: int) -> dict[str, int]:
-    lines = columns = stride_lines = stride_columns = pool_lines = pool_columns = 1
+    lines = columns = stride_lines = stride_columns = pool_lines = pool_columns = apart_lines = apart_columns = 1
     wide_taps = 0
     if convolution is not None:
         lines, columns = _two(convolution.kernel, 1)
         stride_lines, stride_columns = _two(convolution.stride, 1)
         pool_lines, pool_columns = _two(convolution.pool, 1)
+        apart_lines, apart_columns = _two(convolution.dilation, 1)
         wide_taps = int(np.prod(convolution.plain.kernel)) * channels
     return {
         "kind": kind, "channels": channels, "features": features, "lines": lines, "columns": columns,
         "stride_lines": stride_lines, "stride_columns": stride_columns, "pool_lines": pool_lines,
-        "pool_columns": pool_columns, "wide_taps": wide_taps,
+        "pool_columns": pool_columns, "apart_lines": apart_lines, "apart_columns": apart_columns,
+        "wide_taps": wide_taps,
     }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuro.base.convolution import OUTSIDE, Convolution, same_padding, square
+from neuro.base.convolution import OUTSIDE, Convolution, same_padding, square, whole
 from neuro.base.errors import UserError
 
 Axis = tuple[int, int, int, int, int]  # length, kernel, stride, padding before and after
@@ -138,6 +138,49 @@ def test_the_change_of_a_kernel_is_the_transpose_of_its_matrix(axis: Axis, windo
     shared = convolution.kernel_change(change, (length, 2))
     assert shared.shape == kernel.shape
     assert int((matrix * change).sum()) == int((kernel * shared).sum())  # <K x, y> = <x, K^T y>
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 4), st.integers(1, 3), st.integers(1, 3), st.booleans(), st.integers(0, 2**32 - 1))
+def test_behind_sums_of_windows_a_convolution_sees_smaller_images(
+    extent: int, averaged: int, pool: int, same: bool, seed: int
+) -> None:
+    generator = np.random.default_rng(seed)
+    rows, columns = (extent - 1 + pool * int(n) if not same else pool * -(-extent // pool) * int(n)
+                     for n in generator.integers(1, 3, 2))  # fmt: skip
+    small, large = (rows, columns, 2), (rows * averaged, columns * averaged, 2)
+    images = generator.integers(-9, 10, (3, *large))
+    behind, sums = square(large, extent, 1, same, pool, averaged), square(small, extent, 1, same, pool)
+    kernel = generator.integers(-9, 10, sums.kernel_shape(small, 3))
+    summed = images.reshape(3, rows, averaged, columns, averaged, 2).sum(axis=(2, 4)).reshape(3, -1)
+    found = images.reshape(3, -1) @ behind.matrix(kernel, large)
+    np.testing.assert_array_equal(found, summed @ sums.matrix(kernel, small))
+    every = generator.integers(-9, 10, whole(large, averaged).kernel_shape(large, 4))
+    found = images.reshape(3, -1) @ whole(large, averaged).matrix(every, large)
+    np.testing.assert_array_equal(found, summed @ every.reshape(-1, 4))
+
+
+@settings(max_examples=40, deadline=None)
+@given(axes(), st.integers(1, 3), st.integers(0, 2**32 - 1))
+def test_taps_apart_are_those_of_a_kernel_with_zeros_between(axis: Axis, apart: int, seed: int) -> None:
+    length, extent, _, before, after = axis
+    padding, reach = ((before, after),), (extent - 1) * apart + 1
+    dilated = Convolution((extent,), (1,), padding, dilation=(apart,))
+    generator = np.random.default_rng(seed)
+    shape = (length + reach, 2)
+    kernel = generator.integers(-9, 10, dilated.kernel_shape(shape, 3))
+    spread = np.zeros((reach, 2, 3), dtype=kernel.dtype)
+    spread[::apart] = kernel
+    matrix = dilated.matrix(kernel, shape)
+    np.testing.assert_array_equal(matrix, Convolution((reach,), (1,), padding).matrix(spread, shape))
+    change = generator.integers(-9, 10, matrix.shape)
+    assert int((matrix * change).sum()) == int((kernel * dilated.kernel_change(change, shape)).sum())
+
+
+@pytest.mark.parametrize("dilation", [(2,), (0, 1), (2, 2, 2), (1, -1)])
+def test_distances_of_taps_that_make_no_sense_are_refused(dilation: tuple[int, ...]) -> None:
+    with pytest.raises(UserError, match="dilation"):
+        Convolution((3, 3), (1, 1), ((1, 1), (1, 1)), dilation=dilation)
 
 
 @pytest.mark.parametrize("pool", [(2,), (0, 1), (2, 2, 2), (17, 17)])

@@ -63,7 +63,7 @@ def rest_of(twin: FixedPointTwin, slopes: State, cost: State, found: State) -> f
     """Largest entry of l - c - D W l, relative to the largest of l."""
     total = dict(cost)
     for index, source, target in twin.graph.recurrent:
-        pushed = found[target].double() @ twin.graph.weights(index).double().T
+        pushed = twin.graph.synapses[index].back(found[target]).double()
         total[source] = total[source] + slopes[source] * pushed
     largest = max(float(part.abs().max()) for part in found.values())
     return max(float((found[name] - total[name]).abs().max()) for name in found) / largest
