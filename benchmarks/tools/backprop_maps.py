@@ -1,8 +1,8 @@
 """Competitor: layers of kernels of the same shape in float32, trained by backpropagation in torch.
 
-Convolution, average pool, clip to 0..1 (the states of an EP network; the clip first where the shape says so), squared error on one-hot targets; Adam, cosine
-schedule. Learning rate and epoch are chosen on the validation split; training images are shifted as those of the EP
-network, and seen twice as often.
+Convolution, average pool, clip to 0..1 (the states of an EP network; the clip first where the shape says so), squared
+error on one-hot targets; Adam, cosine schedule. Learning rate and epoch are chosen on the validation split; training
+images are shifted as those of the EP network, and seen twice as often.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ class TrainConfig:
     The options, with their limits, stand at the fields. Of them, hidden (() behind `layers`), rule, shadow_bits and
     weight_bits are of `neuro.equilibrium.design.EquilibriumDesign`; layers: text as `neuro.spec.layers` reads it;
     draws (its noise), weight_lsb: of `neuro.stock.processes.StockProjection`; learning_rate, output_share, centred and
-    exponent_offset: of `sim.training.trainer.Choices`, tuned where None; shift, noise: see `sim.training.shift` and
+    exponent_offset: of `sim.training.trainer.Choices`, tuned where None; shift, flip: see `sim.training.shift`; noise:
     `sim.training.noise`; schedule, output_force: order and force of `neuro.spec.schedule.Schedule`.
 
     front_end, code_bits: SHA-256 of the manifest of the coder in front ("": none), payload bits of its codes
@@ -79,6 +79,9 @@ class TrainConfig:
         None, "Shift training images at random by up to so many pixels each time they are learned.",
         unset="1 with several layers of kernels on large images, else 0",
     )  # fmt: skip
+    flip: bool = option(
+        False, "Mirror half of the training images, drawn anew each time they are learned.", flags=("--flip/--no-flip",)
+    )
     schedule: str | None = option(
         None, "Who updates when", unset=SETTLING,
         choices={"even-odd": "layers in turn, until they are silent", "parallel": "all at every step"},
@@ -102,8 +105,11 @@ class TrainConfig:
         self._check_settling()
         if self.shift and (self.front_end or self.family != "sigma-delta"):
             raise UserError(f"shift {self.shift}: images are shifted for the sigma-delta family without a front end")
-        if self.noise and (self.front_end or self.shift):
-            what = "a front end: it codes every image once" if self.front_end else "shift: give one of them"
+        if self.flip and (self.front_end or self.family != "sigma-delta" or self.code_bits):
+            raise UserError("flip: images are mirrored for the sigma-delta family without a front end; leave it out")
+        if self.noise and (self.front_end or self.shift or self.flip):
+            moved = "shift" if self.shift else "flip"
+            what = "a front end: it codes every image once" if self.front_end else f"{moved}: give one of them"
             raise UserError(f"noise {self.noise:g}: not together with {what}")
         if self.front_end and (self.family != "sigma-delta" or self.centred):
             raise UserError("front end: networks behind it are of the sigma-delta family and take codes uncentred")

@@ -164,7 +164,7 @@ def check_rates(dataset: Dataset, config: TrainConfig, split: Split) -> None:
         build_stock(dataset, config, split)
     else:
         shapes_of(dataset.image_shape, config.hidden_layers)
-        check_shift(config.pixels_shifted(dataset.image_shape), dataset.image_shape)
+        check_shift(config.pixels_shifted(dataset.image_shape), dataset.image_shape, config.flip)
 
 
 def compile_kernels(dataset: Dataset, config: TrainConfig, compute: Compute = NATIVE) -> None:
@@ -196,7 +196,7 @@ def make_trainer(
         payloads=payloads_once(spec.encoder, dataset.x_train[used], config.noise, config.seed),
         labels=dataset.y_train[used],
         split=Split(np.searchsorted(used, split.train), np.searchsorted(used, split.validation)),
-        shift=shift_of(config.pixels_shifted(dataset.image_shape), dataset.image_shape, spec.encoder),
+        shift=shift_of(config.pixels_shifted(dataset.image_shape), dataset.image_shape, spec.encoder, config.flip),
         noise=noise_of(config.noise, dataset.x_train[used], spec.encoder),
     )
     session = compute.open(spec, config.threads, config.batch_size)

@@ -199,8 +199,7 @@ class Trainer(Stepwise):
             return noise.payloads(chosen, self.seed, progress.epoch, progress.position)
         if shift is None:
             return self.data.payloads[chosen]
-        by = shift.drawn(self.seed, progress.epoch, self.n_images)[progress.position : progress.position + len(chosen)]
-        return shift.moved(self.data.payloads[chosen], by)
+        return shift.presented(self.data.payloads[chosen], self.seed, progress.epoch, progress.position, self.n_images)
 
     def _count(self, outcome: LearningOutcome, labels: Int32, wall_s: float, cpu_s: float) -> None:
         progress = self.progress

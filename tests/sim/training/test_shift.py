@@ -55,6 +55,39 @@ def test_encoding_and_moving_commute(
     np.testing.assert_array_equal(shift.moved(encoder.encode(images), by), encoder.encode(moved))
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1), SHAPES, st.integers(0, 1), st.booleans())
+def test_presented_images_are_mirrored_then_moved(seed: int, shape: tuple[int, ...], reach: int, centred: bool) -> None:
+    images = np.random.default_rng(seed).integers(0, 256, (9, *shape)).astype(np.uint8)
+    encoder = PixelEncoder(gain_bits=1)
+    encoder = encoder.centred_on(images) if centred else encoder
+    shift = shift_of(reach, shape, encoder, flip=True)
+    assert shift is not None
+    flipped, by = shift.flipped(seed, 1, 9), shift.drawn(seed, 1, 9)
+    wanted = np.stack([
+        shifted(image[:, ::-1] if mirror else image, *each)
+        for image, mirror, each in zip(images, flipped, by, strict=True)
+    ])  # fmt: skip
+    parts = [shift.presented(encoder.encode(images[at : at + 4]), seed, 1, at, 9) for at in (0, 4, 8)]
+    np.testing.assert_array_equal(np.concatenate(parts), encoder.encode(wanted))
+
+
+def test_half_of_the_images_are_mirrored_and_shifts_stay_what_they_were() -> None:
+    both, alone = shift_of(1, (8, 8), PixelEncoder(), flip=True), shift_of(1, (8, 8), PixelEncoder())
+    assert both is not None
+    assert alone is not None
+    np.testing.assert_array_equal(both.drawn(3, 1, 50), alone.drawn(3, 1, 50))
+    assert 900 < np.count_nonzero(both.flipped(0, 0, 2000)) < 1100
+
+
+@pytest.mark.parametrize("changes", [{"family": "stock", "rule": "R5"}, {"front_end": "ab"}, {"code_bits": 7}])
+def test_mirroring_is_for_plain_images(changes: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match="flip: "):
+        TrainConfig(flip=True, **changes)
+    with pytest.raises(UserError, match="flip: images of shape"):
+        check_shift(0, (64,), flip=True)
+
+
 def test_every_shift_within_reach_is_drawn_and_no_other() -> None:
     by = shift_for(2, (8, 8), PixelEncoder()).drawn(0, 0, 2000)
     assert {tuple(each) for each in by} == {(y, x) for y in range(-2, 3) for x in range(-2, 3)}
