@@ -2,6 +2,7 @@
 
     python -m benchmarks.settling --shapes 256,256 conv:16x5,pool:2,conv:32x5,pool:2
     python -m benchmarks.settling --part backprop --shapes conv:16x5,pool:2,conv:32x5,pool:2
+    python -m benchmarks.settling --data cifar10 --flip --only even-odd --shapes conv:32x5,pool:2,conv:64x5,pool:2
     python -m benchmarks.settling --part cost
 
 accuracy: trains every shape by `settle train ep` without tuning flags, in both orders; everything is chosen on the
@@ -44,10 +45,10 @@ SHAPES = ("256", "256,256", "128,128,128", "conv:16x5,pool:2,conv:32x5,pool:2")
 WARM, COST_IMAGES = 4000, 1000
 
 
-def trained(data: str, shape: str, order: str, seed: int, epochs: int | None) -> dict[str, Any]:
+def trained(data: str, shape: str, order: str, seed: int, epochs: int | None, flip: bool) -> dict[str, Any]:
     """The figures of one training; nothing but shape, order and seed is given."""
     dataset = load_dataset(data, seed)
-    config = TrainConfig(seed=seed, hidden=(), layers=shape, schedule=order, epochs=epochs, threads=1)
+    config = TrainConfig(seed=seed, hidden=(), layers=shape, schedule=order, epochs=epochs, threads=1, flip=flip)
     with tempfile.TemporaryDirectory() as folder, TrainScreen() as screen:
         result = train_ep(dataset, config, Path(folder) / "run", screen)
     spec, manifest = result.artifact.spec, result.artifact.manifest
@@ -100,7 +101,7 @@ def cpu_s(work: Callable[[], object]) -> float:
 
 
 def _asked(
-    part: str, data: str, shapes: list[str], orders: tuple[str, ...], seeds: int, epochs: int | None
+    part: str, data: str, shapes: list[str], orders: tuple[str, ...], seeds: int, epochs: int | None, flip: bool
 ) -> Iterator[tuple[str, Any]]:
     """Yield the key of every row and what finds it."""
     for shape in shapes:
@@ -109,10 +110,10 @@ def _asked(
             continue
         for seed in range(seeds):
             if part == "backprop":
-                yield f"{shape}, seed {seed}", partial(backprop_of_shape, data, shape, seed, epochs)
+                yield f"{shape}, seed {seed}", partial(backprop_of_shape, data, shape, seed, epochs, flip)
                 continue
             for order in orders:
-                yield f"{shape}, {order}, seed {seed}", partial(trained, data, shape, order, seed, epochs)
+                yield f"{shape}, {order}, seed {seed}", partial(trained, data, shape, order, seed, epochs, flip)
 
 
 def main() -> None:
@@ -121,13 +122,15 @@ def main() -> None:
     arguments.add_argument("--part", choices=("accuracy", "backprop", "cost"), default="accuracy")
     arguments.add_argument("--shapes", nargs="+", default=list(SHAPES), help="Hidden layers, as `--layers` takes them.")
     arguments.add_argument("--only", choices=ORDERS, help="One of the two orders; default both.")
+    arguments.add_argument("--flip", action="store_true", help="Mirror half of the training images.")
     options = arguments.parse_args()
     torch.set_num_threads(1)
     path = of_data(options.out, "settling", options.data)
-    question = {"data": options.data, "kind": "measured"}
+    question = {"data": options.data, "kind": "measured", **({"flip": True} if options.flip else {})}
     content = {**question, **{part: earlier(path, question, part) for part in ("accuracy", "backprop", "cost")}}
     orders = ORDERS if options.only is None else (options.only,)
-    for key, find in _asked(options.part, options.data, options.shapes, orders, options.seeds, options.epochs):
+    asked = _asked(options.part, options.data, options.shapes, orders, options.seeds, options.epochs, options.flip)
+    for key, find in asked:
         if key not in content[options.part]:
             content[options.part][key] = find()
             save(path, content)

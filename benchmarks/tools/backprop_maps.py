@@ -2,7 +2,7 @@
 
 Convolution, average pool, clip to 0..1 (the states of an EP network; the clip first where the shape says so), squared
 error on one-hot targets; Adam, cosine schedule. Learning rate and epoch are chosen on the validation split; training
-images are shifted as those of the EP network, and seen twice as often.
+images are shifted and mirrored as those of the EP network, and seen twice as often.
 """
 
 from __future__ import annotations
@@ -52,7 +52,10 @@ def _real(images: Any, mean: Tensor | None = None) -> Tensor:
     return values if mean is None else values - mean
 
 
-def _shifted(images: Tensor, reach: int, generator: torch.Generator) -> Tensor:
+def _presented(images: Tensor, reach: int, flip: bool, generator: torch.Generator) -> Tensor:
+    if flip:
+        mirrored = torch.rand(len(images), generator=generator) < 0.5
+        images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
     if not reach:
         return images
     down, right = torch.randint(-reach, reach + 1, (2,), generator=generator).tolist()
@@ -60,7 +63,7 @@ def _shifted(images: Tensor, reach: int, generator: torch.Generator) -> Tensor:
 
 
 def _train(
-    dataset: Dataset, shape: str, seed: int, rate: float, epochs: int, n_images: int | None
+    dataset: Dataset, shape: str, seed: int, rate: float, epochs: int, n_images: int | None, flip: bool
 ) -> tuple[list[float], float]:
     """Validation accuracy after every epoch, and test accuracy of the best."""
     torch.manual_seed(seed)
@@ -83,7 +86,7 @@ def _train(
     for _ in range(epochs):
         for batch in train[torch.randperm(len(train), generator=generator)].split(BATCH):
             optimizer.zero_grad()
-            shown = _shifted(images[batch], reach, generator) - mean
+            shown = _presented(images[batch], reach, flip, generator) - mean
             (model(shown) - goals[labels[batch]]).square().sum(1).mean().backward()
             optimizer.step()
             cosine.step()
@@ -93,12 +96,12 @@ def _train(
     return history, test
 
 
-def backprop_of_shape(data: str, shape: str, seed: int, epochs: int | None) -> dict[str, Any]:
+def backprop_of_shape(data: str, shape: str, seed: int, epochs: int | None, flip: bool) -> dict[str, Any]:
     """Train the shape; the rate is the best of three after one epoch of a part of the images."""
     dataset = load_dataset(data, seed)
     longest = epochs or LONGER * n_epochs(TrainConfig(hidden=(), layers=shape), len(dataset.y_train))
-    tried = {rate: max(_train(dataset, shape, seed, rate, 1, TRIED_IMAGES)[0]) for rate in LEARNING_RATES}
+    tried = {rate: max(_train(dataset, shape, seed, rate, 1, TRIED_IMAGES, flip)[0]) for rate in LEARNING_RATES}
     rate = max(tried, key=lambda key: tried[key])
-    history, test = _train(dataset, shape, seed, rate, longest, None)
+    history, test = _train(dataset, shape, seed, rate, longest, None, flip)
     return {"val_accuracy": max(history), "test_accuracy": test, "rate": rate, "history": history,
             "tried": {str(key): value for key, value in tried.items()}}  # fmt: skip
