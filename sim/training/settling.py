@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from neuro.base.arrays import Int64, Integers
+from neuro.spec.neurons import Source
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.record import Settling
 
 # Beyond the first two, or below the others, a training is warned of. Trainings that end well reach 4 and 0.03.
 AMPLIFIED, AT_BOX, SILENT, SWINGING = 5.0, 0.05, 0.95, 0.3
+AT_LIMIT = 0.1  # weights at their limit: small sets are meant to saturate, others reach 0.04
 
 
 @dataclass(frozen=True)
@@ -23,12 +26,14 @@ class Settled:
     amplification: how far the nudges moved the output apart, per force and twice its strength, along the force;
                    1: as far as they would move a neuron alone; None if there was no error.
     at_box:        share whose output met an end of its box in a nudge.
+    at_limit:      share of weights at their limit at the end, of the synapses with most of them; None: not looked at.
     """
 
     silent: float
     half_steps: float
     amplification: float | None
     at_box: float
+    at_limit: float | None = None
 
     def describe(self) -> str:
         """In words."""
@@ -47,9 +52,25 @@ class Settled:
                 f"the output moves {self.amplification:.1f} times its force: give a lower --learning-rate or fewer "
                 "--epochs; in Python, more gain to the first layer and less to the output"
             )
+        if in_turn and (self.at_limit or 0.0) > AT_LIMIT:
+            found.append(
+                f"{self.at_limit:.0%} of the weights of a layer are at their limit: give a lower --learning-rate; in "
+                "Python, exponent_offset=-1, a grid twice as wide"
+            )
         if self.at_box > AT_BOX:
             found.append(f"the output of {self.at_box:.0%} of the images meets its box: give a lower --learning-rate")
         return found
+
+
+def share_at_limit(spec: NetworkSpec, weights: Mapping[str, Integers]) -> float:
+    """The share of weights at their limit, of the synapses with most of them; biases are none."""
+    shares = [0.0]
+    for name, values in weights.items():
+        projection = spec.projection(name)
+        source = spec.population(projection.source).neuron
+        if not (isinstance(source, Source) and source.constant is not None):
+            shares.append(float(np.mean(np.abs(values.astype(np.int64)) >= projection.limit)))
+    return max(shares)
 
 
 @dataclass
@@ -76,9 +97,9 @@ class Tally:
         self.forced += float(np.square(error).sum()) * 2 * spec.schedule.nudge / unit.one**2
         self.at_box += int(np.count_nonzero(met.any(axis=(1, 2))))
 
-    def summary(self) -> Settled | None:
+    def summary(self, at_limit: float | None = None) -> Settled | None:
         """What they amount to; None if nothing was counted."""
         if not self.n:
             return None
         amplification = self.moved / self.forced if self.forced else None
-        return Settled(self.silent / self.n, self.last_spikes / self.n, amplification, self.at_box / self.n)
+        return Settled(self.silent / self.n, self.last_spikes / self.n, amplification, self.at_box / self.n, at_limit)

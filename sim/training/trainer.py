@@ -30,7 +30,7 @@ from sim.training.checkpoint import require_like, restored
 from sim.training.noise import TrainingNoise
 from sim.training.pace import Mean, Pace
 from sim.training.rates import projection_rates
-from sim.training.settling import Settled, Tally
+from sim.training.settling import Settled, Tally, share_at_limit
 from sim.training.shift import Shift
 from sim.training.stepwise import Stepwise
 
@@ -222,7 +222,7 @@ class Trainer(Stepwise):
                 spikes_per_inference=spikes,
                 spikes_per_learning_image=progress.n_spikes / self.n_images,
                 images_per_s=self.n_images / max(progress.epoch_s, 1e-9),
-                settling=progress.settling.summary(),
+                settling=progress.settling.summary(self._at_limit()),
             )
         )
         best = progress.history[progress.best_epoch].val_accuracy if progress.best_epoch >= 0 else None
@@ -234,6 +234,10 @@ class Trainer(Stepwise):
         progress.epoch_s = 0.0
         progress.settling = Tally()
         progress.cpu_s += time.process_time() - start
+
+    def _at_limit(self) -> float | None:
+        spec = self.session.spec
+        return share_at_limit(spec, self.session.weights()) if isinstance(spec, NetworkSpec) else None
 
     def deployable(self) -> Weights:
         """The weights that would be deployed if the training ended now."""

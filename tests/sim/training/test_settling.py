@@ -16,7 +16,7 @@ from sim.backends.protocol import get_backend, one_hot_targets
 from sim.backends.record import Settling
 from sim.training.rates import projection_rates
 from sim.training.results import TrainResult
-from sim.training.settling import Settled, Tally
+from sim.training.settling import Settled, Tally, share_at_limit
 
 
 @pytest.fixture
@@ -50,6 +50,19 @@ def test_the_box_is_counted(spec):
         spec, Settling(np.ones(2, bool), np.ones(2, int), np.zeros((2, 3), int), nudged), targets, np.ones(2, int)
     )
     assert tally.summary().at_box == 0.5
+
+
+def test_weights_at_their_limit_are_counted_and_biases_are_not(spec):
+    limit = spec.projection("hidden1->hidden2").limit
+    weights = {p.name: np.zeros_like(p.weights) for p in spec.plastic}
+    weights["bias->output"][:] = limit
+    assert share_at_limit(spec, weights) == 0.0
+    weights["hidden1->hidden2"][:, 0] = -limit
+    weights["input->hidden1"][0, 0] = limit
+    assert share_at_limit(spec, weights) == pytest.approx(1 / 5)
+    assert Settled(1.0, 20.0, 2.0, 0.0, 0.2).warnings(in_turn=False) == []
+    (found,) = Settled(1.0, 20.0, 2.0, 0.0, 0.2).warnings(in_turn=True)
+    assert "20% of the weights" in found
 
 
 def test_warnings_name_the_remedy():
