@@ -38,8 +38,7 @@ from sim.backends.protocol import get_backend, one_hot_targets
 from sim.screens.training import TrainScreen
 from sim.training.config import TrainConfig
 from sim.training.equilibrium import train_ep
-from sim.training.rates import projection_rates
-from sim.training.trainer import squared_length
+from sim.training.rates import projection_rates, squared_length
 
 SHAPES = ("256", "256,256", "128,128,128", "conv:16x5,pool:2,conv:32x5,pool:2")
 WARM, COST_IMAGES = 4000, 1000

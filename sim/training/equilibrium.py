@@ -154,13 +154,13 @@ class EquilibriumLearner:
             raise UserError(f"notes: the best epoch is {self.notes['best_epoch']}, which is not in the history")
         self.kept_weights = _integers(state.named(KEPT))
         self.trainer = self._made(restored(fields["choices"], Choices))
+        self.trainer.stand_at(Progress.from_json(fields["progress"]))
         full, best = _integers(state.named(FULL)), _integers(state.named(BEST))
         require_like(self.trainer.synapses_in(full), self.trainer.synapses_in(self.trainer.full_weights()), "weights")
         for weights in (best, self.kept_weights or best):
             require_like(weights, self.trainer.best_weights, "best weights")
         self.trainer.restore(full)
         self.trainer.best_weights = best
-        self.trainer.progress = Progress.from_json(fields["progress"])
 
     def history(self) -> list[dict[str, Any]]:
         """The epochs of both stages."""

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
+from neuro.base.arrays import Integers
+from neuro.front_ends.pixels import PixelEncoder
 from neuro.spec.neurons import Source
 from neuro.spec.plasticity import Rate, rate_for
 from neuro.spec.sigma_delta import NetworkSpec
@@ -33,3 +37,9 @@ def projection_rates(
             learning_rate * share, spec.schedule.nudge, projection.exponent, pre.activation_bits, post_bits
         )
     return rates
+
+
+def squared_length(encoder: PixelEncoder, payloads: Integers) -> float:
+    """The mean over images of |x|^2 in real units, plus 1 for the bias: the scale of learning rates."""
+    real = payloads.astype(np.float64) / float(1 << encoder.activation_bits)
+    return 1.0 + float(np.mean(np.sum(np.square(real), axis=1)))

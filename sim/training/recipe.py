@@ -20,10 +20,12 @@ from neuro.spec.layers import shapes_of
 from neuro.spec.network import Network
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.protocol import one_hot_targets
+from sim.backends.session import AnySession
 from sim.training.compute import NATIVE, Compute
 from sim.training.config import FEATURE_BITS, TrainConfig, learns_on_chip
 from sim.training.noise import drawn_once, noise_of, payloads_once
 from sim.training.pace import Pace
+from sim.training.rates import squared_length
 from sim.training.shift import check_shift, shift_of
 from sim.training.stock_recipe import (
     UPPER,
@@ -32,7 +34,7 @@ from sim.training.stock_recipe import (
     stock_choices,
     stock_epochs,
 )
-from sim.training.trainer import USUAL, Choices, Trainer, TrainingSet, squared_length
+from sim.training.trainer import USUAL, Choices, Trainer, TrainingSet
 
 if TYPE_CHECKING:
     from sim.training.front_end import Front
@@ -199,7 +201,11 @@ def make_trainer(
         shift=shift_of(config.pixels_shifted(dataset.image_shape), dataset.image_shape, spec.encoder, config.flip),
         noise=noise_of(config.noise, dataset.x_train[used], spec.encoder),
     )
-    session = compute.open(spec, config.threads, config.batch_size)
+
+    def opened(network: Network) -> AnySession:
+        return compute.open(network, config.threads, config.batch_size)
+
     kind = StockTrainer if learns_on_chip(config) else Trainer
     pace = pace_for(config, epochs * len(split.train))
-    return kind(session, data, choices, epochs, config.seed, config.batch_size, pace)
+    reopen = opened if config.in_turn else None
+    return kind(opened(spec), data, choices, epochs, config.seed, config.batch_size, pace, reopen)

@@ -17,7 +17,8 @@ from neuro.stock.network import StockNetwork
 from neuro.stock.rules import FEEDBACK, FORWARD, engine_rule, stock_rule
 from sim.backends.session import Rates
 from sim.training.checkpoint import require_like
-from sim.training.trainer import Choices, Trainer, Weights, squared_length
+from sim.training.rates import squared_length
+from sim.training.trainer import Choices, Trainer, Weights
 
 if TYPE_CHECKING:
     from sim.training.config import TrainConfig

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,6 @@ from neuro.base.errors import UserError
 from neuro.base.metrics import accuracy
 from neuro.base.schema import Count
 from neuro.data.sets import Split
-from neuro.front_ends.pixels import PixelEncoder
 from neuro.spec.network import Network
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.presentation import nudge_signs
@@ -29,8 +28,8 @@ from sim.backends.session import AnySession, Rates
 from sim.training.checkpoint import require_like, restored
 from sim.training.noise import TrainingNoise
 from sim.training.pace import Mean, Pace
-from sim.training.rates import projection_rates
-from sim.training.settling import Settled, Tally, share_at_limit
+from sim.training.rates import projection_rates, squared_length
+from sim.training.settling import MET, SOFTEST, Settled, Tally, share_at_limit, softened
 from sim.training.shift import Shift
 from sim.training.stepwise import Stepwise
 
@@ -86,6 +85,7 @@ class Progress:
     cpu_s: float = 0.0  # process time, all epochs
     best_epoch: int = -1
     settling: Tally = field(default_factory=Tally)  # of this epoch
+    softened: Count = 0  # how often the nudge was halved
     history: list[Epoch] = field(default_factory=list)
 
     @staticmethod
@@ -117,12 +117,6 @@ class TrainingSet:
         return squared_length(spec.encoder, self.payloads[self.split.train[:: max(1, len(self.split.train) // 4096)]])
 
 
-def squared_length(encoder: PixelEncoder, payloads: Integers) -> float:
-    """The mean over images of |x|^2 in real units, plus 1 for the bias: the scale of learning rates."""
-    real = payloads.astype(np.float64) / float(1 << encoder.activation_bits)
-    return 1.0 + float(np.mean(np.sum(np.square(real), axis=1)))
-
-
 class Trainer(Stepwise):
     """One training of a network by its local rule, in chunks through a session; the best validated epoch is kept."""
 
@@ -138,8 +132,10 @@ class Trainer(Stepwise):
         seed: int,
         batch_size: int = 1,
         pace: Pace = USUAL,
+        reopen: Callable[[NetworkSpec], AnySession] | None = None,
     ) -> None:
         self.session = session
+        self.reopen = reopen
         self.pace = pace
         self.mean = Mean(pace.averaged)
         self.data = data
@@ -187,10 +183,27 @@ class Trainer(Stepwise):
         outcome = self.session.learn(self._presented(chosen), targets, rates, seed=self.seed, first_image=first)
         if outcome.settling is not None:
             signs = nudge_signs(self._network, self.seed, first, len(labels))
-            self.progress.settling.add(self._network, outcome.settling, targets, signs)
+            met = self.progress.settling.add(self._network, outcome.settling, targets, signs)
+            if met > MET * len(labels) and self.progress.softened < SOFTEST:
+                self._soften()
         if self.pace.averaged:
             self.mean.add(self.session.full_weights(), len(labels))
         self._count(outcome, labels, time.perf_counter() - start, time.process_time() - cpu_start)
+
+    def _soften(self, times: int = 1) -> None:
+        """Halve the nudge from now on; the session is opened anew with its weights."""
+        if self.reopen is None:
+            return
+        own = self.session.full_weights()
+        self.session.close()
+        self.session = self.reopen(softened(self._network, times))
+        self.session.restore(own)
+        self.progress.softened += times
+
+    def stand_at(self, progress: Progress) -> None:
+        """Go on from `progress`; the weights are restored next."""
+        self.progress = replace(progress, softened=0)
+        self._soften(progress.softened)
 
     def _presented(self, chosen: Int64) -> Int16:
         """The payloads of the `chosen` next images of this epoch, shifted or noisy if they are to be."""
@@ -222,7 +235,7 @@ class Trainer(Stepwise):
                 spikes_per_inference=spikes,
                 spikes_per_learning_image=progress.n_spikes / self.n_images,
                 images_per_s=self.n_images / max(progress.epoch_s, 1e-9),
-                settling=progress.settling.summary(self._at_limit()),
+                settling=progress.settling.summary(self._at_limit(), progress.softened),
             )
         )
         best = progress.history[progress.best_epoch].val_accuracy if progress.best_epoch >= 0 else None
@@ -236,8 +249,8 @@ class Trainer(Stepwise):
         progress.cpu_s += time.process_time() - start
 
     def _at_limit(self) -> float | None:
-        spec = self.session.spec
-        return share_at_limit(spec, self.session.weights()) if isinstance(spec, NetworkSpec) else None
+        settles = self.progress.settling.n > 0
+        return share_at_limit(self._network, self.session.weights()) if settles else None
 
     def deployable(self) -> Weights:
         """The weights that would be deployed if the training ended now."""

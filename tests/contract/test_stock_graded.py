@@ -23,9 +23,9 @@ from sim.backends.stock.emulator import emulate
 from sim.contract.stock import count_stock_differences
 from sim.oracles.equilibrium import RateNetwork
 from sim.training.config import TrainConfig
-from sim.training.rates import projection_rates
+from sim.training.rates import projection_rates, squared_length
 from sim.training.recipe import build_network
-from sim.training.trainer import Choices, squared_length
+from sim.training.trainer import Choices
 
 EQUAL = {"spikes": 0, "u": 0, "v": 0}
 UPPER = 8.0

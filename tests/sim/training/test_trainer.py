@@ -60,6 +60,43 @@ def test_chunks_do_not_matter(chunk: int, done: Trainer, fresh: Callable[..., Tr
     assert untimed(trainer.progress) == untimed(done.progress)
 
 
+@pytest.mark.parametrize("stop_at", [1, 3, 5])
+def test_nudges_soften_when_the_output_meets_its_box_and_resumed_they_stay_soft(
+    stop_at: int, blob_data: Dataset, small_config: TrainConfig, silent: type[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sim.training.trainer.MET", -1.0)  # always too many
+
+    def make() -> Trainer:
+        config = replace(small_config, hidden=(8, 6), threads=1)
+        split = split_validation(blob_data.y_train, config.seed)
+        trainer = make_trainer(blob_data, config, Choices(1.0, 0.4), split, 2)
+        trainer.chunk = 60
+        return trainer
+
+    whole, part, rest = make(), make(), make()
+    spec = whole.session.spec
+    whole.run(silent())
+    assert whole.progress.softened == 3
+    assert whole.progress.history[-1].settling.softened == 3
+    assert whole.session.spec.schedule.nudge_shift == spec.schedule.nudge_shift + 3
+    for _ in range(stop_at):
+        part.step()
+    rest.stand_at(Progress.from_json(asdict(part.progress)))
+    assert rest.progress == part.progress
+    rest.restore(part.full_weights())
+    rest.run(silent())
+    assert same(rest.session.full_weights(), whole.session.full_weights())
+
+
+def test_what_does_not_settle_in_turn_is_not_softened(
+    fresh: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sim.training.trainer.MET", -1.0)
+    trainer = fresh()
+    trainer.step()
+    assert trainer.progress.softened == 0
+
+
 def test_chunks_hold_whole_batches(fresh: Callable[..., Trainer]) -> None:
     for batch_size in (1, 8, 100, 4096):
         chunk = fresh(batch_size).chunk
