@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 from shared_coders import SMALL_CODER, SMALL_KERNELS
 from shared_export import even
 
@@ -30,6 +31,8 @@ from sim.training.equilibrium import TrainResult, infer, train_ep
 from sim.training.front_end import load_front_end
 from sim.training.watcher import Watcher
 
+settings.register_profile("any machine", deadline=None)  # a slow machine fails no law
+settings.load_profile("any machine")
 torch.set_num_threads(1)  # products are small here: threads would only wait for each other
 ROOT = Path(__file__).parents[1]
 Arrays = dict[str, np.ndarray]
