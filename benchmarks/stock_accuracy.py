@@ -1,13 +1,14 @@
 """How accurate are networks that learn in the chip's learning engine, rule by rule?
 
     python -m benchmarks.stock_accuracy --data digits --hidden 128
-    python -m benchmarks.stock_accuracy --data mnist --hidden 128 --epochs 1 --seeds 1 --rules R5,deferred
-    python -m benchmarks.stock_accuracy --data mnist --hidden 128 --epochs 1 --seeds 1 --rules R1,R2,R3,R4 --images 6000
+    python -m benchmarks.stock_accuracy --data mnist --hidden 128 --rules R7
+    python -m benchmarks.stock_accuracy --data mnist --hidden 128 --epochs 2 --seeds 1 --rules R1,R2 --images 10000
 
 Every training in the engine's integers, in the order of its own updates, with per-synapse noise; the epoch and all
 hyper-parameters are chosen on a validation split of the training set, the test set is read once a training. Digits:
-every seed draws its own test split. R1 to R5 run on the chip alone, "deferred" needs a host. Rules that are not asked
-for stay in the file as they were found. --images: train on the first so many only; every row says on how many.
+every seed draws its own test split. All rules but "deferred", which needs a host, run on the chip alone. Rules and
+seeds that are not asked for stay in the file as they were found. --images: train on the first so many only; every row
+says on how many, and for how many epochs.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ def train_once(
     return {
         "seed": seed,
         "n_train": len(dataset.y_train),
+        "epochs": len(result.artifact.manifest["history"]),
         "val_accuracy": result.val_accuracy.value,
         "test_accuracy": result.test_accuracy.value,
         "n_test": result.test_accuracy.n,
@@ -55,22 +57,24 @@ def main() -> None:
         __doc__ or "", "stock_accuracy", data="digits", hidden=(128,), epochs=None, seeds=3, weight_lsb=1
     )
     arguments.add_argument("--rules", default=",".join(RULES))
+    arguments.add_argument("--first-seed", type=int, default=0, help="go on from this seed")
     arguments.add_argument("--images", type=int, default=None, help="training images, default all")
     options = arguments.parse_args()
     hidden = options.hidden
     name = f"{Path(options.data).stem} {','.join(map(str, hidden))}"
     content: dict[str, Any] = {
-        "data": options.data, "hidden": list(hidden), "epochs": options.epochs, "weight_lsb": options.weight_lsb,
-        "kind": "measured",
+        "data": options.data, "hidden": list(hidden), "weight_lsb": options.weight_lsb, "kind": "measured",
     }  # fmt: skip
     path = of_data(options.out, "stock_accuracy", options.data)
     content["rules"] = earlier(path, content, "rules")
     for rule in options.rules.split(","):
-        rows = [
-            train_once(options.data, hidden, rule, options.epochs, options.weight_lsb, seed, options.images)
-            for seed in range(options.seeds)
-        ]
-        content["rules"][rule] = rows
+        known = {row["seed"]: row for row in content["rules"].get(rule, [])}
+        for seed in range(options.first_seed, options.seeds):
+            known[seed] = train_once(
+                options.data, hidden, rule, options.epochs, options.weight_lsb, seed, options.images
+            )
+            content["rules"][rule] = rows = [known[seed] for seed in sorted(known)]
+            save(path, content)
         tests = [row["test_accuracy"] for row in rows]
         spread = f" +- {stdev(tests):.4f}" if len(tests) > 1 else ""
         validation, cpu_s = mean(row["val_accuracy"] for row in rows), mean(row["train_cpu_s"] for row in rows)
@@ -79,7 +83,6 @@ def main() -> None:
             f"{cpu_s:.0f} CPU s",
             flush=True,
         )
-        save(path, content)
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ def test_train_prints_one_json_object(command: Command, words: list[str], tmp_pa
 
 def test_rule_and_folder_have_defaults(command: Command, words: list[str]) -> None:
     assert command(*words, "--no-refit").code == 0
-    assert Path("runs/ep-stock-R5-blobs-8-seed0/manifest.json").is_file()
+    assert Path("runs/ep-stock-R7-blobs-8-seed0/manifest.json").is_file()
 
 
 def test_evaluate_prints_one_json_object(command: Command, run: Path) -> None:

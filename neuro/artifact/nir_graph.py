@@ -190,7 +190,7 @@ def _check(spec: StockSpec) -> None:
             continue
         if not isinstance(neuron, LIF):
             raise UserError(f"{owner}: {type(neuron).__name__} sends payloads; spikes of NIR have none. Train with "
-                            "--family stock and a rule of the engine (R1..R5, deferred)")  # fmt: skip
+                            "--family stock and a rule of the engine (R1..R5, R7, deferred)")  # fmt: skip
         if neuron.bias:
             raise UserError(f"{owner}: its bias would start at another step; use an input that always spikes")
     for projection in spec.projections:

@@ -35,7 +35,7 @@ def network_to_json(network: StockNetwork) -> dict[str, Any]:
     return {
         "family": network.family,
         "rule": network.rule,
-        "schedule": {"slots": list(network.schedule.slots), "slot_steps": network.schedule.slot_steps},
+        "schedule": asdict(network.schedule),
         "encoder": {"activation_bits": network.encoder.activation_bits, "gain_bits": network.encoder.gain_bits},
         "spacing": network.spacing,
         "pixels": list(network.pixels),
@@ -99,7 +99,7 @@ def network_from_json(content: Mapping[str, Any], arrays: NamedArrays) -> StockN
         schedule, encoder = content["schedule"], content["encoder"]
         return StockNetwork(
             graph=graph_from_json(content, arrays),
-            schedule=SlotSchedule(tuple(schedule["slots"]), schedule["slot_steps"]),
+            schedule=SlotSchedule(tuple(schedule["slots"]), schedule["slot_steps"], schedule.get("silent", 0)),
             encoder=PixelEncoder(encoder["activation_bits"], None, encoder["gain_bits"]),
             rule=content["rule"],
             spacing=content["spacing"],

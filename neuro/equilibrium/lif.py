@@ -29,6 +29,7 @@ WEIGHT_STD = 60.0  # initial weights: far from the ends (+-256), far above the s
 THRESHOLD_PER_DRIVE = 6.5  # threshold / (WEIGHT_STD * |x|): how much of its typical input a hidden neuron needs
 RELAY_WEIGHT = 100  # of output and gate each; the relay's threshold lies between one and both
 LARGEST_WEIGHT = 254
+USUAL_HIDDEN = 128  # wider layers start from smaller weights, by the root, where neurons do not fall silent (R7)
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,8 @@ class StockDesign:
     learning_rate:   weight units per unit of trace product (`engine_rule`); output_share: that of the output layer,
                      relative to it.
     target_rate:     spikes per step at which an output neuron is left alone by its teacher.
-    strength:        weight of the nudge relative to the threshold.
+    strength:        weight of the nudge relative to the threshold; None: the rule's.
+    weight_std:      of the initial weights; None: WEIGHT_STD, with R7 less for more than USUAL_HIDDEN hidden neurons.
     feedback_shift:  feedback weighs 2**feedback_shift times what forward weights do.
     noise, lsb:      of the learning engine (`neuro.stock.processes.StockProjection`).
     commit_every:    samples between two commits of a host-assisted rule.
@@ -49,17 +51,17 @@ class StockDesign:
     pixels: tuple[int, ...]
     n_classes: int
     hidden: tuple[int, ...] = (64,)
-    rule: str = "R5"
+    rule: str = "R7"
     squared_length: float = 17.0
     learning_rate: float = 0.0015
     output_share: float = 1.0
     target_rate: float = 0.4
-    strength: float = 0.75
+    strength: float | None = None
     feedback_shift: int = 1
     leak: int = 127
     current_decay: int = 2047
     spacing: int = 2
-    weight_std: float = WEIGHT_STD
+    weight_std: float | None = None
     threshold_per_drive: float = THRESHOLD_PER_DRIVE
     noise: str = "per-synapse"
     lsb: int = 1
@@ -71,13 +73,26 @@ class StockDesign:
             raise UserError(
                 f"stock network: {self.hidden} hidden neurons, {self.n_classes} classes; give >= 1 and >= 2"
             )
-        if not 0 < self.target_rate <= 1 or not 0 < self.strength < 16 or self.squared_length <= 0:
+        if not 0 < self.target_rate <= 1 or not 0 < self.nudge < 16 or self.squared_length <= 0:
             raise UserError("stock network: target_rate, strength or squared_length out of range")
+
+    @property
+    def nudge(self) -> float:
+        """The weight of the nudge relative to the threshold."""
+        return stock_rule(self.rule).strength if self.strength is None else self.strength
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation of the initial weights."""
+        if self.weight_std is not None:
+            return self.weight_std
+        wide = stock_rule(self.rule).silent and max(self.hidden) > USUAL_HIDDEN
+        return WEIGHT_STD * (math.sqrt(USUAL_HIDDEN / max(self.hidden)) if wide else 1.0)
 
     @property
     def threshold(self) -> int:
         """Threshold of hidden and output neurons."""
-        return round(self.threshold_per_drive * self.weight_std * math.sqrt(self.squared_length))
+        return round(self.threshold_per_drive * self.spread * math.sqrt(self.squared_length))
 
     @property
     def forward_shift(self) -> int:
@@ -91,8 +106,8 @@ def build_stock_network(design: StockDesign, seed: int) -> StockNetwork:
     Raises: UserError if the engine cannot hold the rule or the chip not the network.
     """
     form = stock_rule(design.rule)
-    schedule = SlotSchedule(form.slots, form.slot_steps)
-    neuron = LIF(design.current_decay, design.leak, design.threshold, reset_interval=schedule.steps, reset_offset=1)
+    schedule = SlotSchedule(form.slots, form.slot_steps, form.silent)
+    neuron = LIF(design.current_decay, design.leak, design.threshold, reset_interval=form.resets, reset_offset=1)
     names = [f"hidden{k + 1}" for k in range(len(design.hidden))] if len(design.hidden) > 1 else ["hidden"]
     layers = [*zip(names, design.hidden, strict=True), (OUTPUT, design.n_classes)]
     populations = (
@@ -119,7 +134,7 @@ def _synapses(design: StockDesign, layers: list[tuple[str, int]], seed: int) -> 
     generator = np.random.default_rng([seed, 0x570C])
     before, projections = (INPUT, math.prod(design.pixels) + 1), []
     for name, size in layers:
-        weights = _draw(generator, design.weight_std, before[1], size)
+        weights = _draw(generator, design.spread, before[1], size)
         first, last = before[0] == INPUT, name == OUTPUT
         if first:
             weights[-1] = 0  # bias
@@ -139,7 +154,7 @@ def _pair(
     back = StockProjection(f"{ends[1]}->{ends[0]}", *ends[::-1], weights.T, exponent=shift + design.feedback_shift)
 
     def learning(projection: StockProjection, direction: str) -> StockProjection:
-        rule = engine_rule(form, direction, rate, from_input=projection.source == INPUT)
+        rule = engine_rule(form, direction, rate, from_input=ends[0] == INPUT, at_output=ends[1] == OUTPUT)
         noise_seed = (zlib.crc32(projection.name.encode()) + 1009 * seed) % 2**31  # any numbers that differ
         name = SHADOW + projection.name if form.host else projection.name
         return replace(
@@ -161,7 +176,7 @@ def _draw(generator: np.random.Generator, std: float, n_pre: int, n_post: int) -
 
 def _teacher(design: StockDesign) -> list[StockProjection]:
     """The nudge projections: the teacher excites, relayed output spikes inhibit; in balance at the target rate."""
-    inhibit = design.strength * design.threshold
+    inhibit = design.nudge * design.threshold
     excite = inhibit * design.target_rate * design.spacing
     one, gate = np.eye(design.n_classes, dtype=np.int16), np.ones((1, design.n_classes), dtype=np.int16)
     excite_weight, excite_shift = _split(excite)

@@ -96,6 +96,14 @@ class StockFamily(Network):
     def phase_inputs(self, payloads: Integers, targets: Integers, free_outputs: Integers | None) -> Integers:
         """The input of `still` through all phases; targets of shape [B, K], 0 or 1; free_outputs, see `scores`."""
 
+    def free_slice(self, steps: int) -> slice:
+        """The steps of the free phase in what was recorded over so many steps: an inference, or all phases."""
+        return slice(0, self.free_steps)
+
+    def phases_of(self, steps: int) -> Int64:
+        """The phase of each step of a record of so many steps, of shape [steps]; see `Network.phases`."""
+        return self.phases()[:steps]
+
     def learning_inputs(self, payloads: Integers, labels: Integers) -> Trains:
         """The input of `graph` while it learns, of shape [B, steps, n]. Raises: UserError if it does not."""
         raise UserError(f"{self.title}: has no rule of the learning engine; a host trains it")
@@ -140,7 +148,8 @@ class LifNetwork(StockFamily):
 
     def scores(self, spikes: Spikes) -> Int32:
         """Output spikes counted over the free phase, of shape [B, K]."""
-        counts: Int32 = spikes[OUTPUT][:, : self.free_steps].sum(axis=1, dtype=np.int32)
+        sent = spikes[OUTPUT]
+        counts: Int32 = sent[:, self.free_slice(sent.shape[1])].sum(axis=1, dtype=np.int32)
         return counts
 
     def signals(self, spikes: Spikes) -> dict[str, Reals]:

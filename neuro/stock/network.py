@@ -26,18 +26,27 @@ SHADOW = "learn "  # prefix of a projection that only learns, for the host to co
 
 @dataclass(frozen=True)
 class SlotSchedule:
-    """The slots of a sample, "free", "nudged" or "blank", each of slot_steps steps; in this order."""
+    """The slots of a sample, "free", "nudged" or "blank", each of slot_steps steps; in this order, or nudged first.
+
+    silent: steps without input at the end of every slot.
+    """
 
     slots: tuple[str, ...]
     slot_steps: int
+    silent: int = 0
 
     def __post_init__(self) -> None:
-        require_integers("schedule", slot_steps=self.slot_steps)
+        require_integers("schedule", slot_steps=self.slot_steps, silent=self.silent)
         Range(1, MOST_STEPS).require("schedule", slot_steps=self.slot_steps)
-        order = (FREE, NUDGED, BLANK)
-        in_turn = set(self.slots) <= set(order) and list(self.slots) == sorted(self.slots, key=order.index)
-        if self.slots[:1] != (FREE,) or not in_turn:
-            raise UserError(f"schedule: slots {self.slots}; give free ones first, then nudged, then blank ones")
+        Range(0, self.slot_steps - 1).require("schedule", silent=self.silent)
+        orders = ((FREE, NUDGED, BLANK), (NUDGED, FREE, BLANK))
+        in_turn = set(self.slots) <= set(orders[0]) and any(
+            list(self.slots) == sorted(self.slots, key=order.index) for order in orders
+        )
+        if FREE not in self.slots or not in_turn:
+            raise UserError(
+                f"schedule: slots {self.slots}; give free ones first, then nudged, or the other way round, then blank"
+            )
 
     @property
     def steps(self) -> int:
@@ -46,8 +55,20 @@ class SlotSchedule:
 
     @property
     def free_steps(self) -> int:
-        """Steps before the first nudge: an inference."""
+        """Steps of the free slots: an inference."""
         return self.slots.count(FREE) * self.slot_steps
+
+    @property
+    def free(self) -> slice:
+        """The steps of the free slots within a sample."""
+        first = self.slots.index(FREE) * self.slot_steps
+        return slice(first, first + self.free_steps)
+
+    @property
+    def shown(self) -> Bools:
+        """Whether inputs may spike at each step, of shape [steps]: not in blank slots, nor in what is silent."""
+        within = np.arange(self.steps) % self.slot_steps
+        return ~self.mask(BLANK) & (within < self.slot_steps - self.silent)
 
     def mask(self, *kinds: str) -> Bools:
         """Whether each step belongs to a slot of these kinds, of shape [steps]."""
@@ -80,10 +101,23 @@ class StockNetwork(LifNetwork):
         stock_rule(self.rule)
         require_integers("stock network", spacing=self.spacing, commit_every=self.commit_every)
         require_ranges("stock network", vars(self), spacing=Range(1), commit_every=Range(0))
+        period = self.spacing << self.encoder.activation_bits
+        if self.schedule.silent and self.schedule.slot_steps % period:
+            raise UserError(
+                f"stock network: slots of {self.schedule.slot_steps} steps are no multiple of the trains' period "
+                f"{period}; the free and the nudged slot would see other spikes"
+            )
         names = [population.name for population in self.graph.populations]
         for name in (INPUT, LABEL, GATE, RELAY, OUTPUT):
             if name not in names:
                 raise UserError(f"stock network: population {name!r} is missing")
+        for population in self.moving:
+            interval = population.neuron.reset_interval if isinstance(population.neuron, LIF) else 0
+            if interval % self.schedule.slot_steps:
+                raise UserError(
+                    f"stock network: {population.name} is reset every {interval} steps, slots have "
+                    f"{self.schedule.slot_steps}; a reset within a slot would cut what its traces count"
+                )
         if names[:3] != [INPUT, LABEL, GATE] or self.population(INPUT).size != int(np.prod(self.pixels)) + 1:
             raise UserError(f"stock network: needs {INPUT} (pixels and a bias unit), {LABEL} and {GATE} first")
         if self.encoder.offset is not None or self.encoder.transform is not None:
@@ -122,11 +156,22 @@ class StockNetwork(LifNetwork):
         order = {FREE: 0, NUDGED: 1, BLANK: 2}
         return np.repeat([order[slot] for slot in self.schedule.slots], self.schedule.slot_steps).astype(np.int64)
 
+    def free_slice(self, steps: int) -> slice:
+        """See `StockFamily.free_slice`: of a sample the slots of that name, else the whole inference."""
+        return self.schedule.free if steps == self.schedule.steps else super().free_slice(steps)
+
+    def phases_of(self, steps: int) -> Int64:
+        """See `StockFamily.phases_of`."""
+        return self.phases() if steps == self.schedule.steps else np.zeros(steps, dtype=np.int64)
+
     def settled(self, spikes: Spikes) -> Bools:
         """Whether all rates are steady, of shape [B]: the last two quarters of the free phase hold as many
         spikes of every hidden and output neuron, +-1.
         """
-        return np.asarray(np.logical_and.reduce([steady(spikes[p.name], self.free_steps) for p in self.moving]))
+        free = self.free_slice(spikes[OUTPUT].shape[1])
+        return np.asarray(
+            np.logical_and.reduce([steady(spikes[p.name][:, free], self.free_steps) for p in self.moving])
+        )
 
     def free_inputs(self, payloads: Integers) -> Trains:
         """The input of `inference` for payloads of shape [B, N]."""
@@ -144,10 +189,10 @@ class StockNetwork(LifNetwork):
     def learning_inputs(self, payloads: Integers, labels: Integers) -> Trains:
         """The input of the graph through all slots, of shape [B, steps, n_inputs of the graph]."""
         count, steps, nudged = len(payloads), self.schedule.steps, self.schedule.mask(NUDGED)
-        trains = self.trains(payloads, steps)
-        trains[:, self.schedule.mask(BLANK)] = 0
+        trains, shown = self.trains(payloads, steps), self.schedule.shown
+        trains[:, ~shown] = 0
         label = np.zeros((count, steps, self.n_classes), dtype=np.int8)
-        teaching = nudged & (np.arange(steps) % self.spacing == 0)
+        teaching = nudged & shown & (np.arange(steps) % self.spacing == 0)
         label[np.arange(count), :, labels] = teaching
         gate = np.broadcast_to(nudged[None, :, None], (count, steps, 1))
         return np.concatenate([trains, label, gate.astype(np.int8)], axis=2)

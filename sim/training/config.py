@@ -17,7 +17,7 @@ FEATURE_BITS = 7  # of a payload, the unit in which a feature of a table is pres
 GRADED = "graded"  # the rule that trains GradedRelu networks, by the sigma-delta rule with open boxes
 
 HIDDEN = (256,)
-RULES = {"sigma-delta": "event", "stock": "R5"}  # of each family, unless another is asked for
+RULES = {"sigma-delta": "event", "stock": "R7"}  # of each family, unless another is asked for
 EPOCHS = Option("Passes over the training set.", Range(1, 10_000), "from its size")
 SHADOW_BITS = Option("Accumulator bits below the weight while learning.", Range(0, 8))
 AS_EVER = {"schedule": PARALLEL, "output_force": RELAXING, "until_silent": False}
@@ -46,8 +46,8 @@ class TrainConfig:
     hidden: tuple[int, ...] = option(None, "Hidden layers from input to output, e.g. 256,128.", unset="256")
     rule: str = option(
         None,
-        "Local rule: event (STDP), end-point, y3; stock: R1..R5, deferred, graded.",
-        unset="event; stock: R5",
+        "Local rule: event (STDP), end-point, y3; stock: R1..R5, R7, deferred, graded.",
+        unset="event; stock: R7",
     )
     shadow_bits: int = SHADOW_BITS.default(8)
     weight_bits: int = option(8, "Bits of a weight.", Range(2, 8))

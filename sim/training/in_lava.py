@@ -46,7 +46,7 @@ class InLavaConfig(TrainConfig):
         if not learns_on_chip(self):
             raise UserError(
                 "backend lava: sigma-delta and graded units do not learn inside Lava; give --family stock --rule "
-                "R1..R5 or deferred"
+                "R1..R5, R7 or deferred"
             )
         if self.noise:
             raise UserError(f"backend lava: noise {self.noise:g} on images is not learned inside Lava; leave it out")

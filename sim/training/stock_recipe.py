@@ -28,7 +28,7 @@ UNIT_LENGTH = 4.0  # |x| at which learning rates are meant: that of digits
 SUM, COUNT = "sum of ", "number of readings"  # in a checkpoint
 STOCK_FINAL_RATE = 0.5  # of the first; lower, what products lose by rounding down outweighs what they say
 STOCK_CHUNK = 128  # samples between two looks at the clock
-IMAGES_TO_SEE = 180_000
+IMAGES_TO_SEE = 220_000
 FEWEST_EPOCHS, MOST_EPOCHS = 3, 20
 # Learning rate and output share by rule, chosen on validation splits (benchmarks.stock_tries). With a share of 1 the
 # output layer learns so much faster that hidden weights hardly move; deferred networks then fall silent at 0.006.
@@ -38,6 +38,7 @@ DEFAULTS = {
     "R3": (0.003, 0.25),
     "R4": (0.003, 0.25),
     "R5": (0.006, 0.25),
+    "R7": (0.01, 0.22),
     "deferred": (0.006, 0.25),
 }
 
@@ -151,11 +152,11 @@ def stock_rules_at(network: StockNetwork, choices: Choices, decay: float, length
     order = [population.name for population in network.populations]
     for projection in network.plastic:
         ends = (projection.source, projection.target)
-        from_input, rate = network.input in ends, choices.learning_rate * decay
+        from_input, at_output, rate = network.input in ends, network.output in ends, choices.learning_rate * decay
         if from_input:
             rate *= UNIT_LENGTH / length
-        elif network.output in ends:
+        elif at_output:
             rate *= choices.output_share
         direction = FEEDBACK if order.index(ends[0]) > order.index(ends[1]) else FORWARD
-        rules[projection.name] = engine_rule(form, direction, rate, from_input=from_input)
+        rules[projection.name] = engine_rule(form, direction, rate, from_input=from_input, at_output=at_output)
     return rules

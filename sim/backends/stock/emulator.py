@@ -91,7 +91,7 @@ def make_emulator_plan(spec: StockSpec) -> EmulatorPlan:
 
 
 @inlined
-def _decayed(x: np.int32, keep: np.int32) -> np.int32:
+def decayed(x: np.int32, keep: np.int32) -> np.int32:
     """The value sign(x) * (|x| * keep >> 12) in 32 bits, for |x| < 2**31 and 0 <= keep <= 4096."""
     magnitude = np.int32(abs(x))
     low = np.int32(np.int32(np.int32(magnitude & 4095) * keep) >> 12)
@@ -100,7 +100,7 @@ def _decayed(x: np.int32, keep: np.int32) -> np.int32:
 
 
 @inlined
-def _add_row(part: Int32, row: Int16, payload: np.int32, graded: bool) -> None:
+def add_row(part: Int32, row: Int16, payload: np.int32, graded: bool) -> None:
     """part_j += payload * row_j, or row_j for a binary spike."""
     if graded:
         for j in range(part.shape[0]):
@@ -125,7 +125,7 @@ def deliver(plan: EmulatorPlan, sent: Int32, sums: Int32, accumulated: Int32) ->
         for i in range(first, last):
             if sent[i] != 0:
                 at = plan.block[r] + (i - first) * n_post
-                _add_row(total, plan.weights[at : at + n_post], sent[i], plan.graded[r])
+                add_row(total, plan.weights[at : at + n_post], sent[i], plan.graded[r])
         into, shift = accumulated[begin:end], plan.shift[r]
         left, right = np.int32(max(shift, 0) & 31), np.int32(max(-shift, 0) & 31)
         for j in range(n_post):
@@ -144,12 +144,12 @@ def _lif(
         u[:] = 0
         v[:] = 0
     for j in range(a.shape[0]):
-        current = np.int32(_decayed(u[j], keep_u) + np.int32(a[j] << 6))
+        current = np.int32(decayed(u[j], keep_u) + np.int32(a[j] << 6))
         if current > limit:
             current = np.int32(current - 2 * limit)
         elif current <= -limit:
             current = np.int32(current + 2 * limit)
-        voltage = np.int32(np.int32(_decayed(v[j], keep_v) + current) + bias[j])
+        voltage = np.int32(np.int32(decayed(v[j], keep_v) + current) + bias[j])
         voltage = min(max(voltage, np.int32(-limit + 1)), np.int32(limit - 1))
         fired = np.int32(voltage > threshold)
         spikes[j] = fired

@@ -127,7 +127,7 @@ def _epoch(
 
 
 @inlined
-def _common(terms: Terms, k: int, i: int, x: Int32, tx: Int32) -> np.int32:
+def common_factor(terms: Terms, k: int, i: int, x: Int32, tx: Int32) -> np.int32:
     """The factor of product k that all synapses from pre neuron i share: mantissa times its own traces."""
     dependency, value = terms.dependency[k], np.int32(terms.mantissa[k])
     if dependency != Y0:
@@ -140,7 +140,7 @@ def _common(terms: Terms, k: int, i: int, x: Int32, tx: Int32) -> np.int32:
 
 
 @inlined
-def _multiply(
+def multiply(
     part: Int32, terms: Terms, f: int, dependency: int, i: int, x: Int32, y: Int32, tx: Int32, ty: Int32,
     weights: Int16, tags: Int32,
 ) -> None:  # fmt: skip
@@ -167,7 +167,7 @@ def _multiply(
 
 
 @inlined
-def _accumulate(
+def accumulate(
     total: Int32, part: Int32, terms: Terms, i: int, x: Int32, y: Int32, tx: Int32, ty: Int32, weights: Int16,
     tags: Int32, u: bool,
 ) -> None:  # fmt: skip
@@ -177,13 +177,13 @@ def _accumulate(
         dependency = terms.dependency[k]
         if (dependency == X0 and tx[i] == 0) or (dependency == U and not u):
             continue
-        common = _common(terms, k, i, x, tx)
+        common = common_factor(terms, k, i, x, tx)
         if common == 0:
             continue
         part[:] = common
         for f in range(terms.first[k], terms.first[k + 1]):
             if terms.variable[f] >= 2 or dependency == Y0:
-                _multiply(part, terms, f, dependency, i, x, y, tx, ty, weights, tags)
+                multiply(part, terms, f, dependency, i, x, y, tx, ty, weights, tags)
         down, up = np.int32(terms.down[k] & 31), np.int32(terms.up[k] & 31)
         for j in range(part.shape[0]):
             product = min(max(np.int32(np.int32(part[j] >> down) << up), lowest), highest)
@@ -193,7 +193,7 @@ def _accumulate(
 
 
 @inlined
-def _store(
+def store(
     total: Int32, values: Int16 | Int32, lowest: np.int32, highest: np.int32, clears_sign: bool, coarse: bool,
     per_synapse: bool, key: np.uint32, first: int, r: float,
 ) -> None:  # fmt: skip
@@ -240,16 +240,16 @@ def _update(constants: Constants, state: EngineState, x: Int32, y: Int32, u: boo
         if constants.for_weights.mantissa.shape[0] > 0:
             for j in range(ty.shape[0]):
                 space[0, j] = np.int32(np.int32(weights[j]) << 7)
-            _accumulate(space[0], space[2], constants.for_weights, i, x, y, tx, ty, weights, tags, u)
+            accumulate(space[0], space[2], constants.for_weights, i, x, y, tx, ty, weights, tags, u)
         if constants.for_tags.mantissa.shape[0] > 0:
             for j in range(ty.shape[0]):
                 space[1, j] = np.int32(tags[j] << 7)
-            _accumulate(space[1], space[2], constants.for_tags, i, x, y, tx, ty, weights, tags, u)
+            accumulate(space[1], space[2], constants.for_tags, i, x, y, tx, ty, weights, tags, u)
         if constants.for_weights.mantissa.shape[0] > 0:
-            _store(space[0], weights, np.int32(constants.lowest), np.int32(constants.highest), one_sign,
+            store(space[0], weights, np.int32(constants.lowest), np.int32(constants.highest), one_sign,
                    constants.coarse, constants.per_synapse, stream_w, first, r)  # fmt: skip
         if constants.for_tags.mantissa.shape[0] > 0:
-            _store(space[1], tags, np.int32(TAG_MIN), np.int32(TAG_MAX), False, False, constants.per_synapse,
+            store(space[1], tags, np.int32(TAG_MIN), np.int32(TAG_MAX), False, False, constants.per_synapse,
                    stream_t, first, r)  # fmt: skip
 
 

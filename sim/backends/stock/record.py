@@ -30,7 +30,7 @@ def make_record(network: StockFamily, backend: str, shown: Presentation, run: St
     """Summarise one batch. States are u and v at the end, of shape [B, 2, N]; predictions count output spikes."""
     names = [name for name in run.spikes if name in {p.name for p in network.populations}]
     steps = run.spikes[network.output].shape[1]
-    phases, counts, rows = network.phases()[:steps], {}, []
+    phases, counts, rows = network.phases_of(steps), {}, []
     index = {population.name: i for i, population in enumerate(network.populations)}
     for name in names:
         spikes = run.spikes[name]

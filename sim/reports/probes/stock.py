@@ -54,32 +54,33 @@ def _watch(
     network: StockFamily, dataset: Dataset, count: int, phases: Phases, shown: tuple[str, ...], *,
     taught: bool = False, classes: bool = True,
 ) -> Activity:  # fmt: skip
-    count, free, steps = min(count, len(dataset.y_test)), network.free_steps, sum(n for _, n in phases)
+    count, steps = min(count, len(dataset.y_test)), sum(n for _, n in phases)
+    free = network.free_slice(steps)
     payloads, labels = network.encoder.encode(dataset.x_test[:count]), dataset.y_test[:count]
     targets = one_hot_targets(network, labels) if taught else None
     totals: dict[str, Reals] = {p.name: np.zeros(steps + 1) for p in network.populations}
     per_image: dict[str, list[Int64]] = {p.name: [] for p in network.moving}
-    right, output = np.zeros(free), list[Int64]()
+    right, output = np.zeros(network.free_steps), list[Int64]()
     for first in range(0, count, AT_ONCE):
         chunk = slice(first, first + AT_ONCE)
         graph, inputs, biases = stock_inputs(network, payloads[chunk], None if targets is None else targets[chunk])
         spikes = emulate(graph, inputs, biases=biases).spikes
         for name, values in spikes.items():
             totals[name][1:] += np.count_nonzero(values, axis=(0, 2))
-        so_far = spikes[network.output][:, :free].cumsum(axis=1, dtype=np.int64)
+        so_far = spikes[network.output][:, free].cumsum(axis=1, dtype=np.int64)
         right += (so_far.argmax(axis=2) == labels[chunk, None]).sum(axis=0)
         output.append(so_far[:, -1])
         for name, counts in per_image.items():
-            counts.append(np.count_nonzero(spikes[name][:, :free], axis=(1, 2)))
+            counts.append(np.count_nonzero(spikes[name][:, free], axis=(1, 2)))
     means: dict[str, Reals] = {name: values / count for name, values in totals.items()}
-    column = 1 + network.phases()[:steps]
+    column = 1 + network.phases_of(steps)
     with get_backend("chip").open(network) as session:
         record = session.run(payloads[:1], None if targets is None else targets[:1], keep_spikes=True)
     return Activity(
         {name: means[name] for name in shown},
         per_image={name: np.concatenate(counts) for name, counts in per_image.items()},
         operations={
-            p.name: np.array([means[p.source][: free + 1].sum(), means[p.source].sum()], dtype=np.float64)
+            p.name: np.array([means[p.source][1:][free].sum(), means[p.source].sum()], dtype=np.float64)
             * network.population(p.target).size
             for p in network.projections
             if p.transmits

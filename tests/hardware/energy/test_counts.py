@@ -149,7 +149,7 @@ def test_updates_of_sigma_delta_rules(rule):
         np.testing.assert_array_equal(getattr(counts, name), getattr(still, name))
 
 
-@pytest.mark.parametrize(("rule", "per_sample"), [("R1", 2), ("R4", 1), ("R5", 3), ("deferred", 2)])
+@pytest.mark.parametrize(("rule", "per_sample"), [("R1", 2), ("R4", 1), ("R5", 3), ("R7", 4), ("deferred", 2)])
 def test_updates_of_the_learning_engine(rule, per_sample):
     network = stock_network(rule)
     placement = partition(blocks_of(network, LAVA), LAVA)

@@ -20,13 +20,14 @@ from neuro.stock.rules import RULES
 
 @st.composite
 def networks(draw):
+    rule = draw(st.sampled_from(list(RULES)))
     design = StockDesign(
         tuple(draw(st.lists(st.integers(1, 4), min_size=1, max_size=3))),
         draw(st.integers(2, 4)),
         tuple(draw(st.lists(st.integers(1, 5), min_size=1, max_size=3))),
-        draw(st.sampled_from(list(RULES))),
+        rule,
         squared_length=draw(st.floats(2.0, 200.0)),
-        spacing=draw(st.integers(1, 3)),
+        spacing=draw(st.integers(1, 2 if RULES[rule].silent else 3)),  # slots of 128 steps hold whole periods
         leak=draw(st.integers(0, 400)),
         feedback_shift=draw(st.integers(0, 2)),
         noise=draw(st.sampled_from(NOISES)),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from neuro.equilibrium.lif import StockDesign, build_stock_network
 from neuro.front_ends.pixels import PixelEncoder
-from neuro.stock.family import INPUT
+from neuro.stock.family import INPUT, with_reset
 from neuro.stock.network import GATE, LABEL, RELAY, SHADOW, SlotSchedule, StockNetwork
 from neuro.stock.processes import StockPopulation, StockSpec
 from neuro.stock.rules import BLANK, FREE, NUDGED, RULES
@@ -62,10 +62,44 @@ def test_the_teacher_and_the_gate_spike_only_while_nudged_and_blank_slots_are_si
     assert not label[:, ~nudged].any()
     rest = np.eye(3, dtype=bool)[labels]
     assert not label.transpose(0, 2, 1)[~rest].any()
-    assert (label.sum(axis=(1, 2)) == nudged.sum() // 2).all()
+    shown = ~blank & (np.arange(schedule.steps) % schedule.slot_steps < schedule.slot_steps - RULES[rule].silent)
+    assert (label.sum(axis=(1, 2)) == (nudged & shown).sum() // 2).all()
     assert not inputs[:, blank].any()
-    np.testing.assert_array_equal(pixels[:, ~blank], net.trains(payloads, schedule.steps)[:, ~blank])
-    assert pixels[:, ~blank].any()
+    assert not pixels[:, ~shown].any()
+    np.testing.assert_array_equal(pixels[:, shown], net.trains(payloads, schedule.steps)[:, shown])
+    assert pixels[:, shown].any()
+
+
+def test_the_free_and_the_nudged_slot_of_the_turned_rule_see_the_same_spikes():
+    net = network("R7", spacing=2)
+    payloads, labels = np.random.default_rng(1).integers(8, 33, (4, 6)), np.array([2, 0, 1, 2])
+    pixels = net.learning_inputs(payloads, labels)[:, :, :7]
+    np.testing.assert_array_equal(pixels[:, :128], pixels[:, 128:256])
+    assert {p.neuron.reset_interval for p in net.moving} == {net.schedule.slot_steps}
+
+
+def test_the_free_slot_of_a_record_is_found_by_its_name():
+    net = network("R7")
+    steps = net.schedule.steps
+    assert (steps, net.free_slice(steps), net.free_slice(128)) == (512, slice(128, 256), slice(0, 128))
+    assert net.phases_of(steps).tolist() == [1] * 128 + [0] * 128 + [2] * 256
+    assert net.phases_of(128).tolist() == [0] * 128
+    sent = np.zeros((1, steps, 3), np.int32)
+    sent[0, :128, 0], sent[0, 128:256, 1], sent[0, 256:, 2] = 1, 1, 1
+    assert net.scores({"output": sent}).tolist() == [[0, 128, 0]]
+    assert net.scores({"output": sent[:, :128]}).tolist() == [[128, 0, 0]]
+
+
+def test_slots_that_differ_in_what_they_see_or_count_are_refused(refused):
+    net = network("R7")
+    with refused("slots of 96 steps", "period 64"):
+        replace(net, schedule=SlotSchedule(net.schedule.slots, 96, 2))
+    with refused("reset every 192 steps", "cut what its traces count"):
+        populations = tuple(with_reset(p, reset_interval=192) for p in net.populations)
+        replace(net, graph=replace(net.graph, populations=populations))
+    for wrong in (-1, 128, 1.5):
+        with refused("schedule", "silent"):
+            SlotSchedule(net.schedule.slots, 128, wrong)
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -137,11 +171,20 @@ def test_a_network_that_cannot_be_is_refused(refused):
 
 @pytest.mark.parametrize(
     "slots",
-    [(), (NUDGED,), (NUDGED, FREE), (FREE, NUDGED, FREE), (FREE, BLANK, NUDGED), (BLANK, FREE), (FREE, "rest")],
+    [
+        (),
+        (NUDGED,),
+        (NUDGED, BLANK),
+        (FREE, NUDGED, FREE),
+        (NUDGED, FREE, NUDGED),
+        (FREE, BLANK, NUDGED),
+        (BLANK, FREE),
+        (FREE, "rest"),
+    ],
     ids=" ".join,
 )
 def test_slots_out_of_order_are_refused(slots, refused):
-    with refused("free ones first, then nudged, then blank"):
+    with refused("free ones first, then nudged, or the other way round, then blank"):
         SlotSchedule(slots, 64)
 
 

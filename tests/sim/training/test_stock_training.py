@@ -186,7 +186,7 @@ def test_rates_fall_from_epoch_to_epoch_and_with_the_length_of_the_images(finish
 
 def test_epochs_follow_from_the_number_of_images() -> None:
     config = TrainConfig(family="stock", rule="R5")
-    assert [n_epochs(config, n) for n in (300, 18_000, 60_000, 10**6)] == [20, 10, 3, 3]
+    assert [n_epochs(config, n) for n in (300, 18_000, 60_000, 10**6)] == [20, 12, 4, 3]
     assert n_epochs(replace(config, epochs=7), 60_000) == 7
 
 

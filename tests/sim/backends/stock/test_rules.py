@@ -4,7 +4,17 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuro.stock.rules import EMPTY, FEEDBACK, FORWARD, HELD, engine_rule, stock_rule
+from neuro.stock.rules import (
+    BLANK_TAG,
+    EMPTY,
+    EMPTY_FROM,
+    FEEDBACK,
+    FORWARD,
+    HELD,
+    HELD_FROM,
+    engine_rule,
+    stock_rule,
+)
 from sim.backends.stock.learning_engine import EmulatedEngine
 
 SLOT = 128
@@ -78,6 +88,47 @@ def test_r5_comes_back_to_zero_sample_after_sample():
         empty.append(float((engine.state.tags == 0).mean()))
     assert min(empty) > 0.8
     assert (engine.state.weights != 0).mean() > 0.5
+
+
+@law
+@given(
+    seed=st.integers(0, 2**31 - 1),
+    rates=rates_of_spikes,
+    direction=st.sampled_from([FORWARD, FEEDBACK]),
+    noise=st.sampled_from(["shared", "per-synapse"]),
+    rate=st.floats(0.001, 0.02),
+)
+def test_r7_holds_the_nudged_trace_and_learns_after_the_free_slot(seed, rates, direction, noise, rate):
+    generator = np.random.default_rng(seed)
+    start = generator.integers(-30, 31, (N_PRE, N_POST))
+    form = stock_rule("R7")
+    rule = engine_rule(form, direction, rate)
+    engine = EmulatedEngine(rule, start, noise=noise, seed=seed)
+
+    def slot(pre_rate, post_rate):
+        state = engine.run(trains(generator, pre_rate, N_PRE), trains(generator, post_rate, N_POST))
+        x, y = np.broadcast_arrays(state.x[0][:, None].astype(int), state.y[0][None, :].astype(int))
+        kept, compared = (x, y) if direction == FORWARD else (y, x)
+        return state.weights.astype(int), state.tags.astype(int), kept, compared
+
+    weights, tags, _, nudged = slot(rates[0], rates[1])
+    np.testing.assert_array_equal(weights, start)
+    np.testing.assert_array_equal(tags, HELD_FROM - nudged)
+    weights, after, kept, free = slot(rates[2], rates[3])
+    np.testing.assert_array_equal(after, EMPTY_FROM - free)
+    mantissa, unit = -rule.dw[0].mantissa, 2.0 ** rule.dw[0].exponent
+    wanted = mantissa * unit * tags * kept * (nudged - free) / 4096 + 3 * unit * kept * free / 4096
+    rounded_down = unit * (1 + 4 + 1 + 1)  # a product each, the second of four times the unit
+    assert (np.abs(weights - start - wanted) < rounded_down + 1).all()
+    still = (nudged == 0) & (free == 0)
+    np.testing.assert_array_equal(weights[still], start[still])  # silent neurons do not drift
+    before = weights
+    for tag in (BLANK_TAG, 0):
+        weights, tags, kept, left = slot(0.0, 0.0)
+        assert not kept.any()
+        np.testing.assert_array_equal(weights, before)
+        np.testing.assert_array_equal(tags, tag - left)
+    assert not tags.any()
 
 
 @law
