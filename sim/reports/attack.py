@@ -20,7 +20,7 @@ from sim.robustness.analysis.transfer_matrix import TransferMatrix
 from sim.robustness.attacks.search import Threat
 from sim.robustness.bridge.result import AttackResult
 from sim.robustness.bridge.run import AttackRun
-from sim.robustness.judging.verdict import Check
+from sim.robustness.judging.comparison import Check
 
 TITLE = "Settle attack report"
 LEAD = (

@@ -11,8 +11,10 @@ ATTACK_KEYS = [
     "by_attack",
     "zero_gradient_share",
     "fidelity",
+    "grid",
     "verdict",
     "reasons",
+    "note",
     "checks",
 ]
 CERTIFY_KEYS = [

@@ -31,7 +31,7 @@ def load(name: str) -> Any:
             raise UserError(f"attack: {package} is not installed; run `pip install settle[robustness]`") from error
 
 
-class _Planar(nn.Module):
+class Planar(nn.Module):
     """The model on images [B, c, h, w], as libraries expect them. One row of pixels is made square where it can be."""
 
     def __init__(self, model: Model, shape: torch.Size) -> None:
@@ -86,7 +86,7 @@ class DeepFool:
 def run_foolbox(attack: Any, search: Search, eps: float | None) -> Tensor:
     """Run an attack of foolbox; eps None for minimal-norm ones. Returns images [B, *shape], clean where it failed."""
     foolbox = load("foolbox")
-    planar = _Planar(search.model, search.clean.shape[1:]).eval()
+    planar = Planar(search.model, search.clean.shape[1:]).eval()
     network = foolbox.PyTorchModel(planar, bounds=(0, 1), device=search.clean.device)
     criterion = foolbox.criteria.Misclassification(search.labels)
     with warnings.catch_warnings():
@@ -111,13 +111,13 @@ class FastAdaptiveBoundary:
     def __call__(self, model: Model, images: Tensor, labels: Tensor, threat: Threat, seed: int) -> Adversarial:
         """Attack; see `attack.Attack`."""
         search = Search(model, images, labels, threat)
-        planar = _Planar(model, images.shape[1:])
+        planar = Planar(model, images.shape[1:])
         attack = load("pyautoattack.fab_pt").FABAttack_PT(
             planar, norm=_norm(threat), n_restarts=1, n_iter=self.steps, eps=float(images[0].numel()),
             seed=seed, targeted=self.targeted, device=images.device,
             n_target_classes=min(9, search.clean_scores.shape[1] - 1),
         )  # fmt: skip
-        with _own_randomness(images):
+        with own_randomness(images):
             found = attack.perturb(planar.to_planes(search.clean), search.labels)
         return finish(search, planar.to_images(found))
 
@@ -141,7 +141,7 @@ class AutoAttack:
             raise UserError(
                 f"attack autoattack: {search.clean_scores.shape[1]} classes; it needs 4, use apgd and square"
             )
-        planar = _Planar(model, images.shape[1:])
+        planar = Planar(model, images.shape[1:])
         ensemble = load("pyautoattack").AutoAttack(
             planar, norm=_norm(threat), eps=threat.eps, version="custom", attacks=list(self.parts), seed=seed,
             device=images.device,
@@ -150,7 +150,7 @@ class AutoAttack:
         ensemble.fab.n_target_classes = ensemble.apgd_targeted.n_target_classes = min(
             9, search.clean_scores.shape[1] - 1
         )
-        with _own_randomness(images), _Quiet("auto-attack"):
+        with own_randomness(images), _Quiet("auto-attack"):
             found, _ = ensemble.run_standard_evaluation(planar.to_planes(search.clean), search.labels)
         return finish(search, planar.to_images(found))
 
@@ -159,7 +159,7 @@ def _norm(threat: Threat) -> str:
     return {"linf": "Linf", "l2": "L2"}[threat.norm]
 
 
-def _own_randomness(images: Tensor) -> Any:
+def own_randomness(images: Tensor) -> Any:
     """Keep the global generators, which the libraries seed, as they were."""
     return torch.random.fork_rng(devices=[images.device] if images.is_cuda else [])
 

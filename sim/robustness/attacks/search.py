@@ -21,7 +21,7 @@ from sim.robustness.attacks.losses import Loss, margin
 
 Model = Callable[[Tensor], Tensor]  # images [B, *shape] in 0..1 -> scores [B, K], differentiable
 GradientFunction = Callable[[Tensor, Tensor], Tensor]  # images, labels [B] -> direction of rising loss [B, *shape]
-Kind = Literal["noise", "single-step", "iterative", "minimal-norm", "query", "transfer", "ensemble"]
+Kind = Literal["noise", "single-step", "iterative", "minimal-norm", "query", "transfer", "ensemble", "decision"]
 WHITE_BOX: tuple[Kind, ...] = ("single-step", "iterative", "minimal-norm")
 NORMS = ("linf", "l2")
 TOLERANCE = 1e-5  # of distances, in 32-bit floats
@@ -89,7 +89,7 @@ class Threat:
 class ZeroGradient:
     """Share of exactly zero input gradients: of single entries, and of images whose gradient is zero everywhere.
 
-    clean_*: at the clean images; iterate_*: over all iterates of the attack.
+    clean_*: at the clean images; iterate_*: over all iterates of the attack, of images while they were not yet fooled.
     """
 
     clean_entries: float
@@ -153,6 +153,7 @@ class Search:
         self.best_images = self.clean.clone()
         self.clean_scores = self.scores(self.clean)
         self.best_margin = self.clean_margin = margin(self.clean_scores, self.labels)
+        self._took_gradient = False
         self._zero: dict[bool, list[tuple[float, float]]] = {True: [], False: []}
 
     def scores(self, images: Tensor) -> Tensor:
@@ -181,15 +182,17 @@ class Search:
             gradient = torch.zeros_like(images) if found is None else found
         else:  # something on the way has no gradient at all
             gradient = torch.zeros_like(images)
-        gradient = gradient.detach().nan_to_num(0.0, 0.0, 0.0)
+        gradient, self._took_gradient = gradient.detach().nan_to_num(0.0, 0.0, 0.0), True
         zero = (gradient == 0).flatten(1)
-        self._zero[clean].append((float(zero.float().mean()), float(zero.all(1).float().mean())))
+        zero = zero if clean else zero[self.best_margin <= 0]
+        if len(zero):
+            self._zero[clean].append((float(zero.float().mean()), float(zero.all(1).float().mean())))
         self.offer(images.detach(), scores.detach())
         return gradient, loss.detach()
 
     def result(self) -> Adversarial:
         """The best iterates, once more projected; gradients at the clean images are measured if not yet."""
-        if self._zero[False] and not self._zero[True]:
+        if self._took_gradient and not self._zero[True]:
             self.gradient(self.clean, clean=True)
         images = self.threat.project(self.best_images, self.clean)
         return Adversarial(images, self.best_margin, self.best_margin <= self.clean_margin, self._zero_gradient())

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from neuro.base.checks import require_choice
 from neuro.base.errors import UserError
 from sim.robustness.attacks.auto_gradient import TARGETED, AutoGradient
-from sim.robustness.attacks.gradient import ProjectedGradient, fast_gradient, momentum_gradient
+from sim.robustness.attacks.gradient import ProjectedGradient, averaged_gradient, fast_gradient, momentum_gradient
 from sim.robustness.attacks.libraries import AutoAttack, DeepFool, FastAdaptiveBoundary
 from sim.robustness.attacks.query import Noise, Square
 from sim.robustness.attacks.search import Attack, Model
@@ -28,6 +28,7 @@ ATTACKS: dict[str, Callable[[], Attack]] = {
     **{f"pgd-{steps}x{RESTARTS}": _pgd(steps, RESTARTS) for steps in (50, 100)},
     "pgd-40-ce": _pgd(40, loss="cross-entropy"),
     "mi-fgsm": momentum_gradient,
+    "averaged-20": averaged_gradient,
     "apgd-ce": lambda: AutoGradient(100, loss="cross-entropy"),
     "apgd-dlr": lambda: AutoGradient(100, loss="dlr"),
     "apgd-dlr-t": lambda: AutoGradient(100, restarts=9, loss=TARGETED),
@@ -40,12 +41,17 @@ ATTACKS: dict[str, Callable[[], Attack]] = {
 }
 TRANSFER = "transfer"  # one for each source model
 SUITES: dict[str, tuple[str, ...]] = {
-    "quick": ("noise", "fgsm", "pgd-20", "pgd-40", "apgd-dlr", "square-500", TRANSFER),
+    "quick": ("noise", "fgsm", "pgd-20", "pgd-40", "averaged-20", "apgd-dlr", "square-500", TRANSFER),
     "standard": (
-        "noise", "fgsm", "pgd-10", "pgd-20", "pgd-50x5", "pgd-100x5", "mi-fgsm", "apgd-ce", "apgd-dlr", "apgd-dlr-t",
-        "fab", "deepfool", "square", TRANSFER,
+        "noise", "fgsm", "pgd-10", "pgd-20", "pgd-50x5", "pgd-100x5", "averaged-20", "mi-fgsm", "apgd-ce", "apgd-dlr",
+        "apgd-dlr-t", "fab", "deepfool", "square", TRANSFER,
     ),
 }  # fmt: skip
+
+
+def suite_of(names: str) -> str:
+    """The suite that `names` are, "" if they are others."""
+    return names.strip() if names.strip() in SUITES else ""
 
 
 def build_attacks(

@@ -12,13 +12,17 @@ from neuro.base.shown import Lines, Shown
 from sim.robustness.analysis.subject import Analysis
 from sim.robustness.attacks.search import Threat
 from sim.robustness.bridge.config import AttackConfig
+from sim.robustness.bridge.grid import Grid
 from sim.robustness.judging.table import RobustnessTable
 from sim.robustness.judging.verdict import Verdict
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class AttackResult(Shown):
-    """What a finished attack run found. units: sizes in the units of the data, in words, "" where these are pixels."""
+    """What a finished attack run found. units: sizes in the units of the data, in words, "" where these are pixels.
+
+    grid: how sizes lie on the encoder's grid; None where payloads do not belong to pixels.
+    """
 
     run: str
     config: AttackConfig
@@ -27,6 +31,7 @@ class AttackResult(Shown):
     folder: Path
     analysis: Analysis
     units: Mapping[Threat, str] = field(default_factory=dict)
+    grid: Grid | None = None
 
     @property
     def clean(self) -> float:
@@ -64,7 +69,9 @@ class AttackResult(Shown):
             rows.append((f"robust, {threat}", f"{worst} {by_attack[strongest].value:.4f}"))
             if self.units.get(threat):
                 rows.append(("", f"{threat.eps:g} is {self.units[threat]}"))
-        return [*rows, ("verdict", str(self.verdict)), *(("", reason) for reason in self.verdict.reasons)]
+        rows += self.grid.lines() if self.grid else []
+        notes = [*self.verdict.reasons, *([self.verdict.note] if self.verdict.note else [])]
+        return [*rows, ("verdict", str(self.verdict)), *(("", note) for note in notes)]
 
     def to_json(self) -> dict[str, Any]:
         """The object that `settle attack --json` prints."""
@@ -79,5 +86,6 @@ class AttackResult(Shown):
             "by_attack": {f"{t.eps:g}": {k: a.value for k, a in table.by_attack(t).items()} for t in threats},
             "zero_gradient_share": min(zero) if zero else None,
             "fidelity": next(iter(table.clean_agreement.values())),
+            "grid": self.grid.to_json() if self.grid else None,
             **self.verdict.to_json(),
         }

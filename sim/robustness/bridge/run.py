@@ -24,21 +24,28 @@ from neuro.spec.layers import parse_layers
 from sim.backends.protocol import get_backend
 from sim.evaluate import data_of, is_coder, load_run
 from sim.robustness.analysis.subject import Analysis, Subject, analyse, scorer_of
+from sim.robustness.attacks.decision import HopSkipJump, by_labels
 from sim.robustness.attacks.search import Model
+from sim.robustness.attacks.suites import suite_of
 from sim.robustness.bridge.config import AttackConfig
-from sim.robustness.bridge.examples import Examples
+from sim.robustness.bridge.examples import Examples, Found
+from sim.robustness.bridge.grid import grid_of
 from sim.robustness.bridge.result import AttackResult
-from sim.robustness.bridge.stages import Stage, attack_stages
+from sim.robustness.bridge.stages import LONG, Stage, attack_stages
 from sim.robustness.bridge.units import own_units, resolved
 from sim.robustness.defences.baselines import build_baseline, real_images, train_baseline
+from sim.robustness.judging.scoring import ITERATES, evaluate_robustness
 from sim.robustness.judging.shards import load_table, merge, save_table
-from sim.robustness.judging.table import RobustnessTable, Scorer, evaluate_robustness
+from sim.robustness.judging.table import RobustnessTable, Scorer
 from sim.robustness.judging.verdict import judge
 
 SHARD_IMAGES = 100
 ATTACKS = "attacks"  # folder within a run
 SOURCE = "perceptron"
 RESULT = "attack.json"
+TABLE = 2  # number of the form of tables: what shards of another one measured is not comparable
+LABELS_TOO = "standard"  # the suite with an attack that sees labels alone
+FEW_ITERATES = 4  # scored of every attack, where an inference is long
 
 
 class AttackRun:
@@ -92,11 +99,12 @@ class AttackRun:
             self.artifact.spec, self.config.attacks, self.config.threats, {SOURCE: self._source()}, self.config.device
         )
         examples = Examples(self._examples_path(), images) if shard == 1 else None
+        found = Found(examples)
         with get_backend(self.scorer).open(self.artifact.spec) as session:
-            tables = [
-                self._stage(stage, scorer_of(self.artifact.spec, session), images, labels, first, progress, examples)
-                for stage in stages
-            ]
+            scorer = scorer_of(self.artifact.spec, session)
+            if self.config.attacks == LABELS_TOO and self._iterates():
+                stages.append(self._by_labels(scorer, found))
+            tables = [self._stage(stage, scorer, images, labels, first, progress, found) for stage in stages]
         if examples:
             examples.save()
         save_table(self.path(shard), together(tables))
@@ -125,13 +133,29 @@ class AttackRun:
 
     def _stage(
         self, stage: Stage, scorer: Scorer, images: torch.Tensor, labels: Int32, first: int,
-        progress: Callable[[str], None] | None, examples: Examples | None,
+        progress: Callable[[str], None] | None, found: Found,
     ) -> RobustnessTable:  # fmt: skip
         return evaluate_robustness(
             stage.models, scorer, stage.attacks, images, labels, stage.threats, (self.config.seed,),
             batch_size=SHARD_IMAGES, first_index=first, device=self.config.device, progress=progress,
-            on_images=examples.keep if examples else None, n_passes=self.config.passes,
+            on_images=found.keep, n_passes=self.config.passes, iterates=self._iterates(),
         )  # fmt: skip
+
+    def _by_labels(self, scorer: Scorer, found: Found) -> Stage:
+        """The attack that sees the labels of the deployed network alone, from what the others found."""
+
+        def labels_of(images: torch.Tensor) -> torch.Tensor:
+            return torch.as_tensor(scorer(images.cpu().numpy()), dtype=torch.int64, device=images.device)
+
+        model = by_labels(labels_of, self.dataset.n_classes)
+        walk = HopSkipJump(found.starts, steps=20 if self.artifact.spec.free_steps <= LONG else 6)
+        return Stage({"deployed labels": model}, {"hop-skip-jump": walk}, self.config.threats)
+
+    def _iterates(self) -> int:
+        """How many images on the way of an attack are scored, too: none where one takes long."""
+        if self.scorer != self.artifact.spec.native_backend or self.config.passes > 1:
+            return 0  # one of many answers of a stochastic network would be the worst one
+        return ITERATES if self.artifact.spec.free_steps <= LONG else FEW_ITERATES
 
     def _source(self) -> Model:
         """A perceptron of the same shape: trained once for a run, kept as plain arrays."""
@@ -162,7 +186,10 @@ class AttackRun:
             raise UserError(f"attack {self.folder}: shards {self.missing()} are missing; run them first")
         table = merge([load_table(self.path(shard)) for shard in range(1, self.n_shards + 1)])
         units = {threat: own_units(threat, self.dataset) for threat in self.config.threats}
-        result = AttackResult(str(self.run), self.config, table, judge(table), self.folder, self.analyse(), units)
+        verdict = judge(table, suite=suite_of(self.config.attacks))
+        images = real_images(self.dataset.x_test[: self.n_images]).numpy()
+        grid = grid_of(self.artifact.spec.encoder, images, self.config.threats)
+        result = AttackResult(str(self.run), self.config, table, verdict, self.folder, self.analyse(), units, grid)
         analysis = {"analysis": result.analysis.to_json()}
         content = {"config": asdict(self.config), **result.to_json(), **analysis, "table": table.to_json()}
         write_atomically(self.folder / RESULT, json.dumps(content, indent=1).encode() + b"\n")
@@ -172,7 +199,7 @@ class AttackRun:
 def attack_key(config: Mapping[str, Any], weights: str) -> str:
     """Name of the folder of an attack: a function of what was asked, and of the SHA-256 of the weights."""
     asked = {key: value for key, value in config.items() if key != "eps_units"}  # sizes are always pixels here
-    content = json_bytes({**asked, "weights": weights}, sort_keys=True)
+    content = json_bytes({**asked, "weights": weights, "table": TABLE}, sort_keys=True)
     return f"{config['attacks'].replace(',', '+')[:40]}-{sha256(content)[:10]}"
 
 

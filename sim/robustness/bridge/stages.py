@@ -13,7 +13,7 @@ from sim.families import of_kind
 from sim.robustness.attacks.gradient import ProjectedGradient, fast_gradient
 from sim.robustness.attacks.search import Attack, Model, Threat
 from sim.robustness.attacks.suites import SUITES, build_attacks
-from sim.robustness.judging.verdict import with_grey
+from sim.robustness.judging.comparison import with_grey
 from sim.twins.base import Twin
 from sim.twins.gradients import implicit_gradient, local_gradient
 from sim.twins.make import make_twin
@@ -65,7 +65,7 @@ def attack_stages(
     if grey:
         large = {"fgsm": fast_gradient(), SWEPT: build_attacks(SWEPT)[SWEPT]}
         stages.append(Stage(twins, large, grey))
-    return [stage for stage in stages if stage.attacks]
+    return [stage for stage in stages if stage.attacks and stage.models]
 
 
 def main_twins(spec: Network, exact: Twin, device: str = "cpu") -> dict[str, Model]:

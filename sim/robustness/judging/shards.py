@@ -16,7 +16,7 @@ from sim.robustness.attacks.search import Threat, ZeroGradient
 from sim.robustness.judging.table import Outcome, RobustnessTable
 
 META = "meta"
-PER_IMAGE = ("correct", "model_correct", "agree", "returned_clean", "margin")
+PER_IMAGE = ("correct", "model_correct", "agree", "returned_clean", "margin", "conflict", "jump", "rose")
 
 
 def save_table(path: Path, table: RobustnessTable) -> None:

@@ -16,7 +16,7 @@ from sim.robustness.attacks.search import Search, Threat
 )
 def test_layouts_go_there_and_back(shape, planar):
     images = torch.rand(4, *shape)
-    model = libraries._Planar(lambda x: x.flatten(1), torch.Size(shape))
+    model = libraries.Planar(lambda x: x.flatten(1), torch.Size(shape))
     planes = model.to_planes(images)
     assert planes.shape == (4, *planar)
     assert torch.equal(model(planes), images.flatten(1))

@@ -187,3 +187,8 @@ def test_suites_look_below_thresholds_near_boxes_and_through_coarse_payloads() -
         "coarse": ["straight-through", "leaky", "near the box", "relaxed"],
         "long": ["fixed point", "leaky", "below thresholds"],
     }
+
+
+def test_the_suite_of_a_long_inference_has_no_empty_stage() -> None:
+    stages = attack_stages(coder_and_classifier(), "quick", (Threat("linf", 0.1),), {})
+    assert all(stage.models and stage.attacks for stage in stages)
