@@ -9,7 +9,7 @@ from typing import Any
 from neuro.base.arrays import Array
 from neuro.front_ends.pixels import PixelEncoder
 from sim.robustness.attacks.search import Threat
-from sim.robustness.certified.constancy import constant, payload_unit
+from sim.robustness.judging.constancy import constant, payload_unit
 
 
 @dataclass(frozen=True)

@@ -29,9 +29,9 @@ from sim.evaluate import data_of, is_coder, load_run
 from sim.robustness.attacks.search import Threat
 from sim.robustness.bridge.units import own_units
 from sim.robustness.certified.config import IMAGES, SIGMAS, STEP, CertifyConfig
-from sim.robustness.certified.constancy import constancy_radii, payload_unit
 from sim.robustness.certified.result import Certificate, CertifyResult, Constancy, Cost, ImageVotes
 from sim.robustness.certified.votes import Noise, count_votes
+from sim.robustness.judging.constancy import constancy_radii, payload_unit
 
 BLOCK = 20  # images
 CERTIFICATES, RESULT = "certificates", "certificate.json"

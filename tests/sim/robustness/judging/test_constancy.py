@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from neuro.base.errors import UserError
 from neuro.front_ends.pixels import PixelEncoder
-from sim.robustness.certified.constancy import constancy_radii, constant, payload_unit
+from sim.robustness.judging.constancy import constancy_radii, constant, payload_unit
 
 ENCODERS = st.builds(PixelEncoder, activation_bits=st.integers(1, 7), gain_bits=st.integers(0, 3))
 
