@@ -146,13 +146,14 @@ class StockSubject(Subject[StockNetwork]):
         """How it learns and settles, its spikes, fields and errors."""
         activity = self.activity
         watched, slots = f"the first {activity.n_images} test images", ", ".join(self.network.schedule.slots)
+        resets = "every slot" if self.network.schedule.silent else "a sample only"
         return [
             panels.learning(self.draw_learning, FEW_IMAGES if self.in_lava else HELD_OUT),
             panels.settling(self.draw_settling, SETTLING.format(watched=watched)),
             panels.one_image(f"One image through its slots: {slots}", activity, self.dataset, RASTER),
             panels.spikes_per_step(
                 activity,
-                f"Mean over {watched}, through all slots with the teacher. Neurons are reset at the start only.",
+                f"Mean over {watched}, through all slots with the teacher. Neurons are reset at the start of {resets}.",
             ),
             panels.spikes_per_inference(
                 activity, f"Hidden and output spikes in the free slots, per image, for {watched}."
@@ -178,7 +179,7 @@ class StockSubject(Subject[StockNetwork]):
         text = f"Rule {self.network.rule}, which Lava's Loihi2FLearningRule takes"
         if not self.in_lava:
             share = round(1 / STOCK_FINAL_RATE)
-            text += f"; in the first epoch. The factor of Δw falls to 1/{share} by the last, at least one step"
+            text += f"; in the first epoch. The rate falls to 1/{share} by the last, at least one step"
         if self.network.commit_every:
             text += (
                 ". A host copies what was learned into the transmitting synapses every "

@@ -50,7 +50,9 @@ class EmulatorSession(StockSession):
         return join_records(records)
 
     def _learn(self, lesson: Lesson, rates: Rates) -> LearningOutcome:
-        """Neurons and traces start empty; the noise goes on from the presentations so far."""
+        """Neurons and traces start empty; the noise goes on from the presentations so far, and weights from what they
+        are, odd ones too.
+        """
         network = self.spec
         if not network.plastic:
             raise UserError("backend chip: the network has no rule of the learning engine; graded ones learn on events")
@@ -68,6 +70,7 @@ class EmulatorSession(StockSession):
     def _learn_structured(self, lesson: Lesson, emulator: StructuredEmulator) -> LearningOutcome:
         """Learn with what networks of images have in common."""
         network = self.spec
+        emulator.set_weights(self.weights())
         phases, predictions = int(network.phases().max()), list[Int32]()
         counts = {p.name: np.zeros(2 + phases, dtype=np.int64) for p in network.populations}
         for batch in lesson.batches(network.commit_every or max(len(lesson.payloads), 1)):
@@ -83,6 +86,7 @@ class EmulatorSession(StockSession):
     def _learn_steps(self, lesson: Lesson, emulator: LearningEmulator) -> LearningOutcome:
         """Learn step by step: any network and rule."""
         network = self.spec
+        emulator.set_weights(self.weights())
         phases, predictions = network.phases(), list[Int32]()
         steps = len(phases)
         counts = {p.name: np.zeros(2 + int(phases.max()), dtype=np.int64) for p in network.populations}

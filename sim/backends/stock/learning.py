@@ -101,6 +101,11 @@ class LearningEmulator:
             constants = make_constants(rule, projection.sign_mode, projection.noise, projection.lsb)
             self._engines[by_name[name]] = engine._replace(constants=constants)
 
+    def set_weights(self, weights: Mapping[str, Integers]) -> None:
+        """Go on from plastic weights as they were learned, odd ones too: a spec starts from those it transmits."""
+        for projection, engine in zip(self._plastic, self._engines, strict=True):
+            engine.state.weights[...] = weights[projection.name]
+
     def _block(self, projection: StockProjection) -> Int16:
         """The weights of a projection in the plan, not a copy."""
         block = self._plan.block[self.spec.projections.index(projection)]

@@ -233,6 +233,11 @@ class StructuredEmulator:
     def _range(self, name: str) -> slice:
         return slice(self._first[name], self._first[name] + self.network.population(name).size)
 
+    def set_weights(self, weights: Mapping[str, Integers]) -> None:
+        """See `LearningEmulator.set_weights`."""
+        for projection in self.network.plastic:
+            self._blocks[projection.name][...] = weights[projection.name]
+
     def commit(self, commit: Commit) -> None:
         """Copy the weights of a plastic projection into one that does not learn, as that transmits them."""
         target = next(projection for projection in self.network.projections if projection.name == commit.target)

@@ -166,6 +166,15 @@ def test_learning_is_deterministic_and_the_noise_goes_on(rule, lsb, noise):
         assert any((values % 2).any() for values in first.weights().values())
 
 
+def test_weights_go_on_from_chunk_to_chunk_as_they_were_learned():
+    """After its blank slots a network of R7 is at rest: in chunks it learns the same as at once, odd weights too."""
+    net, payloads, labels = network("R7", **FAST), images(8), LABELS[:8]
+    whole, _ = learn(net, payloads, labels)
+    parts, _ = learn(net, payloads, labels, chunks=4)
+    check_weights(whole.weights(), parts.weights())
+    assert all((values % 2).any() for values in whole.weights().values())
+
+
 def test_the_first_prediction_of_a_chunk_is_that_of_an_inference():
     net = network(**FAST)
     session, predictions = learn(net, images(1), LABELS[:1])
