@@ -11,10 +11,10 @@ them, with size ADVERSARY.
 An image counts as withstood if none of ATTACKS changes its label, at this size or a smaller one (what was found there
 is allowed here, too); every attack is tried on the images that are left, so only the worst case is reported, not each
 attack's own strength (`settle attack` does that, with a verdict). Settling networks are attacked on integer twins with
-three kinds of gradients (unrolled in time, of the fixed point, leaking through saturated neurons) and along their own
-gradient, and scored on their integers. Where an inference takes more than `plan.LONG` steps, ATTACKS follow the
-gradient of the fixed point, which costs a thirtieth of the unrolled one. Transfer comes from the perceptron. The test
-set is read from its first image on.
+four kinds of gradients (unrolled in time, of the fixed point, leaking through saturated neurons, seen from below a
+sparsity threshold) and along their own gradient, and scored on their integers. Where an inference takes more than
+`stages.LONG` steps, ATTACKS follow the gradient of the fixed point, which costs a thirtieth of the unrolled one.
+Transfer comes from the perceptron. The test set is read from its first image on.
 """
 
 from __future__ import annotations
@@ -56,7 +56,10 @@ from sim.twins.gradients import local_gradient
 from sim.twins.make import make_twin
 
 ATTACKS = "fgsm,pgd-40,apgd-dlr,apgd-ce,apgd-dlr-t,square-500"
-OTHER_TWINS = {"leaky": ("pgd-20",), "fixed point": ("pgd-40", "apgd-dlr"), "straight-through": ("pgd-10",)}
+OTHER_TWINS = {
+    "leaky": ("pgd-20",), "fixed point": ("pgd-40", "apgd-dlr"), "straight-through": ("pgd-10",),
+    "below thresholds": ("pgd-40", "apgd-dlr"),  # of networks that have some
+}  # fmt: skip
 ADVERSARY = 0.1  # linf size that adversarial training is for
 ADVERSARY_STEPS, ADVERSARY_EPOCHS = 10, 8
 EPS = (0.05, 0.1, 0.2, 0.3)
@@ -82,7 +85,7 @@ def deployed(folder: Path) -> Subject:
     session = get_backend("events").open(spec, threads=1)
     own: dict[str, Attack] = {
         f"{attack} on the {name} twin": Transfer(twins[name], f"{name} twin", build_attacks(attack)[attack])
-        for name, attacks in OTHER_TWINS.items() if name != main for attack in attacks
+        for name, attacks in OTHER_TWINS.items() if name != main and name in twins for attack in attacks
     }  # fmt: skip
     if spec.is_symmetric:
         own["local-40"] = ProjectedGradient(40, gradient_fn=_local(exact), family="local")
