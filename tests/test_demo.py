@@ -4,15 +4,24 @@ import importlib.util
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from shared_processes import lava_workers
 
+from sim.commands import demo
+
 Command = Callable[..., Any]
 
 needs_lava = pytest.mark.skipif(importlib.util.find_spec("lava") is None, reason="Lava is not installed")
+
+
+@pytest.fixture
+def few_attacked(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Call it and demos attack ten images from then on."""
+    return lambda: monkeypatch.setattr(demo, "ATTACK", replace(demo.ATTACK, images=10))
 
 
 @pytest.fixture
@@ -29,7 +38,9 @@ def without_lava(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.lava
 @needs_lava
 @pytest.mark.timeout(180)
-def test_the_demo_proves_equality_and_replaces_its_own_folder(command: Command, tmp_path: Path) -> None:
+def test_the_demo_proves_equality_and_replaces_its_own_folder(
+    command: Command, tmp_path: Path, few_attacked: Callable[[], None]
+) -> None:
     folder = tmp_path / "demo"
     answer = command("demo", "--out", folder, "--images", 20)
     assert answer.code == 0
@@ -52,6 +63,7 @@ def test_the_demo_proves_equality_and_replaces_its_own_folder(command: Command, 
     assert not lava_workers()
     (folder / "results.jsonl").write_text("left by an earlier version")
     (folder / "weights.npz").write_bytes(b"")
+    few_attacked()
     again = command("demo", "--out", folder, "--images", 3, "--json").json
     assert again["test_accuracy"] > 0.9
     assert again["lava"]["differences"] == {"spikes": 0, "states": 0, "predictions": 0}
@@ -74,7 +86,10 @@ def test_a_foreign_folder_is_refused_and_untouched(command: Command, tmp_path: P
 
 
 @pytest.mark.usefixtures("without_lava")
-def test_without_lava_the_demo_still_trains_and_reports(command: Command, tmp_path: Path) -> None:
+def test_without_lava_the_demo_still_trains_and_reports(
+    command: Command, tmp_path: Path, few_attacked: Callable[[], None]
+) -> None:
+    few_attacked()
     folder = tmp_path / "demo"
     answer = command("demo", "--out", folder, "--json")
     assert answer.code == 0
