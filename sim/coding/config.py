@@ -13,6 +13,8 @@ EXTENT = Range(1, 1024)
 KINDS = {"soft": "", "hard": ""}
 FAMILIES = {"sigma-delta": "", "stock": "learns as sigma-delta, deployed as processes that Lava ships"}
 SPIKING, GRADED = "spiking", "graded"
+LCA, FISTA = "lca", "fista"
+SOLVERS = {LCA: "the coder itself, as deployed", FISTA: "the solution of the problem, in floats, by a host"}
 FORMS = {SPIKING: "LIF neurons", GRADED: "graded ReLU neurons"}
 LAYOUTS = {"inhibition": "default for whole images", "residual": "default for patches"}
 
@@ -57,6 +59,7 @@ class LcaConfig:
     normalise_contrast: bool = option(False, "Divide each image by its contrast (divisive normalisation).")
     family: str = option("sigma-delta", "Kind of network", choices=FAMILIES)
     form: str | None = option(None, "Stock: what codes", choices=FORMS, unset=SPIKING)
+    solver: str = option(LCA, "Whose codes teach the dictionary", choices=SOLVERS)
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -64,6 +67,8 @@ class LcaConfig:
             raise UserError(f"stride {self.stride}: kernels have a stride, whole images none; give --patch too")
         if self.front_end and (self.whiten or self.normalise_contrast):
             raise UserError("whitening and contrast are of images; codes of a front end stay as they are: train it so")
+        if self.solver == FISTA and self.threshold_kind == "hard":
+            raise UserError("solver fista: it solves the problem of the soft threshold; drop --hard, or the solver")
         if self.stock:
             fill(self, form=SPIKING)
             self._check_stock()

@@ -6,6 +6,8 @@ Codes equal those of `sim.oracles.coding.encode` in float32 but for the order of
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -84,35 +86,43 @@ class ConvolutionalCoder:
 
     def settle(self, signals: Floats, settling: Settling) -> Found:
         """The codes, steps and residuals of signals of shape [B, N]."""
-        images = np.pad(signals.reshape(len(signals), *self.shape).astype(np.float32), self.padding)
-        images = images.reshape(len(signals), self.frame.inside.size)
-        starts = range(0, max(len(images), 1), IMAGES_TOGETHER)
-        parts = [self._settle(images[first : first + IMAGES_TOGETHER], settling) for first in starts]
+        starts = range(0, max(len(signals), 1), IMAGES_TOGETHER)
+        parts = [self._settle(signals[first : first + IMAGES_TOGETHER], settling) for first in starts]
         codes, n_steps, residual = zip(*parts, strict=True)
         return np.concatenate(codes), np.concatenate(n_steps), np.concatenate(residual)
 
-    def _settle(self, images: Float32, settling: Settling) -> Found:
-        """A few padded flat images at once."""
-        count, positions, frame = len(images), len(self.frame.start), self.frame
-        n_taps, n_rows = len(self.matrix), count * positions
-        codes = np.zeros((count, positions, self.n_features), np.float32)
-        state, before, pull = np.zeros_like(codes), np.zeros_like(codes), np.zeros_like(codes)
+    def pull_of(self, signals: Floats) -> Callable[[Float32], Float32]:
+        """The function from codes a [B, M] to D^T (x - D a) [B, M] of a few signals x [B, N], in scratch of its own."""
+        images = np.pad(signals.reshape(len(signals), *self.shape).astype(np.float32), self.padding)
+        images = images.reshape(len(signals), self.frame.inside.size)
+        frame, n_taps, n_rows = self.frame, len(self.matrix), len(images) * len(self.frame.start)
+        product = np.zeros((n_rows, self.n_features), np.float32)
         columns = np.zeros(n_rows * n_taps + frame.width, np.float32)
-        rows, product = columns[: n_rows * n_taps].reshape(n_rows, n_taps), pull.reshape(n_rows, self.n_features)
+        rows = columns[: n_rows * n_taps].reshape(n_rows, n_taps)
         canvas, patch = np.zeros(images.shape[1] + frame.width, np.float32), np.zeros(self.atoms.shape[1], np.float32)
         index, value = np.zeros(self.n_features + 4, np.int64), np.zeros(self.n_features + 4, np.float32)
-        residual = np.full(count, np.inf)
-        flat_pull, flat_state, flat_codes = pull.reshape(-1), state.reshape(-1), codes.reshape(-1)
-        step = 0
-        for step in range(1, settling.max_steps + 1):
-            lay_out_residual(images, codes, self.atoms, frame, canvas, patch, index, value, columns)
+
+        def pull(codes: Float32) -> Float32:
+            maps = codes.reshape(len(images), len(frame.start), self.n_features)
+            lay_out_residual(images, maps, self.atoms, frame, canvas, patch, index, value, columns)
             np.matmul(rows, self.matrix, out=product)
-            move(flat_pull, settling, flat_state, flat_codes)
+            return product.reshape(codes.shape)
+
+        return pull
+
+    def _settle(self, signals: Floats, settling: Settling) -> Found:
+        """A few signals at once."""
+        pull, count = self.pull_of(signals), len(signals)
+        codes = np.zeros((count, len(self.frame.start) * self.n_features), np.float32)
+        state, before, residual = np.zeros_like(codes), np.zeros_like(codes), np.full(count, np.inf)
+        flat_state, flat_codes, step = state.reshape(-1), codes.reshape(-1), 0
+        for step in range(1, settling.max_steps + 1):
+            move(pull(codes).reshape(-1), settling, flat_state, flat_codes)
             if step % settling.window == 0:
-                residual[:] = [relative_move(s.reshape(-1), b.reshape(-1)) for s, b in zip(state, before, strict=True)]
+                residual[:] = [relative_move(s, b) for s, b in zip(state, before, strict=True)]
                 if np.all(residual <= settling.tolerance):
                     break
-        return codes.reshape(count, positions * self.n_features), np.full(count, step), residual
+        return codes, np.full(count, step), residual
 
 
 def _frame(convolution: Convolution, shape: tuple[int, ...]) -> Frame:

@@ -13,8 +13,9 @@ from neuro.coding.dictionary import patches_of
 from neuro.coding.sigma_delta import CoderDesign
 from neuro.data.sets import Dataset
 from neuro.front_ends.pixels import REACH, PixelEncoder, gain_bits_for
-from sim.coding.config import LcaConfig
+from sim.coding.config import FISTA, LcaConfig
 from sim.coding.learner import DictionaryLearner
+from sim.coding.solved_learner import SolvedLearner
 from sim.training.front_end import FrontEnd
 
 DENSE_ATOMS, KERNEL_ATOMS = 256, 64
@@ -96,4 +97,5 @@ def signal_lengths(images: Reals, shape: tuple[int, ...], convolution: Convoluti
 def make_learner(design: CoderDesign, config: LcaConfig) -> DictionaryLearner:
     """The learner at its start."""
     default = DENSE_ATOMS if design.convolution is None else KERNEL_ATOMS
-    return DictionaryLearner(design, config.atoms or default, config.seed, config.shadow_bits)
+    kind = SolvedLearner if config.solver == FISTA else DictionaryLearner
+    return kind(design, config.atoms or default, config.seed, config.shadow_bits)

@@ -38,6 +38,8 @@ class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SettlingEst
         Passes over the training set; None: enough for 120,000 samples, 2..40.
     shadow_bits : int, default=8
         Bits of the accumulator below a weight while it learns, 0..8.
+    solver : {"lca", "fista"}, default="lca"
+        Whose codes teach the dictionary: those of the spiking coder, or exact solutions in floats. It codes as LCA.
     image_shape, scaling, random_state, n_jobs :
         As of :class:`EPClassifier`.
 
@@ -78,6 +80,7 @@ class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SettlingEst
         stride: int | None = None,
         epochs: int | None = None,
         shadow_bits: int = 8,
+        solver: str = "lca",
         image_shape: tuple[int, ...] | None = None,
         scaling: str = "feature",
         random_state: Any = None,
@@ -91,6 +94,7 @@ class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SettlingEst
         self.stride = stride
         self.epochs = epochs
         self.shadow_bits = shadow_bits
+        self.solver = solver
         self.image_shape = image_shape
         self.scaling = scaling
         self.random_state = random_state
@@ -121,6 +125,7 @@ class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SettlingEst
             sparsity_threshold=self.sparsity_threshold,
             signed=bool(self.signed),
             threshold_kind=self.threshold_kind,
+            solver=self.solver,
             **counts,
             **self._common(),
         )

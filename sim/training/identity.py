@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 # Left out where they have these values, as in runs of versions without them.
 UNSTATED = {
     "layers": "", "shift": 0, "flip": False, "noise": 0.0, "whiten": False, "normalise_contrast": False,
-    "family": "sigma-delta", "form": None, "schedule": "parallel", "output_force": "relaxing", "until_silent": False,
+    "family": "sigma-delta", "form": None, "solver": "lca", "schedule": "parallel", "output_force": "relaxing",
+    "until_silent": False,
 }  # fmt: skip
 
 

@@ -38,7 +38,7 @@ CENTRE_DEEP_ABOVE = 0.25  # with two or more hidden layers; of kernels only wher
 LEARNING_RATES = {1: (1.4, 0.7, 2.8), 2: (1.0, 0.5, 2.0), 3: (1.0, 0.5, 2.0)}
 OUTPUT_SHARES = {1: (0.125, 0.0625, 0.25), 2: (0.4, 0.2, 0.8), 3: (0.2, 0.1, 0.4)}
 MAP_RATES, MAP_SHARES = (2.0, 1.0, 4.0), (0.8, 0.4, 1.6)  # of maps whose layers update in turn
-THREE_RATES = (0.5, 0.25, 1.0)  # of three or more all-to-all layers that do
+THREE_RATES = (0.5, 0.25, 1.0)  # of three or more layers that do
 MORE_RATES = 4
 FULL_RATE_BATCH = 16  # in larger batches, whose steps add up unseen by each other, the first guesses fall as 1 / size
 NOISE_RATE = 4.0  # of noisy images, most of whose length says nothing
@@ -98,8 +98,8 @@ def guesses(config: TrainConfig) -> tuple[list[float], tuple[float, ...]]:
     fall = min(1.0, FULL_RATE_BATCH / config.batch_size) * (NOISE_RATE if config.noise else 1.0)
     maps = config.convolutional and config.in_turn
     rates, shares = (MAP_RATES, MAP_SHARES) if maps else (LEARNING_RATES[depth], OUTPUT_SHARES[depth])
-    if config.in_turn and depth == 3 and not maps:
-        rates, shares = THREE_RATES, OUTPUT_SHARES[2]
+    if config.in_turn and depth == 3:
+        rates, shares = THREE_RATES, MAP_SHARES if maps else OUTPUT_SHARES[2]
     return [rate * fall for rate in rates], shares
 
 

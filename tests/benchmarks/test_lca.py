@@ -21,6 +21,7 @@ def run(module, path, monkeypatch, *options):
 
 
 def test_both_coders_find_the_same_codes(tmp_path, monkeypatch):
+    monkeypatch.setattr(lca_speed, "GAP", 0.2)
     content = run(lca_speed, tmp_path / "s.json", monkeypatch, "--images", "1", "--iterations", "500", "--repeats", "1")
     fixed, early = content["fixed_steps"], content["early_stop"]
     assert fixed["largest_difference"] <= 1e-4
@@ -29,6 +30,10 @@ def test_both_coders_find_the_same_codes(tmp_path, monkeypatch):
     assert 0.02 < fixed["active_share"] < 0.5
     assert fixed["steps"]["explicit"] == [500]
     assert early["steps"]["ours"] < 500
+    equal = content["equal_objective"]
+    assert equal["proven_gap"] <= 1e-5
+    assert equal["steps"]["fista"] < equal["steps"]["lca, usual time constant"]
+    assert equal["ratio"]["explicit, usual time constant"] == 1.0
 
 
 def test_codes_that_differ_fail_the_benchmark(tmp_path, monkeypatch):
