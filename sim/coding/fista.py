@@ -67,14 +67,20 @@ class FistaProblem:
         Range(1).require("FISTA", max_steps=self.max_steps)
 
 
-def solve_fista(operator: DenseOperator | ConvolutionalOperator, signals: Tensor, problem: FistaProblem) -> Optimum:
+def solve_fista(
+    operator: DenseOperator | ConvolutionalOperator,
+    signals: Tensor,
+    problem: FistaProblem,
+    largest: float | None = None,
+) -> Optimum:
     """The codes that minimise 1/2 |x - D a|^2 + threshold sum |a|, of signals of shape [B, N]; computed in float32.
 
+    largest: an upper bound L of the eigenvalues of D^T D; None: it is looked for.
     Warns: NotConverged, with the number of signals.
     """
     check_signals(operator, signals)
     signals = signals.to(_held(operator).dtype)
-    step = 1.0 / largest_eigenvalue(operator)
+    step = 1.0 / (largest_eigenvalue(operator) if largest is None else largest)
     size = SIGNALS_TOGETHER if isinstance(operator, DenseOperator) else IMAGES_TOGETHER
     pulls, parts = _pulls(operator), signals.split(size)
     found = [_solve(operator, part, pulls(part.numpy().astype(np.float32)), step, problem) for part in parts]
