@@ -57,14 +57,21 @@ def gradients_stay(table: RobustnessTable, limits: Limits) -> Check:
 
 
 def loss_rises(table: RobustnessTable, limits: Limits) -> Check:
-    """Of most images that withstood the best iterative attack the loss rises, from first to last quarter of its way."""
+    """Of most images that withstood the best iterative attack the loss rises, from first to last quarter of its way.
+
+    Of those that climb once: restarts and further targets begin anew.
+    """
     measured = []
     for threat in table.threats:
-        best = strongest([o for o in table.select(threat, "iterative") if not np.isnan(o.rose).all()])
+        best = strongest([o for o in table.select(threat, "iterative") if _climbs_once(o)])
         if best and threat.eps < grey_eps(threat.norm, table.n_inputs):
             still = Accuracy(int(((best.rose == 0) & best.correct).sum()), len(best.rose))
             measured.append((still.value, still.interval[0] <= limits.not_rising, f"{best.attack}, {threat}"))
     return worst_of("images whose loss does not rise", limits.not_rising, measured)
+
+
+def _climbs_once(outcome: Outcome) -> bool:
+    return " x" not in outcome.family and "targeted" not in outcome.family and not np.isnan(outcome.rose).all()
 
 
 def label_follows_score(table: RobustnessTable, limits: Limits) -> Check:
@@ -73,7 +80,9 @@ def label_follows_score(table: RobustnessTable, limits: Limits) -> Check:
     measured = []
     for threat in table.threats:
         if threat.eps < grey_eps(threat.norm, table.n_inputs):
-            values = _of([o for o in table.white_box(threat) if o.model == first], "conflict")
+            # iterates of other kinds leave the threat: what is scored is not what had the margin
+            members = [o for o in table.select(threat, "single-step", "iterative") if o.model == first]
+            values = _of(members, "conflict")
             if len(values) >= FEWEST:
                 share = float(values.mean())
                 measured.append((share, share <= limits.conflict, str(threat)))

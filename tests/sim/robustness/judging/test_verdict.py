@@ -243,6 +243,17 @@ def test_no_gap_above_the_cap_passes_however_many_images_differ():
     assert not excess(stronger, weaker, Limits())[1]
 
 
+def test_attacks_that_begin_anew_or_leave_the_threat_are_no_sign_of_failure():
+    """Restarts and further targets do not rise on the whole; minimal-norm iterates are scored cut to the threat."""
+    halves, never = np.full(N, 0.5, np.float32), np.zeros(N, np.float32)
+    others = {
+        "targeted": outcome(79, steps=100, family="apgd dlr-targeted", rose=never),
+        "restarts": outcome(79, steps=100, family="pgd x5", rose=never),
+        "minimal": outcome(80, "minimal-norm", 50, family="fab", conflict=halves),
+    }
+    assert judge(good_table(**others)).reasons == []
+
+
 def test_the_verdict_names_its_suite():
     assert str(judge(good_table(), suite="quick")) == "TRUSTED (quick)"
     assert str(judge(good_table(), suite="standard")) == "TRUSTED (standard)"
