@@ -1,13 +1,13 @@
 """Is the integer chip Lava, to the last bit? Long version of what the test suite checks.
 
-    python -m benchmarks.lava_equality [--sections NAME,...]
+    python -m benchmarks.lava_equality [--sections NAME,...] [--ep-rules R5,R7]
 
-Sections that are not asked for keep what the file holds. 300 steps each, in Lava's fixed-point models and in ours,
-everything compared: random two-factor rules on one connection (weights, tags, traces); random networks of LIF, LIFReset
-and GradedReluVec (every spike, u and v at the end); random networks whose projections learn (spikes, u, v, weights and
-tags); and the whole EP network of every rule while it learns digits, 64-32-10 (spikes, u, v, weights, tags and traces).
-And sparse coders with 128 atoms on digits of unit length: spiking LCA with every kind of input, with atoms of one and
-of both signs, and graded ones (spikes, u and v).
+Sections, and rules of EP networks, that are not asked for keep what the file holds. 300 steps each, in Lava's
+fixed-point models and in ours, everything compared: random two-factor rules on one connection (weights, tags, traces);
+random networks of LIF, LIFReset and GradedReluVec (every spike, u and v at the end); random networks whose projections
+learn (spikes, u, v, weights and tags); and the whole EP network of every rule while it learns digits, 64-32-10 (spikes,
+u, v, weights, tags and traces), step by step and image by image. And sparse coders with 128 atoms on digits of unit
+length: spiking LCA with every kind of input, with atoms of one and of both signs, and graded ones (spikes, u and v).
 """
 
 from __future__ import annotations
@@ -21,18 +21,22 @@ from rich.progress import track
 
 from benchmarks.stock_lca import TASKS, Case, make_case
 from benchmarks.tools.results_file import earlier, parser, save
+from neuro.base.arrays import Integers
 from neuro.coding.coder import StockCoder
 from neuro.coding.dictionary import unit_norm
 from neuro.coding.graded_relu import graded_coder
 from neuro.coding.lif import SpikingDesign, spiking_coder
 from neuro.data.sets import load_dataset, split_validation
+from neuro.stock.network import StockNetwork
 from neuro.stock.rules import RULES
 from sim.backends.lava.stock.learning import learn_stock_in_lava
 from sim.backends.lava.stock.learning_engine import learn_in_lava
 from sim.backends.lava.stock.run import run_stock_in_lava
 from sim.backends.stock.emulator import emulate
 from sim.backends.stock.learning import LearningEmulator, learn_in_emulator
-from sim.backends.stock.segments import count_learning_differences
+from sim.backends.stock.segments import LearningRecord, count_learning_differences
+from sim.backends.stock.session import commit_pairs
+from sim.backends.stock.structured import StructuredEmulator, why_not
 from sim.coding.stock import run_coder
 from sim.contract.engine import count_differences, random_engine_case
 from sim.contract.stock import count_stock_differences, random_learning_spec, random_stock_inputs, random_stock_spec
@@ -90,10 +94,10 @@ def learning_networks(count: int, seed: int) -> tuple[Counter[str], int]:
     return differences, moved
 
 
-def ep_networks(count: int, seed: int) -> tuple[Counter[str], int]:
-    """Differences by rule and kind, and how many weights moved, over `count` samples of digits for each rule."""
-    dataset, differences, moved = load_dataset("digits", seed), Counter[str](), 0
-    for rule in track(RULES, "EP networks, rule by rule"):
+def ep_networks(count: int, seed: int, names: list[str]) -> tuple[Counter[str], dict[str, int]]:
+    """Differences by rule and kind, and how many weights moved by rule, over `count` samples of digits for each."""
+    dataset, differences, moved = load_dataset("digits", seed), Counter[str](), dict[str, int]()
+    for rule in track(names, "EP networks, rule by rule"):
         config = TrainConfig(seed=seed, hidden=(32,), rule=rule, family="stock", draws="shared")
         network = build_stock(dataset, config, split_validation(dataset.y_train, seed))
         payloads = network.encoder.encode(dataset.x_train[:count])
@@ -103,9 +107,30 @@ def ep_networks(count: int, seed: int) -> tuple[Counter[str], int]:
         chip = learn_in_emulator(network.graph, inputs, segments, keep_spikes=True)
         found = count_learning_differences(lava, chip)
         differences.update({f"{rule} {key}": value for key, value in found.items()})
+        by_image = image_by_image(network, payloads, dataset.y_train[:count], lava)
+        differences.update({f"{rule} image by image, {key}": value for key, value in by_image.items()})
         initial = {projection.name: projection.weights for projection in network.projections}
-        moved += sum(int((weights != initial[name]).sum()) for name, weights in chip.weights.items())
+        moved[rule] = sum(int((weights != initial[name]).sum()) for name, weights in chip.weights.items())
     return differences, moved
+
+
+def image_by_image(network: StockNetwork, payloads: Integers, labels: Integers, lava: LearningRecord) -> dict[str, int]:
+    """Differences from Lava, by kind, of learning by `sim.backends.stock.structured`."""
+    assert why_not(network) is None
+    fast = StructuredEmulator(network)
+    spikes = fast.learn(payloads, labels, keep_spikes=True).spikes
+    for pair in commit_pairs(network):
+        fast.commit(pair)
+    traces = {(name, k): z for name, found in fast.traces().items() for k, z in found.items()}
+    kinds: dict[str, list[tuple[Integers, Integers]]] = {
+        "weights": [(values, lava.weights[name]) for name, values in fast.weights().items() if name in lava.weights],
+        "tags": [(values, lava.tags[name]) for name, values in fast.tags().items()],
+        "traces": [(values, lava.traces[name][k]) for (name, k), values in traces.items()],
+        "u": [(u, lava.u[name]) for name, (u, _) in fast.states().items()],
+        "v": [(v, lava.v[name]) for name, (_, v) in fast.states().items()],
+        "spikes": [(sent, lava.spikes[name]) for name, sent in spikes.items()],
+    }
+    return {kind: sum(int((mine != theirs).sum()) for mine, theirs in pairs) for kind, pairs in kinds.items()}
 
 
 def make_sparse_coders(case: Case, seed: int) -> dict[str, StockCoder]:
@@ -142,9 +167,17 @@ def ask(section: str, options: Namespace) -> dict[str, Any]:
     if section == "sparse coders":
         return {"patches": options.patches, "coders": sparse_coders(options.patches, options.seed)}
     if section == "EP networks":
-        differences, moved = ep_networks(options.samples, options.seed)
-        described: dict[str, Any] = {"rules": list(RULES), "samples": options.samples, "weights moved": moved}
-        return {**described, "differences": dict(differences)}
+        names = options.ep_rules.split(",")
+        differences, moved = ep_networks(options.samples, options.seed, names)
+        kept = earlier(options.out, {"steps": STEPS, "seed": options.seed}, section)
+        by_rule = {**kept.get("weights moved by rule", {}), **moved}
+        of_others = {key: value for key, value in kept.get("differences", {}).items() if key.split(" ")[0] not in names}
+        described: dict[str, Any] = {
+            "rules": [rule for rule in RULES if rule in {*names, *kept.get("rules", ())}],
+            "samples": options.samples,
+            "weights moved by rule": by_rule,
+        }
+        return {**described, "differences": {**of_others, **differences}}
     ask_random, count, what = {
         "rules": (rules, options.rules, "weights moved"),
         "networks": (networks, options.networks, "spikes compared"),
@@ -161,6 +194,7 @@ def main() -> None:
     arguments.add_argument("--rules", type=int, default=200)
     arguments.add_argument("--networks", type=int, default=40)
     arguments.add_argument("--learning", type=int, default=12)
+    arguments.add_argument("--ep-rules", default=",".join(RULES), help="rules of EP networks")
     arguments.add_argument("--samples", type=int, default=10, help="digits that every EP network learns")
     arguments.add_argument("--patches", type=int, default=10, help="digits that every sparse coder codes")
     options = arguments.parse_args()

@@ -1,6 +1,6 @@
 """How well does each rule of the learning engine point along the gradient?
 
-    python -m benchmarks.stock_alignment
+    python -m benchmarks.stock_alignment [--rules R7]
 
 Digits, 64-64-10, after a short training with R5 (late in a training most samples have no gradient left). For every rule
 the network is built anew around those weights; 300 samples are learned one by one, each from the same weights, in the
@@ -11,13 +11,15 @@ gradient (tests/sim/oracles/test_lif.py). Cosine by projection.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks.tools.results_file import parser, save
+from benchmarks.tools.results_file import earlier, parser, save
 from neuro.base.arrays import Int16, Int32, Labels, Payloads, Reals
 from neuro.data.sets import load_dataset, split_validation
 from neuro.stock.network import SHADOW, StockNetwork
@@ -84,18 +86,22 @@ def cosines(seed: int, rule: str, trained: StockNetwork, payloads: Payloads, lab
 
 def main() -> None:
     """Entry point."""
-    options = parser(__doc__ or "", "stock_alignment").parse_args()
-    rows: dict[str, list[dict[str, float]]] = {rule: [] for rule in RULES}
+    arguments = parser(__doc__ or "", "stock_alignment")
+    arguments.add_argument("--rules", default=",".join(RULES), help="others keep what the file holds")
+    options = arguments.parse_args()
+    counts: dict[str, Any] = {"samples": SAMPLES, "repeats": REPEATS, "seeds": list(SEEDS), "hidden": list(HIDDEN)}
+    names = options.rules.split(",")
+    rows: dict[str, list[dict[str, float]]] = earlier(options.out, counts, "cosines")
+    rows |= {rule: [] for rule in names}
     for seed in SEEDS:
         trained, payloads, labels = half_trained(seed)
-        for rule in track(RULES, f"seed {seed}", console=Console(stderr=True)):
+        for rule in track(names, f"seed {seed}", console=Console(stderr=True)):
             rows[rule].append(cosines(seed, rule, trained, payloads, labels))
     table = Table("rule", *NAMES, title=f"cosine with the gradient, {SAMPLES} samples, {len(SEEDS)} seeds")
     for rule, found in rows.items():
         parts = [[row[name] for row in found if name in row] for name in NAMES]
         table.add_row(rule, *(f"{np.mean(part):.3f} +- {np.std(part):.3f}" if part else "copied" for part in parts))
     Console().print(table)
-    counts = {"samples": SAMPLES, "repeats": REPEATS, "seeds": list(SEEDS), "hidden": list(HIDDEN)}
     save(options.out, {"kind": "measured", **counts, "cosines": rows})
 
 

@@ -120,7 +120,7 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe("lava_equality", 60, (asked("lava_equality"),)),
     Recipe("lava_speed", 3, (asked("lava_speed"),)),
     Recipe(
-        "stock_accuracy-digits", 25, (asked("stock_accuracy --data digits --hidden 128 --rules R5,deferred,R1,R3"),),
+        "stock_accuracy-digits", 25, (asked("stock_accuracy --data digits --hidden 128 --rules R7,R5,deferred,R1,R3"),),
         left="rules R2 and R4 at earlier defaults (output layer at the full rate, target rate 0.25)",
     ),
     Recipe(
@@ -129,9 +129,11 @@ RECIPES: tuple[Recipe, ...] = (
             asked("stock_accuracy --data mnist --hidden 128 --epochs 2 --seeds 1 --rules deferred"),
             asked("stock_accuracy --data mnist --hidden 128 --epochs 2 --seeds 1 --rules R5 --images 20000"),
             asked("stock_accuracy --data mnist --hidden 128 --epochs 2 --seeds 1 --rules R1,R3,R2,R4 --images 10000"),
+            asked("stock_accuracy --data mnist --hidden 128 --rules R7"),
         ),
     ),
     Recipe("stock_alignment", 5, (asked("stock_alignment"),)),
+    Recipe("stock_chip-mnist", 2, (asked("stock_chip --data mnist --hidden 128"),)),
     Recipe("stock_graded", 60, (asked("stock_graded"),)),
     Recipe(
         "stock_tries-digits", 20, (asked("stock_tries --epochs 6 --seeds 1"),),
