@@ -133,6 +133,10 @@ RECIPES: tuple[Recipe, ...] = (
         ),
     ),
     Recipe("stock_alignment", 5, (asked("stock_alignment"),)),
+    Recipe(
+        "stock_learning_speed", 3, (asked("stock_learning_speed"),),
+        left="the other commit, whose checkout --against names",
+    ),
     Recipe("stock_chip-mnist", 2, (asked("stock_chip --data mnist --hidden 128"),)),
     Recipe("stock_graded", 60, (asked("stock_graded"),)),
     Recipe(
