@@ -9,6 +9,7 @@ MNIST = "train ep --data mnist --schedule parallel --learning-rate 2 --output-sh
 FULL_MNIST = f"{MNIST} --epochs 10"
 NOISY_MNIST = "train ep --data mnist --noise .5 --learning-rate 6 --output-share .25 --epochs 20"
 MAPS = "conv:16x5,pool:2,conv:32x5,pool:2"
+WIDER = "conv:32x5,pool:2,conv:64x5,pool:2"
 TWO_MAPS = f"{MNIST} --epochs 8 --not-centred --layers {MAPS}"
 CIFAR10 = "--data cifar10 --layers conv:32x3,pool:2,conv:64x3,pool:2 --images 5000 --epochs 2 --seeds 1"
 KERNELS = f"{FULL_MNIST} --not-centred --layers conv:64x9:valid"
@@ -110,6 +111,17 @@ RECIPES: tuple[Recipe, ...] = (
             asked("settling --shapes 256 256,256 128,128,128"),
             asked(f"settling --only even-odd --shapes {MAPS}"),
             asked(f"settling --part cost --shapes 256 256,256 {MAPS}"),
+        ),
+    ),
+    Recipe(
+        "settling-fashion-mnist", 10,
+        (asked(f"settling --data fashion-mnist --only even-odd --seeds 1 --shapes {MAPS}"),),
+    ),
+    Recipe(
+        "settling-cifar10", 50,
+        (
+            asked(f"settling --data cifar10 --flip --only even-odd --seeds 1 --shapes {WIDER}"),
+            asked(f"settling --data cifar10 --flip --part backprop --seeds 1 --epochs 9 --shapes {WIDER}"),
         ),
     ),
     Recipe(
