@@ -131,7 +131,7 @@ def main() -> None:
     asked = _asked(options.part, options.data, options.shapes, orders, options.seeds, options.epochs, options.flip)
     for key, find in asked:
         if key not in content[options.part]:
-            content[options.part][key] = find()
+            content[options.part][key] = {"of": key.split(", "), **find()}
             save(path, content)
         row = content[options.part][key]
         print(key, {name: np.round(value, 4) for name, value in row.items() if isinstance(value, float)}, flush=True)
