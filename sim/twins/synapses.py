@@ -82,7 +82,7 @@ class KernelSynapses(Synapses):
 
     def _up(self, values: Tensor) -> Tensor:
         (rows, columns), (height, width) = self.summed, self.windows
-        images = values.view(len(values), rows, height, columns, width, -1)
+        images = values.view(len(values), rows, height, columns, width, self.image[2])
         summed = images.sum(dim=(2, 4)) if height * width > 1 else images[:, :, 0, :, 0]
         padded = pad(summed.permute(0, 3, 1, 2), self.padding)
         return conv2d(padded, self.get_buffer("kernel"), stride=self.stride).permute(0, 2, 3, 1).flatten(1)

@@ -21,6 +21,7 @@ def test_products_are_those_of_the_matrix(seed: int) -> None:
         assert isinstance(synapses, KernelSynapses) == (spec.original_of(projection).convolution is not None)
         sent = generator.integers(-64, 65, (3, matrix.shape[0]))
         np.testing.assert_array_equal(synapses(torch.tensor(sent).double()).numpy(), 4 * (sent @ matrix))
+        assert synapses(torch.zeros(0, matrix.shape[0]).double()).shape == (0, matrix.shape[1])  # a batch may be empty
         received = generator.integers(-64, 65, (3, matrix.shape[1]))
         np.testing.assert_array_equal(synapses.back(torch.tensor(received).double()).numpy(), 4 * (received @ matrix.T))
 
