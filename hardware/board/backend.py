@@ -91,7 +91,7 @@ class BoardSession(StockSession):
         network = self.spec
         if not network.plastic or commit_pairs(network):
             raise UserError(
-                "backend loihi2: the host has a part in this rule; train with R1..R5, or on another backend"
+                "backend loihi2: the host has a part in this rule; train with R1..R5 or R7, or on another backend"
             )
         rules = engine_rules(rates)
         plastic = tuple(replace(p, rule=rules[p.name]) if p.name in rules else p for p in network.projections)

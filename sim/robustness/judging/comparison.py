@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from neuro.base.arrays import Bools
-from sim.robustness.attacks.search import Threat
+from neuro.base.metrics import Accuracy
+from sim.robustness.attacks.search import Threat, ZeroGradient
 from sim.robustness.judging.table import Outcome, RobustnessTable
 
 NOT_MEASURED = "not measured"
@@ -110,6 +111,20 @@ def compare(
         if stronger is not None and weaker is not None:
             measured.append((*excess(stronger, weaker, limits), str(threat)))
     return worst_of(name, limits.excess, measured)
+
+
+def without_gradient(
+    table: RobustnessTable, name: str, limits: Limits, share_of: Callable[[ZeroGradient], float]
+) -> Check:
+    """Few images have a gradient of zero everywhere, for the best white-box attack; share_of: those looked at."""
+    measured = []
+    for threat in table.threats:
+        best = strongest(table.white_box(threat))
+        if best and best.zero_gradient:
+            share = share_of(best.zero_gradient)
+            count = Accuracy(round(share * len(table.clean)), len(table.clean))
+            measured.append((share, count.interval[0] <= limits.zero_images, f"{best.attack}, {threat}"))
+    return worst_of(name, limits.zero_images, measured)
 
 
 def grey_eps(norm: str, n_inputs: int) -> float:

@@ -10,28 +10,28 @@ import numpy as np
 
 from neuro.base.arrays import Float32
 from neuro.base.metrics import Accuracy
-from sim.robustness.judging.comparison import Check, Limits, excess, grey_eps, strongest, worst_of
-from sim.robustness.judging.table import Outcome, RobustnessTable, worst_case
+from sim.robustness.judging.comparison import Check, Limits, excess, grey_eps, strongest, without_gradient, worst_of
+from sim.robustness.judging.table import Outcome, RobustnessTable, measured, worst_case
 
 FEWEST = 10  # images that a median is taken of
 
 
 def steps_beat_one_step(table: RobustnessTable, limits: Limits) -> Check:
     """On every twin, projected gradients are no weaker than one step of the same gradient: else they are shattered."""
-    measured = []
+    seen = []
     for threat in table.threats:
         for model in {o.model for o in table.select(threat)}:
             members = [o for o in table.select(threat) if o.model == model]
             many = worst_case(o for o in members if o.family == "pgd" and o.steps > 1)
             one = worst_case(o for o in members if o.family == "fgsm")
             if many is not None and one is not None:
-                measured.append((*excess(many, one, limits), f"{model}, {threat}"))
-    return worst_of("PGD no weaker than FGSM on the same twin", limits.excess, measured)
+                seen.append((*excess(many, one, limits), f"{model}, {threat}"))
+    return worst_of("PGD no weaker than FGSM on the same twin", limits.excess, seen)
 
 
 def doubling_does_not_hurt(table: RobustnessTable, limits: Limits) -> Check:
     """Of an attack that was run with n steps and with 2 n on the same twin, the longer one is no weaker."""
-    measured = []
+    seen = []
     for threat in table.threats:
         runs = [o for o in table.select(threat, "single-step", "iterative") if o.steps > 1]
         for half in runs:
@@ -40,20 +40,14 @@ def doubling_does_not_hurt(table: RobustnessTable, limits: Limits) -> Check:
                     whole.model, whole.family, whole.steps, whole.seed
                 ):  # fmt: skip
                     where = f"{half.attack} to {whole.attack} on {half.model}, {threat}"
-                    measured.append((*excess(whole.correct, half.correct, limits), where))
-    return worst_of("doubled steps do not hurt", limits.excess, measured)
+                    seen.append((*excess(whole.correct, half.correct, limits), where))
+    return worst_of("doubled steps do not hurt", limits.excess, seen)
 
 
 def gradients_stay(table: RobustnessTable, limits: Limits) -> Check:
     """On the way of the best white-box attack few images lose their whole gradient: their path would end there."""
-    measured = []
-    for threat in table.threats:
-        best = strongest(table.white_box(threat))
-        if best and best.zero_gradient:
-            share = best.zero_gradient.iterate_images
-            count = Accuracy(round(share * len(table.clean)), len(table.clean))
-            measured.append((share, count.interval[0] <= limits.zero_images, f"{best.attack}, {threat}"))
-    return worst_of("paths that end early, without a gradient", limits.zero_images, measured)
+    name = "paths that end early, without a gradient"
+    return without_gradient(table, name, limits, lambda zero: zero.iterate_images)
 
 
 def loss_rises(table: RobustnessTable, limits: Limits) -> Check:
@@ -61,13 +55,13 @@ def loss_rises(table: RobustnessTable, limits: Limits) -> Check:
 
     Of those that climb once: restarts and further targets begin anew.
     """
-    measured = []
+    seen = []
     for threat in table.threats:
         best = strongest([o for o in table.select(threat, "iterative") if _climbs_once(o)])
         if best and threat.eps < grey_eps(threat.norm, table.n_inputs):
             still = Accuracy(int(((best.rose == 0) & best.correct).sum()), len(best.rose))
-            measured.append((still.value, still.interval[0] <= limits.not_rising, f"{best.attack}, {threat}"))
-    return worst_of("images whose loss does not rise", limits.not_rising, measured)
+            seen.append((still.value, still.interval[0] <= limits.not_rising, f"{best.attack}, {threat}"))
+    return worst_of("images whose loss does not rise", limits.not_rising, seen)
 
 
 def _climbs_once(outcome: Outcome) -> bool:
@@ -77,7 +71,7 @@ def _climbs_once(outcome: Outcome) -> bool:
 def label_follows_score(table: RobustnessTable, limits: Limits) -> Check:
     """Near the boundary the sign of the margin that is climbed tells the deployed label."""
     first = next(iter(table.clean_agreement), None)
-    measured = []
+    seen = []
     for threat in table.threats:
         if threat.eps < grey_eps(threat.norm, table.n_inputs):
             # iterates of other kinds leave the threat: what is scored is not what had the margin
@@ -85,21 +79,21 @@ def label_follows_score(table: RobustnessTable, limits: Limits) -> Check:
             values = _of(members, "conflict")
             if len(values) >= FEWEST:
                 share = float(values.mean())
-                measured.append((share, share <= limits.conflict, str(threat)))
-    return worst_of("margins whose sign is not the label", limits.conflict, measured or [(0.0, True, "none was near")])
+                seen.append((share, share <= limits.conflict, str(threat)))
+    return worst_of("margins whose sign is not the label", limits.conflict, seen or [(0.0, True, "none was near")])
 
 
 def score_falls_to_the_boundary(table: RobustnessTable, limits: Limits) -> Check:
     """The margin comes near 0 before the model is fooled: a score that leaps does not lead there."""
-    measured = []
+    seen = []
     for threat in table.threats:
         if threat.eps < grey_eps(threat.norm, table.n_inputs):
             found = [(float(np.median(v)), o) for o in table.select(threat, "iterative")
                      if len(v := _of([o], "jump")) >= FEWEST]  # fmt: skip
             if found:
                 smallest, outcome = min(found, key=lambda f: f[0])
-                measured.append((smallest, smallest <= limits.jump, f"{outcome.attack} on {outcome.model}, {threat}"))
-    return worst_of("leap of the margin when the label turns", limits.jump, measured or [(0.0, True, "none turned")])
+                seen.append((smallest, smallest <= limits.jump, f"{outcome.attack} on {outcome.model}, {threat}"))
+    return worst_of("leap of the margin when the label turns", limits.jump, seen or [(0.0, True, "none turned")])
 
 
 def none_breaks_alone(table: RobustnessTable, limits: Limits) -> Check:
@@ -107,18 +101,16 @@ def none_breaks_alone(table: RobustnessTable, limits: Limits) -> Check:
 
     Source: Good 1953 (the unseen mass is the share of what was seen once).
     """
-    measured = []
+    seen = []
     for threat in table.threats:
         outcomes = table.select(threat)
         if len(outcomes) > 2 and threat.eps < grey_eps(threat.norm, table.n_inputs):
             alone = sum((~o.correct).astype(int) for o in outcomes) == 1
             share = Accuracy(int(np.asarray(alone).sum()), len(table.clean))
-            measured.append((share.value, share.interval[0] <= limits.alone, str(threat)))
-    return worst_of("images that only one attack broke", limits.alone, measured)
+            seen.append((share.value, share.interval[0] <= limits.alone, str(threat)))
+    return worst_of("images that only one attack broke", limits.alone, seen)
 
 
 def _of(outcomes: list[Outcome], name: str) -> Float32:
     """What was measured of all images of outcomes."""
-    values = np.concatenate([getattr(o, name) for o in outcomes]) if outcomes else np.zeros(0, np.float32)
-    measured: Float32 = values[~np.isnan(values)]
-    return measured
+    return measured(np.concatenate([np.zeros(0, np.float32), *(getattr(o, name) for o in outcomes)]))

@@ -12,7 +12,15 @@ import numpy as np
 from neuro.base.arrays import Bools
 from neuro.base.metrics import Accuracy
 from sim.robustness.attacks.search import WHITE_BOX, Kind, Threat
-from sim.robustness.judging.comparison import Check, Limits, compare, grey_eps, strongest, worst_of
+from sim.robustness.judging.comparison import (
+    Check,
+    Limits,
+    compare,
+    grey_eps,
+    strongest,
+    without_gradient,
+    worst_of,
+)
 from sim.robustness.judging.table import RobustnessTable, worst_case
 
 ITERATIVE_AND_SINGLE: tuple[Kind, Kind] = ("iterative", "single-step")
@@ -30,29 +38,24 @@ def iterative_beats_single_step(table: RobustnessTable, limits: Limits) -> Check
 
 def white_box_beats_transfer(table: RobustnessTable, limits: Limits) -> Check:
     """Attacks that see the gradient are no weaker than images made for another model."""
-
-    def sides(threat: Threat) -> tuple[Bools | None, Bools | None]:
-        return worst_case(table.white_box(threat)), worst_case(table.select(threat, "transfer"))
-
-    return compare(table, "white-box no weaker than transfer", limits, sides)
+    return _no_weaker(table, "white-box no weaker than transfer", limits, WHITE_BOX, "transfer")
 
 
 def transfer_beats_noise(table: RobustnessTable, limits: Limits) -> Check:
     """Images made for another model are no weaker than noise."""
-
-    def sides(threat: Threat) -> tuple[Bools | None, Bools | None]:
-        return worst_case(table.select(threat, "transfer")), worst_case(table.select(threat, "noise"))
-
-    return compare(table, "transfer no weaker than noise", limits, sides)
+    return _no_weaker(table, "transfer no weaker than noise", limits, ("transfer",), "noise")
 
 
 def white_box_beats_square(table: RobustnessTable, limits: Limits) -> Check:
     """A search without gradients is no better than those with."""
+    return _no_weaker(table, "white-box no weaker than Square", limits, WHITE_BOX, "query")
 
+
+def _no_weaker(table: RobustnessTable, name: str, limits: Limits, stronger: tuple[Kind, ...], weaker: Kind) -> Check:
     def sides(threat: Threat) -> tuple[Bools | None, Bools | None]:
-        return worst_case(table.white_box(threat)), worst_case(table.select(threat, "query"))
+        return worst_case(table.select(threat, *stronger)), worst_case(table.select(threat, weaker))
 
-    return compare(table, "white-box no weaker than Square", limits, sides)
+    return compare(table, name, limits, sides)
 
 
 def doubling_changes_little(table: RobustnessTable, limits: Limits) -> Check:
@@ -91,14 +94,7 @@ def reaches_chance(table: RobustnessTable, limits: Limits) -> Check:
 
 def gradients_exist(table: RobustnessTable, limits: Limits) -> Check:
     """Few images have a gradient of zero, for the best white-box attack."""
-    measured = []
-    for threat in table.threats:
-        best = strongest(table.white_box(threat))
-        if best and best.zero_gradient:
-            share = best.zero_gradient.clean_images
-            count = Accuracy(round(share * len(table.clean)), len(table.clean))
-            measured.append((share, count.interval[0] <= limits.zero_images, f"{best.attack}, {threat}"))
-    return worst_of("images without a gradient", limits.zero_images, measured)
+    return without_gradient(table, "images without a gradient", limits, lambda zero: zero.clean_images)
 
 
 def gradients_are_dense(table: RobustnessTable, limits: Limits) -> Check:

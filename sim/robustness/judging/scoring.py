@@ -18,12 +18,8 @@ from sim.robustness.judging.table import Outcome, RobustnessTable, Scorer
 from sim.robustness.judging.watched import Path, Watched
 
 ROUNDING = 1e-5  # relative: sums in another order (CUDA) are not randomness
-FORWARD_ONLY: tuple[Kind, ...] = (
-    "noise",
-    "query",
-    "transfer",
-    "decision",
-)  # need no gradient: run on the first model only
+# Need no gradient: run on the first model only.
+FORWARD_ONLY: tuple[Kind, ...] = ("noise", "query", "transfer", "decision")
 ITERATES = 8  # of an attack that are scored besides the best one, at least
 OnImages = Callable[[str, str, Threat, int, int, Tensor], None]  # model, attack, threat, seed, first index, images
 

@@ -56,19 +56,20 @@ class Outcome:
             "agreement": float(self.agree.mean()), "returned_clean": float(self.returned_clean.mean()),
             "transfer_gap": float((self.correct & ~self.model_correct).mean()), "cpu_s": self.cpu_s,
             "zero_gradient": asdict(self.zero_gradient) if self.zero_gradient else None,
-            "conflict": _mean(self.conflict), "jump": _median(self.jump), "rose": _mean(self.rose),
+            "conflict": _of_measured(np.mean, self.conflict), "jump": _of_measured(np.median, self.jump),
+            "rose": _of_measured(np.mean, self.rose),
         }  # fmt: skip
 
 
-def _mean(values: Float32) -> float | None:
-    """Of those that were measured."""
-    measured = values[~np.isnan(values)]
-    return float(measured.mean()) if len(measured) else None
+def measured(values: Float32) -> Float32:
+    """Those that are no NaN."""
+    found: Float32 = values[~np.isnan(values)]
+    return found
 
 
-def _median(values: Float32) -> float | None:
-    measured = values[~np.isnan(values)]
-    return float(np.median(measured)) if len(measured) else None
+def _of_measured(summary: Callable[[Float32], Any], values: Float32) -> float | None:
+    found = measured(values)
+    return float(summary(found)) if len(found) else None
 
 
 def worst_case(outcomes: Iterable[Outcome]) -> Bools | None:
