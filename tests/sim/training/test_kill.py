@@ -61,17 +61,26 @@ def scratch() -> Iterator[Path]:
 
 
 @pytest.fixture
-def start(process_environment: dict[str, str], tmp_path: Path, scratch: Path) -> Start:
-    """start(words, code=...): the command line in a process of its own."""
+def start(process_environment: dict[str, str], tmp_path: Path, scratch: Path) -> Iterator[Start]:
+    """start(words, code=...): the command line in a process of its own, which ends with the test at the latest."""
+    started: list[subprocess.Popen[str]] = []
 
     def run(words: list[str], code: str = STARTED) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-c", code, *words, "--checkpoint-every-s", "0.02"],
             cwd=tmp_path, env={**process_environment, "TMPDIR": str(scratch)}, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
+        started.append(process)
+        return process
 
-    return run
+    yield run
+    for process in started:
+        process.kill()  # nothing, if it has ended
+        for pipe in (process.stdout, process.stderr):
+            assert pipe is not None
+            pipe.close()
+        process.wait(timeout=PATIENCE_S)
 
 
 @pytest.fixture(scope="module")
@@ -186,11 +195,13 @@ def test_of_two_trainings_in_one_folder_one_is_refused_and_told_whose_it_is(
 ) -> None:
     first = start([*options, "--out", str(tmp_path / "run")])
     wait_for_epochs(first, tmp_path / "run", 1)
+    first.send_signal(signal.SIGSTOP)  # else it may have ended before the other one is there
     second = start([*options, "--out", str(tmp_path / "run"), "--resume"])
     _, refusal = second.communicate(timeout=PATIENCE_S)
     assert second.returncode == 2
     for word in (f"process {first.pid} on {socket.gethostname()}, since ", "trains there already", "another --out"):
         assert word in refusal.splitlines()[-1]
+    first.send_signal(signal.SIGCONT)
     _, errors = first.communicate(timeout=PATIENCE_S)
     assert first.returncode == 0, errors
     readable_end = start([*options, "--out", str(tmp_path / "run"), "--resume", "--json"])
