@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from shared_forks import Fork, Forks
 
 EPOCHS = 25
 PATIENCE_S = 120.0
@@ -35,20 +36,20 @@ settle.main()
 """
 
 pytestmark = pytest.mark.timeout(240)
-Start = Callable[..., "subprocess.Popen[str]"]
+Start = Callable[..., Fork]
 
 
 @pytest.fixture(scope="module")
 def data_file(blobs: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Enough images for several chunks per epoch, noisy enough that every image counts."""
     path = tmp_path_factory.mktemp("data") / "blobs.npz"
-    np.savez(path, **blobs((5, 5), 3, 6000, 60, noise=0.5))
+    np.savez(path, **blobs((5, 5), 3, 2000, 60, noise=0.5))
     return path
 
 
 @pytest.fixture(scope="module")
 def options(data_file: Path) -> list[str]:
-    """Options of a training that takes about two seconds, the second half on all images."""
+    """Options of a training that takes about a second, the second half on all images."""
     rates = ["--learning-rate", "1.4", "--output-share", "0.125"]
     return ["train", "ep", "--data", str(data_file), "--hidden", "32", "--epochs", str(EPOCHS), *rates]
 
@@ -60,33 +61,33 @@ def scratch() -> Iterator[Path]:
         yield Path(name)
 
 
-@pytest.fixture
-def start(process_environment: dict[str, str], tmp_path: Path, scratch: Path) -> Iterator[Start]:
-    """start(words, code=...): the command line in a process of its own, which ends with the test at the latest."""
-    started: list[subprocess.Popen[str]] = []
+@pytest.fixture(scope="module")
+def forks(process_environment: dict[str, str]) -> Iterator[Forks]:
+    """A process that has imported what a training needs."""
+    parent = Forks(["settle", "sim.face.training", "sim.commands.train"], process_environment)
+    yield parent
+    parent.close()
 
-    def run(words: list[str], code: str = STARTED) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-c", code, *words, "--checkpoint-every-s", "0.02"],
-            cwd=tmp_path, env={**process_environment, "TMPDIR": str(scratch)}, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
-        started.append(process)
-        return process
+
+@pytest.fixture
+def start(forks: Forks, process_environment: dict[str, str], tmp_path: Path, scratch: Path) -> Iterator[Start]:
+    """start(words, code=...): the command line in a process of its own, which ends with the test at the latest."""
+    started: list[Fork] = []
+
+    def run(words: list[str], code: str = STARTED) -> Fork:
+        words = [*words, "--checkpoint-every-s", "0.02"]
+        started.append(forks.start(code, words, tmp_path, {**process_environment, "TMPDIR": str(scratch)}))
+        return started[-1]
 
     yield run
     for process in started:
-        process.kill()  # nothing, if it has ended
-        for pipe in (process.stdout, process.stderr):
-            assert pipe is not None
-            pipe.close()
-        process.wait(timeout=PATIENCE_S)
+        process.close()
 
 
 @pytest.fixture(scope="module")
 def whole(options: list[str], outcome: Callable[[Path], Any], process_environment: dict[str, str],
           tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:  # fmt: skip
-    """What an uninterrupted training leaves."""
+    """What an uninterrupted training leaves, started as users start it."""
     folder = tmp_path_factory.mktemp("whole") / "run"
     words = [sys.executable, "-c", STARTED, *options, "--out", str(folder)]
     subprocess.run(words, check=True, capture_output=True, env=process_environment, timeout=PATIENCE_S)
@@ -95,7 +96,7 @@ def whole(options: list[str], outcome: Callable[[Path], Any], process_environmen
     return found
 
 
-def wait_for_epochs(process: subprocess.Popen[str], folder: Path, n_epochs: int) -> None:
+def wait_for_epochs(process: Fork, folder: Path, n_epochs: int) -> None:
     """Wait until the log holds that many epochs and there is a checkpoint, or the process has ended."""
     deadline = time.monotonic() + PATIENCE_S
     while process.poll() is None and time.monotonic() < deadline:
@@ -106,7 +107,7 @@ def wait_for_epochs(process: subprocess.Popen[str], folder: Path, n_epochs: int)
         time.sleep(0.002)
 
 
-def end(process: subprocess.Popen[str], sign: signal.Signals, wait_s: float) -> tuple[str, str]:
+def end(process: Fork, sign: signal.Signals, wait_s: float) -> tuple[str, str]:
     """Send a signal after a moment; returns what the process printed."""
     time.sleep(wait_s)
     process.send_signal(sign)
@@ -136,7 +137,7 @@ KINDS = {
 in_lava = (pytest.mark.lava, pytest.mark.skipif(importlib.util.find_spec("lava") is None, reason="needs Lava"))
 
 
-def wait_for_progress(process: subprocess.Popen[str], folder: Path, after: float) -> None:
+def wait_for_progress(process: Fork, folder: Path, after: float) -> None:
     """Wait until the checkpoint holds something learned, and a share `after` of a second more, or until the end."""
     deadline = time.monotonic() + PATIENCE_S
     while process.poll() is None and time.monotonic() < deadline:
