@@ -9,6 +9,7 @@ from neuro.base.errors import UserError
 from sim.oracles.equilibrium import RateNetwork
 from sim.twins.adjoint import adjoint
 from sim.twins.base import Twin, margin_direction
+from sim.twins.settling import advance
 from sim.twins.sigma_delta import SigmaDeltaTwin
 from sim.twins.units import State, box_slopes
 
@@ -35,12 +36,8 @@ def local_gradient(twin: Twin, images: Tensor, labels: Tensor, nudge: float, ste
         free = twin.settle(drive, twin.steps)
         strength = max(round(nudge * twin.unit), 1) if twin.rounds else nudge * twin.unit
         push = margin_direction(free[f"a {output}"], labels) * strength
-        ends = []
-        for force in (push, -push):
-            state = free
-            for time in range(twin.steps, twin.steps + (twin.steps if steps is None else steps)):
-                state = graph.step(state, drive, time, force)
-            ends.append(state)
+        times = range(twin.steps, twin.steps + (twin.steps if steps is None else steps))
+        ends = [advance(graph, free, drive, times, force) for force in (push, -push)]
         names = {target for _, _, target in graph.feeding}
         scale = 2.0 * strength / twin.unit
         moved = {n: (ends[0][f"u {n}"] - ends[1][f"u {n}"]) / (scale * graph.units[n].one ** 2) for n in names}

@@ -19,6 +19,7 @@ from torch import Tensor
 from neuro.spec.parity import skips_silence
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.twins.base import Twin, TwinOutputs, carry
+from sim.twins.settling import settled
 from sim.twins.sigma_delta_graph import SigmaDeltaGraph
 from sim.twins.surrogates import Surrogate
 from sim.twins.synapses import largest_input
@@ -83,12 +84,16 @@ class SigmaDeltaTwin(Twin):
             exact = self.run(payloads, steps)
         smooth = self.graph.unrounded()
         drive = smooth.drive(payloads)
+        if not self.every:
+            return carry(self.outputs_of(settled(smooth, drive, steps, False)), exact)
         state = unroll(lambda s, t: smooth.step(s, drive, t), smooth.rest(drive), steps, self.every)
         return carry(self.outputs_of(state), exact)
 
     def settle(self, drive: State, steps: int) -> State:
         """The state of the graph after `steps` free steps from rest."""
         rests = self.rounds and skips_silence(self.spec, self.spec.parity)
+        if not torch.is_grad_enabled() or (self.firing.straight and not self.every):
+            return settled(self.graph, drive, steps, rests)
         return unroll(lambda s, t: self.graph.step(s, drive, t), self.graph.rest(drive), steps, self.every, rests)
 
     def outputs_of(self, state: State) -> TwinOutputs:

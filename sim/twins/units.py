@@ -58,7 +58,7 @@ def bound_gradient(x: Tensor) -> Tensor:
 class _Clip(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, lower: float, upper: float, outside: float, band: Band) -> Tensor:
-        ctx.save_for_backward(x if _limited(band) else (x >= lower) & (x <= upper))
+        ctx.save_for_backward(x if limited(band) else (x >= lower) & (x <= upper))
         ctx.choice = lower, upper, outside, band
         return x.clamp(lower, upper)
 
@@ -67,12 +67,13 @@ class _Clip(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None, None]:
         (saved,) = ctx.saved_tensors
         lower, upper, outside, band = ctx.choice
-        if _limited(band):
+        if limited(band):
             return gradient * box_slopes(saved, lower, upper, outside, band), None, None, None, None
         return torch.where(saved, gradient, outside * gradient), None, None, None, None
 
 
-def _limited(band: Band) -> bool:
+def limited(band: Band) -> bool:
+    """Whether a slope outside the box ends somewhere."""
     return isinstance(band, Tensor) or band < math.inf
 
 
@@ -156,8 +157,8 @@ class _Relax(torch.autograd.Function):
         else:
             change = change.mul_(unit.step)
         moved = change.add_(state)
-        limited = _limited(unit.band)
-        ctx.save_for_backward(moved.clone() if limited else (moved >= unit.lower) & (moved <= unit.upper))
+        ends = limited(unit.band)
+        ctx.save_for_backward(moved.clone() if ends else (moved >= unit.lower) & (moved <= unit.upper))
         ctx.unit = unit
         return moved.clamp_(unit.lower, unit.upper)
 
@@ -166,7 +167,7 @@ class _Relax(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
         (saved,) = ctx.saved_tensors
         unit = ctx.unit
-        if _limited(unit.band):
+        if limited(unit.band):
             passed = gradient * box_slopes(saved, unit.lower, unit.upper, unit.outside, unit.band * unit.step)
         else:
             passed = torch.where(saved, gradient, unit.outside * gradient)
