@@ -27,11 +27,12 @@ KINDS = "uas"  # of a population: state, last input, payload
 class Turn(NamedTuple):
     """What the backward pass needs of one update of a population: the slopes of its clip and of what it sends.
 
-    passed: of shape [B, N], slopes, or whether the state was inside the box; sent: 2**-shift where no threshold is.
+    outside: whether the state was clipped, of shape [B, N]; or, where slopes outside the box end somewhere, the slopes.
+    sent: 2**-shift where no threshold is.
     """
 
     name: str
-    passed: Tensor
+    outside: Tensor
     sent: Tensor | float
 
 
@@ -57,9 +58,11 @@ def advance(
                 pushed = total if force is None or name != output else total + force
                 held = before[f"u {name}"]
                 moved = _moved(pushed, held, graph.relaxations[name])
-                if tape is not None:
-                    turns.append(_turn(graph, name, unit, moved))
-                u = moved.clamp_(unit.lower, unit.upper)
+                if tape is None:
+                    u = moved.clamp_(unit.lower, unit.upper)
+                else:
+                    u = moved.clamp(unit.lower, unit.upper)
+                    turns.append(_turn(graph, name, moved, u))
                 state |= {f"u {name}": u, f"a {name}": total, f"s {name}": _payload(graph, u, unit)}
                 still = still and rests and torch.equal(u, held) and torch.equal(total, before[f"a {name}"])
             if tape is not None:
@@ -72,10 +75,10 @@ def advance(
 
 def _total(graph: SigmaDeltaGraph, name: str, state: State, drive: State, time: int) -> Tensor:
     """The input a of a population; at step 0 only the sources have sent."""
-    total = drive[name].clone()
-    for index, source, target in graph.recurrent if time else ():
-        if target == name:
-            total += graph.synapses[index](state[f"s {source}"])
+    incoming = [(index, source) for index, source, target in graph.recurrent if target == name] if time else []
+    total = drive[name] if incoming else drive[name].clone()
+    for index, source in incoming:
+        total = graph.synapses[index].added(total, state[f"s {source}"])
     return total
 
 
@@ -95,15 +98,12 @@ def _payload(graph: SigmaDeltaGraph, u: Tensor, unit: SigmaDelta) -> Tensor:
     return payload.add_(0.5).floor_() if graph.rounds else payload
 
 
-def _turn(graph: SigmaDeltaGraph, name: str, unit: SigmaDelta, moved: Tensor) -> Turn:
-    relaxation = graph.relaxations[name]
-    u = moved.clamp(unit.lower, unit.upper)
-    if limited(relaxation.band):
-        band = relaxation.band * relaxation.step
-        passed = box_slopes(moved, relaxation.lower, relaxation.upper, relaxation.outside, band)
-    else:
-        passed = u == moved
-    return Turn(name, passed, graph.send_slope(u, unit) if unit.threshold else 2.0**-unit.send_shift)
+def _turn(graph: SigmaDeltaGraph, name: str, moved: Tensor, u: Tensor) -> Turn:
+    unit, chosen = graph.units[name], graph.relaxations[name]
+    outside = moved != u
+    if limited(chosen.band):
+        outside = box_slopes(moved, chosen.lower, chosen.upper, chosen.outside, chosen.band * chosen.step)
+    return Turn(name, outside, graph.send_slope(u, unit) if unit.threshold else 2.0**-unit.send_shift)
 
 
 def settled(graph: SigmaDeltaGraph, drive: State, steps: int, rests: bool) -> State:
@@ -165,10 +165,12 @@ class _Backward:
             to_state = _sum(to_state, to_payload * turn.sent)
         if to_state is None:
             return to_input
-        if turn.passed.dtype == torch.bool:
-            passed = torch.where(turn.passed, to_state, unit.outside * to_state)
+        if limited(unit.band):
+            passed = to_state * turn.outside
+        elif unit.outside:
+            passed = torch.where(turn.outside, unit.outside * to_state, to_state)
         else:
-            passed = to_state * turn.passed
+            passed = to_state.masked_fill(turn.outside, 0.0)
         if unit.step != 1.0:
             self.gradients["u", name] = passed * (1.0 - unit.step)
             passed = passed * unit.step

@@ -40,6 +40,24 @@ class SigmaDeltaGraph(nn.Module):
         self.synapses = nn.ModuleList(synapses_of(spec, p, 2.0 ** spec.shift_of(p), dtype) for p in spec.projections)
         self.recurrent = [(i, p.source, p.target) for i, p in enumerate(spec.projections) if p.source in self.units]
         self.feeding = [(i, p.source, p.target) for i, p in enumerate(spec.projections) if p.source not in self.units]
+        self.constants = {name: f"constant_{k}" for k, name in enumerate(self.units)}
+        for name, buffer in self.constants.items():
+            self.register_buffer(buffer, self._constant(name))
+
+    def _constant(self, name: str) -> Tensor:
+        """What sources that always send the same give a population, of shape [1, M]."""
+        given = torch.zeros(1, self.spec.population(name).size, dtype=self.dtype)
+        for index, source, target in self.feeding:
+            constant = self._sent_always(source)
+            if target == name and constant is not None:
+                sent = torch.full((1, self.spec.population(source).size), constant, dtype=self.dtype)
+                given = self.synapses[index].added(given, sent)
+        return given
+
+    def _sent_always(self, source: str) -> int | None:
+        neuron = self.spec.population(source).neuron
+        assert isinstance(neuron, Source)  # feeding
+        return neuron.constant
 
     @property
     def device(self) -> torch.device:
@@ -48,14 +66,11 @@ class SigmaDeltaGraph(nn.Module):
 
     def drive(self, payloads: Tensor) -> State:
         """The constant input of every moving population; payloads of shape [B, N] of the input population."""
-        batch, given = len(payloads), payloads.to(self.dtype)
-        drive = {n: given.new_zeros(batch, self.spec.population(n).size) for n in self.units}
+        given = payloads.to(self.dtype)
+        drive = {n: self.get_buffer(constant).expand(len(given), -1) for n, constant in self.constants.items()}
         for index, source, target in self.feeding:
-            population, synapses = self.spec.population(source), self.synapses[index]
-            assert isinstance(population.neuron, Source)  # feeding
-            constant = population.neuron.constant
-            sent = given if constant is None else given.new_full((1, population.size), constant)
-            drive[target] = drive[target] + synapses(sent)
+            if self._sent_always(source) is None:
+                drive[target] = self.synapses[index].added(drive[target], given)
         return drive
 
     def rest(self, drive: State) -> State:

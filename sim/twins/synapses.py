@@ -38,6 +38,10 @@ class Synapses(nn.Module):
         """The product values W^T, for values of shape [B, M]."""
         return self._up(values) if self.turned else self._down(values)
 
+    def added(self, total: Tensor, values: Tensor) -> Tensor:
+        """The sum total + values W; in integers that of `forward`, to the last bit."""
+        return total + (self._down(values) if self.turned else self._up(values))
+
     def _up(self, values: Tensor) -> Tensor:
         raise NotImplementedError
 
@@ -48,15 +52,21 @@ class Synapses(nn.Module):
 class DenseSynapses(Synapses):
     """A matrix of weights, of shape [N, M]."""
 
+    weights: Tensor
+
     def __init__(self, weights: AnyArray, turned: bool, dtype: torch.dtype) -> None:
         super().__init__(turned)
         self.register_buffer("weights", torch.tensor(weights, dtype=dtype))
 
     def _up(self, values: Tensor) -> Tensor:
-        return values @ self.get_buffer("weights")
+        return values @ self.weights
 
     def _down(self, values: Tensor) -> Tensor:
-        return values @ self.get_buffer("weights").T
+        return values @ self.weights.T
+
+    def added(self, total: Tensor, values: Tensor) -> Tensor:
+        """See `Synapses.added`."""
+        return torch.addmm(total, values, self.weights.T if self.turned else self.weights)
 
 
 class KernelSynapses(Synapses):
