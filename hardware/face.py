@@ -9,6 +9,7 @@ from sim.face.run import Run
 
 if TYPE_CHECKING:
     from hardware.compile.deployment import Deployment
+    from hardware.energy.calibration import Calibration
     from hardware.export.run import Export
 
 
@@ -26,8 +27,9 @@ class DeployableRun(Run):
     ) -> Deployment:
         """The network on the cores of a Loihi 2, modelled by public limits: what is stock, what needs microcode.
 
-        Args:   chips: those there are, None for as many as it takes; constants: limits of a core; inference_only: leave
-                out what learning needs; dry_run: leave Lava's chip compiler alone, even if there.
+        Args:   chips: those there are, None for as many as it takes; constants: limits of a core, by name or in a file
+                FILE.toml; inference_only: leave out what learning needs; dry_run: leave Lava's chip compiler alone,
+                even if there.
         Raises: UserError if it does not fit (population, resource, by how much, remedy), or a name is unknown.
         Writes: deployment.json into the folder of the run.
         """
@@ -37,6 +39,19 @@ class DeployableRun(Run):
             self.on_disk(), dry_run=dry_run, target=target, constants=constants, n_chips=chips,
             learns=not inference_only,
         )  # fmt: skip
+
+    def calibrate(self, rows: str | Path, constants: str = "loihi2-lava") -> tuple[Calibration, str]:
+        """Energy and time constants fitted to rows of a CSV file (`hardware.energy.calibration`), and their file.
+
+        Args:   constants: what the rows leave open stays as it is there, a name of limits or a file FILE.toml.
+        Raises: UserError if the rows are no such file, or determine nothing.
+        Writes: calibrated.toml into the folder of the run, to be given as constants.
+        """
+        from hardware.energy.calibration import calibrate
+        from hardware.energy.calibration_file import write_calibrated
+
+        calibration = calibrate(Path(rows), constants)
+        return calibration, str(write_calibrated(calibration, constants, self.on_disk()))
 
     def export(
         self,

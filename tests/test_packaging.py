@@ -45,7 +45,8 @@ def test_a_wheel_holds_every_module_and_no_test(wheel):
 def test_a_wheel_holds_templates_and_marks_every_package_as_typed(wheel):
     others = {name for name in wheel.namelist() if not name.endswith(".py") and ".dist-info/" not in name}
     marks = {f"{name}/py.typed" for name in PACKAGES}
-    assert others == marks | {"settle-stubs/__init__.pyi", "sim/templates/page.html"}
+    data = {p.relative_to(ROOT).as_posix() for p in (ROOT / "hardware" / "energy" / "published").iterdir()}
+    assert others == marks | data | {"settle-stubs/__init__.pyi", "sim/templates/page.html"}
     assert wheel.read("settle-stubs/__init__.pyi") == wheel.read("settle.py")
 
 

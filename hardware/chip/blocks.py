@@ -66,15 +66,20 @@ class SynapseBlock:
 
     def entries(self, first: int, last: int, limits: Limits) -> int:
         """The entries of synaptic memory that a core with target neurons first..last - 1 needs."""
-        entry = limits.entry_bits.value
         if self.kind == KERNEL:
             features = min(self.pattern.target_group, last - first)
-            return self.taps * -(-features * self.bits // entry)
-        stored = self.bits + limits.index_bits.value + self.learns * limits.tag_bits.value
+            return self.taps * -(-features * self.bits // limits.entry_bits.value)
+        return int(self.words(first, last, limits).sum()) * self.pattern.source_group
+
+    def words(self, first: int, last: int, limits: Limits) -> Int64:
+        """The entries that a core reads for a message of each group of source neurons, of shape [groups]."""
+        stored = self.bits
+        if self.kind != KERNEL:
+            stored += limits.index_bits.value + self.learns * limits.tag_bits.value
         if self.kind == SPARSE and limits.index_bits.value == 0:
             stored += 8  # a list of synapses cannot do without
-        per_axon = -(-self.pattern.fan_out(first, last) * stored // entry)
-        return int(per_axon.sum()) * self.pattern.source_group
+        words: Int64 = -(-self.pattern.fan_out(first, last) * stored // limits.entry_bits.value)
+        return words
 
     def axons(self, first: int, last: int) -> int:
         """The source neurons that reach target neurons first..last - 1: one input axon each."""

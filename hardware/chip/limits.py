@@ -1,14 +1,17 @@
 """Loihi 2 as far as public documents go: what fits on a core, and whether a board is at hand.
 
 Marks:  P  public document or repository, read there;    S  read in the source of Lava 0.10;
-        Q  quoted second-hand;                            I  inferred, the argument stands in `source`.
+        Q  quoted second-hand;                            I  inferred, the argument stands in `source`;
+        M  measured by a user, in a file of theirs (`hardware.chip.constants_file`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
-from neuro.base.checks import require_choice
+from hardware.chip import constants_file
+from hardware.chip.constants_file import is_constants_file
+from neuro.base.checks import Range, require_choice, require_integers
 
 TARGETS = ("loihi2",)
 RESOURCES = ("neurons", "synaptic_memory", "axons_in", "axons_out", "learning_state")
@@ -107,12 +110,32 @@ LIMITS = {
     )
 }
 DEFAULT_LIMITS = "loihi2-lava"
+MAY_BE_NONE = ("index_bits", "tag_bits")  # of what a synapse stores; there is at least one of everything else
 
 
 def limits_of(name: str) -> Limits:
-    """The constants set called `name`. Raises: UserError naming the choices."""
-    require_choice("constants set", name, LIMITS)
+    """The constants set called `name`, or of a file FILE.toml, which is then its name.
+
+    Raises: UserError naming the choices, or what is wrong in the file.
+    """
+    if is_constants_file(name):
+        return _of_file(name)
+    require_choice("constants set", name, LIMITS, ", or a file FILE.toml")
     return LIMITS[name]
+
+
+def _of_file(name: str) -> Limits:
+    units = {key: constant.unit for key, constant in LIMITS[DEFAULT_LIMITS].table()}
+    base, entries = constants_file.entries_of(name, constants_file.LIMITS, units, DEFAULT_LIMITS)
+    require_choice(f"{name}: limits_of", base, LIMITS)
+    changed = {}
+    for key, entry in entries.items():
+        owner, value = f"{name}: limits.{key}", entry.get("value")
+        require_integers(owner, value=value)
+        Range(0 if key in MAY_BE_NONE else 1).require(owner, value=value)
+        sources = "; ".join(constants_file.sources_of(entry))
+        changed[key] = Constant(int(value or 0), units[key], constants_file.mark_of(entry), sources)
+    return replace(LIMITS[base], name=name, **changed)
 
 
 def check_target(name: str) -> None:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from sim.commands.options import Json, Run, console, print_json
+from sim.commands.options import Json, Run, console, print_json, table_of
 
 
 def compile_command(
     run: Run,
     target: Annotated[str, typer.Option(help="The chip: loihi2.")] = "loihi2",
     chips: Annotated[int | None, typer.Option(help="Chips there are; default as many as it takes.")] = None,
-    constants: Annotated[str, typer.Option(help="Limits of a core: loihi2-lava or loihi2-brief.")] = "loihi2-lava",
+    constants: Annotated[
+        str, typer.Option(help="Limits of a core: loihi2-lava, loihi2-brief, or limits and energies in a FILE.toml.")
+    ] = "loihi2-lava",
+    calibrate: Annotated[
+        Path | None, typer.Option(help="CSV of counts, time, energy measured on a board; writes RUN/calibrated.toml.")
+    ] = None,
     inference_only: Annotated[bool, typer.Option("--inference-only", help="Without what learning needs.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Leave Lava's chip compiler alone, even if there.")] = (
         False
@@ -26,14 +32,21 @@ def compile_command(
     from hardware.commands.screen import deployment_tables
     from hardware.face import DeployableRun
 
-    finished = DeployableRun.load(run)
+    finished, screen, more = DeployableRun.load(run), console(as_json), {}
+    if calibrate is not None:
+        calibration, constants = finished.calibrate(calibrate, constants)
+        screen.print(table_of(calibration.lines()))
+        more = {"calibration": {**calibration.to_json(), "constants": constants}}
     deployment = finished.compile(
         target, chips=chips, constants=constants, inference_only=inference_only, dry_run=dry_run
     )
-    screen = console(as_json)
     screen.print(deployment_tables(deployment))
     if report:
+        from hardware.chip.constants_file import is_constants_file
         from hardware.commands.price import price
+        from hardware.energy.constants import DEFAULT_SET
 
-        screen.print(f"report: {price(finished.artifact, deployment, run, screen, images)}", markup=False)
-    print_json(as_json, deployment.summary())
+        energies = constants if is_constants_file(constants) else DEFAULT_SET
+        page = price(finished.artifact, deployment, run, screen, images, energies)
+        screen.print(f"report: {page}", markup=False)
+    print_json(as_json, {**deployment.summary(), **more})

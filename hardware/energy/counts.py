@@ -8,10 +8,12 @@ spread evenly over its neurons and the phase's steps, and `exact` says so.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from hardware.chip.blocks import Deployable, SynapseBlock
+from hardware.placement.links import n_links, passed
 from hardware.placement.placement import Core, Placement
 from neuro.base.arrays import Int64, Reals
 from neuro.base.errors import UserError
@@ -19,7 +21,7 @@ from neuro.stock.processes import StockSpec
 from sim.backends.record import Record
 
 IMAGES_AT_ONCE = 8
-FIELDS = ("synaptic", "spikes", "messages_out", "messages_in", "hops_row", "hops_column")
+FIELDS = ("synaptic", "memory_reads", "spikes", "messages_out", "messages_in", "hops_row", "hops_column")
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,21 +29,25 @@ class Counts:
     """Operations of B images, all of shape [B, T, cores] unless said; T steps.
 
     synaptic:     additions onto targets on this core.        spikes: sent by neurons of this core.
+    memory_reads: entries of synaptic memory that messages make this core read.
     messages_out: spikes times the (projection, core) they go to.    messages_in: arriving here, the host's included.
     hops_row, hops_column: routers passed by messages leaving this core; links between chips are not among them.
     learning:     synaptic updates, zeros in an inference.    products: products of a learning rule, evaluated for each.
+    links of shape [B, T]: messages over the link between two tiles that most of them pass.
     host_in of shape [B, T]: messages the host sends, biases that it sets, one a neuron, at the first step; host_out of
     shape [B]: values it reads per image.
     neurons of shape [cores]: on each core, updated at every step.   chips, cores_used: for static power.
     """
 
     synaptic: Reals
+    memory_reads: Reals
     spikes: Reals
     messages_out: Reals
     messages_in: Reals
     hops_row: Reals
     hops_column: Reals
     learning: Reals
+    links: Reals
     host_in: Reals
     host_out: Reals
     neurons: Int64
@@ -69,29 +75,40 @@ class Counts:
 
 @dataclass(frozen=True, eq=False)
 class _Routes:
-    """What a spike of each neuron of a population causes. work of shape [groups, cores of the target] by projection."""
+    """What a spike of each neuron of a population causes.
 
-    work: list[tuple[SynapseBlock, list[Core], Int64]]
-    messages: Int64  # [N]
+    work: by projection the additions and the entries read, both of shape [groups, cores of the target].
+    messages, hops_row, hops_column of shape [N]; links of shape [N, links].
+    """
+
+    work: list[tuple[SynapseBlock, list[Core], Int64, Int64]]
+    messages: Int64
     hops_row: Int64
     hops_column: Int64
+    links: Int64
 
 
 def _routes(placement: Placement, name: str, size: int) -> _Routes:
     own = placement.core_of_neuron(name)
     messages, row, column = (np.zeros(size, dtype=np.int64) for _ in range(3))
+    limits, n_chips = placement.limits, placement.n_chips
+    links = np.zeros((size, n_links(limits, n_chips)), dtype=np.int64)
     work = []
     for block in placement.blocks.out_of[name]:
         targets = list(placement.of(block.target))
         fan = np.stack([block.pattern.fan_out(core.first, core.last) for core in targets], axis=1)
-        work.append((block, targets, fan))
+        words = np.stack([block.words(core.first, core.last, limits) for core in targets], axis=1)
+        work.append((block, targets, fan, words))
         reaches = np.repeat(fan > 0, block.pattern.source_group, axis=0)
         messages += reaches.sum(axis=1)
         if len(own):
             across, down = _distances(placement, own, [core.index for core in targets])
             row += (reaches * across).sum(axis=1)
             column += (reaches * down).sum(axis=1)
-    return _Routes(work, messages, row, column)
+            for core in placement.of(name):
+                mine = slice(core.first, core.last)
+                links[mine] += reaches[mine] @ passed(limits, n_chips, core.index, [t.index for t in targets])
+    return _Routes(work, messages, row, column, links)
 
 
 def _distances(placement: Placement, own: Int64, targets: list[int]) -> tuple[Int64, Int64]:
@@ -116,7 +133,8 @@ def count(network: Deployable, record: Record, placement: Placement, *, outputs:
     names = _names(network)
     trains = Trains(network, record, names, placement)
     shape = (record.n_images, trains.n_steps, len(placement.cores))
-    totals = {name: np.zeros(shape) for name in FIELDS}
+    totals: dict[str, Any] = {name: np.zeros(shape) for name in FIELDS}
+    links = np.zeros((*shape[:2], n_links(placement.limits, placement.n_chips)))
     host_in = np.zeros(shape[:2])
     on_host = {block.name for block in placement.blocks.on_host}
     for block in placement.blocks.neurons:
@@ -132,15 +150,12 @@ def count(network: Deployable, record: Record, placement: Placement, *, outputs:
                 host_in[images] += sent @ routes.messages
             else:
                 _add_sent(totals, images, sent, routes, placement.of(block.name))
+                links[images] += sent @ routes.links
     reads = outputs if outputs is not None else _n_outputs(network, placement)
     return Counts(
-        synaptic=totals["synaptic"],
-        spikes=totals["spikes"],
-        messages_out=totals["messages_out"],
-        messages_in=totals["messages_in"],
-        hops_row=totals["hops_row"],
-        hops_column=totals["hops_column"],
+        **totals,
         learning=np.zeros(shape),
+        links=links.max(axis=2),
         host_in=host_in,
         host_out=np.full(record.n_images, float(reads)),
         neurons=np.array([core.last - core.first for core in placement.cores], dtype=np.int64),
@@ -151,10 +166,11 @@ def count(network: Deployable, record: Record, placement: Placement, *, outputs:
 
 def _add_work(found: dict[str, Reals], part: slice, sent: Reals, routes: _Routes) -> None:
     """Add what spikes [b, T, N] of a population cause at their targets."""
-    for block, cores, fan in routes.work:
+    for block, cores, fan, words in routes.work:
         grouped = sent.reshape(*sent.shape[:2], -1, block.pattern.source_group).sum(axis=3)
         where = slice(cores[0].index, cores[-1].index + 1)
         found["synaptic"][part, :, where] += grouped @ fan
+        found["memory_reads"][part, :, where] += grouped @ words
         found["messages_in"][part, :, where] += grouped @ (fan > 0)
 
 

@@ -3,10 +3,12 @@
     energy  = sum over cores and steps of (operations x energy each)  +  static power x latency
     latency = sum over steps of max(barrier, time of the busiest core)
 
-Time of a core in a step, by the max-affine model (Timcheck et al. 2026): the largest of its synaptic additions, neuron
-updates, messages and learning updates, each times its time; all of it one after another, barrier included, at the other
-end of the band. Low takes every constant at its low end, high at its high end: everything rises with every constant, so
-the truth lies between if each constant does. Host traffic is counted, not modelled: no public figure prices it.
+Time of a core in a step, by the max-affine model (Timcheck et al. 2026): the largest of its synaptic additions, reads
+of synaptic memory, neuron updates, messages and learning updates, each times its time, and of the messages over the
+link that most of them pass; all of it one after another, barrier included, at the other end of the band. Only reads
+overlap with the additions they feed there, too: what bounds one was measured with the other inside. Low takes every
+constant at its low end, high at its high end: everything rises with every constant, so the truth lies between if each
+constant does. Host traffic is counted, not modelled: no public figure prices it.
 """
 
 from __future__ import annotations
@@ -125,7 +127,7 @@ def step_times(counts: Counts, values: Values) -> Reals:
     """The duration of each step, of shape [B, T], in s."""
     updates = 1 + values["per_product"] * (counts.products - 1)
     terms = [
-        values["synaptic_time"] * counts.synaptic,
+        np.maximum(values["synaptic_time"] * counts.synaptic, values["memory_read_time"] * counts.memory_reads),
         values["neuron_time"] * counts.neurons + values["spike_time"] * counts.spikes,
         values["message_out_time"] * counts.messages_out,
         values["message_in_time"] * counts.messages_in,
@@ -133,9 +135,9 @@ def step_times(counts: Counts, values: Values) -> Reals:
     ]
     at_once = np.max([np.broadcast_to(term, counts.synaptic.shape).max(axis=2) for term in terms], axis=0)
     in_turn = np.sum(np.broadcast_arrays(*terms), axis=0).max(axis=2)
-    barrier = values["barrier_time"]
+    barrier, links = values["barrier_time"], values["link_time"] * counts.links
     share = values["in_sequence"]
-    times: Reals = (1 - share) * np.maximum(barrier, at_once) + share * (barrier + in_turn)
+    times: Reals = (1 - share) * np.maximum(np.maximum(barrier, at_once), links) + share * (barrier + in_turn + links)
     return times
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from hardware.compile.compiler import compile_network
 from hardware.compile.deployment import Deployment
-from hardware.energy.constants import DEFAULT_SET, constants_of
+from hardware.energy.constants import DEFAULT_SET, Band, constants_of
 from hardware.energy.counts import Counts, count, phases_of_steps
 from hardware.energy.estimate import Estimate, Sensitivity, estimate, sensitivity
 from hardware.energy.learning_counts import count_learning
@@ -32,6 +33,7 @@ class Profile:
 
     spikes_per_step: by population, of shape [T], mean per image, in an inference.
     learning:        of an image that is learned on the chip; None where the chip does not learn.
+    bands:           the constants that priced it.
     """
 
     deployment: Deployment
@@ -40,6 +42,7 @@ class Profile:
     learning: Estimate | None
     learning_sensitivity: list[Sensitivity]
     spikes_per_step: dict[str, Reals]
+    bands: Mapping[str, Band]
 
 
 def profile(
@@ -48,10 +51,10 @@ def profile(
     """Run the first test images of a run on its native backend and price them on the placement of an inference; and, if
     the deployment learns, those of a learned image on its own.
 
-    Args:   constants: a name in `hardware.energy.constants.SETS`.
+    Args:   constants: a name in `hardware.energy.constants.SETS`, or a file FILE.toml.
     Raises: UserError if the data cannot be found, or holds fewer images, or the constants are unknown.
     """
-    constants_of(constants)
+    bands = constants_of(constants)
     network, dataset = artifact.spec, data_of(artifact)
     require_test_images(dataset, n_images)
     payloads, labels = network.encoder.encode(dataset.x_test[:n_images]), dataset.y_test[:n_images]
@@ -74,6 +77,7 @@ def profile(
         None if lesson is None else estimate(lesson, constants),
         [] if lesson is None else sensitivity(lesson, constants),
         spikes_per_step(network, record),
+        bands,
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from hardware.compile.deployment import resource_rows
-from hardware.energy.constants import CONSTANTS
 from hardware.energy.profile import Profile
 from hardware.reports import figures
 from neuro.base.files import write_atomically
@@ -23,8 +22,8 @@ CORES = (
     "Placed by our own partition, within the limits below; Lava's compiler may cut otherwise."
 )
 ENERGY = (
-    "Modelled. Low: every constant at its low end, all work of a core at once, unused cores switched off. High: every "
-    "constant at its high end, work in sequence, measured static power of whole chips. Host traffic is in neither."
+    "Modelled. Low: every constant at its low end, all work of a core at once. High: every constant at its high end, "
+    "work in sequence. Static power of whole chips, as it was measured. Host traffic is in neither."
 )
 CONSTANT = ("constant", "low", "high", "unit", "marks", "sources")
 SENSITIVITY = "Modelled: each constant from its low to its high end, all others in the middle of their bands."
@@ -81,10 +80,13 @@ def chip_boxes(profile: Profile) -> list[Box]:
     checks = [(c.name, {True: "passed", False: "FAILED", None: "not checked"}[c.passed], c.detail) for c in
               deployment.checks]  # fmt: skip
     energies = [(name.replace("_", " "), f"{b.low:.3g}", f"{b.high:.3g}", b.unit, b.marks, "; ".join(b.sources))
-                for name, b in CONSTANTS.items()]  # fmt: skip
+                for name, b in profile.bands.items()]  # fmt: skip
     limits = [(name.replace("_", " "), f"{c.value:,} {c.unit}", c.mark, c.source) for name, c in
               deployment.placement.limits.table()]  # fmt: skip
-    marks = "P: public document, read there. S: read in Lava's source. Q: quoted second-hand. I: inferred."
+    marks = (
+        "P: public document, read there. S: read in Lava's source. Q: quoted second-hand. I: inferred. M: measured by "
+        "whoever wrote the file of constants."
+    )
     return [
         Box("Resources", [Table(("resource", "used by the fullest core", "max", "share"), resource_rows(deployment))]),
         Box("Populations", [Table(("population", "neurons", "process", "stock", "evidence"), plans)]),

@@ -19,14 +19,17 @@ def test_published_tables_bars_and_bands(tmp_path, monkeypatch):
     assert [row["error"] for row in dense[:4]] == [0.0] * 4
     assert abs(dense[4]["error"]) < 0.05
     assert all(0 <= row["error"] < 0.7 for row in content["resources"] if row["layer"].startswith("kernel"))
-    pilotnet = content["step of PilotNet"]
-    assert pilotnet["neurons alone"]["high"] < pilotnet["published"]["value"]
-    assert pilotnet["published"]["kind"] == "reported"
+    assert {row["measured"]["kind"] for row in content["published"]} == {"reported"}
+    totals = [row for row in content["published"] if row["reading"] == "total energy"]
+    assert len(totals) == 3
+    assert sum(row["inside"] for row in totals) >= 2
+    assert any(row["held_out"] for row in content["published"])
     assert all(row["compile_s"] < 10 and row["ratio"] >= 1 for row in content["compile"])
     assert [row["family"] for row in content["digits"]] == ["sigma-delta", "stock"]
     for row in content["digits"]:
         assert row["inference"]["energy"]["kind"] == "modelled"
         assert row["learning"]["energy"]["high"] > row["inference"]["energy"]["high"]
+        assert row["inference"]["energy"]["high"] <= 20 * row["inference"]["energy"]["low"]
 
 
 @pytest.mark.parametrize("row", loihi_model.resource_rows(), ids=lambda row: row["layer"])

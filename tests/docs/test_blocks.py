@@ -18,6 +18,7 @@ from sim.robustness.attacks.suites import ATTACKS
 PAGES = [ROOT / "README.md", ROOT / "docs" / "start.md", *sorted((ROOT / "docs" / "guides").glob("*.md"))]
 CONTRIBUTORS = sorted((ROOT / "docs" / "contributors").glob("*.md"))
 RUN = ("sh", "python")
+WRITTEN = {"toml": "ours.toml", "csv": "rows.csv"}  # what commands of the same page read
 
 
 def name_of(page: Path) -> str:
@@ -47,6 +48,8 @@ def run_blocks(page, command, module, blobs):
     np.savez("small.npz", **blobs((8, 8), 4, 120, 30))
     done = []
     for block in blocks(page):
+        if block.language in WRITTEN:
+            Path(WRITTEN[block.language]).write_text(block.text)
         if block.language == "python":
             with contextlib.redirect_stdout(sys.stderr):
                 exec(compile(short_python(block.text), name_of(page), "exec"), module.__dict__)
@@ -76,7 +79,7 @@ def test_what_a_contributor_is_shown_runs(page, command, page_module, blobs, kno
 def test_every_block_is_of_a_language_that_is_run_or_shown():
     for page in [*PAGES, *CONTRIBUTORS]:
         found = blocks(page)
-        assert {block.language for block in found} <= {*RUN, "text", "json"}, name_of(page)
+        assert {block.language for block in found} <= {*RUN, *WRITTEN, "text", "json"}, name_of(page)
         assert page.read_text(encoding="utf-8").count("```") == 2 * len(found), f"{name_of(page)}: a block is not seen"
 
 

@@ -104,6 +104,13 @@ def test_modelled_energy_is_a_band_from_the_counts_of_the_run(finished, blob_dat
     assert set(inference.energy.sources) == {s for band in CONSTANTS.values() for s in band.sources}
 
 
+def test_constants_of_a_file_are_checked_at_once():
+    with pytest.raises(UserError, match=r"cannot read none\.toml"):
+        replace(BRIEF, constants="none.toml")
+    with pytest.raises(UserError, match=r"constants set 'mine' is unknown; choose one of loihi2, or a file FILE\.toml"):
+        replace(BRIEF, constants="mine")
+
+
 def test_no_product_mixes_kinds():
     measured, band = Measured(2.0, "J", "a meter"), Modelled(1.0, 3.0, "s")
     assert isinstance(energy_delay(measured, band), NotMeasurable)

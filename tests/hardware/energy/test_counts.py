@@ -1,6 +1,8 @@
 """Counted operations against a walk over single spikes and single synapses, and against a run of Lava."""
 
 import importlib.util
+from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from shared_coders import unit_atoms
 from shared_hardware import placed, present, small_limits
 
-from hardware.chip.blocks import blocks_of
+from hardware.chip.blocks import KERNEL, blocks_of
 from hardware.chip.limits import limits_of
 from hardware.energy.counts import FIELDS, count
 from hardware.energy.learning_counts import count_learning
@@ -35,6 +37,8 @@ def walk(network, record, placement):
     found, host = {name: np.zeros(shape) for name in FIELDS}, np.zeros(shape[:2])
     matrices = {p.name: present(network, p) for p in network.projections}
     core_of = {p.name: placement.core_of_neuron(p.name) for p in network.populations}
+    blocks = {block.name: block for block in placement.blocks.synapses}
+    limits, links = placement.limits, [[Counter() for _ in range(steps)] for _ in range(record.n_images)]
     for image, step, population, neuron, _ in record.spikes.rows():
         name = network.populations[population].name
         own = core_of[name][neuron] if len(core_of[name]) else None
@@ -47,16 +51,32 @@ def walk(network, record, placement):
             cores, additions = np.unique(core_of[projection.target][targets], return_counts=True)
             for core, n in zip(cores, additions, strict=True):
                 found["synaptic"][image, step, core] += n
+                found["memory_reads"][image, step, core] += -(-n * stored_bits(blocks[projection.name]) // 64)
                 found["messages_in"][image, step, core] += 1
                 if own is None:
                     host[image, step] += 1
                 else:
                     found["messages_out"][image, step, own] += 1
-                    n_cores = placement.limits.cores.value
+                    n_cores = limits.cores.value
                     here, there = own % n_cores // 4, core % n_cores // 4
                     found["hops_row"][image, step, own] += abs(here % 8 - there % 8)
                     found["hops_column"][image, step, own] += abs(here // 8 - there // 8)
-    return found, host
+                    if own // n_cores == core // n_cores:
+                        links[image][step].update((own // n_cores, *pair) for pair in pairs_of_tiles(here, there))
+    return found, host, [[max(step.values(), default=0) for step in steps] for steps in links]
+
+
+def stored_bits(block):
+    """Of one synapse: a shared kernel stores weights only, everything else an index and what learning needs."""
+    return block.bits if block.kind == KERNEL else block.bits + 8 + 8 * block.learns
+
+
+def pairs_of_tiles(here, there):
+    """The pairs of neighbours on the way: along the row, then along the column."""
+    (row, column), (to_row, to_column) = divmod(here, 8), divmod(there, 8)
+    stops = [(row, c) for c in range(column, to_column, 1 if to_column > column else -1)]
+    stops += [(r, to_column) for r in range(row, to_row, 1 if to_row > row else -1)]
+    return list(pairwise([*stops, (to_row, to_column)]))
 
 
 @settings(max_examples=20, deadline=None)
@@ -67,7 +87,8 @@ def test_every_count_is_that_of_a_walk_over_the_spikes(seed):
     assume(placement is not None)
     record = run_fully(get_backend("events"), network, *random_images(network, seed, 2))
     counts = count(network, record, placement)
-    wanted, host = walk(network, record, placement)
+    wanted, host, links = walk(network, record, placement)
+    np.testing.assert_array_equal(counts.links, links)
     for name in FIELDS:
         np.testing.assert_array_equal(getattr(counts, name), wanted[name], err_msg=name)
     np.testing.assert_array_equal(counts.host_in, host)
