@@ -15,6 +15,7 @@ from sim.robustness.attacks.losses import margin
 from sim.robustness.attacks.search import Model, Threat, generator_of
 
 POINTS = 41
+AT_ONCE = 512  # images of a pass, so that few images at many points are few passes
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ def walk(model: Model, clean: Tensor, end: Tensor, labels: Tensor, eps: float, p
     """
     shares = torch.linspace(0.0, 1.0, points)
     with torch.no_grad():
-        margins = torch.stack([-margin(model(_between(clean, end, share)), labels) for share in shares.tolist()])
+        margins = torch.cat([_margins(model, clean, end, labels, part) for part in
+                             shares.to(clean.device).split(max(AT_ONCE // len(clean), 1))])  # fmt: skip
     values = margins.cpu().double().numpy()  # [P, B]
     steps = np.abs(np.diff(values, axis=0))
     reach = np.ptp(values, axis=0)
@@ -66,5 +68,8 @@ def walk(model: Model, clean: Tensor, end: Tensor, labels: Tensor, eps: float, p
     )
 
 
-def _between(clean: Tensor, end: Tensor, share: float) -> Tensor:
-    return (clean + share * (end - clean)).clamp(0.0, 1.0)  # rounding may leave 0..1
+def _margins(model: Model, clean: Tensor, end: Tensor, labels: Tensor, shares: Tensor) -> Tensor:
+    """The margins of the true class at P shares of the way, of shape [P, B]."""
+    away = shares.reshape(-1, *[1] * clean.dim()).to(clean)
+    images = (clean + away * (end - clean)).clamp(0.0, 1.0)  # rounding may leave 0..1
+    return -margin(model(images.flatten(0, 1)), labels.repeat(len(shares))).reshape(len(shares), -1)

@@ -5,6 +5,7 @@ import platform
 
 import numpy as np
 import pytest
+from shared_damage import changed, cut
 
 from neuro.artifact.run_folder import (
     MANIFEST,
@@ -55,46 +56,36 @@ def test_saving_again_gives_the_same_files(run, tmp_path):
 
 @pytest.mark.parametrize("name", [SPEC, WEIGHTS])
 def test_every_changed_byte_is_noticed(name, run, refused):
-    content = bytearray((run / name).read_bytes())
-    for position in range(len(content)):
-        content[position] ^= 1 << position % 8
-        (run / name).write_bytes(content)
-        with refused(str(run), name, "truncated or edited"):
+    for position in range((run / name).stat().st_size):
+        with changed(run / name, position, 1 << position % 8), refused(str(run), name, "truncated or edited"):
             load_artifact(run)
-        content[position] ^= 1 << position % 8
 
 
 @pytest.mark.parametrize("name", [SPEC, WEIGHTS])
 def test_every_truncation_is_noticed(name, run, refused):
-    content = (run / name).read_bytes()
-    for length in range(len(content)):
-        (run / name).write_bytes(content[:length])
+    for _ in cut(run / name, range((run / name).stat().st_size)):
         with refused(str(run), name):
             load_artifact(run)
 
 
 def test_every_truncation_of_the_manifest_is_noticed(run, refused):
     content = (run / MANIFEST).read_bytes()
-    for length in range(len(content.rstrip())):
-        (run / MANIFEST).write_bytes(content[:length])
+    for _ in cut(run / MANIFEST, range(len(content.rstrip()))):
         with refused(MANIFEST):
             load_artifact(run)
 
 
 def test_a_changed_byte_of_the_manifest_is_noticed_or_is_mere_layout(run, small_spec):
-    content = bytearray((run / MANIFEST).read_bytes())
     before = load_artifact(run).manifest
-    for position in range(len(content)):
-        content[position] ^= 1 << position % 8
-        (run / MANIFEST).write_bytes(content)
-        try:
-            artifact = load_artifact(run)
-        except UserError:
-            pass
-        else:
-            assert artifact.manifest == before
-            assert same_spec(artifact.spec, small_spec)
-        content[position] ^= 1 << position % 8
+    for position in range((run / MANIFEST).stat().st_size):
+        with changed(run / MANIFEST, position, 1 << position % 8):
+            try:
+                artifact = load_artifact(run)
+            except UserError:
+                pass
+            else:
+                assert artifact.manifest == before
+                assert same_spec(artifact.spec, small_spec)
 
 
 def edit_manifest(run, **changes):

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from shared_damage import changed, cut
 
 from neuro.base.errors import UserError
 from neuro.base.files import array_bytes, parse_arrays
@@ -91,30 +92,29 @@ def test_no_checkpoint_is_none_and_removal_is_idempotent(saved: Path) -> None:
 def test_truncated_at_any_length_it_is_refused(saved: Path) -> None:
     path = saved / CHECKPOINT
     content = path.read_bytes()
-    for length in [*range(0, len(content), 97), len(content) - 1]:
-        path.write_bytes(content[:length])
+    for _ in cut(path, [*range(0, len(content), 97), len(content) - 1]):
         with pytest.raises(UserError, match=CHECKPOINT):
             load_checkpoint(saved)
 
 
-@pytest.mark.parametrize("mask", [0x01, 0x80, 0xFF], ids=hex)
-def test_with_any_byte_changed_it_is_refused_or_unharmed(mask: int, saved: Path, trained: EquilibriumLearner) -> None:
+@pytest.mark.parametrize(("turn", "mask"), enumerate((0x01, 0x80, 0xFF)))
+def test_with_any_byte_changed_it_is_refused_or_unharmed(
+    turn: int, mask: int, saved: Path, trained: EquilibriumLearner
+) -> None:
+    """The masks take turns in what is checksummed, and go through all of the directory behind it."""
     path = saved / CHECKPOINT
-    content = path.read_bytes()
-    refused, wrong = 0, []
-    for position in [*range(0, len(content), 5), *range(len(content) - 800, len(content))]:  # all of the directory
-        damaged = bytearray(content)
-        damaged[position] ^= mask
-        path.write_bytes(damaged)
-        try:
-            found = load_checkpoint(saved)
-        except UserError:
-            refused += 1
-        except Exception as error:  # any other exception would be a traceback on the user's screen
-            wrong.append((position, repr(error)))
-        else:
-            assert found is not None
-            assert equal(found.state, trained.state())
+    refused, wrong, size = 0, list[tuple[int, str]](), path.stat().st_size
+    for position in [*range(5 * turn, size, 15), *range(size - 800, size)]:
+        with changed(path, position, mask):
+            try:
+                found = load_checkpoint(saved)
+            except UserError:
+                refused += 1
+            except Exception as error:  # any other exception would be a traceback on the user's screen
+                wrong.append((position, repr(error)))
+            else:
+                assert found is not None
+                assert equal(found.state, trained.state())
     assert wrong == []
     assert refused > 100
 
