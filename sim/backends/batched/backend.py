@@ -22,6 +22,7 @@ from neuro.spec.network import Network
 from neuro.spec.plasticity import Rate
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.batched.cuda_graphs import Graphs, wanted
+from sim.backends.batched.fused.choice import FusedNetwork, fused_network, reason
 from sim.backends.batched.network import Batch, TorchNetwork
 from sim.backends.batched.plasticity import Learner, Move
 from sim.backends.batched.record import Equilibria, Outcome, bytes_per_image, history, infer, settle
@@ -34,12 +35,17 @@ from sim.backends.session import Rates, SigmaDeltaSession
 from sim.backends.stock.record import join_records
 
 MEMORY = {"cpu": 64 << 20, "cuda": 4 << 30}  # bytes that images in flight may take, about
+ON_DEVICE = 1 << 16  # images that lie on a device at a time where Triton kernels run them
+IN_FLIGHT = 1 << 14  # and of them in flight, when nothing is learned
 STEP_MEMORY = {"cpu": 4 << 20, "cuda": 2 << 30}  # bytes of changes of weights at a time; of a CPU, what its cache holds
 DEVICES = ("cpu", "cuda")
 
 
 class TorchSession(SigmaDeltaSession):
-    """A spec opened in torch; holds the full-resolution weights while it learns."""
+    """A spec opened in torch; holds the full-resolution weights while it learns.
+
+    kernels: what computes: "Triton", or "torch", with the reason why not Triton where there is a device.
+    """
 
     backend = "torch"
 
@@ -60,6 +66,9 @@ class TorchSession(SigmaDeltaSession):
         for projection in spec.projections:
             if projection.weights is not None:
                 self._network.load({projection.name: torch.tensor(projection.weights, device=device)})
+        why_not = reason(spec, device, workers is not None)
+        self.kernels = f"torch: {why_not}" if why_not else "Triton"
+        self._fused = None if why_not else fused_network(spec, self._learners, device)
 
     @contextlib.contextmanager
     def _exactly(self) -> Iterator[None]:
@@ -102,6 +111,12 @@ class TorchSession(SigmaDeltaSession):
                 return self._run_kept(shown, n_phases)
             return self._run(shown, n_phases)
 
+    def _pieces(self, n: int, whole: int) -> Iterator[slice]:
+        """Yield slices of `n` images that lie on the device together, of whole batches but for the last."""
+        at_once = whole * max(1, ON_DEVICE // whole)
+        for first in range(0, max(n, 1), at_once):
+            yield slice(first, min(first + at_once, n))
+
     def _chunks(self, images: range, kept_steps: int = 0) -> Iterator[slice]:
         """Yield slices of `images` that fit into memory together."""
         at_once = max(1, MEMORY[self.device.type] // bytes_per_image(self._network, kept_steps))
@@ -110,9 +125,13 @@ class TorchSession(SigmaDeltaSession):
 
     def _run(self, shown: Presentation, n_phases: int) -> Record:
         outcomes = _Found(self.spec, len(shown))
-        for chunk in self._chunks(self._share(len(shown))):
-            batch = self._batch(shown.images(chunk.start, chunk.stop))
-            outcomes.fill(chunk, self._infer[n_phases](batch))
+        if self._fused is not None:
+            for piece in self._pieces(len(shown), IN_FLIGHT):
+                outcomes.fill(piece, self._fused.run(*self._shown(shown, piece), n_phases, IN_FLIGHT))
+        else:
+            for chunk in self._chunks(self._share(len(shown))):
+                batch = self._batch(shown.images(chunk.start, chunk.stop))
+                outcomes.fill(chunk, self._infer[n_phases](batch))
         counts, output, settled, last_spike, _ = (self._sum(values) for values in outcomes.arrays)
         return Record(
             backend=self.backend,
@@ -124,8 +143,15 @@ class TorchSession(SigmaDeltaSession):
             last_spike=last_spike.astype(np.int32),
         )
 
+    def _shown(self, shown: Presentation, piece: slice) -> tuple[Integers, Integers | None, Int64, UInt32]:
+        """Payloads, targets, signs and keys of a piece of the images."""
+        part = shown.images(piece.start, piece.stop)
+        return part.payloads, part.targets, self._signs(part), image_keys(part.seed, part.first_image, len(part))
+
     def _run_kept(self, shown: Presentation, n_phases: int) -> Record:
-        """Run and keep everything; every worker for itself."""
+        """Run and keep everything; every worker for itself. The kernels keep nothing: torch does it."""
+        if self._fused is not None:
+            self._transmit(None)
         steps, records = 1 + self.spec.schedule.ends[n_phases - 1], []
         for part in self._chunks(range(len(shown)), 3 * steps):
             images = shown.images(part.start, part.stop)
@@ -136,6 +162,12 @@ class TorchSession(SigmaDeltaSession):
     def _learn(self, lesson: Lesson, rates: Rates) -> LearningOutcome:
         chosen, outcomes = check_learning(self.spec, rates), _Found(self.spec, len(lesson))
         keys = image_keys(lesson.seed, lesson.first_image, len(lesson))
+        if self._fused is not None:
+            for piece in self._pieces(len(lesson), self.batch_size):
+                payloads, _, signs, _ = self._shown(lesson, piece)
+                shown = payloads, lesson.targets[piece], signs, keys[piece]
+                outcomes.fill(piece, self._fused.learn(*shown, chosen, self.batch_size))
+            return self._outcome(outcomes)
         with self._exactly():
             for start in range(0, len(lesson), self.batch_size):
                 mine = self._share(min(self.batch_size, len(lesson) - start))
@@ -146,6 +178,9 @@ class TorchSession(SigmaDeltaSession):
                     self._update(seen, batch.signs, keys[chunk], chosen, moves)
                     outcomes.fill(chunk, outcome)
                 self._transmit(moves)
+        return self._outcome(outcomes)
+
+    def _outcome(self, outcomes: _Found) -> LearningOutcome:
         counts = self._sum(outcomes.counts.sum(axis=0))
         output, settled, last_spike, nudged = (self._sum(values) for values in outcomes.arrays[1:])
         return LearningOutcome(
@@ -192,7 +227,9 @@ class TorchSession(SigmaDeltaSession):
         """Set the plastic weights to what `full_weights` returned."""
         for learner in self._learners:
             learner.restore(full[learner.projection.name])
-            learner.synapses.load(learner.effective())
+        self._transmit(None)
+        if self._fused is not None:
+            self._fused.load({part.projection.name: part.effective() for part in self._learners})
 
 
 class _Found:

@@ -1,0 +1,1 @@
+"""Few kernels for a whole batch: all steps of its images in one launch, its learning in one more a projection (Triton)."""
