@@ -15,6 +15,7 @@ LAYERS = (*FOLDERS, "settle", "tests")  # each may import those before it only
 HOMES = {
     "lava": ("sim/backends/lava/", "hardware/"),
     "numba": ("sim/backends/",),
+    "triton": ("sim/backends/batched/fused/",),
     "snntorch": ("sim/twins/", "sim/backends/snn/", "sim/robustness/defences/perceptron.py"),
     "foolbox": ("sim/robustness/attacks/",),
     "pyautoattack": ("sim/robustness/attacks/",),
@@ -42,8 +43,8 @@ HOMES = {
     "joblib": (),
     "tests": (),
 }
-HEAVY = ("torch", "numba", "matplotlib", "lava", "snntorch", "sklearn", "torchvision", "PIL", "jinja2", "nir", "h5py",
-         "msgspec")  # fmt: skip
+HEAVY = ("torch", "numba", "triton", "matplotlib", "lava", "snntorch", "sklearn", "torchvision", "PIL", "jinja2", "nir",
+         "h5py", "msgspec")  # fmt: skip
 
 
 def imports(source: str, module: ast.Module) -> Iterator[str]:

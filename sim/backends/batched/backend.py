@@ -21,8 +21,8 @@ from neuro.base.fixed_point import image_keys
 from neuro.spec.network import Network
 from neuro.spec.plasticity import Rate
 from neuro.spec.sigma_delta import NetworkSpec
+from sim.backends.batched.choice import fused_network, reason
 from sim.backends.batched.cuda_graphs import Graphs, wanted
-from sim.backends.batched.fused.choice import FusedNetwork, fused_network, reason
 from sim.backends.batched.network import Batch, TorchNetwork
 from sim.backends.batched.plasticity import Learner, Move
 from sim.backends.batched.record import Equilibria, Outcome, bytes_per_image, history, infer, settle

@@ -1,1 +1,1 @@
-"""Few kernels for a whole batch: all steps of its images in one launch, its learning in one more a projection (Triton)."""
+"""Few Triton kernels a batch: all steps of its images in one launch, its learning in one more a projection."""

@@ -92,7 +92,10 @@ class FusedNetwork:
         )
         self._sent = tuple(tuple(self._zeros(size, n, kind=torch.int8) for n in plan.padded) for _ in range(2))
         self._state = tuple(
-            tuple(self._zeros(size, n) if kept else self._none for n, kept in zip(plan.padded, plan.kept_states, strict=True))
+            tuple(
+                self._zeros(size, n) if kept else self._none
+                for n, kept in zip(plan.padded, plan.kept_states, strict=True)
+            )
             for _ in range(2)
         )  # fmt: skip
 
@@ -109,8 +112,11 @@ class FusedNetwork:
             )
             self._outcome = Outcome(
                 self._zeros(n, len(spec.populations), 1 + len(spec.schedule.phases)),
-                self._zeros(n, n_classes), self._zeros(n, kind=torch.bool), self._zeros(n), self._zeros(n, 2, n_classes),
-            )  # fmt: skip
+                self._zeros(n, n_classes),
+                self._zeros(n, kind=torch.bool),
+                self._zeros(n),
+                self._zeros(n, 2, n_classes),
+            )
         lesson, outcome = self._lesson, self._outcome
         assert outcome is not None  # made with the lesson
         lesson.inputs[:n] = torch.from_numpy(np.ascontiguousarray(inputs)).to(self.device)

@@ -75,8 +75,8 @@ def _block(matrix, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
 @triton.jit
 def _step(
     step, u, s, seen, drives, matrices, force,
-    PADDED: tl.constexpr, OFFSETS: tl.constexpr, UNITS: tl.constexpr, PARITIES: tl.constexpr, SOURCES: tl.constexpr, TARGETS: tl.constexpr,
-    SCALES: tl.constexpr, OUTPUT: tl.constexpr, IMAGES: tl.constexpr,
+    PADDED: tl.constexpr, OFFSETS: tl.constexpr, UNITS: tl.constexpr, PARITIES: tl.constexpr, SOURCES: tl.constexpr,
+    TARGETS: tl.constexpr, SCALES: tl.constexpr, OUTPUT: tl.constexpr, IMAGES: tl.constexpr,
 ):  # fmt: skip
     """One step of all populations: their new u, s and spikes seen; and whether anything changed."""
     next_u, next_s, next_seen = (), (), ()
@@ -106,11 +106,11 @@ def _step(
 def settle_kernel(
     cursor, n_images, drives_at, matrices, targets, signs, counts, output, last_spike, nudged,
     first_sent, second_sent, first_state, second_state,
-    PADDED: tl.constexpr, OFFSETS: tl.constexpr, UNITS: tl.constexpr, PARITIES: tl.constexpr, FED: tl.constexpr, INDEX: tl.constexpr,
-    SOURCES: tl.constexpr, TARGETS: tl.constexpr, SCALES: tl.constexpr, KEPT: tl.constexpr, OUTPUT: tl.constexpr,
-    CLASSES: tl.constexpr, POPULATIONS: tl.constexpr, PHASES: tl.constexpr, ENDS: tl.constexpr, NUDGES: tl.constexpr,
-    N_PHASES: tl.constexpr, STRENGTH: tl.constexpr, STRENGTH_SHIFT: tl.constexpr, CONSTANT: tl.constexpr,
-    PATIENCE: tl.constexpr, NUDGED: tl.constexpr, LEARNS: tl.constexpr, IMAGES: tl.constexpr,
+    PADDED: tl.constexpr, OFFSETS: tl.constexpr, UNITS: tl.constexpr, PARITIES: tl.constexpr, FED: tl.constexpr,
+    INDEX: tl.constexpr, SOURCES: tl.constexpr, TARGETS: tl.constexpr, SCALES: tl.constexpr, KEPT: tl.constexpr,
+    OUTPUT: tl.constexpr, CLASSES: tl.constexpr, POPULATIONS: tl.constexpr, PHASES: tl.constexpr, ENDS: tl.constexpr,
+    NUDGES: tl.constexpr, N_PHASES: tl.constexpr, STRENGTH: tl.constexpr, STRENGTH_SHIFT: tl.constexpr,
+    CONSTANT: tl.constexpr, PATIENCE: tl.constexpr, NUDGED: tl.constexpr, LEARNS: tl.constexpr, IMAGES: tl.constexpr,
 ):  # fmt: skip
     """All steps of IMAGES images. A phase ends when PATIENCE steps in a row changed nothing: nor will any other.
 

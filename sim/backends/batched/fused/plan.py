@@ -49,7 +49,7 @@ def refusal(spec: NetworkSpec) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """Numbers of moving populations and of projections in the order of a spec, as tuples that kernels are compiled for."""
+    """Numbers of moving populations and of projections in the order of a spec: tuples that kernels are compiled for."""
 
     spec: NetworkSpec
 

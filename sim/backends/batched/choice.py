@@ -13,9 +13,7 @@ from torch import Tensor
 from neuro.base.arrays import Integers, UInt32
 from neuro.base.late import named
 from neuro.spec.plasticity import Rate
-
 from neuro.spec.sigma_delta import NetworkSpec
-from sim.backends.batched.fused.plan import refusal
 from sim.backends.batched.plasticity import Learner
 from sim.backends.batched.record import Outcome
 
@@ -42,7 +40,7 @@ def reason(spec: NetworkSpec, device: torch.device, shared: bool) -> str:
         )
     if device.type == "cuda" and torch.cuda.get_device_capability(device) < OLDEST_CARD:
         return "this card has no int8 tensor cores that Triton uses"
-    return "workers share its batches" if shared else refusal(spec)
+    return "workers share its batches" if shared else named("sim.backends.batched.fused.plan:refusal")(spec)
 
 
 def version() -> tuple[int, ...]:
