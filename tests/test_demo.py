@@ -20,8 +20,8 @@ needs_lava = pytest.mark.skipif(importlib.util.find_spec("lava") is None, reason
 
 @pytest.fixture
 def few_attacked(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Call it and demos attack ten images from then on."""
-    return lambda: monkeypatch.setattr(demo, "ATTACK", replace(demo.ATTACK, images=10))
+    """Call it and demos attack ten images, by two attacks, from then on."""
+    return lambda: monkeypatch.setattr(demo, "ATTACK", replace(demo.ATTACK, images=10, attacks="noise,pgd-10"))
 
 
 @pytest.fixture
