@@ -94,6 +94,50 @@ def _gpu(gpus: Any, index: int) -> GpuCounter | NotMeasurable:
     return GpuCounter(gpus, index)
 
 
+class NvmlCounter:
+    """NVML's energy counter of one GPU, by pynvml itself, where zeus is not. nvml: the module, initialised."""
+
+    def __init__(self, nvml: Any, index: int) -> None:
+        self._nvml, self._handle = nvml, nvml.nvmlDeviceGetHandleByIndex(index)
+        self.name = f"NVML, board of {_text(nvml.nvmlDeviceGetName(self._handle))}, without the host"
+
+    def read(self) -> float:
+        """See `Counter.read`."""
+        return float(self._nvml.nvmlDeviceGetTotalEnergyConsumption(self._handle)) / 1000
+
+
+def open_nvml(index: int = 0) -> NvmlCounter | NotMeasurable:
+    """The counter of a GPU, as NVML counts them, or why there is none."""
+    try:
+        import pynvml
+    except ImportError as error:
+        return NotMeasurable(f"no energy counter: neither zeus nor pynvml can be imported ({error}); {INSTALL}")
+    try:
+        pynvml.nvmlInit()
+        counter = NvmlCounter(pynvml, index)
+        counter.read()
+    except pynvml.NVMLError as error:
+        return NotMeasurable(f"no energy counter of the GPU: {error}")
+    return counter
+
+
+def driver_version() -> str:
+    """The version of NVIDIA's driver, "" where NVML does not tell."""
+    try:
+        import pynvml
+    except ImportError:
+        return ""
+    try:
+        pynvml.nvmlInit()
+        return _text(pynvml.nvmlSystemGetDriverVersion())
+    except pynvml.NVMLError:
+        return ""
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
 @dataclass(frozen=True)
 class Reading:
     """What a counter rose by over a window. updates: rises seen, so at least so many updates of the counter.

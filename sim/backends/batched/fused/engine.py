@@ -55,7 +55,7 @@ class FusedNetwork:
     def __init__(self, spec: NetworkSpec, learners: Sequence[Learner], device: torch.device) -> None:
         self.spec, self.plan, self.learners, self.device = spec, Plan(spec), learners, device
         self.matrices = {p.name: self._matrix(p) for p in spec.projections if p.weights is not None}
-        self._cursor = torch.zeros(1, dtype=torch.int32, device=device)
+        self.cursor = torch.zeros(1, dtype=torch.int32, device=device)
         self._rates = torch.zeros((len(learners), 2), dtype=torch.int32, device=device)
         self._graphs: dict[object, Callable[[], None]] = {}
         self._lesson: Lesson | None = None
@@ -131,7 +131,7 @@ class FusedNetwork:
                 outcome.counts[:n, index, 0] = torch.count_nonzero(lesson.inputs[:n], dim=1).to(torch.int32)
             elif isinstance(population.neuron, Source):
                 outcome.counts[:n, index, 0] = population.size if population.neuron.constant else 0
-        self._cursor.zero_()
+        self.cursor.zero_()
         return lesson, outcome
 
     def run(
@@ -144,7 +144,7 @@ class FusedNetwork:
         for first in range(0, n, at_once):
             size = min(at_once, n - first)
             self._launch_settling(lesson, outcome, size, n_phases, targets is not None, learns=False)
-            self._cursor.add_(size)
+            self.cursor.add_(size)
         return self._told(outcome, n)
 
     def learn(
@@ -180,7 +180,7 @@ class FusedNetwork:
         def launch() -> None:
             self._launch_settling(lesson, outcome, size, len(self.spec.schedule.phases), nudged=True, learns=True)
             self._launch_learning(lesson, size)
-            self._cursor.add_(size)
+            self.cursor.add_(size)
 
         if self.device.type != "cuda":
             launch()
@@ -207,7 +207,7 @@ class FusedNetwork:
                 self._launch_drive(lesson, name, self._drives[p], size)
         links = tuple(self._facing_sum(projection) for projection in plan.recurrent)
         settle_kernel[(-(-size // IMAGES),)](
-            self._cursor, size, self._drives, links, lesson.targets, lesson.signs, outcome.counts, outcome.output,
+            self.cursor, size, self._drives, links, lesson.targets, lesson.signs, outcome.counts, outcome.output,
             outcome.last_spike, outcome.nudged, *self._sent, *self._state,
             PADDED=plan.padded, OFFSETS=plan.offsets, UNITS=plan.units, PARITIES=plan.parities, FED=plan.fed,
             INDEX=tuple(spec.population_index[name] for name in plan.moving),
@@ -229,7 +229,7 @@ class FusedNetwork:
         images, neurons = min(64, padded(size)), min(64, width)
         values: list[Any] = [plan.constant_of(p.source) for p in constants]
         drive_kernel[(-(-size // images), width // neurons)](
-            self._cursor, size, lesson.inputs, tuple(self._facing_sum(p) for p in inputs),
+            self.cursor, size, lesson.inputs, tuple(self._facing_sum(p) for p in inputs),
             tuple(self.matrices[self.spec.original_of(p).name].straight for p in constants), into,
             N=lesson.inputs.shape[1], SCALES=tuple(plan.scale(p) for p in inputs),
             CONSTANT_SIZES=tuple(self.spec.population(p.source).size for p in constants),
@@ -266,7 +266,7 @@ class FusedNetwork:
         if number not in self._lists:
             self._lists[number] = self._zeros(grid[0] * grid[1] * MOST)
         commit_kernel[grid](
-            self._cursor, size, learner.full, matrix.straight, matrix.transposed, lesson.inputs,
+            self.cursor, size, learner.full, matrix.straight, matrix.transposed, lesson.inputs,
             self._sent[0][pre], self._sent[1][pre], kept[0][post], kept[1][post], lesson.signs, lesson.keys,
             self._rates, self._lists[number],
             N_PRE=n_pre, N_POST=n_post, PRE_WIDTH=plan.padded[pre], POST_WIDTH=plan.padded[post],
