@@ -60,6 +60,7 @@ class DeployableRun(Run):
         *,
         images: int | None = None,
         forward_only: bool = False,
+        feedback: str = "delay",
         stall_s: float = 120.0,
         progress: bool = True,
     ) -> Export:
@@ -67,6 +68,7 @@ class DeployableRun(Run):
 
         Args:   form: netx (lava-dl, HDF5) or nir; out: the file, default network.net or network.nir in the folder;
                 images: test images that prove it; forward_only: leave feedback out, which makes another network;
+                feedback: in nir as delay (Delay nodes) or recurrent (one recurrent layer, which more readers know);
                 stall_s: seconds after which Lava is given up.
         Raises: UserError if the format cannot hold the network, a reader is missing, or the file does not hold up.
         """
@@ -77,5 +79,6 @@ class DeployableRun(Run):
         words = "running the netx file in lava" if form == NETX else form
         with shown(progress), ImageProgress(words, images or IMAGES) as bar:
             return export_run(
-                self.on_disk(), form, path, images, forward_only=forward_only, stall_s=stall_s, on_image=bar.on_image
-            )
+                self.on_disk(), form, path, images, forward_only=forward_only, stall_s=stall_s, on_image=bar.on_image,
+                feedback=feedback,
+            )  # fmt: skip

@@ -16,11 +16,19 @@ HOMES = {
     "lava": ("sim/backends/lava/", "hardware/"),
     "numba": ("sim/backends/",),
     "triton": ("sim/backends/batched/fused/",),
-    "snntorch": ("sim/twins/", "sim/backends/snn/", "sim/robustness/defences/perceptron.py"),
+    "snntorch": (
+        "sim/twins/",
+        "sim/backends/snn/",
+        "sim/robustness/defences/perceptron.py",
+        "benchmarks/tools/nir_readers_worker.py",
+    ),
     "foolbox": ("sim/robustness/attacks/",),
     "pyautoattack": ("sim/robustness/attacks/",),
     "submitit": ("sim/training/parallel/cluster.py",),
-    "nir": ("neuro/artifact/nir_graph.py", "sim/backends/snn/nir_reader.py"),
+    "nir": ("neuro/artifact/nir_", "sim/backends/snn/nir_reader.py", "benchmarks/tools/nir_readers_worker.py"),
+    "norse": ("benchmarks/tools/nir_readers_worker.py",),  # a program of its own, in an environment of its own
+    "rockpool": ("benchmarks/tools/nir_readers_worker.py",),
+    "sinabs": ("benchmarks/tools/nir_readers_worker.py",),
     "nirtorch": ("sim/backends/snn/nir_reader.py",),
     "h5py": (
         "neuro/base/hdf5.py",
@@ -30,6 +38,7 @@ HOMES = {
     ),
     "msgspec": ("neuro/base/schema.py",),
     "zeus": ("benchmarks/bench/meters.py",),
+    "sanafe": ("benchmarks/tools/sanafe_worker.py",),  # a program of its own: GPL-3
     "pynvml": ("benchmarks/bench/meters.py",),
     "torchvision": ("neuro/data/download.py", "neuro/data/readers/torchvision_sets.py"),
     "pyarrow": ("neuro/data/readers/parquet.py",),

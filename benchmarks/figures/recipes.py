@@ -162,6 +162,8 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe("lca_speed-cifar10", 3, (asked("lca_speed --data cifar10"),)),
     Recipe("lca_energy", 3, (asked("lca_energy"),)),
     Recipe("loihi_model", 3, (asked("loihi_model"),)),
+    Recipe("sanafe_oracle", 3, (asked("sanafe_oracle"),)),
+    Recipe("nir_readers", 3, (asked("nir_readers"),)),
     Recipe("slayer", 40, (asked("slayer"), asked("slayer_choice"))),
     Recipe(
         "bench-digits", 3,

@@ -21,13 +21,17 @@ def export_command(
     forward_only: Annotated[
         bool, typer.Option("--forward-only", help="Leave feedback out: another network, for formats without it.")
     ] = False,
+    feedback: Annotated[
+        str, typer.Option(help="In nir: delay (Delay nodes), or recurrent (one layer, which more readers know).")
+    ] = "delay",
     stall_s: StallS = 120.0,
     as_json: Json = False,
 ) -> None:
     """Write a run for other tools, after reading it back and running it there; refuses what a format cannot hold."""
     from hardware.face import DeployableRun
 
-    export = DeployableRun.load(run).export(form, out, images=images, forward_only=forward_only, stall_s=stall_s)
+    finished = DeployableRun.load(run)
+    export = finished.export(form, out, images=images, forward_only=forward_only, feedback=feedback, stall_s=stall_s)
     answer(export, as_json)
 
 

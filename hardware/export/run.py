@@ -16,6 +16,7 @@ import numpy as np
 
 from hardware.export.netx import STALL_S, forward_part, netx_bytes, netx_layers, run_netx
 from neuro.artifact.nir_graph import DT, levels_of, nir_bytes, read_nir, to_nir
+from neuro.artifact.nir_recurrent import LEVEL, to_recurrent_nir
 from neuro.artifact.run_folder import Artifact, installed_versions
 from neuro.base.arrays import Array, Int32, Int64, Integers
 from neuro.base.checks import require_choice
@@ -31,14 +32,18 @@ from sim.backends.stock.emulator import emulate
 from sim.evaluate import data_of, load_run
 
 NETX, NIR = "netx", "nir"
+DELAY, RECURRENT = "delay", "recurrent"
+FEEDBACKS = {DELAY: "Delay nodes", RECURRENT: "one recurrent layer, which more readers know"}
+WRITERS = {DELAY: to_nir, RECURRENT: to_recurrent_nir}
 SUFFIXES = {NETX: ".net", NIR: ".nir"}
 IMAGES = 200
 LEAST_AGREEMENT = 0.99
 RULES = "R1..R5, R7, deferred"
 ENCODING = (
     "pixel i spikes at step t (from 1) where (start + p t) mod (spacing * one) < p; p = round(one * min(pixel * "
-    "2**gain_bits, 1)), start = floor((i * 0x9E3779B1 mod 2**32) * spacing * one / 2**32); the last input is a bias "
-    "unit of p = one; the answer is the output neuron of most spikes over all steps, the first of equals"
+    "2**gain_bits, 1)), start = floor((i * 0x9E3779B1 mod 2**32) * spacing * one / 2**32); the last input, one more "
+    "than there are pixels, is a bias unit of p = one; the answer is the output neuron of most spikes over all steps, "
+    "the first of equals"
 )
 OnImage = Callable[[int], None]
 
@@ -98,26 +103,34 @@ class Export(Shown):
 
 def export_run(
     folder: Path, form: str, out: Path | None = None, n_images: int | None = None, *, forward_only: bool = False,
-    stall_s: float = STALL_S, on_image: OnImage = lambda done: None,
+    stall_s: float = STALL_S, on_image: OnImage = lambda done: None, feedback: str = DELAY,
 ) -> Export:  # fmt: skip
     """Export a finished run, prove it by re-import, then write file and sidecar (file name + .json).
 
     Args:   form: netx or nir; out: default RUN/network.net or RUN/network.nir; n_images: test images to compare, by
-            default IMAGES or as many as there are; forward_only: leave feedback out, which makes another network.
+            default IMAGES or as many as there are; forward_only: leave feedback out, which makes another network;
+            feedback: of nir, DELAY or RECURRENT (`neuro.artifact.nir_recurrent`).
     Raises: UserError if the format cannot hold the network, a reader is missing, or the file does not hold up.
     """
     require_choice("format", form, SUFFIXES)
+    require_choice("feedback", feedback, FEEDBACKS)
+    if form == NETX and feedback != DELAY:
+        raise UserError(f"export: feedback {feedback} is a form of nir, {form} has none; leave it out")
     artifact = load_run(folder)
     network = _exportable(artifact, form)
     graph = forward_part(network.inference) if forward_only else network.inference
     path = out or folder / f"network{SUFFIXES[form]}"
-    content = netx_bytes(graph) if form == NETX else nir_bytes(to_nir(graph, network.output))
+    if form == NETX:
+        content = netx_bytes(graph)
+    else:
+        content = nir_bytes(WRITERS[feedback](graph, network.output))
+    level = LEVEL if feedback == RECURRENT else levels_of(graph)[network.output]
     images, labels = _images(artifact, n_images)
     payloads = network.encoder.encode(images)
     with scratch("export") as drafts:
         draft = drafts / path.name
         write_atomically(draft, content)
-        agreement, answers = prove(network, graph, draft, form, payloads, labels, stall_s, on_image)
+        agreement, answers = prove(network, graph, draft, form, payloads, labels, stall_s, on_image, level)
     _check(agreement, form, folder)
     own = None
     if forward_only:
@@ -125,7 +138,7 @@ def export_run(
         own = int((network.scores(sent).argmax(axis=1) == answers).sum())
     write_atomically(path, content)
     export = Export(str(folder), form, str(path), sha256(content), READERS[form], agreement, forward_only, own)
-    write_atomically(path.with_name(path.name + ".json"), json_bytes(_sidecar(artifact, network, graph, export)))
+    write_atomically(path.with_name(path.name + ".json"), json_bytes(_sidecar(artifact, network, graph, export, level)))
     return export
 
 
@@ -163,14 +176,15 @@ def _images(artifact: Artifact, n_images: int | None) -> tuple[Array, Int32]:
 
 def prove(
     network: LifNetwork, graph: StockSpec, path: Path, form: str, payloads: Integers,
-    labels: Int32, stall_s: float = STALL_S, on_image: OnImage = lambda done: None,
+    labels: Int32, stall_s: float = STALL_S, on_image: OnImage = lambda done: None, level: int | None = None,
 ) -> tuple[Agreement, Int64]:  # fmt: skip
     """Read the file at `path`, run it, and compare it with `graph` on the chip's integers; also return its predictions.
 
-    graph: what was exported, with the inputs and the readout of `network`.
+    graph: what was exported, with the inputs and the readout of `network`; level: steps that the output is earlier in
+    the file, by default the projections between input and output.
     """
     inputs = np.array(network.free_inputs(payloads))
-    delay = levels_of(graph)[network.output]
+    delay = levels_of(graph)[network.output] if level is None else level
     if form == NETX:
         inputs[:, inputs.shape[1] - delay :] = 0  # what cannot reach the output would reach the next image
     ours = emulate(graph, inputs).spikes[network.output]
@@ -208,7 +222,7 @@ def _check(found: Agreement, form: str, folder: Path) -> None:
                         f"{LEAST_AGREEMENT:.0%}: its rounding matters; nothing was written")  # fmt: skip
 
 
-def _sidecar(artifact: Artifact, network: LifNetwork, graph: StockSpec, export: Export) -> dict[str, Any]:
+def _sidecar(artifact: Artifact, network: LifNetwork, graph: StockSpec, export: Export, level: int) -> dict[str, Any]:
     """The notes for a user of the file: where it comes from, how to drive it, how it was proved."""
     encoder, manifest = network.encoder, artifact.manifest
     return {
@@ -229,13 +243,12 @@ def _sidecar(artifact: Artifact, network: LifNetwork, graph: StockSpec, export: 
             "gain_bits": encoder.gain_bits,
             "encoding": ENCODING,
         },
-        "time": _time(network, graph, export.format),
+        "time": _time(network, export.format, level),
     }
 
 
-def _time(network: LifNetwork, graph: StockSpec, form: str) -> dict[str, Any]:
+def _time(network: LifNetwork, form: str, level: int) -> dict[str, Any]:
     """The relation of the file's steps to the run's."""
-    level = levels_of(graph)[network.output]
     if form == NETX:
         return {
             "reset_interval": network.free_steps,

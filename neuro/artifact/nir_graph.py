@@ -11,7 +11,8 @@ zero on the chip, that right shifts floor, and 24-bit states. How much that matt
 Time: a Dense of the chip delays by one step, an edge of NIR by none. A population that is `level` Denses away from the
 input therefore runs `level` steps earlier in NIR. What is left of a projection's delay, level(source) + 1 -
 level(target), is one step for every edge that closes a cycle (nirtorch and snnTorch take the value of the step before
-there, for lack of any other), and a Delay node for the rest. A sequence starts from zero state; there are no resets.
+there, for lack of any other), and a Delay node for the rest, which few readers know: `neuro.artifact.nir_recurrent`
+writes the same network without it. A sequence starts from zero state; there are no resets.
 
 Source: Pedersen et al. 2024; nir 1.0.8, nir/ir/{neuron,linear,delay,graph}.py; snnTorch 1.0.0, import_nir.py.
 """
@@ -66,7 +67,7 @@ def to_nir(spec: StockSpec, output: str) -> nir.NIRGraph:
     check_nir()
     import nir
 
-    _check(spec)
+    require_expressible(spec)
     level, graph = levels_of(spec), _Graph()
     populations = sorted(spec.populations, key=lambda p: level[p.name])
     order = [population.name for population in populations]
@@ -172,7 +173,7 @@ def _require_one_path(graph: nir.NIRGraph) -> None:
         raise UserError(f"node {lost[0]!r} is not reached from the input, or no node; restore the file")
 
 
-def _check(spec: StockSpec) -> None:
+def require_expressible(spec: StockSpec) -> None:
     """Raise UserError for what NIR cannot hold."""
     inputs = [p.name for p in spec.populations if isinstance(p.neuron, SpikeInput)]
     if len(inputs) != 1:
