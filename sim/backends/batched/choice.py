@@ -19,6 +19,10 @@ from sim.backends.batched.record import Outcome
 
 OLDEST = (3, 6)  # Triton whose functions take tuples as these kernels use them
 OLDEST_CARD = (8, 0)  # int8 tensor cores as Triton uses them
+KERNELS = {  # networks, the faster first, and who says whether they run a spec
+    "sim.backends.batched.fused.dense:DenseNetwork": "sim.backends.batched.fused.dense_plan",
+    "sim.backends.batched.fused.maps:MapsNetwork": "sim.backends.batched.fused.maps_plan",
+}
 SWITCH = "SETTLE_TRITON"
 
 
@@ -40,7 +44,16 @@ def reason(spec: NetworkSpec, device: torch.device, shared: bool) -> str:
         )
     if device.type == "cuda" and torch.cuda.get_device_capability(device) < OLDEST_CARD:
         return "this card has no int8 tensor cores that Triton uses"
-    return "workers share its batches" if shared else named("sim.backends.batched.fused.plan:refusal")(spec)
+    return "workers share its batches" if shared else _kernels(spec)[1]
+
+
+def _kernels(spec: NetworkSpec) -> tuple[str, str]:
+    """The network class that runs `spec`, and why none does; "" if one does."""
+    for name, plan in KERNELS.items():
+        why_not: str = named(f"{plan}:refusal")(spec)
+        if not why_not:
+            return name, ""
+    return "", why_not
 
 
 def version() -> tuple[int, ...]:
@@ -51,7 +64,7 @@ def version() -> tuple[int, ...]:
 
 
 class FusedNetwork(Protocol):
-    """A network on Triton kernels: `sim.backends.batched.fused.engine`."""
+    """A network on Triton kernels: `sim.backends.batched.fused.resident`."""
 
     def load(self, weights: Mapping[str, Tensor]) -> None:
         """Set the weights of the named projections, integers on its device."""
@@ -72,5 +85,5 @@ class FusedNetwork(Protocol):
 
 def fused_network(spec: NetworkSpec, learners: Sequence[Learner], device: torch.device) -> FusedNetwork:
     """`spec` on Triton kernels, which are imported only now. They move the weights that `learners` hold."""
-    network: FusedNetwork = named("sim.backends.batched.fused.engine:FusedNetwork")(spec, learners, device)
+    network: FusedNetwork = named(_kernels(spec)[0])(spec, learners, device)
     return network

@@ -1,1 +1,1 @@
-"""Few Triton kernels a batch: all steps of its images in one launch, its learning in one more a projection."""
+"""Networks on Triton kernels: dense ones in few launches a batch, those of maps in a few a step, and one CUDA graph."""

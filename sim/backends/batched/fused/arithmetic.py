@@ -43,3 +43,24 @@ def activation(u, THRESHOLD: tl.constexpr, HARD: tl.constexpr, SEND_SHIFT: tl.co
             beyond += tl.where(beyond > 0, THRESHOLD, 0) - tl.where(beyond < 0, THRESHOLD, 0)
         u = beyond
     return (u + ((1 << SEND_SHIFT) >> 1)) >> SEND_SHIFT
+
+
+@triton.jit
+def _narrow_product(a, b, total, B_WIDE: tl.constexpr):
+    if B_WIDE:
+        high = (b + 128) >> 8
+        total += tl.dot(a, high.to(tl.int8), out_dtype=tl.int32) << 8
+        return tl.dot(a, (b - (high << 8)).to(tl.int8), total, out_dtype=tl.int32)
+    else:
+        return tl.dot(a, b, total, out_dtype=tl.int32)
+
+
+@triton.jit
+def product(a, b, total, A_WIDE: tl.constexpr, B_WIDE: tl.constexpr):
+    """Integers total + a @ b; a, b int8, or int16 in two halves: x = 256 high + low, both in -128..127."""
+    if A_WIDE:
+        high = (a + 128) >> 8
+        total += _narrow_product(high.to(tl.int8), b, tl.zeros_like(total), B_WIDE) << 8
+        return _narrow_product((a - (high << 8)).to(tl.int8), b, total, B_WIDE)
+    else:
+        return _narrow_product(a, b, total, B_WIDE)

@@ -12,8 +12,9 @@ from neuro.front_ends.pixels import PixelEncoder
 from neuro.spec.layers import parse_layers
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.batched import choice
+from sim.backends.batched.fused import dense_plan
 from sim.backends.protocol import get_backend
-from sim.contract.sigma_delta import random_images
+from sim.contract.sigma_delta import random_images, random_spec
 
 CPU, CARD = torch.device("cpu"), torch.device("cuda")
 
@@ -86,8 +87,21 @@ def test_workers_share_moves_that_they_do_not_note(current: pytest.MonkeyPatch) 
             "524288 synapses between two populations that settle, beyond 131072",
         ),
         (convolutional(), "projection input->hidden1 is a convolution"),
-        (dense(7, 5), "population output sends more than 256 values"),
         (dense(7, encoder=PixelEncoder(8)), "population input sends up to 256, beyond 127"),
+    ],
+)
+def test_dense_networks_beyond_their_limits_run_as_maps_do(
+    spec: NetworkSpec, why: str, current: pytest.MonkeyPatch
+) -> None:
+    assert dense_plan.refusal(spec) == why
+    assert choice.reason(spec, CARD, False) == ""
+
+
+@pytest.mark.parametrize(
+    ("spec", "why"),
+    [
+        (dense(4096, rule="y3"), "projection input->hidden1 learns from states"),
+        (random_spec(2), "projection input->moving0 joins all neurons to maps"),
     ],
 )
 def test_networks_beyond_their_limits(spec: NetworkSpec, why: str, current: pytest.MonkeyPatch) -> None:

@@ -12,15 +12,19 @@ import pytest
 from shared_code import ROOT
 
 from neuro.spec.neurons import SigmaDelta
+from neuro.spec.schedule import EVEN_ODD
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.batched import backend
 from sim.backends.batched.choice import OLDEST, interpreted, version
-from sim.backends.batched.fused.plan import Plan, refusal
+from sim.backends.batched.fused import maps_plan
+from sim.backends.batched.fused.dense_plan import Plan, refusal
 from sim.backends.protocol import get_backend
 from sim.contract import sigma_delta as contract
 
 SEEDS = (129, 134, 135, 142, 206, 218, 250)
-FEATURES = {"even-odd", "held force", "offset", "soft", "hard", "-transpose", "lateral", "y3", "event", "end-point",
+MAPS = (165, 355, 1024, 1240, 1372)
+OF_MAPS = {"even-odd", "pool", "dilation", "stride", "padding", "transposed kernel", "learned kernel", "wide"}
+FEATURES = {"even-odd", "held force", "wide", "soft", "hard", "-transpose", "lateral", "y3", "event", "end-point",
             "shadow 0", "shadow 8", "not learning"}  # fmt: skip
 IN_FLIGHT, BATCH, MOST, IMAGES = 4, 3, 2, 5  # of 5 images two pieces, two batches, and in them more than MOST
 interpreter = pytest.mark.skipif(
@@ -40,7 +44,7 @@ def features(spec: NetworkSpec) -> set[str]:
     told = {
         "even-odd": max(plan.parities) >= 0,
         "held force": plan.holds_force,
-        "offset": any(plan.offsets),
+        "wide": any(plan.wide),
         "-transpose": any(p.transpose_of and p.sign < 0 for p in spec.projections),
         "lateral": any(p.source == p.target for p in spec.projections),
         "not learning": any(p.weights is not None and p.rule is None for p in spec.projections),
@@ -54,15 +58,38 @@ def test_the_specs_below_have_what_kernels_branch_on(monkeypatch: pytest.MonkeyP
     assert FEATURES - set().union(*map(features, specs)) == set()
 
 
+def features_of_maps(spec: NetworkSpec) -> set[str]:
+    kernels = [p for p in spec.projections if p.convolution is not None]
+    shapes = [p.convolution for p in kernels if p.convolution is not None]
+    told = {
+        "even-odd": spec.schedule.order == EVEN_ODD,
+        "pool": any(c.pooled and max(c.dilation) == 1 for c in shapes),
+        "dilation": any(max(c.dilation) > 1 for c in shapes),
+        "stride": any(max(c.stride) > 1 for c in shapes),
+        "padding": any(sum(map(sum, c.padding)) for c in shapes),
+        "transposed kernel": any(p.transpose_of in {k.name for k in kernels} for p in spec.projections),
+        "learned kernel": any(p.rule for p in kernels),
+        "wide": any(p.neuron.payload_limit > maps_plan.NARROW for p in spec.populations),
+    }
+    return {name for name, is_so in told.items() if is_so}
+
+
+def test_the_maps_below_have_what_kernels_branch_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    specs = [tiny(seed, monkeypatch) for seed in MAPS]
+    assert [maps_plan.refusal(spec) for spec in specs] == [""] * len(MAPS)
+    assert OF_MAPS - set().union(*map(features_of_maps, specs)) == set()
+
+
 @interpreter
 @pytest.mark.filterwarnings("ignore:Conversion of an array:DeprecationWarning")  # Triton's, of its interpreter
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", SEEDS + MAPS)
 def test_kernels_run_and_learn_as_the_reference_does(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sim.backends.batched.fused import engine  # imports Triton
+    from sim.backends.batched.fused import dense  # import Triton
 
     spec = tiny(seed, monkeypatch)
     monkeypatch.setattr(backend, "IN_FLIGHT", IN_FLIGHT)
-    monkeypatch.setattr(engine, "MOST", MOST)
+    monkeypatch.setattr(dense, "MOST", MOST)
+    monkeypatch.setattr(dense, "FEW", MOST)
     payloads, targets = contract.random_images(spec, seed, IMAGES)
     with (
         get_backend("torch").open(spec, batch_size=BATCH) as fused,
@@ -106,22 +133,28 @@ compiled, compile_and_launch = set(), JITFunction.run
 def only_compile(self, *args, grid, warmup, **options):
     kernel = compile_and_launch(self, *args, grid=grid, warmup=True, **options)
     assert kernel.asm["cubin"]
-    compiled.add(self.fn.__name__)
+    compiled.add(self.fn.__module__.split(".")[-1] + "." + self.fn.__name__)
 JITFunction.run = only_compile
 driver.set_active(Absent())
 
 from neuro.base.fixed_point import image_keys
 from neuro.spec.plasticity import Rate
-from sim.backends.batched.fused.engine import FusedNetwork
+from sim.backends.batched.fused.dense import DenseNetwork
+from sim.backends.batched.fused.maps import MapsNetwork
 from sim.backends.batched.plasticity import Learner
 from sim.backends.batched.synapses import make_synapses
 from neuro.equilibrium.design import design_for
 from neuro.equilibrium.sigma_delta import build_equilibrium
-spec, cpu = build_equilibrium(design_for((5, 4), 3, (16,)), 0), torch.device("cpu")
-learners = [Learner(spec, p, make_synapses(spec, p, cpu), cpu) for p in spec.plastic]
-images, targets, keys = np.zeros((2, 20), np.int16), np.zeros((2, 3), np.int32), image_keys(0, 0, 2)
-rates = {{p.name: Rate(3, 12) for p in spec.plastic}}
-FusedNetwork(spec, learners, cpu).learn(images, targets, np.ones(2, np.int32), keys, rates, 2)
+from neuro.spec.layers import parse_layers
+cpu = torch.device("cpu")
+maps = parse_layers("conv:2x3,rect,pool:2,conv:2x3")
+targets, keys = np.zeros((2, 3), np.int32), image_keys(0, 0, 2)
+for kind, hidden in ((DenseNetwork, (16,)), (MapsNetwork, maps)):
+    spec = build_equilibrium(design_for((4, 4), 3, hidden, free_steps=4, nudged_steps=2), 0)
+    learners = [Learner(spec, p, make_synapses(spec, p, cpu), cpu) for p in spec.plastic]
+    images = np.zeros((2, spec.population(spec.input).size), np.int16)
+    rates = {{p.name: Rate(3, 12) for p in spec.plastic}}
+    kind(spec, learners, cpu).learn(images, targets, np.ones(2, np.int32), keys, rates, 2)
 print(*sorted(compiled))
 """
 
@@ -134,4 +167,6 @@ def test_kernels_compile_without_a_card(capability: int, tmp_path: Path) -> None
         [sys.executable, "-c", COMPILE.format(capability=capability)],
         cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
-    assert done.stdout.split() == ["commit_kernel", "drive_kernel", "settle_kernel"], done.stderr[-2000:]
+    dense = {f"dense_kernels.{name}_kernel" for name in ("commit", "drive", "settle")}
+    maps = {f"maps_kernels.{name}_kernel" for name in ("change", "commit", "product", "relax", "window")}
+    assert set(done.stdout.split()) == dense | maps, done.stderr[-2000:]

@@ -10,8 +10,8 @@ from neuro.spec.projection import Projection
 from neuro.spec.schedule import CONSTANT
 from neuro.spec.sigma_delta import NetworkSpec
 
-LARGEST_PAYLOAD = 127  # int8
-LARGEST_SPAN = 255  # between the lowest and the highest payload of a unit, held less an offset
+NARROW = 127  # the largest payload in int8
+LARGEST = 1 << 14  # and of a unit, in two halves of int8
 MOST_STEPS = 1 << 15  # a step and a count share 32 bits
 MOST_NEURONS = 2304  # of all moving populations, padded: their state is in registers
 MOST_SYNAPSES = 128 << 10  # of a projection between them, padded: it is held by one multiprocessor
@@ -30,12 +30,10 @@ def refusal(spec: NetworkSpec) -> str:
         if projection.convolution is not None:
             return f"projection {projection.name} is a convolution"
     for population in spec.populations:
-        neuron = population.neuron
-        if isinstance(neuron, SigmaDelta):
-            if neuron.activation(neuron.upper) - neuron.activation(neuron.lower) > LARGEST_SPAN:
-                return f"population {population.name} sends more than {LARGEST_SPAN + 1} values"
-        elif neuron.constant is None and neuron.payload_limit > LARGEST_PAYLOAD:
-            return f"population {population.name} sends up to {neuron.payload_limit}, beyond {LARGEST_PAYLOAD}"
+        limit = LARGEST if isinstance(population.neuron, SigmaDelta) else NARROW
+        fixed = isinstance(population.neuron, Source) and population.neuron.constant is not None
+        if population.neuron.payload_limit > limit and not fixed:
+            return f"population {population.name} sends up to {population.neuron.payload_limit}, beyond {limit}"
     if spec.schedule.last_step >= MOST_STEPS:
         return f"{spec.schedule.last_step} steps, beyond {MOST_STEPS - 1}"
     plan = Plan(spec)
@@ -72,14 +70,9 @@ class Plan:
         )
 
     @cached_property
-    def offsets(self) -> tuple[int, ...]:
-        """What is taken off the payloads of each, so that they lie in -128..127: 0 where they do."""
-        highest = (int(unit.activation(unit.upper)) for unit in map(self.spec.unit, self.moving))
-        lowest = (int(unit.activation(unit.lower)) for unit in map(self.spec.unit, self.moving))
-        return tuple(
-            0 if -128 <= low and high <= LARGEST_PAYLOAD else low + 128
-            for low, high in zip(lowest, highest, strict=True)
-        )
+    def wide(self) -> tuple[bool, ...]:
+        """Whether the payloads of each need 16 bits."""
+        return tuple(self.spec.unit(name).payload_limit > NARROW for name in self.moving)
 
     @cached_property
     def parities(self) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from sim.backends.batched.fused.arithmetic import activation, clip, mix32, moved, stream_key
+from sim.backends.batched.fused.arithmetic import activation, clip, mix32, moved, product, stream_key
 
 
 @triton.jit
@@ -55,6 +55,15 @@ def _zeros(ROWS: tl.constexpr, COLUMNS: tl.constexpr):
 
 
 @triton.jit
+def _narrowed(values, WIDE: tl.constexpr):
+    """Payloads as they are held."""
+    if WIDE:
+        return values.to(tl.int16)
+    else:
+        return values.to(tl.int8)
+
+
+@triton.jit
 def _range(N: tl.constexpr):
     """0..N-1."""
     return tl.arange(0, N)
@@ -75,7 +84,7 @@ def _block(matrix, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
 @triton.jit
 def _step(
     step, u, s, seen, drives, matrices, force,
-    PADDED: tl.constexpr, OFFSETS: tl.constexpr, UNITS: tl.constexpr, PARITIES: tl.constexpr, SOURCES: tl.constexpr,
+    PADDED: tl.constexpr, WIDE: tl.constexpr, UNITS: tl.constexpr, PARITIES: tl.constexpr, SOURCES: tl.constexpr,
     TARGETS: tl.constexpr, SCALES: tl.constexpr, OUTPUT: tl.constexpr, IMAGES: tl.constexpr,
 ):  # fmt: skip
     """One step of all populations: their new u, s and spikes seen; and whether anything changed."""
@@ -86,19 +95,21 @@ def _step(
         for link in tl.static_range(len(SOURCES)):
             if TARGETS[link] == p:
                 weights = _block(matrices[link], PADDED[p], PADDED[SOURCES[link]])
-                total += tl.dot(s[SOURCES[link]], tl.trans(weights), out_dtype=tl.int32) * SCALES[link]
+                sent = product(
+                    s[SOURCES[link]], tl.trans(weights), _zeros(IMAGES, PADDED[p]), WIDE[SOURCES[link]], False
+                )
+                total += sent * SCALES[link]
         if p == OUTPUT:
             total += force
         new = moved(u[p], total, UNITS[p][0], UNITS[p][1], UNITS[p][2], UNITS[p][3])
         if PARITIES[p] >= 0:
             new = tl.where(step % 2 == PARITIES[p], new, u[p])
         sent = activation(new, UNITS[p][4], UNITS[p][5], UNITS[p][6])
-        sent -= OFFSETS[p]
         spike = sent != s[p].to(tl.int32)
         changed |= tl.max(tl.max((spike | (new != u[p])).to(tl.int32), axis=1), axis=0)
         next_seen = next_seen + (tl.where(spike, ((seen[p] & 0xFFFF) + 1) | (step << 16), seen[p]),)
         next_u = next_u + (new,)
-        next_s = next_s + (sent.to(tl.int8),)
+        next_s = next_s + (_narrowed(sent, WIDE[p]),)
     return next_u, next_s, next_seen, changed
 
 
@@ -106,7 +117,7 @@ def _step(
 def settle_kernel(
     cursor, n_images, drives_at, matrices, targets, signs, counts, output, last_spike, nudged,
     first_sent, second_sent, first_state, second_state,
-    PADDED: tl.constexpr, OFFSETS: tl.constexpr, UNITS: tl.constexpr, PARITIES: tl.constexpr, FED: tl.constexpr,
+    PADDED: tl.constexpr, WIDE: tl.constexpr, UNITS: tl.constexpr, PARITIES: tl.constexpr, FED: tl.constexpr,
     INDEX: tl.constexpr, SOURCES: tl.constexpr, TARGETS: tl.constexpr, SCALES: tl.constexpr, KEPT: tl.constexpr,
     OUTPUT: tl.constexpr, CLASSES: tl.constexpr, POPULATIONS: tl.constexpr, PHASES: tl.constexpr, ENDS: tl.constexpr,
     NUDGES: tl.constexpr, N_PHASES: tl.constexpr, STRENGTH: tl.constexpr, STRENGTH_SHIFT: tl.constexpr,
@@ -115,7 +126,7 @@ def settle_kernel(
     """All steps of IMAGES images. A phase ends when PATIENCE steps in a row changed nothing: nor will any other.
 
     u, s and what a population sees of itself stay in registers: the step of its last spike in the upper, the number of
-    its spikes in the lower 16 bits. s is held less an offset, so that it fits into int8; sums get back what they lack.
+    its spikes in the lower 16 bits.
     """
     rows = tl.program_id(0) * IMAGES + tl.arange(0, IMAGES)
     here = rows < n_images
@@ -128,13 +139,9 @@ def settle_kernel(
         drive = _zeros(IMAGES, PADDED[p])
         if FED[p]:
             drive = tl.load(drives_at[p] + _within(rows, PADDED[p]), mask=here[:, None], other=0)
-        for link in tl.static_range(len(SOURCES)):
-            if TARGETS[link] == p and OFFSETS[SOURCES[link]] != 0:
-                weights = _block(matrices[link], PADDED[p], PADDED[SOURCES[link]]).to(tl.int32)
-                drive += (tl.sum(weights, axis=1) * (OFFSETS[SOURCES[link]] * SCALES[link]))[None, :]
         drives = drives + (drive,)
         u = u + (_zeros(IMAGES, PADDED[p]),)
-        s = s + ((_zeros(IMAGES, PADDED[p]) - OFFSETS[p]).to(tl.int8),)
+        s = s + (_narrowed(_zeros(IMAGES, PADDED[p]), WIDE[p]),)
     goal = _zeros(IMAGES, PADDED[OUTPUT])
     held = _zeros(IMAGES, PADDED[OUTPUT])
     sign = tl.zeros((IMAGES,), dtype=tl.int32)
@@ -156,7 +163,7 @@ def settle_kernel(
                     force = (((goal - u[OUTPUT]) * STRENGTH) >> STRENGTH_SHIFT) * (sign * NUDGES[phase])[:, None]
             u, s, seen, changed = _step(
                 step, u, s, seen, drives, matrices, force,
-                PADDED, OFFSETS, UNITS, PARITIES, SOURCES, TARGETS, SCALES, OUTPUT, IMAGES,
+                PADDED, WIDE, UNITS, PARITIES, SOURCES, TARGETS, SCALES, OUTPUT, IMAGES,
             )  # fmt: skip
             quiet = tl.where(changed != 0, 0, quiet + 1)
             step += 1
@@ -192,7 +199,7 @@ def commit_kernel(
     signs, keys, rates, moments,
     N_PRE: tl.constexpr, N_POST: tl.constexpr, PRE_WIDTH: tl.constexpr, POST_WIDTH: tl.constexpr,
     PADDED_PRE: tl.constexpr, STREAM: tl.constexpr, RATE: tl.constexpr, LIMIT: tl.constexpr, SHADOW: tl.constexpr,
-    FROM_INPUT: tl.constexpr, CONSTANT: tl.constexpr, PRE_OFFSET: tl.constexpr, POST_OFFSET: tl.constexpr,
+    FROM_INPUT: tl.constexpr, CONSTANT: tl.constexpr,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, MOST: tl.constexpr,
 ):  # fmt: skip
     """The images of a batch move ROWS x COLUMNS weights one after the other; the saturated ends are written back.
@@ -231,7 +238,7 @@ def commit_kernel(
         n_active = tl.sum(active, axis=0)
         tl.store(mine + tl.cumsum(active, axis=0) - 1, images, mask=active != 0)
         tl.debug_barrier()
-        for k in range(n_active):
+        for k in tl.range(0, n_active, loop_unroll_factor=4):
             image = tl.load(mine + k)
             sign = tl.load(signs + first + image)
             stream = stream_key(tl.load(keys + first + image), STREAM)
@@ -247,8 +254,8 @@ def commit_kernel(
                 pre_at = image * PRE_WIDTH + rows
                 pre = tl.load(first_pre + pre_at, mask=is_row, other=0).to(tl.int32)
                 pre_second = tl.load(second_pre + pre_at, mask=is_row, other=0).to(tl.int32)
-                change = (pre + PRE_OFFSET)[:, None] * (post_first + POST_OFFSET)[None, :]
-                change -= (pre_second + PRE_OFFSET)[:, None] * (post_second + POST_OFFSET)[None, :]
+                change = pre[:, None] * post_first[None, :]
+                change -= pre_second[:, None] * post_second[None, :]
             bits = mix32(stream + index.to(tl.uint32)) & low
             step = (change * (sign * gain) + bits.to(tl.int32)) >> down
             weights = clip(weights + clip(step, -2 * LIMIT, 2 * LIMIT), -LIMIT, LIMIT)
