@@ -147,10 +147,10 @@ from neuro.equilibrium.design import design_for
 from neuro.equilibrium.sigma_delta import build_equilibrium
 from neuro.spec.layers import parse_layers
 cpu = torch.device("cpu")
-maps = parse_layers("conv:2x3,rect,pool:2,conv:2x3")
+maps = parse_layers("conv:2x3,rect,pool:2,conv:2x2")
 targets, keys = np.zeros((2, 3), np.int32), image_keys(0, 0, 2)
 for kind, hidden in ((DenseNetwork, (16,)), (MapsNetwork, maps)):
-    spec = build_equilibrium(design_for((4, 4), 3, hidden, free_steps=4, nudged_steps=2), 0)
+    spec = build_equilibrium(design_for((4, 4), 3, hidden, free_steps=3, nudged_steps=2), 0)
     learners = [Learner(spec, p, make_synapses(spec, p, cpu), cpu) for p in spec.plastic]
     images = np.zeros((2, spec.population(spec.input).size), np.int16)
     rates = {{p.name: Rate(3, 12) for p in spec.plastic}}
