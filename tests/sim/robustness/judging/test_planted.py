@@ -6,7 +6,6 @@ import pytest
 import shared_planted as plants
 import torch
 
-from sim.robustness.attacks.losses import margin
 from sim.robustness.attacks.search import Threat
 from sim.robustness.attacks.suites import build_attacks
 from sim.robustness.defences.baselines import Recipe, real_images, train_baseline
@@ -31,21 +30,15 @@ def labels_of(model):
     return scorer
 
 
-def adaptive(model, smooth, digits, threat, restarts=2, steps=50):
-    """Accuracy left by momentum ascents on the stand-in, whose every second iterate is scored on the labels."""
-    right = torch.ones(len(digits.labels), dtype=torch.bool)
-    for restart in range(restarts):
-        generator = torch.Generator().manual_seed(100 + restart)
-        images, velocity = threat.random_start(digits.images, generator), 0.0
-        for step in range(steps):
-            images = images.detach().requires_grad_(True)
-            (gradient,) = torch.autograd.grad(margin(smooth(images), digits.labels).sum(), images)
-            velocity = 0.75 * velocity + gradient / gradient.abs().flatten(1).sum(1).clamp(min=1e-30)[:, None, None]
-            images = threat.project(images + 0.1 * threat.eps * velocity.sign(), digits.images)
-            if step % 2:
-                with torch.no_grad():
-                    right &= model(images.detach()).argmax(1) == digits.labels
-    return float(right.float().mean())
+def adaptive(model, smooth, digits, threat, restarts=2):
+    """Accuracy left by ascents on the stand-in that are scored on the labels."""
+
+    def right(images):
+        with torch.no_grad():
+            return model(images).argmax(1) == digits.labels
+
+    ascents = (plants.withstood(smooth, right, digits.images, digits.labels, threat, 100 + r) for r in range(restarts))
+    return float(torch.stack(list(ascents)).all(0).float().mean())
 
 
 def make(name, digits, wide):
