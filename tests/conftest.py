@@ -15,6 +15,8 @@ import torch
 from hypothesis import settings
 from shared_coders import SMALL_CODER, SMALL_KERNELS
 from shared_export import even
+from shared_lava_builds import lava_builds as lava_builds  # built once a session
+from shared_watchers import Silent
 
 import settle
 from neuro.artifact.run_folder import Artifact, load_artifact, save_artifact
@@ -29,7 +31,6 @@ from sim.coding.training import train_lca
 from sim.training.config import TrainConfig
 from sim.training.equilibrium import TrainResult, infer, train_ep
 from sim.training.front_end import load_front_end
-from sim.training.watcher import Watcher
 
 settings.register_profile("any machine", deadline=None)  # a slow machine fails no law
 settings.load_profile("any machine")
@@ -69,31 +70,6 @@ def blob_data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 def small_config() -> TrainConfig:
     """Hidden 8, two epochs, rates given: trains on `blob_data` in some milliseconds."""
     return TrainConfig(seed=3, hidden=(8,), epochs=2, learning_rate=1.4, output_share=0.125)
-
-
-class Silent(Watcher):
-    """A watcher that shows nothing and counts what it is told."""
-
-    def __init__(self) -> None:
-        self.calls: list[str] = []
-
-    def on_compile(self) -> None:
-        self.calls.append("compile")
-
-    def on_trial(self, trial: Any) -> None:
-        self.calls.append("trial")
-
-    def on_stage(self, stage: str, trainer: Any) -> None:
-        self.calls.append(stage)
-
-    def on_chunk(self, trainer: Any) -> None:
-        self.calls.append("chunk")
-
-    def on_epoch(self, trainer: Any) -> None:
-        self.calls.append("epoch")
-
-    def on_measure(self) -> None:
-        self.calls.append("measure")
 
 
 @pytest.fixture(scope="session")
