@@ -16,6 +16,7 @@ MOST_STEPS = 1 << 15  # a step and a count share 32 bits
 MOST_NEURONS = 2304  # of all moving populations, padded: their state is in registers
 MOST_SYNAPSES = 128 << 10  # of a projection between them, padded: it is held by one multiprocessor
 SMALLEST = 32  # neurons of a population, padded: the shortest sum of int8 tensor cores
+WORTH_A_LOOK = 24  # steps; of shorter schedules, the end at silence saves less than to look for it
 K = 128  # pixels added up at a time
 
 
@@ -140,5 +141,7 @@ class Plan:
 
     @property
     def patience(self) -> int:
-        """Steps without a change after which a phase is over: all populations have had their turn."""
+        """Steps without a change after which a phase is over, all populations having had their turn; 0: none is."""
+        if self.spec.schedule.last_step < WORTH_A_LOOK:
+            return 0
         return 1 if max(self.parities) < 0 else 2

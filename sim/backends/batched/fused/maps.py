@@ -21,6 +21,7 @@ from sim.backends.batched.plasticity import Learner
 from sim.backends.batched.record import Outcome
 
 MEMORY = 16 << 30  # bytes that images in flight may take, about
+PROGRAMS, SMALLEST = 256, 32  # programs of products, at least; but no tile is smaller than this
 RELAXED = 2048  # neurons that a program moves, of one position and several images
 MULTIPLIED = 128  # and that it multiplies with weights, at most
 MOVED = 64  # weights that a program moves
@@ -165,12 +166,11 @@ class MapsNetwork(ResidentNetwork):
                 link.returned,
                 link.target.wide,
             )
-        block = math.gcd(ends[1].width, 128)
-        grid = (len(into), self.batch // self.multiplied, ends[1].width // block)
-        kernels.product_kernel[grid](
+        images, block = self._tile(len(into), ends[1].width)
+        kernels.product_kernel[(len(into), self.batch // images, ends[1].width // block)](
             self.changed, step, patience, values, weights, table.starts, *table.columns, into,
             BATCH=self.batch, CHANNELS=ends[0].width, FEATURES=ends[1].width, WIDE=wide,
-            IMAGES=self.multiplied, BLOCK=block, K=math.gcd(ends[0].width, 128),
+            IMAGES=images, BLOCK=block, K=math.gcd(ends[0].width, 128),
         )  # fmt: skip
 
     def _relax(self, name: str, links: list[Projection], step: int, patience: int, nudge: int) -> None:
@@ -195,6 +195,13 @@ class MapsNetwork(ResidentNetwork):
             OUTPUT=name == spec.output, CONSTANT=schedule.force == CONSTANT, STRENGTH=schedule.nudge_multiplier,
             STRENGTH_SHIFT=schedule.nudge_shift, IMAGES=images, BLOCK=lying.block,
         )  # fmt: skip
+
+    def _tile(self, positions: int, width: int) -> tuple[int, int]:
+        """Images and channels that a program multiplies: fewer where large tiles would leave processors idle."""
+        images, block = self.multiplied, math.gcd(width, 128)
+        while positions * (self.batch // images) * (width // block) < PROGRAMS and max(images, block) > SMALLEST:
+            images, block = (images // 2, block) if images >= block else (images, block // 2)
+        return images, block
 
     def _relaxed(self, block: int) -> int:
         """Images that a program moves, or sums: a power of two that divides the batch."""
@@ -236,7 +243,7 @@ class MapsNetwork(ResidentNetwork):
         post_wide = 2 * link.target.largest > NARROW if static else link.target.wide
         common = {"CHANNELS": link.source.channels, "FEATURES": link.target.channels, "SIZE": n_weights,
                   "PRE_WIDTH": link.source.width, "POST_WIDTH": link.target.width}  # fmt: skip
-        changes = self._changes(number, size)
+        changes = self._changes(number)
         for first in range(0, size, len(changes)):
             count = min(len(changes), size - first)
             kernels.change_kernel[(grid[0], count, grid[2])](
@@ -250,11 +257,10 @@ class MapsNetwork(ResidentNetwork):
                 BLOCK=MOVED, num_warps=1, **common,
             )  # fmt: skip
 
-    def _changes(self, number: int, size: int) -> Tensor:
-        """Room for the changes of all weights of a projection by some images."""
-        if number not in self.changes or len(self.changes[number]) < min(size, self._together(number)):
-            self.changes[number] = self.zeros(min(size, self._together(number)), self.learners[number].full.numel())
+    def _changes(self, number: int) -> Tensor:
+        """Room for the changes of all weights of a projection by some images: all of a batch, if they fit."""
+        n_weights = self.learners[number].full.numel()
+        count = min(self.batch, max(1, CHANGES // (4 * n_weights)))
+        if number not in self.changes or len(self.changes[number]) < count:
+            self.changes[number] = self.zeros(count, n_weights)
         return self.changes[number]
-
-    def _together(self, number: int) -> int:
-        return max(1, CHANGES // (4 * self.learners[number].full.numel()))

@@ -167,6 +167,7 @@ def test_kernels_compile_without_a_card(capability: int, tmp_path: Path) -> None
         [sys.executable, "-c", COMPILE.format(capability=capability)],
         cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
-    dense = {f"dense_kernels.{name}_kernel" for name in ("commit", "drive", "settle")}
+    dense = {"dense_kernels.drive_kernel", "dense_kernels.settle_kernel"}
+    dense |= {f"dense_learning.{name}_kernel" for name in ("commit", "commit_input", "move", "occupied")}
     maps = {f"maps_kernels.{name}_kernel" for name in ("change", "commit", "product", "relax", "window")}
     assert set(done.stdout.split()) == dense | maps, done.stderr[-2000:]
