@@ -30,6 +30,7 @@ class Evaluation(Shown):
 
     accuracy: None of a sparse coder, which has no classes.
     check: name of the backend it was compared with, "" if none; then `differences` over all phases, free and nudged.
+    remark: what its session tells of how it computed, "" if nothing.
     """
 
     run: str
@@ -39,6 +40,7 @@ class Evaluation(Shown):
     n: int
     check: str = ""
     differences: Differences | None = None
+    remark: str = ""
 
     def lines(self) -> Lines:
         """See `Shown`."""
@@ -49,6 +51,8 @@ class Evaluation(Shown):
             ("accuracy", measured),
             ("spikes per inference", f"{self.spikes_per_inference:.1f}"),
         ]
+        if self.remark:
+            rows.append(("device", self.remark))
         if self.differences is not None:
             rows.append((f"{self.backend} = {self.check}?", equality_sentence(self)))
         return rows
@@ -120,12 +124,13 @@ def evaluate(
     payloads, labels = spec.encoder.encode(dataset.x_test[:count]), dataset.y_test[:count]
     targets = None if check is None or coder else one_hot_targets(spec, labels)
 
-    def run(chosen: AnyBackend, **more: Any) -> Record:
+    def run(chosen: AnyBackend, **more: Any) -> tuple[Record, str]:
         with chosen.open(spec, **more) as session:
-            kept = check is not None
-            return session.run(payloads, targets, seed=artifact.manifest["seed"], keep_states=kept, keep_spikes=kept)
+            kept, seed = check is not None, artifact.manifest["seed"]
+            found = session.run(payloads, targets, seed=seed, keep_states=kept, keep_spikes=kept)
+            return found, session.remark
 
-    record = run(backend, **options)
+    record, remark = run(backend, **options)
     return Evaluation(
         run=str(run_name),
         backend=backend.name,
@@ -133,7 +138,8 @@ def evaluate(
         spikes_per_inference=record.spikes_per_inference(spec),
         n=count,
         check=check.name if check else "",
-        differences=compare(record, run(check)) if check else None,
+        differences=compare(record, run(check)[0]) if check else None,
+        remark=remark,
     )
 
 

@@ -26,10 +26,12 @@ class Session(ABC, Generic[N]):
 
     backend: the name of the backend.
     refusal: why sessions of this kind do not learn, and what does; "" if they do.
+    remark: what a user is told, in one line, of how it computes here; "" if there is nothing to tell.
     """
 
     backend: ClassVar[str]
     refusal: ClassVar[str] = ""
+    remark: str = ""
 
     def __init__(self, spec: N) -> None:
         self._spec = spec

@@ -91,6 +91,7 @@ class TrainScreen(BarScreen, Watcher):
     def __init__(self) -> None:
         super().__init__()
         self._trials = 0
+        self._remark = ""
 
     def _close_task(self) -> None:
         """Show the last bar as complete; drop it if nothing was counted."""
@@ -121,8 +122,11 @@ class TrainScreen(BarScreen, Watcher):
         self._progress.update(task, completed=self._trials, note=note)
 
     def on_stage(self, stage: str, trainer: Trainer) -> None:
-        """Start a bar for a training."""
+        """Start a bar for a training; say once how its session computes."""
         self._close_task()
+        if trainer.session.remark != self._remark:
+            self._remark = trainer.session.remark
+            say([self._remark], None if in_notebook() else self._progress.console, about="device")
         self._next_task(STAGES[stage], trainer.n_epochs * trainer.n_images)
         self.on_chunk(trainer)
 

@@ -14,6 +14,7 @@ import pytest
 from neuro.artifact.run_folder import Artifact, load_artifact
 from neuro.base.errors import UserError
 from neuro.data.sets import Dataset
+from sim.backends.batched.backend import TorchSession
 from sim.backends.protocol import get_backend, one_hot_targets
 from sim.backends.record import Record, SpikeTable, compare
 from sim.evaluate import Evaluation, add_result, data_of, evaluate, read_results
@@ -55,6 +56,17 @@ def test_backends_are_equal_to_the_last_integer(
     assert found.differences.n_images == found.accuracy.n == 40
     assert found.differences.n_spikes > 40
     assert (found.backend, found.check) == (first.name, second.name)
+
+
+def test_how_a_device_computes_is_told(
+    run: Path, artifact: Artifact, blob_data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TorchSession, "remark", "cuda computes by Triton kernels")
+    found = evaluate(artifact, run, blob_data, get_backend("torch"), 5, None)
+    assert ("device", "cuda computes by Triton kernels") in found.lines()
+    add_result(run, artifact, found)
+    assert read_results(run, artifact) == [found]
+    assert "device" not in dict(evaluate(artifact, run, blob_data, EVENTS, 5, None).lines())
 
 
 @pytest.mark.parametrize("config", [{"hidden": (6, 5)}, {"rule": "y3"}, {"batch_size": 8}, {"weight_bits": 5}], ids=str)

@@ -68,6 +68,8 @@ class TorchSession(SigmaDeltaSession):
                 self._network.load({projection.name: torch.tensor(projection.weights, device=device)})
         why_not = reason(spec, device, workers is not None)
         self.kernels = f"torch: {why_not}" if why_not else "Triton"
+        if device.type != "cpu":
+            self.remark = f"{device} computes by {self.kernels if why_not else 'Triton kernels'}"
         self._fused = None if why_not else fused_network(spec, self._learners, device)
 
     @contextlib.contextmanager

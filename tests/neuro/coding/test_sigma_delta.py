@@ -54,7 +54,8 @@ def test_weights_are_the_dictionary_to_half_a_step(layout: str, seed: int) -> No
     name = "input->code" if layout == "inhibition" else "residual->code"
     projection = spec.projection(name)
     assert np.abs(real(spec, name) - atoms).max() <= 2.0 ** -(projection.exponent + 1)
-    assert 2 * np.abs(projection.weights).max() > 127 or projection.exponent == 9  # the finest grid that holds them
+    largest = int(np.abs(projection.weights).max())
+    assert 2 * largest > 127 or projection.exponent == 9  # the finest grid that holds them
     if layout == "inhibition":
         deployed = real(spec, name)
         lateral = np.eye(9) - deployed.T @ deployed
