@@ -234,13 +234,13 @@ def test_help_loads_nothing_heavy(process_environment: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("sink", ["> /dev/full", "| true"])
-@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(("unbuffered", "words"), [("", "evaluate {run} --json"), ("1", "--version")])
 def test_a_full_or_closed_standard_output_is_no_traceback(
-    sink: str, unbuffered: str, process_environment: dict[str, str], run: Path
+    sink: str, unbuffered: str, words: str, process_environment: dict[str, str], run: Path
 ) -> None:
-    words = f"set -o pipefail; {sys.executable} -m settle evaluate {run} --json {sink}"
+    line = f"set -o pipefail; {sys.executable} -m settle {words.format(run=run)} {sink}"
     environment = {**process_environment, "PYTHONUNBUFFERED": unbuffered}
-    found = subprocess.run(["bash", "-c", words], env=environment, capture_output=True, text=True)
+    found = subprocess.run(["bash", "-c", line], env=environment, capture_output=True, text=True)
     assert found.returncode != 0 or sink == "| true"
     assert "Traceback" not in found.stderr
     assert "Exception ignored" not in found.stderr
