@@ -7,7 +7,8 @@ are the integers that differ. Speed: 784-512-10 and 784-256-10 learn at batch 25
 batch, with the images on the device already (graphs replayed) and through `session.learn` and `session.run`, from
 payloads in host memory to a record in host memory; the same through the torch path (SETTLE_TRITON=0), and a perceptron
 of the same shape by backpropagation, in float32 and with TF32 products. Energy: NVML's counter of the board, idle
-subtracted, resident work. MNIST if it is at hand ($SETTLE_DATA), else synthetic images. Needs a card: else exit code 2.
+subtracted, resident work. Then networks of maps (`benchmarks.gpu_maps`). MNIST and CIFAR-10 if they are at hand
+($SETTLE_DATA), else synthetic images. Needs a card: else exit code 2.
 """
 
 from __future__ import annotations
@@ -31,13 +32,15 @@ from benchmarks.bench.meters import (
     open_counter,
     open_nvml,
 )
+from benchmarks.gpu_maps import of_maps
 from benchmarks.gpu_resident import Contestant, Kernels, Perceptron, energy_window, epochs, seconds_a_batch
 from benchmarks.tools.backprop import real
 from benchmarks.tools.results_file import parser, save
 from benchmarks.train_speed import mnist_or_synthetic
+from neuro.base.errors import UserError
 from neuro.base.metrics import accuracy
 from neuro.base.quantities import Cell, NotMeasurable
-from neuro.data.sets import Dataset
+from neuro.data.sets import Dataset, load_dataset
 from neuro.equilibrium.design import design_for
 from neuro.equilibrium.sigma_delta import build_equilibrium
 from neuro.spec.plasticity import Rate
@@ -141,13 +144,13 @@ def _row(engine: str, what: str, where: str, batch: int, elapsed: float) -> Row:
             "images_per_s": batch / elapsed}  # fmt: skip
 
 
-def opened(spec: NetworkSpec, triton: bool) -> TorchSession:
+def opened(spec: NetworkSpec, triton: bool, batch: int = BATCH) -> TorchSession:
     """A session on the card, on the kernels or on torch."""
     before = os.environ.pop(SWITCH, None)
     try:
         if not triton:
             os.environ[SWITCH] = "0"
-        session = get_backend("torch").open(spec, batch_size=BATCH, device="cuda")
+        session = get_backend("torch").open(spec, batch_size=batch, device="cuda")
     finally:
         os.environ.pop(SWITCH, None)
         if before is not None:
@@ -215,6 +218,17 @@ def of_perceptron(data: Dataset, hidden: int, card: Card) -> Iterator[Row]:
     torch.set_float32_matmul_precision("highest")
 
 
+def cifar10_or_synthetic() -> Dataset:
+    """CIFAR-10 if it is at hand, else images of independent pixels."""
+    try:
+        return load_dataset("cifar10", 0)
+    except UserError:
+        generator = np.random.default_rng(0)
+        images = [generator.random((n, 32, 32, 3), dtype=np.float32) for n in (4096, 16)]
+        labels = [generator.integers(0, 10, len(x)).astype(np.int32) for x in images]
+        return Dataset("synthetic", images[0], labels[0], images[1], labels[1])
+
+
 def main() -> None:
     """Entry point."""
     arguments = parser(__doc__ or "", "gpu")
@@ -229,13 +243,16 @@ def main() -> None:
     agreement, rows = contract(options.specs, card.device), []
     for hidden in HIDDEN:
         rows += [*of_network(data, hidden, card), *of_perceptron(data, hidden, card)]
+    pictures = cifar10_or_synthetic()
+    maps = list(of_maps(pictures, opened, card.device, options.seconds))
     facts = torch.cuda.get_device_properties(card.device)
     about = {"name": facts.name, "memory_bytes": facts.total_memory, "processors": facts.multi_processor_count,
              "capability": list(torch.cuda.get_device_capability()), "cuda": torch.version.cuda,
              "driver": driver_version()}  # fmt: skip
     save(options.out, {"kind": "measured", "data": data.name, "card": about, "contract": agreement, "rows": rows,
+                       "data_of_maps": pictures.name, "maps": maps,
                        "wall_s": time.perf_counter() - start})  # fmt: skip
-    sys.exit(1 if agreement["differences"] else 0)
+    sys.exit(1 if agreement["differences"] or any(row["differences"] for row in maps) else 0)
 
 
 if __name__ == "__main__":
