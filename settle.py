@@ -182,7 +182,7 @@ def command_line() -> typer.Typer:
     import typer
 
     from benchmarks.bench import command
-    from hardware.commands import compile, demo, export
+    from hardware.commands import compile, demo, export, import_nir
     from sim.commands import attack, certify, evaluate, report, train, version
 
     app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -195,6 +195,7 @@ def command_line() -> typer.Typer:
     app.command("compile")(compile.compile_command)
     app.command("bench")(command.bench_command)
     app.command("export")(export.export_command)
+    app.command("import")(import_nir.import_command)
     app.command("report")(report.report_command)
     app.command("demo")(demo.demo_command)
     return app

@@ -69,6 +69,8 @@ def settling(job: Job) -> Iterator[Contestant | Missing]:
 
 def local_learning(job: Job) -> tuple[Learn | NotMeasurable, str]:
     """The local learning of a run on the backend that trained it, and a note on it."""
+    if job.brought:
+        return NotMeasurable("trained by another tool"), "a network of another tool in integers, compiled"
     note = "the network itself in integers, compiled; learns by its local rule, image after image"
     rates = learning_rates(job)
     if isinstance(rates, NotMeasurable):

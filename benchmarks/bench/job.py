@@ -23,7 +23,7 @@ from neuro.data.sets import Dataset
 from sim.training.config import TrainConfig
 
 PRICED = 100  # test images whose operations are counted
-SLAYER = "slayer"
+SLAYER, IMPORTED = "slayer", "imported"
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,9 +65,14 @@ class Job:
         return bool(self.manifest.get("kind") == SLAYER)
 
     @property
+    def brought(self) -> bool:
+        """Whether another tool trained it."""
+        return bool(self.manifest.get("kind") == IMPORTED)
+
+    @property
     def title(self) -> str:
         """What its rows are called."""
-        return SLAYER if self.by_slayer else "settle"
+        return SLAYER if self.by_slayer else IMPORTED if self.brought else "settle"
 
     @property
     def hidden(self) -> tuple[int, ...]:

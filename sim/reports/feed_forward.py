@@ -67,6 +67,14 @@ class FeedForwardSubject(Subject[FeedForwardNetwork]):
         curves.accuracy_curve(axes, found.accuracy_by_step)
         axes.set_xlabel("step of the inference")
 
+    def draw_learning(self, axes: Axes) -> None:
+        """Draw accuracy by epoch or, of a network that another tool trained, on the test set alone."""
+        if self.artifact.manifest["history"]:
+            super().draw_learning(axes)
+        else:
+            found = self.accuracy
+            curves.learned_images(axes, [("test", (found.value, *found.interval))])
+
     def draw_fields(self, axes: Axes) -> None:
         """Draw the weights of the pixels onto the first layer."""
         pictures.receptive_fields(axes, pixel_weights(self.network), self.network.pixels)
@@ -90,12 +98,14 @@ class FeedForwardSubject(Subject[FeedForwardNetwork]):
     def facts(self) -> list[Fact]:
         """Accuracy, spikes, speed."""
         meaning = "spikes per inference, measured, hidden and output, mean over the test set"
-        steps = f"steps of an inference; backpropagation, {self.artifact.manifest['chosen']['epochs']} epochs"
+        epochs = self.artifact.manifest["chosen"].get("epochs")
+        how = "trained by another tool" if epochs is None else f"backpropagation, {epochs} epochs"
+        steps = f"steps of an inference; {how}"
         return [
             accuracy_fact(self.test.accuracy),
             (f"{self.test.spikes_per_inference:.1f}", meaning),
             (str(self.network.steps), steps),
-            speed_fact(self.artifact.manifest),
+            *([] if epochs is None else [speed_fact(self.artifact.manifest)]),
         ]
 
     def panels(self) -> list[Panel]:

@@ -113,7 +113,25 @@ class LearnedInLava(TypedDict):
     best_epoch: int
 
 
-FORMS: dict[str, type[Learned] | type[Coded] | type[LearnedInLava]] = {"lca": Coded, "ep in lava": LearnedInLava}
+class BroughtResults(TypedDict):
+    """What a classifier reaches that another tool trained."""
+
+    test: Accuracy
+    spikes_per_inference: Amount
+
+
+class Brought(TypedDict):
+    """A classifier that another tool trained."""
+
+    results: BroughtResults
+    best_epoch: int
+
+
+FORMS: dict[str, type[Learned] | type[Coded] | type[LearnedInLava] | type[Brought]] = {
+    "lca": Coded,
+    "ep in lava": LearnedInLava,
+    "imported": Brought,
+}
 
 
 def require_manifest(manifest: Mapping[str, Any], owner: str) -> None:
