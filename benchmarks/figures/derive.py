@@ -22,6 +22,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from benchmarks.figures.difference import Comparison, compare
 from benchmarks.figures.recipes import RECIPES, SETTLE, Recipe
 from benchmarks.tools.places import RESULTS, ROOT
@@ -104,11 +106,20 @@ def content_of(path: Path) -> Any:
     return parse_json(read_bytes(path), path)
 
 
+def has_card() -> bool:
+    """Whether there is a CUDA device."""
+    return torch.cuda.is_available()
+
+
 def chosen(names: str, check: bool) -> list[Recipe]:
-    """The recipes called so, all by default. Raises: UserError if there is none of a name."""
+    """The recipes called so, by default all for which this machine has what they need.
+
+    Raises: UserError if there is none of a name.
+    """
     everything = {recipe.name: recipe for recipe in RECIPES}
     known = [name for name, recipe in everything.items() if recipe.short or not check]
-    wanted = [name.strip() for name in names.split(",") if name.strip()] or known
+    usual = [name for name in known if not everything[name].needs_card or has_card()]
+    wanted = [name.strip() for name in names.split(",") if name.strip()] or usual
     for name in wanted:
         if name not in everything:
             raise UserError(f"figures: no file {name}; there are {', '.join(known)}")

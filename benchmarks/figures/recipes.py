@@ -24,6 +24,7 @@ class Recipe:
     minutes:  about what they take on two cores; a guess until they have been run.
     short:    commands that derive a part of the file within a minute or two, for the check; or none.
     means:    places, a regular expression, of means over seeds: a short form has fewer, and they are not compared.
+    needs_card: whether they need a CUDA device.
     left:     what is in the committed file and no command derives, with the reason.
     """
 
@@ -31,6 +32,7 @@ class Recipe:
     minutes: float
     commands: tuple[str, ...]
     short: tuple[str, ...] = ()
+    needs_card: bool = False
     left: str = ""
     means: str = ""
 
@@ -131,6 +133,7 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe("large_network", 3, (asked("large_network"),)),
     Recipe("lava_equality", 60, (asked("lava_equality"),)),
     Recipe("lava_speed", 3, (asked("lava_speed"),)),
+    Recipe("gpu", 5, (asked("gpu --specs 6 --seconds 0.5 --energy-seconds 2"),), needs_card=True),
     Recipe(
         "stock_accuracy-digits", 25, (asked("stock_accuracy --data digits --hidden 128 --rules R7,R5,deferred,R1,R3"),),
         left="rules R2 and R4 at earlier defaults (output layer at the full rate, target rate 0.25)",

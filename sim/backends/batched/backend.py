@@ -70,7 +70,7 @@ class TorchSession(SigmaDeltaSession):
         self.kernels = f"torch: {why_not}" if why_not else "Triton"
         if device.type != "cpu":
             self.remark = f"{device} computes by {self.kernels if why_not else 'Triton kernels'}"
-        self._fused = None if why_not else fused_network(spec, self._learners, device)
+        self._fused = None if why_not else fused_network(spec, self._learners, device, batch_size)
 
     @contextlib.contextmanager
     def _exactly(self) -> Iterator[None]:

@@ -83,7 +83,9 @@ class FusedNetwork(Protocol):
         ...
 
 
-def fused_network(spec: NetworkSpec, learners: Sequence[Learner], device: torch.device) -> FusedNetwork:
+def fused_network(
+    spec: NetworkSpec, learners: Sequence[Learner], device: torch.device, batch_size: int
+) -> FusedNetwork:
     """`spec` on Triton kernels, which are imported only now. They move the weights that `learners` hold."""
-    network: FusedNetwork = named(_kernels(spec)[0])(spec, learners, device)
+    network: FusedNetwork = named(_kernels(spec)[0])(spec, learners, device, batch_size)
     return network

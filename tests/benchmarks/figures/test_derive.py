@@ -85,6 +85,13 @@ def test_an_unknown_file_is_refused():
     assert 0 < len(chosen("", check=True)) < len(chosen("", check=False))
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_what_needs_a_card_is_derived_by_default_where_there_is_one(there: bool, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(derive, "has_card", lambda: there)
+    assert ("gpu" in [recipe.name for recipe in chosen("", check=False)]) == there
+    assert [recipe.name for recipe in chosen("gpu", check=False)] == ["gpu"]
+
+
 def test_a_file_without_a_short_form_cannot_be_checked():
     with pytest.raises(UserError, match=r"nothing to compare: scaling has no short form; .*accuracy-digits"):
         chosen("scaling", check=True)

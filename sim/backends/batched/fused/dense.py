@@ -34,8 +34,10 @@ MOST, FEW = 256, 32  # images that a program of learning looks at together: with
 class DenseNetwork(ResidentNetwork):
     """A spec without convolutions on one device."""
 
-    def __init__(self, spec: NetworkSpec, learners: Sequence[Learner], device: torch.device) -> None:
-        super().__init__(spec, learners, device)
+    def __init__(
+        self, spec: NetworkSpec, learners: Sequence[Learner], device: torch.device, batch_size: int = 1
+    ) -> None:
+        super().__init__(spec, learners, device, batch_size)
         self.plan = Plan(spec)
         self.matrices = {p.name: self._matrix(p) for p in spec.projections if p.weights is not None}
         self._rooms: dict[tuple[int, str], Tensor] = {}

@@ -20,6 +20,7 @@ from sim.backends.batched.fused.resident import Resident, ResidentNetwork
 from sim.backends.batched.plasticity import Learner
 from sim.backends.batched.record import Outcome
 
+IN_FLIGHT = 512  # images, where nothing is learned
 MEMORY = 16 << 30  # bytes that images in flight may take, about
 PROGRAMS, SMALLEST = 256, 32  # programs of products, at least; but no tile is smaller than this
 RELAXED = 2048  # neurons that a program moves, of one position and several images
@@ -32,8 +33,10 @@ ROWS, COLUMNS = 32, 64  # weights of what a program learns. Of 64 rows Triton 3.
 class MapsNetwork(ResidentNetwork):
     """A spec whose populations are maps, or flat, on one device."""
 
-    def __init__(self, spec: NetworkSpec, learners: Sequence[Learner], device: torch.device) -> None:
-        super().__init__(spec, learners, device)
+    def __init__(
+        self, spec: NetworkSpec, learners: Sequence[Learner], device: torch.device, batch_size: int = 1
+    ) -> None:
+        super().__init__(spec, learners, device, batch_size)
         self.lying = layouts(spec)
         self.links = {p.name: Link(spec, p, self.lying, device) for p in spec.projections if p.weights is not None}
         self.units = {p.name: p.neuron for p in spec.populations if isinstance(p.neuron, SigmaDelta)}
@@ -52,7 +55,9 @@ class MapsNetwork(ResidentNetwork):
         return 16 * neurons + 4 * arrived + 10 * returned
 
     def _most(self) -> int:
-        return max(1, min(512, MEMORY // self._bytes_per_image()))
+        """All rows of a buffer are computed: one that learns in batches runs in batches as large."""
+        at_once = self.batch_size if self.batch_size > 1 else IN_FLIGHT
+        return max(1, min(at_once, MEMORY // self._bytes_per_image()))
 
     def _make_buffers(self, size: int) -> None:
         if size * self._bytes_per_image() > MEMORY:

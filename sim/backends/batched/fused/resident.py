@@ -47,10 +47,15 @@ class Resident(NamedTuple):
 
 
 class ResidentNetwork(ABC):
-    """A spec on one device. Weights are those of its learners, and set by `load`."""
+    """A spec on one device. Weights are those of its learners, and set by `load`.
 
-    def __init__(self, spec: NetworkSpec, learners: Sequence[Learner], device: torch.device) -> None:
-        self.spec, self.learners, self.device = spec, learners, device
+    batch_size: images that will learn from the same weights.
+    """
+
+    def __init__(
+        self, spec: NetworkSpec, learners: Sequence[Learner], device: torch.device, batch_size: int = 1
+    ) -> None:
+        self.spec, self.learners, self.device, self.batch_size = spec, learners, device, batch_size
         self.cursor = torch.zeros(1, dtype=torch.int32, device=device)  # the first image of the batch
         self.rates = torch.zeros((len(learners), 2), dtype=torch.int32, device=device)
         self.size = self.reach = 0  # images in flight, at most; and rows of a lesson that a batch reads

@@ -109,6 +109,9 @@ def test_kernels_run_and_learn_as_the_reference_does(seed: int, monkeypatch: pyt
         assert_equal_arrays(learned.spike_counts, wanted.spike_counts)
         assert_equal_arrays(fused.full_weights(), reference.full_weights())
         np.testing.assert_array_equal(fused.run(payloads).output_states, reference.run(payloads).output_states)
+        assert fused._fused.size == (
+            BATCH if seed in MAPS and refusal(spec) else IN_FLIGHT
+        )  # no row is computed in vain
 
 
 def assert_equal_arrays(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
