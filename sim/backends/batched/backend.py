@@ -23,6 +23,7 @@ from neuro.spec.plasticity import Rate
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.batched.choice import fused_network, reason
 from sim.backends.batched.cuda_graphs import Graphs, wanted
+from sim.backends.batched.memory import room
 from sim.backends.batched.network import Batch, TorchNetwork
 from sim.backends.batched.plasticity import Learner, Move
 from sim.backends.batched.record import Equilibria, Outcome, bytes_per_image, history, infer, settle
@@ -121,7 +122,7 @@ class TorchSession(SigmaDeltaSession):
 
     def _chunks(self, images: range, kept_steps: int = 0) -> Iterator[slice]:
         """Yield slices of `images` that fit into memory together."""
-        at_once = max(1, MEMORY[self.device.type] // bytes_per_image(self._network, kept_steps))
+        at_once = max(1, room(self.device, MEMORY[self.device.type]) // bytes_per_image(self._network, kept_steps))
         for first in range(images.start, max(images.stop, images.start + 1), at_once):
             yield slice(first, min(first + at_once, images.stop))
 

@@ -17,6 +17,7 @@ from sim.backends.batched.fused import maps_kernels as kernels
 from sim.backends.batched.fused.links import Link
 from sim.backends.batched.fused.maps_plan import NARROW, layouts
 from sim.backends.batched.fused.resident import Resident, ResidentNetwork
+from sim.backends.batched.memory import room
 from sim.backends.batched.plasticity import Learner
 from sim.backends.batched.record import Outcome
 
@@ -57,11 +58,15 @@ class MapsNetwork(ResidentNetwork):
     def _most(self) -> int:
         """All rows of a buffer are computed: one that learns in batches runs in batches as large."""
         at_once = self.batch_size if self.batch_size > 1 else IN_FLIGHT
-        return max(1, min(at_once, MEMORY // self._bytes_per_image()))
+        return max(1, min(at_once, self._room() // self._bytes_per_image()))
+
+    def _room(self) -> int:
+        """Bytes that images in flight may take."""
+        return room(self.device, MEMORY)
 
     def _make_buffers(self, size: int) -> None:
-        if size * self._bytes_per_image() > MEMORY:
-            needs, has = size * self._bytes_per_image() >> 20, MEMORY >> 20
+        if size * self._bytes_per_image() > self._room():
+            needs, has = size * self._bytes_per_image() >> 20, self._room() >> 20
             raise UserError(
                 f"batch of {size} images: it takes {needs} MiB of the device, at most {has}; lower batch_size"
             )
