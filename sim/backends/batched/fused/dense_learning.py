@@ -56,7 +56,8 @@ def commit_input_kernel(
 ):  # fmt: skip
     """`commit_kernel` of ROWS weights of the input onto one neuron, which has moved in few images.
 
-    Only images in which it has, and in which any of these inputs is not 0: `lists` holds room for MOST of each program.
+    Only images in which it has, and in which any of these inputs is not 0. `lists`: room for 3 MOST numbers of
+    each program.
     """
     block, column = tl.program_id(0), tl.program_id(1)
     rows = block * ROWS + tl.arange(0, ROWS)
@@ -103,8 +104,8 @@ def commit_kernel(
     """The images of a batch move ROWS x COLUMNS weights one after the other; the saturated ends are written back.
 
     full int32 [N_PRE, N_POST]; matrix int8 [PADDED_PRE, POST_WIDTH] and its transpose, what synapses transmit.
-    The pre factor is a CONSTANT that is not 0, or s at both moments. Images for which nothing moved are
-    left out: MOST is at least the number of images, and `moments` holds room for MOST of each program.
+    The pre factor is a CONSTANT that is not 0, or s at both moments. Images for which nothing moved are left out: MOST
+    at a time are looked at, and those in which something did are listed in `moments`, room for MOST of each program.
     """
     program = tl.program_id(0) * tl.num_programs(1) + tl.program_id(1)
     rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)

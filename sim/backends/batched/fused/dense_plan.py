@@ -9,9 +9,9 @@ from neuro.spec.neurons import SigmaDelta, Source
 from neuro.spec.projection import Projection
 from neuro.spec.schedule import CONSTANT
 from neuro.spec.sigma_delta import NetworkSpec
+from sim.backends.batched.fused.limits import NARROW, patience, unit_numbers
 
-NARROW = 127  # the largest payload in int8
-LARGEST = 1 << 14  # and of a unit, in two halves of int8
+LARGEST = 1 << 14  # the largest payload of a unit, in two halves of int8
 MOST_STEPS = 1 << 15  # a step and a count share 32 bits
 MOST_NEURONS = 2304  # of all moving populations, padded: their state is in registers
 MOST_SYNAPSES = 128 << 10  # of a projection between them, padded: it is held by one multiprocessor
@@ -64,11 +64,8 @@ class Plan:
 
     @cached_property
     def units(self) -> tuple[tuple[int, ...], ...]:
-        """lower, upper, step_multiplier, step_shift, threshold, hard, send_shift of each."""
-        units = (self.spec.unit(name) for name in self.moving)
-        return tuple(
-            (u.lower, u.upper, u.step_multiplier, u.step_shift, u.threshold, int(u.hard), u.send_shift) for u in units
-        )
+        """The `unit_numbers` of each."""
+        return tuple(unit_numbers(self.spec.unit(name)) for name in self.moving)
 
     @cached_property
     def wide(self) -> tuple[bool, ...]:
@@ -141,7 +138,5 @@ class Plan:
 
     @property
     def patience(self) -> int:
-        """Steps without a change after which a phase is over, all populations having had their turn; 0: none is."""
-        if self.spec.schedule.last_step < WORTH_A_LOOK:
-            return 0
-        return 1 if max(self.parities) < 0 else 2
+        """Steps without a change after which a phase is over; 0: none is before its last step."""
+        return patience(self.parities) if self.spec.schedule.last_step >= WORTH_A_LOOK else 0

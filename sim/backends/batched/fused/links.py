@@ -10,7 +10,8 @@ from torch import Tensor
 
 from neuro.spec.projection import Projection
 from neuro.spec.sigma_delta import NetworkSpec
-from sim.backends.batched.fused.maps_plan import NARROW, Geometry, Layout, Lists, geometry
+from sim.backends.batched.fused.limits import NARROW
+from sim.backends.batched.fused.maps_plan import Geometry, Layout, Lists, geometry
 from sim.backends.batched.fused.resident import Matrix
 
 

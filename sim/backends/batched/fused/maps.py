@@ -14,8 +14,9 @@ from neuro.spec.projection import Projection
 from neuro.spec.schedule import CONSTANT
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.batched.fused import maps_kernels as kernels
+from sim.backends.batched.fused.limits import NARROW, patience, unit_numbers
 from sim.backends.batched.fused.links import Link
-from sim.backends.batched.fused.maps_plan import NARROW, layouts
+from sim.backends.batched.fused.maps_plan import layouts
 from sim.backends.batched.fused.resident import Resident, ResidentNetwork
 from sim.backends.batched.memory import room
 from sim.backends.batched.plasticity import Learner
@@ -41,7 +42,7 @@ class MapsNetwork(ResidentNetwork):
         self.lying = layouts(spec)
         self.links = {p.name: Link(spec, p, self.lying, device) for p in spec.projections if p.weights is not None}
         self.units = {p.name: p.neuron for p in spec.populations if isinstance(p.neuron, SigmaDelta)}
-        self.patience = 1 if max(spec.parity[name] for name in self.units) < 0 else 2
+        self.patience = patience(spec.parity[name] for name in self.units)
         self.changes: dict[int, Tensor] = {}
 
     def load(self, weights: Mapping[str, Tensor]) -> None:
@@ -197,10 +198,7 @@ class MapsNetwork(ResidentNetwork):
             self.spikes[name], self.last[name], self.goal, self.held, self.signs, nudge,
             BATCH=self.batch, CHANNELS=lying.width, SCALES=tuple(p.sign << spec.shift_of(p) for p in links),
             GATHERED=back,
-            UNIT=(
-                unit.lower, unit.upper, unit.step_multiplier, unit.step_shift, unit.threshold, int(unit.hard),
-                unit.send_shift,
-            ),
+            UNIT=unit_numbers(unit),
             FED=any(p.target == name and p.source not in self.units for p in spec.projections),
             OUTPUT=name == spec.output, CONSTANT=schedule.force == CONSTANT, STRENGTH=schedule.nudge_multiplier,
             STRENGTH_SHIFT=schedule.nudge_shift, IMAGES=images, BLOCK=lying.block,

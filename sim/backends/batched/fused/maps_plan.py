@@ -14,9 +14,9 @@ from neuro.base.convolution import Convolution
 from neuro.spec.neurons import SigmaDelta
 from neuro.spec.projection import Projection
 from neuro.spec.sigma_delta import NetworkSpec
+from sim.backends.batched.fused.limits import NARROW
 
 LARGEST = (1 << 15) - 257  # of two halves of int8
-NARROW = 127  # the largest payload in int8
 CHANNELS = 32  # are padded to multiples of this
 
 

@@ -18,10 +18,10 @@ from neuro.base.arrays import Integers, UInt32
 from neuro.spec.neurons import Source
 from neuro.spec.plasticity import Rate
 from neuro.spec.sigma_delta import NetworkSpec
+from sim.backends.batched.cuda_graphs import MOST
+from sim.backends.batched.fused.limits import NARROW
 from sim.backends.batched.plasticity import Learner, signed32
 from sim.backends.batched.record import Outcome
-
-NARROW = 127  # of int8
 
 
 class Matrix(NamedTuple):
@@ -60,6 +60,7 @@ class ResidentNetwork(ABC):
         self.rates = torch.zeros((len(learners), 2), dtype=torch.int32, device=device)
         self.size = self.reach = 0  # images in flight, at most; and rows of a lesson that a batch reads
         self._graphs: dict[object, Callable[[], None]] = {}
+        self._launched: set[object] = set()
         self._lesson: Resident | None = None
         self._outcome: Outcome | None = None
         self._streams = [torch.cuda.Stream(device) for _ in learners] if device.type == "cuda" else []
@@ -87,10 +88,17 @@ class ResidentNetwork(ABC):
         return torch.zeros(shape, dtype=kind, device=self.device)
 
     def _reserve(self, size: int) -> None:
+        size = max(size, 1)  # of no images, too
         if size > self.size:
-            self._graphs.clear()
-            self.size = self.reach = size
+            self._forget_graphs()
+            self.reach = size
             self._make_buffers(size)
+            self.size = size  # only if there was room
+
+    def _forget_graphs(self) -> None:
+        """Launch anew: what graphs read and write has moved."""
+        self._graphs.clear()
+        self._launched.clear()
 
     def _present(
         self, inputs: Integers, targets: Integers | None, signs: Integers, keys: UInt32
@@ -98,7 +106,7 @@ class ResidentNetwork(ABC):
         """The images and an empty outcome on the device; where the last ones lay, if they fit."""
         n, spec = len(inputs), self.spec
         if self._lesson is None or len(self._lesson.inputs) < n + self.reach:
-            self._graphs.clear()
+            self._forget_graphs()
             self._make_room(n + self.reach, inputs.shape[1])
         lesson, outcome = self._lesson, self._outcome
         assert lesson is not None  # made
@@ -184,18 +192,23 @@ class ResidentNetwork(ABC):
         self.rates.copy_(torch.tensor(rows, dtype=torch.int32).view(-1, 2))
 
     def _replayed(self, key: object, launch: Callable[[], None]) -> None:
-        """Launch; from the second time on as a graph, on CUDA."""
-        if self.device.type != "cuda":
+        """Launch; from the second time on as a graph, on CUDA. The first one compiles."""
+        often = key in self._launched and (key in self._graphs or len(self._graphs) < MOST)
+        if self.device.type != "cuda" or not often:
+            self._launched.add(key)
             launch()
-        elif key in self._graphs:
-            self._graphs[key]()
-        else:
-            launch()  # compiles
-            torch.cuda.synchronize(self.device)
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph):  # runs nothing
-                launch()
-            self._graphs[key] = graph.replay
+            return
+        if key not in self._graphs:
+            self._graphs[key] = self._captured(launch)
+        self._graphs[key]()
+
+    def _captured(self, launch: Callable[[], None]) -> Callable[[], None]:
+        """What replays `launch`. Capturing runs nothing."""
+        torch.cuda.synchronize(self.device)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            launch()
+        return graph.replay
 
     def _launch_learning(self, lesson: Resident, size: int) -> None:
         """The learning of all projections, side by side: they share nothing that they write."""

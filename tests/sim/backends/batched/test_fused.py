@@ -18,6 +18,7 @@ from sim.backends.batched import backend
 from sim.backends.batched.choice import OLDEST, interpreted, version
 from sim.backends.batched.fused import maps_plan
 from sim.backends.batched.fused.dense_plan import Plan, refusal
+from sim.backends.batched.fused.limits import NARROW
 from sim.backends.protocol import get_backend
 from sim.contract import sigma_delta as contract
 
@@ -69,7 +70,7 @@ def features_of_maps(spec: NetworkSpec) -> set[str]:
         "padding": any(sum(map(sum, c.padding)) for c in shapes),
         "transposed kernel": any(p.transpose_of in {k.name for k in kernels} for p in spec.projections),
         "learned kernel": any(p.rule for p in kernels),
-        "wide": any(p.neuron.payload_limit > maps_plan.NARROW for p in spec.populations),
+        "wide": any(p.neuron.payload_limit > NARROW for p in spec.populations),
     }
     return {name for name, is_so in told.items() if is_so}
 
@@ -102,6 +103,8 @@ def test_kernels_run_and_learn_as_the_reference_does(seed: int, monkeypatch: pyt
                 np.testing.assert_array_equal(getattr(found, name), getattr(expected, name), err_msg=name)
             assert_equal_arrays(found.spike_counts, expected.spike_counts)
         rates = contract.random_rates(spec, seed)
+        assert len(fused.run(payloads[:0]).predictions) == 0
+        assert len(fused.learn(payloads[:0], targets[:0], rates, seed=7, first_image=0).predictions) == 0
         learned, wanted = (s.learn(payloads, targets, rates, seed=7, first_image=11) for s in (fused, reference))
         for name in ("settled", "last_spike", "free", "nudged"):
             values = (getattr(outcome.settling, name) for outcome in (learned, wanted))
