@@ -23,15 +23,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.bench.meters import (
-    Counter,
-    Reading,
-    driver_version,
-    measure_idle,
-    net_energy,
-    open_counter,
-    open_nvml,
-)
+from benchmarks.bench.counters import Counter, driver_version, open_counter, open_nvml
+from benchmarks.bench.meters import Reading, measure_idle, net_energy
 from benchmarks.gpu_maps import of_maps
 from benchmarks.gpu_resident import Contestant, Kernels, Perceptron, energy_window, epochs, seconds_a_batch
 from benchmarks.tools.backprop import real

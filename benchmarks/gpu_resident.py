@@ -13,7 +13,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from benchmarks.bench.meters import Counter, Reading, Tally
+from benchmarks.bench.counters import Counter
+from benchmarks.bench.meters import Reading, Tally
 from benchmarks.tools.backprop import perceptron
 from neuro.base.quantities import NotMeasurable
 from sim.backends.batched.backend import TorchSession

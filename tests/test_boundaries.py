@@ -37,9 +37,9 @@ HOMES = {
         "benchmarks/tools/hdf5_mutations.py",
     ),
     "msgspec": ("neuro/base/schema.py",),
-    "zeus": ("benchmarks/bench/meters.py",),
+    "zeus": ("benchmarks/bench/counters.py",),
     "sanafe": ("benchmarks/tools/sanafe_worker.py",),  # a program of its own: GPL-3
-    "pynvml": ("benchmarks/bench/meters.py",),
+    "pynvml": ("benchmarks/bench/counters.py",),
     "torchvision": ("neuro/data/download.py", "neuro/data/readers/torchvision_sets.py"),
     "pyarrow": ("neuro/data/readers/parquet.py",),
     "tonic": ("neuro/data/readers/tonic_sets.py",),

@@ -15,9 +15,10 @@ import torch
 from benchmarks.bench.chip import OnChip, borrowed_accuracy, on_chip
 from benchmarks.bench.config import AUTO, CPU, CUDA, IMAGES, LOIHI, OFF, BenchConfig
 from benchmarks.bench.contestants import LEARNED, Contestant, Missing, contestants, has_cuda
+from benchmarks.bench.counters import Counter, open_counter
 from benchmarks.bench.effort import Effort
 from benchmarks.bench.job import SLAYER, Job
-from benchmarks.bench.meters import Counter, Reading, measure_idle, open_counter
+from benchmarks.bench.meters import Reading, measure_idle
 from benchmarks.bench.rows import INFERENCE, TRAINING, Row, empty_row, measured_row
 from benchmarks.bench.slayer import slayer_job
 from benchmarks.bench.timing import BATCHES, Arrays, Work, best_batch, run_window

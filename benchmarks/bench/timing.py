@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.bench.meters import Counter, Reading, Tally
+from benchmarks.bench.counters import Counter
+from benchmarks.bench.meters import Reading, Tally
 from neuro.base.arrays import Array, Reals
 from neuro.base.quantities import Cell, Measured, NotMeasurable
 

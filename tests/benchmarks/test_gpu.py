@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from benchmarks import gpu, gpu_resident
-from benchmarks.bench.meters import NvmlCounter, Reading, driver_version, open_nvml
+from benchmarks.bench.counters import NvmlCounter, driver_version, open_nvml
+from benchmarks.bench.meters import Reading
 from benchmarks.gpu_resident import Perceptron, batches, energy_window, epochs, seconds_a_batch
 from neuro.base.quantities import NotMeasurable
 from neuro.spec.plasticity import Rate

@@ -71,11 +71,24 @@ class Gpus:
         return 5000
 
 
+class Soc:
+    """As `zeus.device.soc.common.SoC`: millijoules by rail; those that a chip lacks are None."""
+
+    def __init__(self, rails: dict[str, Any]) -> None:
+        self.rails = rails
+
+    def get_available_metrics(self) -> set[str]:
+        return set(self.rails)
+
+    def get_total_energy_consumption(self) -> Any:
+        return SimpleNamespace(**self.rails)
+
+
 class ZeusBaseError(Exception):
     """As `zeus.exception.ZeusBaseError`."""
 
 
-def install(monkeypatch: pytest.MonkeyPatch, cpus: Any, gpus: Any) -> None:
+def install(monkeypatch: pytest.MonkeyPatch, cpus: Any, gpus: Any, soc: Any = None) -> None:
     """Put a package in the place of zeus that hands out these, or raises them."""
 
     def give(what: Any) -> Any:
@@ -85,6 +98,7 @@ def install(monkeypatch: pytest.MonkeyPatch, cpus: Any, gpus: Any) -> None:
 
     zeus, device, exception = (ModuleType(name) for name in ("zeus", "zeus.device", "zeus.exception"))
     device.get_cpus, device.get_gpus = lambda: give(cpus), lambda: give(gpus)
+    device.get_soc = lambda: give(soc or ZeusBaseError("No observable SoC was found"))
     exception.ZeusBaseError = ZeusBaseError
     zeus.device, zeus.exception = device, exception
     for name, module in (("zeus", zeus), ("zeus.device", device), ("zeus.exception", exception)):
