@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 
 from neuro.base.arrays import Integers
+from neuro.base.checks import require_choice
 from neuro.base.errors import UserError
 from neuro.base.fixed_point import INT32_MAX
 from neuro.spec.plasticity import Rate
 from neuro.spec.projection import Projection
 from neuro.spec.sigma_delta import NetworkSpec
+from neuro.spec.validate import worst_case_input
 from neuro.stock.learning_engine import EngineRule
 
 
@@ -26,6 +29,35 @@ def check_payloads(spec: NetworkSpec, payloads: Integers, targets: Integers | No
     one = spec.unit(spec.output).one
     if targets is not None and targets.size and max(-int(targets.min()), int(targets.max())) > one:
         raise UserError(f"targets exceed the real value 1 ({one}); scale them into [-1, 1]")
+
+
+def check_currents(
+    spec: NetworkSpec, n_images: int, targets: Integers | None, currents: Mapping[str, Integers]
+) -> None:
+    """Raise UserError unless currents are of moving populations but the output, of the images, and fit their boxes."""
+    if currents and targets is None:
+        raise UserError("currents: act in nudged phases, and without targets there are none; give targets")
+    hidden = [p.name for p in spec.moving if p.name != spec.output]
+    for name, values in currents.items():
+        require_choice("currents: population", name, hidden)
+        size = spec.population(name).size
+        if values.shape != (n_images, size):
+            raise UserError(f"currents of {name}: shape {values.shape}; {n_images} images need [B, {size}]")
+        largest = max(-int(values.min()), int(values.max())) if values.size else 0
+        if largest > largest_current(spec, name):
+            raise UserError(
+                f"currents of {name}: {largest} state units leave the box of its units, which takes "
+                f"{largest_current(spec, name)}; give them a lower weight"
+            )
+
+
+@functools.lru_cache(maxsize=8)
+def largest_current(spec: NetworkSpec, name: str) -> int:
+    """The width of the box, or what 32 bits leave beside all synapses."""
+    unit = spec.unit(name)
+    span = unit.one + max(unit.upper, -unit.lower)
+    room = INT32_MAX // unit.step_multiplier - worst_case_input(spec, spec.population(name)) - span
+    return min(unit.upper - unit.lower, room)
 
 
 def check_learning(spec: NetworkSpec, rates: Mapping[str, Rate | EngineRule]) -> dict[str, Rate]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -23,6 +23,8 @@ class Presentation:
     targets:      of shape [B, K], in state units (stock: 0 or 1); None: the free phase only.
     seed, first_image: number the images for all randomness: the sign of the nudge, the rounding of a change.
     keep_states, keep_spikes: what the record is to hold besides its counts.
+    currents:     by population, of shape [B, N], in state units: what is added to the input of units in nudged phases,
+                  with the sign of the nudge; None or empty: nothing. It descends a cost on these units.
     """
 
     payloads: Integers
@@ -31,6 +33,7 @@ class Presentation:
     first_image: int
     keep_states: bool
     keep_spikes: bool
+    currents: Mapping[str, Integers] | None = None
 
     def __len__(self) -> int:
         return len(self.payloads)
@@ -38,7 +41,11 @@ class Presentation:
     def images(self: Shown, first: int, end: int) -> Shown:
         """Images first..end-1, numbered as they are here."""
         targets = None if self.targets is None else self.targets[first:end]
-        return replace(self, payloads=self.payloads[first:end], targets=targets, first_image=self.first_image + first)
+        currents = {name: values[first:end] for name, values in (self.currents or {}).items()}
+        return replace(
+            self, payloads=self.payloads[first:end], targets=targets, first_image=self.first_image + first,
+            currents=currents,
+        )  # fmt: skip
 
     def batches(self: Shown, size: int) -> Iterator[Shown]:
         """The images in order, `size` at a time, fewer at the end; one empty batch if there are none."""

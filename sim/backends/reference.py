@@ -55,8 +55,11 @@ class Relaxation:
         schedule = self.spec.schedule
         return (targets - self.state[self.spec.output]) * schedule.nudge_multiplier >> schedule.nudge_shift
 
-    def step(self, time: int, force: Int64 | None) -> None:
-        """Deliver the last step's spikes, then update every neuron whose turn it is. force of shape [B, K], or none."""
+    def step(self, time: int, forces: Mapping[str, Int64]) -> None:
+        """Deliver the last step's spikes, then update every neuron whose turn it is.
+
+        forces: by population, of shape [B, N]: what is added to the input.
+        """
         for projection in self.spec.projections:
             payload = self.spike[projection.source] << self.spec.shift_of(projection)
             self.accumulated[projection.target] += payload @ self.weights[projection.name]
@@ -65,9 +68,7 @@ class Relaxation:
             if isinstance(neuron, Source) or self.spec.parity[name] == 1 - time % 2:
                 self.spike[name] = np.zeros_like(self.spike[name])
                 continue
-            total = self.accumulated[name]
-            if force is not None and name == self.spec.output:
-                total = total + force
+            total = self.accumulated[name] + forces.get(name, 0)
             moved = self.state[name] + ((total - self.state[name]) * neuron.step_multiplier >> neuron.step_shift)
             self.state[name] = saturate(moved, neuron.lower, neuron.upper)
             self.spike[name] = neuron.activation(self.state[name]) - self.sent[name]
@@ -77,7 +78,7 @@ class Relaxation:
 class ReferenceSession(SigmaDeltaSession):
     """A spec opened on the reference; holds the full-resolution weights while it learns."""
 
-    backend = "reference"
+    backend, takes_currents = "reference", True
 
     def __init__(self, spec: NetworkSpec, batch_size: int = 1) -> None:
         super().__init__(spec)
@@ -105,11 +106,11 @@ class ReferenceSession(SigmaDeltaSession):
         states = {p.name: [network.state[p.name]] for p in spec.populations}
         held: Int64 | None = None
         for time, phase in enumerate(phases[1:], 1):
-            nudge, force = schedule.phases[phase].nudge, None
+            nudge, forces = schedule.phases[phase].nudge, dict[str, Int64]()
             if nudge and goal is not None:
-                pull = network.pull(goal) if held is None else held
-                force = signs[:, None] * nudge * pull
-            network.step(time, force)
+                pushes = {spec.output: network.pull(goal) if held is None else held, **(shown.currents or {})}
+                forces = {name: signs[:, None] * nudge * push for name, push in pushes.items()}
+            network.step(time, forces)
             if schedule.force == CONSTANT and goal is not None and time == schedule.ends[0]:
                 held = network.pull(goal)
             for p in spec.populations:

@@ -12,7 +12,7 @@ from neuro.spec.network import Network
 from neuro.spec.plasticity import Rate
 from neuro.spec.sigma_delta import NetworkSpec
 from neuro.stock.learning_engine import EngineRule
-from sim.backends.checks import check_payloads
+from sim.backends.checks import check_currents, check_payloads
 from sim.backends.presentation import Lesson, Presentation, nudge_signs
 from sim.backends.record import LearningOutcome, Record
 
@@ -26,11 +26,13 @@ class Session(ABC, Generic[N]):
 
     backend: the name of the backend.
     refusal: why sessions of this kind do not learn, and what does; "" if they do.
+    takes_currents: whether units take currents of their own in nudged phases.
     remark: what a user is told, in one line, of how it computes here; "" if there is nothing to tell.
     """
 
     backend: ClassVar[str]
     refusal: ClassVar[str] = ""
+    takes_currents: ClassVar[bool] = False
     remark: str = ""
 
     def __init__(self, spec: N) -> None:
@@ -50,31 +52,39 @@ class Session(ABC, Generic[N]):
         first_image: int = 0,
         keep_states: bool = False,
         keep_spikes: bool = False,
+        currents: Mapping[str, Integers] | None = None,
     ) -> Record:
         """Run images with the weights as they are.
 
         Args:    payloads of shape [B, N] as the spec's encoder gives them; targets of shape [B, K] in state units, or
-                 None to run the free phase only; seed and first_image number the images for the sign of the nudge.
+                 None to run the free phase only; seed and first_image number the images for the sign of the nudge;
+                 currents: see `Presentation`.
         Returns: a Record of `phases` = all phases if targets are given, else the free phase alone. Stock networks run
                  all slots of a sample with the teacher, not learning.
         Raises:  UserError if payloads or targets have other shapes or ranges than the network declares.
         """
-        shown = Presentation(payloads, targets, seed, first_image, keep_states, keep_spikes)
-        self._check(shown)
+        shown = Presentation(payloads, targets, seed, first_image, keep_states, keep_spikes, currents)
+        self._admit(shown)
         return self._present(shown)
 
     def learn(
-        self, payloads: Integers, targets: Integers, rates: Rates, *, seed: int, first_image: int
-    ) -> LearningOutcome:
+        self, payloads: Integers, targets: Integers, rates: Rates, *, seed: int, first_image: int,
+        currents: Mapping[str, Integers] | None = None,
+    ) -> LearningOutcome:  # fmt: skip
         """Train on images in the order given; `rates` by projection; `first_image` counts presentations so far.
 
         Raises: UserError as `run` does, if this backend does not learn, or if rates do not suit the network.
         """
         if self.refusal:
             raise self._refused()
-        lesson = Lesson(payloads, targets, seed, first_image, keep_states=False, keep_spikes=False)
-        self._check(lesson)
+        lesson = Lesson(payloads, targets, seed, first_image, keep_states=False, keep_spikes=False, currents=currents)
+        self._admit(lesson)
         return self._learn(lesson, rates)
+
+    def _admit(self, shown: Presentation) -> None:
+        if shown.currents and not self.takes_currents:
+            raise UserError(f"backend {self.backend}: takes no currents of hidden units; use events, torch or lava")
+        self._check(shown)
 
     @abstractmethod
     def _check(self, shown: Presentation) -> None:
@@ -121,6 +131,7 @@ class SigmaDeltaSession(Session[NetworkSpec]):
 
     def _check(self, shown: Presentation) -> None:
         check_payloads(self.spec, shown.payloads, shown.targets)
+        check_currents(self.spec, len(shown), shown.targets, shown.currents or {})
 
     def _signs(self, shown: Presentation) -> Int64:
         """The sign of the first nudge of each image, of shape [B]."""

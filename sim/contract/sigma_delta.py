@@ -247,20 +247,23 @@ def random_rates(spec: NetworkSpec, seed: int) -> dict[str, Rate]:
 
 def run_fully(
     backend: AnyBackend, spec: NetworkSpec, payloads: Any, targets: Any, *, seed: int = 0, first_image: int = 0,
-    **options: Any,
+    currents: Any = None, **options: Any,
 ) -> Record:  # fmt: skip
     """Run on `backend` and keep every spike and state."""
     with backend.open(spec, **options) as session:
-        return session.run(payloads, targets, seed=seed, first_image=first_image, keep_states=True, keep_spikes=True)
+        return session.run(
+            payloads, targets, seed=seed, first_image=first_image, keep_states=True, keep_spikes=True, currents=currents
+        )
 
 
 def check_run(
     backend: AnyBackend, spec: NetworkSpec, payloads: Any, targets: Any, *, seed: int = 0, first_image: int = 0,
-    **options: Any,
+    currents: Any = None, **options: Any,
 ) -> Differences:  # fmt: skip
     """Run on `backend` and on the reference; raises AssertionError where the two differ in anything but their name."""
-    expected = run_fully(get_backend("reference"), spec, payloads, targets, seed=seed, first_image=first_image)
-    actual = run_fully(backend, spec, payloads, targets, seed=seed, first_image=first_image, **options)
+    shown: dict[str, Any] = {"seed": seed, "first_image": first_image, "currents": currents}
+    expected = run_fully(get_backend("reference"), spec, payloads, targets, **shown)
+    actual = run_fully(backend, spec, payloads, targets, **shown, **options)
     differences = compare(actual, expected)
     if differences.total:
         raise AssertionError(f"backend {backend.name} differs from the reference: {differences}")
@@ -273,14 +276,14 @@ def check_run(
 
 def check_learning(
     backend: AnyBackend, spec: NetworkSpec, payloads: Any, targets: Any, rates: dict[str, Rate], *, seed: int = 0,
-    batch_size: int = 1, **options: Any,
+    batch_size: int = 1, currents: Any = None, **options: Any,
 ) -> None:  # fmt: skip
     """Learn on `backend` and on the reference; raises AssertionError unless weights, predictions, spikes are equal."""
     results = []
     runs: tuple[tuple[AnyBackend, dict[str, Any]], ...] = ((get_backend("reference"), {}), (backend, options))
     for chosen, more in runs:
         with chosen.open(spec, batch_size=batch_size, **more) as session:
-            outcome = session.learn(payloads, targets, rates, seed=seed, first_image=5)
+            outcome = session.learn(payloads, targets, rates, seed=seed, first_image=5, currents=currents)
             results.append((outcome, session.weights(), session.full_weights()))
     (expected, *expected_weights), (actual, *actual_weights) = results
     np.testing.assert_array_equal(actual.predictions, expected.predictions, err_msg="predictions while learning")

@@ -11,7 +11,9 @@ from neuro.base.errors import UserError
 from neuro.equilibrium.design import design_for
 from neuro.equilibrium.lif import StockDesign, build_stock_network
 from neuro.equilibrium.sigma_delta import build_equilibrium
+from sim.backends.checks import largest_current
 from sim.backends.protocol import REGISTRY, get_backend
+from sim.contract.currents import random_currents
 from sim.contract.sigma_delta import any_spec, check_learning, check_run, random_images, random_rates, random_spec
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -29,7 +31,11 @@ SIGMA_DELTA = [
 def test_events_runs_any_network_as_the_reference_does(seed, threads):
     spec = any_spec(seed)
     payloads, targets = random_images(spec, seed, 5)
-    check_run(get_backend("events"), spec, payloads, targets, seed=seed, first_image=seed % 1000, threads=threads)
+    currents = random_currents(spec, seed, 5)
+    check_run(
+        get_backend("events"), spec, payloads, targets, seed=seed, first_image=seed % 1000, threads=threads,
+        currents=currents,
+    )  # fmt: skip
     check_run(get_backend("events"), spec, payloads, None, threads=threads)
 
 
@@ -40,8 +46,9 @@ def test_events_learns_any_network_as_the_reference_does(seed, threads, batch_si
     payloads, targets = random_images(spec, seed, 9)
     rates = random_rates(spec, seed)
     check_learning(
-        get_backend("events"), spec, payloads, targets, rates, seed=seed, batch_size=batch_size, threads=threads
-    )
+        get_backend("events"), spec, payloads, targets, rates, seed=seed, batch_size=batch_size, threads=threads,
+        currents=random_currents(spec, seed, 9) if seed % 2 else None,
+    )  # fmt: skip
 
 
 @needs_lava
@@ -52,7 +59,10 @@ def test_events_learns_any_network_as_the_reference_does(seed, threads, batch_si
 def test_lava_runs_any_network_as_the_reference_does(seed):
     spec = any_spec(seed)
     payloads, targets = random_images(spec, seed, 3)
-    differences = check_run(get_backend("lava"), spec, payloads, targets, seed=seed, first_image=seed % 1000)
+    differences = check_run(
+        get_backend("lava"), spec, payloads, targets, seed=seed, first_image=seed % 1000,
+        currents=random_currents(spec, seed, 3),
+    )  # fmt: skip
     assert differences.n_images == 3
 
 
@@ -106,6 +116,26 @@ def test_wrong_inputs_are_refused_in_one_line(name):
             assert "\n" not in str(error.value)
         with pytest.raises(UserError, match="targets"):
             session.run(payloads, targets[:1])
+
+
+def test_wrong_currents_are_refused_in_one_line():
+    spec = build_equilibrium(design_for((5, 3), 4, (7,)), 3)
+    payloads, targets = random_images(spec, 0, 2)
+    still, box = np.zeros((2, 7), np.int32), spec.unit("hidden1").upper - spec.unit("hidden1").lower
+    assert largest_current(spec, "hidden1") == box
+    with get_backend("reference").open(spec) as session:
+        for currents, chosen, said in (
+            ({"hidden9": still}, targets, "hidden9"),
+            ({"output": np.zeros((2, 4), np.int32)}, targets, "output"),
+            ({"hidden1": still[:1]}, targets, "shape"),
+            ({"hidden1": still + box + 1}, targets, "lower weight"),
+            ({"hidden1": still}, None, "without targets"),
+        ):
+            with pytest.raises(UserError, match=said) as error:
+                session.run(payloads, chosen, currents=currents)
+            assert "\n" not in str(error.value)
+    with get_backend("snntorch").open(spec) as session, pytest.raises(UserError, match="takes no currents"):
+        session.run(payloads, targets, currents={"hidden1": still})
 
 
 @pytest.mark.parametrize("name", EVERY)

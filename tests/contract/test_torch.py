@@ -24,6 +24,7 @@ from sim.backends.batched import backend as torch_batched
 from sim.backends.batched.backend import TorchBackend, device_of
 from sim.backends.batched.cuda_graphs import Graphs
 from sim.backends.protocol import get_backend, one_hot_targets
+from sim.contract.currents import random_currents
 from sim.contract.sigma_delta import any_spec, check_learning, check_run, random_images, random_rates, random_spec
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -36,7 +37,8 @@ CPU = torch.device("cpu")
 def test_it_runs_any_network_as_the_reference_does(seed: int) -> None:
     spec = any_spec(seed)
     payloads, targets = random_images(spec, seed, 5)
-    check_run(BACKEND, spec, payloads, targets, seed=seed, first_image=seed % 1000)
+    currents = random_currents(spec, seed, 5)
+    check_run(BACKEND, spec, payloads, targets, seed=seed, first_image=seed % 1000, currents=currents)
     check_run(BACKEND, spec, payloads, None)
 
 
@@ -45,7 +47,9 @@ def test_it_runs_any_network_as_the_reference_does(seed: int) -> None:
 def test_it_learns_any_network_as_the_reference_does(seed: int, batch_size: int) -> None:
     spec = any_spec(seed)
     payloads, targets = random_images(spec, seed, 9)
-    check_learning(BACKEND, spec, payloads, targets, random_rates(spec, seed), seed=seed, batch_size=batch_size)
+    currents = random_currents(spec, seed, 9) if seed % 2 else None
+    rates = random_rates(spec, seed)
+    check_learning(BACKEND, spec, payloads, targets, rates, seed=seed, batch_size=batch_size, currents=currents)
 
 
 @pytest.mark.parametrize("rule", ["event", "end-point", "y3"])

@@ -21,7 +21,7 @@ from neuro.base.fixed_point import image_keys
 from neuro.spec.network import Network
 from neuro.spec.plasticity import Rate
 from neuro.spec.sigma_delta import NetworkSpec
-from sim.backends.batched.choice import fused_network, reason
+from sim.backends.batched.choice import FusedNetwork, fused_network, reason
 from sim.backends.batched.cuda_graphs import Graphs, wanted
 from sim.backends.batched.memory import room
 from sim.backends.batched.network import Batch, TorchNetwork
@@ -48,7 +48,7 @@ class TorchSession(SigmaDeltaSession):
     kernels: what computes: "Triton", or "torch", with the reason why not Triton where there is a device.
     """
 
-    backend = "torch"
+    backend, takes_currents = "torch", True
 
     def __init__(
         self, spec: NetworkSpec, threads: int | None, batch_size: int, device: torch.device, workers: Workers | None
@@ -91,7 +91,15 @@ class TorchSession(SigmaDeltaSession):
             return torch.from_numpy(np.ascontiguousarray(values, dtype=np.int32)).to(self.device)
 
         targets = None if shown.targets is None else whole(shown.targets)
-        return Batch(whole(shown.payloads), targets, whole(self._signs(shown)))
+        currents = {name: whole(values) for name, values in (shown.currents or {}).items()}
+        return Batch(whole(shown.payloads), targets, whole(self._signs(shown)), currents or None)
+
+    def _kernels_for(self, shown: Presentation) -> FusedNetwork | None:
+        """The Triton kernels, which add no currents; None where torch runs the images, with the weights of now."""
+        if self._fused is not None and shown.currents:
+            self._transmit(None)
+            return None
+        return self._fused
 
     def _share(self, count: int, shared: bool = True) -> range:
         """Which of `count` images are this worker's."""
@@ -127,10 +135,10 @@ class TorchSession(SigmaDeltaSession):
             yield slice(first, min(first + at_once, images.stop))
 
     def _run(self, shown: Presentation, n_phases: int) -> Record:
-        outcomes = _Found(self.spec, len(shown))
-        if self._fused is not None:
+        outcomes, fused = _Found(self.spec, len(shown)), self._kernels_for(shown)
+        if fused is not None:
             for piece in self._pieces(len(shown), IN_FLIGHT):
-                outcomes.fill(piece, self._fused.run(*self._shown(shown, piece), n_phases, IN_FLIGHT))
+                outcomes.fill(piece, fused.run(*self._shown(shown, piece), n_phases, IN_FLIGHT))
         else:
             for chunk in self._chunks(self._share(len(shown))):
                 batch = self._batch(shown.images(chunk.start, chunk.stop))
@@ -164,12 +172,13 @@ class TorchSession(SigmaDeltaSession):
 
     def _learn(self, lesson: Lesson, rates: Rates) -> LearningOutcome:
         chosen, outcomes = check_learning(self.spec, rates), _Found(self.spec, len(lesson))
+        fused = self._kernels_for(lesson)
         keys = image_keys(lesson.seed, lesson.first_image, len(lesson))
-        if self._fused is not None:
+        if fused is not None:
             for piece in self._pieces(len(lesson), self.batch_size):
                 payloads, _, signs, _ = self._shown(lesson, piece)
                 shown = payloads, lesson.targets[piece], signs, keys[piece]
-                outcomes.fill(piece, self._fused.learn(*shown, chosen, self.batch_size))
+                outcomes.fill(piece, fused.learn(*shown, chosen, self.batch_size))
             return self._outcome(outcomes)
         with self._exactly():
             for start in range(0, len(lesson), self.batch_size):
@@ -181,6 +190,7 @@ class TorchSession(SigmaDeltaSession):
                     self._update(seen, batch.signs, keys[chunk], chosen, moves)
                     outcomes.fill(chunk, outcome)
                 self._transmit(moves)
+        self._tell_kernels()
         return self._outcome(outcomes)
 
     def _outcome(self, outcomes: _Found) -> LearningOutcome:
@@ -231,6 +241,10 @@ class TorchSession(SigmaDeltaSession):
         for learner in self._learners:
             learner.restore(full[learner.projection.name])
         self._transmit(None)
+        self._tell_kernels()
+
+    def _tell_kernels(self) -> None:
+        """Let the Triton kernels, where there are any, transmit the weights of now."""
         if self._fused is not None:
             self._fused.load({part.projection.name: part.effective() for part in self._learners})
 

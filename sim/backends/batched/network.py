@@ -26,11 +26,15 @@ Populations = dict[str, Tensor]
 
 
 class Batch(NamedTuple):
-    """What to run: payloads int32 [B, N], targets int32 [B, K] or None for the free phase, signs int32 [B]."""
+    """What to run: payloads int32 [B, N], targets int32 [B, K] or None for the free phase, signs int32 [B].
+
+    currents: by population int32 [B, N], or None.
+    """
 
     payloads: Tensor
     targets: Tensor | None
     signs: Tensor
+    currents: Populations | None = None
 
 
 class Moment(NamedTuple):
@@ -133,11 +137,12 @@ class TorchNetwork:
     def _nudged(
         self, total: Populations, state: Populations, batch: Batch, nudge: int, held: Tensor | None
     ) -> Populations:
-        """`total` with the force of the nudge added to the output: the one `held`, else that of `state`."""
+        """`total` with the force of the nudge on the output, the one `held` or that of `state`, and with currents."""
         if not nudge or batch.targets is None:
             return total
         pull = self._pull(state, batch.targets) if held is None else held
-        return {**total, self.spec.output: total[self.spec.output] + pull * (batch.signs * nudge)[:, None]}
+        pushes, signs = {self.spec.output: pull, **(batch.currents or {})}, (batch.signs * nudge)[:, None]
+        return {**total, **{name: total[name] + push * signs for name, push in pushes.items()}}
 
     def _pull(self, state: Populations, targets: Tensor) -> Tensor:
         """The force of a nudge on the output in `state`, of shape [B, K], in state units."""

@@ -38,7 +38,7 @@ NO_FULL, NO_RATES = np.zeros(0, np.int16), np.zeros(0, np.int64)  # of synapses 
 class EventsSession(SigmaDeltaSession):
     """A spec opened on the events backend. Not for use from several threads at once."""
 
-    backend = "events"
+    backend, takes_currents = "events", True
 
     def __init__(self, spec: NetworkSpec, threads: int, batch_size: int) -> None:
         super().__init__(spec)
@@ -92,7 +92,16 @@ class EventsSession(SigmaDeltaSession):
             np.ascontiguousarray(goal, dtype=np.int32),
             self._signs(shown).astype(np.int32),
             np.zeros(0, dtype=np.uint32) if keys is None else keys,
+            self._currents(shown),
         )
+
+    def _currents(self, shown: Presentation) -> Int32:
+        """The currents of all neurons as the plan lays them out; [1, 0] if there are none."""
+        currents = np.zeros((len(shown), self._n_neurons) if shown.currents else (1, 0), dtype=np.int32)
+        for name, values in (shown.currents or {}).items():
+            start = self._plan.start[self.spec.population_index[name]]
+            currents[:, start : start + values.shape[1]] = values
+        return currents
 
     def _simulate(self, shown: Presentation, n_phases: int, out: Outputs) -> list[Int32]:
         """Fill `out`, sharing the images among the threads; returns spike rows."""

@@ -26,6 +26,7 @@ class Images(NamedTuple):
     targets: Int32  # [B, K]
     signs: Int32  # [B] of the first nudge
     keys: UInt32  # [B] of the random bits that round the changes; empty unless they learn
+    currents: Int32  # [B, N] of every neuron, padding included; [1, 0] if there are none
 
 
 class Span(NamedTuple):
@@ -54,9 +55,10 @@ def run_images(
         if span.simulates:
             for slot in range(count * span.part // span.parts, count * (span.part + 1) // span.parts):
                 image = start + slot
+                current = images.currents[min(image, images.currents.shape[0] - 1)]
                 n_spikes = simulate(
-                    plan, synapses, images.payloads[image], images.targets[image], images.signs[image], span.last_step,
-                    scratch, image, out, trace, slot, span.keeps_trace, n_spikes,
+                    plan, synapses, images.payloads[image], images.targets[image], current, images.signs[image],
+                    span.last_step, scratch, image, out, trace, slot, span.keeps_trace, n_spikes,
                 )  # fmt: skip
         if span.commits:
             for slot in range(count):

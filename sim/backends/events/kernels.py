@@ -117,7 +117,24 @@ def hold_force(plan: Plan, target: Int32, scratch: Scratch) -> None:
 
 
 @inlined
-def advance(plan: Plan, target: Int32, force: np.int32, step: Index, scratch: Scratch) -> None:
+def push(plan: Plan, population: int, target: Int32, current: Int32, force: np.int32, scratch: Scratch) -> None:
+    """Put into total the input of a population and the force of the nudge: of the output its own, else a current.
+
+    force: the sign of the nudge.
+    """
+    begin = plan.start[population]
+    if population == plan.output:
+        if not plan.holds:
+            hold_force(plan, target, scratch)
+        for j in range(plan.size[population]):
+            scratch.total[begin + j] = np.int32(scratch.a[begin + j] + force * scratch.pull[j])
+    else:
+        for j in range(begin, plan.start[population + 1]):
+            scratch.total[j] = np.int32(scratch.a[j] + force * current[j])
+
+
+@inlined
+def advance(plan: Plan, target: Int32, current: Int32, force: np.int32, step: Index, scratch: Scratch) -> None:
     """Update the populations whose turn it is from the input accumulated so far."""
     for population in range(plan.static.shape[0]):
         if plan.static[population] or plan.parity[population] == 1 - step % 2:
@@ -125,12 +142,9 @@ def advance(plan: Plan, target: Int32, force: np.int32, step: Index, scratch: Sc
             continue
         begin, end = plan.start[population], plan.start[population + 1]
         total = scratch.a[begin:end]
-        if force != 0 and population == plan.output:
+        if force != 0 and (population == plan.output or current.shape[0] > 0):
             total = scratch.total[begin:end]
-            if not plan.holds:
-                hold_force(plan, target, scratch)
-            for j in range(plan.size[population]):
-                total[j] = np.int32(scratch.a[begin + j] + force * scratch.pull[j])
+            push(plan, population, target, current, force, scratch)
         if plan.threshold[population] == 0:
             scratch.n_events[population] = relax(
                 total, scratch.u[begin:end], scratch.s[begin:end], plan.multiplier[population], plan.shift[population],
@@ -214,7 +228,7 @@ def keep_spikes(plan: Plan, scratch: Scratch, image: int, step: Index, spikes: I
 
 @inlined
 def simulate(
-    plan: Plan, weights: Synapses, payload: Int16, target: Int32, sign: np.int32, last_step: int,
+    plan: Plan, weights: Synapses, payload: Int16, target: Int32, current: Int32, sign: np.int32, last_step: int,
     scratch: Scratch, image: int, out: Outputs, trace: Trace, slot: int, learning: bool, n_spikes: int,
 ) -> int:  # fmt: skip
     """Run one image to `last_step`; returns the length of the spike table.
@@ -226,7 +240,7 @@ def simulate(
     while step <= last_step:
         if step > 0:
             deliver(plan, weights, scratch)
-            advance(plan, target, sign * plan.nudge[step], step, scratch)
+            advance(plan, target, current, sign * plan.nudge[step], step, scratch)
         n_sent = np.int64(0)
         for population in range(plan.static.shape[0]):
             out.counts[image, population, plan.phase[step]] += scratch.n_events[population]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -25,12 +26,16 @@ LARGEST = weight_limit(WEIGHT_BITS)
 
 @dataclass(frozen=True)
 class Job:
-    """What to run. payloads [B, N]; targets [B, K] or None for the free phase only; signs [B] of the first nudge."""
+    """What to run. payloads [B, N]; targets [B, K] or None for the free phase only; signs [B] of the first nudge.
+
+    currents: by population [B, N], what is added to its input in nudged phases, with the sign of the nudge.
+    """
 
     spec: NetworkSpec
     payloads: Int32
     targets: Int32 | None
     signs: Int32
+    currents: Mapping[str, Int32] = field(default_factory=dict)
 
     @property
     def n_phases(self) -> int:
@@ -58,10 +63,11 @@ def build_graph(job: Job, folder: Path) -> list[AbstractProcess]:
             neurons[projection.source].s_out.connect(synapses.s_in)
             synapses.a_out.connect(neurons[projection.target].a_in)
             graph.append(synapses)
-    if job.targets is not None:
-        guide = np.concatenate([job.targets, job.signs[:, None]], axis=1)
-        teacher = Sender(data=guide, period=job.period, name="teacher")
-        teacher.s_out.connect(neurons[spec.output].guide_in)
+    for name, guide in _guides(job).items():
+        teacher = Sender(
+            data=np.concatenate([guide, job.signs[:, None]], axis=1), period=job.period, name=f"teacher of {name}"
+        )
+        teacher.s_out.connect(neurons[name].guide_in)
         graph.append(teacher)
     for index, population in enumerate(spec.populations):
         recorder = _recorder(job, index, folder)
@@ -72,6 +78,20 @@ def build_graph(job: Job, folder: Path) -> list[AbstractProcess]:
     return graph
 
 
+def _guides(job: Job) -> dict[str, Int32]:
+    """What nudged populations are told of each image: the output its targets, others their currents."""
+    return {} if job.targets is None else {job.spec.output: job.targets, **job.currents}
+
+
+def _hold(job: Job, name: str) -> int:
+    """When the population takes the force that it holds: see `SigmaDeltaUnit`."""
+    if name not in _guides(job):
+        return 0
+    if name != job.spec.output:
+        return -1
+    return job.spec.schedule.ends[0] if job.spec.schedule.force == CONSTANT else 0
+
+
 def _neurons(job: Job, population: Population) -> AbstractProcess:
     neuron, schedule = population.neuron, job.spec.schedule
     if isinstance(neuron, Source):
@@ -79,7 +99,7 @@ def _neurons(job: Job, population: Population) -> AbstractProcess:
         data = job.payloads if neuron.constant is None else np.full(shape, neuron.constant)
         return Sender(data=data, period=job.period, name=population.name)
     steps = schedule.phase_of_step()[: job.period]
-    nudged = population.name == job.spec.output and job.targets is not None
+    nudged = population.name in _guides(job)
     return SigmaDeltaUnit(
         size=population.size,
         lower=neuron.lower,
@@ -93,7 +113,7 @@ def _neurons(job: Job, population: Population) -> AbstractProcess:
         nudge_multiplier=schedule.nudge_multiplier,
         nudge_shift=schedule.nudge_shift,
         parity=job.spec.parity[population.name],
-        hold=schedule.ends[0] if nudged and schedule.force == CONSTANT else 0,
+        hold=_hold(job, population.name),
         name=population.name,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,13 +17,18 @@ if TYPE_CHECKING:
     from sim.backends.lava.sigma_delta.graph import Job
 
 SPEC, ARRAYS = "spec.json", "arrays.npz"
+CURRENT = "job.current."
 
 
-def save_job(folder: Path, spec: NetworkSpec, payloads: Integers, targets: Integers | None, signs: Integers) -> None:
+def save_job(
+    folder: Path, spec: NetworkSpec, payloads: Integers, targets: Integers | None, signs: Integers,
+    currents: Mapping[str, Integers] | None = None,
+) -> None:  # fmt: skip
     """Write a job for the worker."""
     arrays = {**spec_arrays(spec), "job.payloads": payloads, "job.signs": signs}
     if targets is not None:
         arrays["job.targets"] = targets
+    arrays |= {f"{CURRENT}{name}": values for name, values in (currents or {}).items()}
     write_atomically(folder / SPEC, json_bytes(spec_to_json(spec)))
     write_atomically(folder / ARRAYS, array_bytes(arrays))
 
@@ -39,4 +45,5 @@ def load_job(folder: Path) -> Job:
         arrays["job.payloads"].astype(np.int32),
         None if targets is None else targets.astype(np.int32),
         arrays["job.signs"].astype(np.int32),
+        {name.removeprefix(CURRENT): v.astype(np.int32) for name, v in arrays.items() if name.startswith(CURRENT)},
     )

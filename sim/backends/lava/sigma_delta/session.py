@@ -24,7 +24,7 @@ WORKER = "sim.backends.lava.sigma_delta.worker"
 class LavaSession(SigmaDeltaSession):
     """A spec opened on Lava. Every `run` is a worker process of its own; none outlives it."""
 
-    backend = "lava"
+    backend, takes_currents = "lava", True
     refusal = "sigma-delta networks learn on the events backend; train there, then evaluate here"
 
     def __init__(self, spec: NetworkSpec, stall_s: float, on_image: Callable[[int], None]) -> None:
@@ -34,7 +34,7 @@ class LavaSession(SigmaDeltaSession):
 
     def _present(self, shown: Presentation) -> Record:
         with scratch("lava") as folder:
-            save_job(folder, self.spec, shown.payloads, shown.targets, self._signs(shown))
+            save_job(folder, self.spec, shown.payloads, shown.targets, self._signs(shown), shown.currents)
             run_worker(WORKER, folder, len(shown), "image", self.stall_s, self.on_image)
             return record_from_history(self.spec, self.backend, shown, self._history(folder))
 

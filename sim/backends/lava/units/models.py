@@ -71,6 +71,7 @@ class PySigmaDeltaUnitModel(PyLoihiProcessModel):
         step = (self.time_step - 1) % len(self.nudge)
         if step == 0:  # what arrives now belongs to the image before
             self.target, self.sign = guide[:-1], guide[-1]
+            self.held = self.target
             self.a[:], self.u[:], self.s_hat[:] = 0, 0, 0
             spikes = np.zeros_like(self.s_hat)
         else:

@@ -28,12 +28,13 @@ class SigmaDeltaUnit(AbstractProcess):
 
     Variables, all int32 of shape [N]: a (accumulated input), u (state), s_hat (what the receivers know).
     a_in:     weighted spikes, summed over the incoming Dense processes.
-    guide_in: at the presentation step, the target of each neuron and, last, the sign of the first nudge;
-              shape [N + 1]. Left unconnected where no nudge reaches the population.
+    guide_in: at the presentation step, the target of each neuron, or the force on it, and, last, the sign of the first
+              nudge; shape [N + 1]. Left unconnected where no nudge reaches the population.
     s_out:    graded spikes q.    u_out: the state, for recording.
     nudge:    sign of the output force at each step 0..period-1, all 0 if there is none.
     parity:   of the steps at which it updates, -1 for all of them.
-    hold:     step at whose end the output force is taken and then held; 0 for a force that follows the state.
+    hold:     step at whose end the output force is taken and then held; 0 for a force that follows the state; -1 where
+              the guide is the force itself.
     """
 
     def __init__(
