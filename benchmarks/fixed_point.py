@@ -23,8 +23,9 @@ from neuro.artifact.run_folder import load_artifact
 from neuro.base.metrics import Accuracy
 from neuro.data.sets import load_dataset
 from sim.robustness.attacks.losses import margin
-from sim.robustness.attacks.search import Model, Threat
+from sim.robustness.attacks.search import Model
 from sim.robustness.attacks.suites import build_attacks
+from sim.robustness.attacks.threats import Threat
 from sim.robustness.bridge.fixed_point_twin import FixedPointTwin
 from sim.robustness.defences.baselines import real_images
 from sim.twins.make import make_twin

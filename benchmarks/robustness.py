@@ -40,8 +40,9 @@ from sim.backends.protocol import get_backend
 from sim.coding.config import LcaConfig
 from sim.coding.training import train_lca
 from sim.robustness.attacks.gradient import ProjectedGradient
-from sim.robustness.attacks.search import Attack, Model, Threat
+from sim.robustness.attacks.search import Attack, Model
 from sim.robustness.attacks.suites import build_attacks
+from sim.robustness.attacks.threats import Threat
 from sim.robustness.attacks.transfer import Transfer
 from sim.robustness.bridge.fixed_point_twin import FixedPointTwin
 from sim.robustness.bridge.stages import main_twins

@@ -17,7 +17,7 @@ from sim.reports.panels import backends, latest
 from sim.reports.section import Box, Cell, Panel, Section, Table, marked, provenance
 from sim.robustness.analysis.subject import ADVERSARIAL, Analysis
 from sim.robustness.analysis.transfer_matrix import TransferMatrix
-from sim.robustness.attacks.search import Threat
+from sim.robustness.attacks.threats import Threat
 from sim.robustness.bridge.result import AttackResult
 from sim.robustness.bridge.run import AttackRun
 from sim.robustness.judging.comparison import Check

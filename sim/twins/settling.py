@@ -27,12 +27,11 @@ KINDS = "uas"  # of a population: state, last input, payload
 class Turn(NamedTuple):
     """What the backward pass needs of one update of a population: the slopes of its clip and of what it sends.
 
-    outside: whether the state was clipped, of shape [B, N]; or, where slopes outside the box end somewhere, the slopes.
-    sent: 2**-shift where no threshold is.
+    clipped: slopes of shape [B, N]. sent: 2**-shift where no threshold is.
     """
 
     name: str
-    outside: Tensor
+    clipped: Tensor
     sent: Tensor | float
 
 
@@ -100,10 +99,13 @@ def _payload(graph: SigmaDeltaGraph, u: Tensor, unit: SigmaDelta) -> Tensor:
 
 def _turn(graph: SigmaDeltaGraph, name: str, moved: Tensor, u: Tensor) -> Turn:
     unit, chosen = graph.units[name], graph.relaxations[name]
-    outside = moved != u
     if limited(chosen.band):
-        outside = box_slopes(moved, chosen.lower, chosen.upper, chosen.outside, chosen.band * chosen.step)
-    return Turn(name, outside, graph.send_slope(u, unit) if unit.threshold else 2.0**-unit.send_shift)
+        clipped = box_slopes(moved, chosen.lower, chosen.upper, chosen.outside, chosen.band * chosen.step)
+    else:
+        clipped = torch.eq(moved, u, out=torch.empty_like(u))  # as floats: a product with truth values is slow
+        if chosen.outside:
+            clipped.clamp_(min=chosen.outside)
+    return Turn(name, clipped, graph.send_slope(u, unit) if unit.threshold else 2.0**-unit.send_shift)
 
 
 def settled(graph: SigmaDeltaGraph, drive: State, steps: int, rests: bool) -> State:
@@ -165,12 +167,7 @@ class _Backward:
             to_state = _sum(to_state, to_payload * turn.sent)
         if to_state is None:
             return to_input
-        if limited(unit.band):
-            passed = to_state * turn.outside
-        elif unit.outside:
-            passed = torch.where(turn.outside, unit.outside * to_state, to_state)
-        else:
-            passed = to_state.masked_fill(turn.outside, 0.0)
+        passed = to_state * turn.clipped
         if unit.step != 1.0:
             self.gradients["u", name] = passed * (1.0 - unit.step)
             passed = passed * unit.step

@@ -13,7 +13,8 @@ from torch import nn
 from benchmarks import fixed_point, robustness, without_competition
 from neuro.artifact.run_folder import load_artifact
 from neuro.data.sets import Dataset
-from sim.robustness.attacks.search import Adversarial, Threat
+from sim.robustness.attacks.search import Adversarial
+from sim.robustness.attacks.threats import Threat
 from sim.robustness.bridge.fixed_point_twin import FixedPointTwin
 from sim.robustness.defences.baselines import real_images
 from sim.twins.make import make_twin

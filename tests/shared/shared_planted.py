@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sim.robustness.attacks.losses import margin
-from sim.robustness.attacks.search import Threat
+from sim.robustness.attacks.threats import Threat
 
 Model = Callable[[Tensor], Tensor]
 

@@ -18,7 +18,8 @@ from sim.backends.session import AnySession
 from sim.robustness.analysis.perturbation import Ratio, perturbation_ratios
 from sim.robustness.analysis.surface import Line, random_images, walk
 from sim.robustness.analysis.transfer_matrix import TransferMatrix, scorer_of_model, transfer_matrix
-from sim.robustness.attacks.search import Model, Threat
+from sim.robustness.attacks.search import Model
+from sim.robustness.attacks.threats import Threat
 from sim.robustness.judging.table import Scorer
 from sim.twins.make import make_twin
 

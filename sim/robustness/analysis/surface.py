@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from sim.robustness.attacks.losses import margin
-from sim.robustness.attacks.search import Model, Threat, generator_of
+from sim.robustness.attacks.search import Model, generator_of
+from sim.robustness.attacks.threats import Threat
 
 POINTS = 41
 AT_ONCE = 512  # images of a pass, so that few images at many points are few passes

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from neuro.base.arrays import Float32, Integers
 from sim.robustness.attacks.gradient import ProjectedGradient
-from sim.robustness.attacks.search import Model, Threat
+from sim.robustness.attacks.search import Model
+from sim.robustness.attacks.threats import Threat
 from sim.robustness.judging.table import Scorer
 
 STEPS = 20

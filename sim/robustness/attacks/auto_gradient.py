@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from neuro.base.checks import Range
 from sim.robustness.attacks.losses import dlr_targeted, get_loss
-from sim.robustness.attacks.search import Adversarial, Kind, Model, Search, Threat, generator_of, per_image
+from sim.robustness.attacks.search import Adversarial, Kind, Model, Search, generator_of
+from sim.robustness.attacks.threats import Threat, per_image
 
 MOMENTUM = 0.75  # alpha of eq. 4
 RISING_SHARE = 0.75  # rho of condition 1
@@ -39,6 +41,7 @@ class AutoGradient:
     restarts: int = 1
     loss: str = "cross-entropy"
     kind: Kind = "iterative"
+    several_sizes: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         Range(1).require("attack apgd", steps=self.steps, restarts=self.restarts)
@@ -72,7 +75,7 @@ class _Ascent:
         threat, clean = self.search.threat, self.search.clean
         gradient, loss = self.search.gradient(start)
         self.best, self.best_gradient, self.best_loss = start, gradient, loss
-        self.size = torch.full_like(loss, 2.0 * threat.eps)
+        self.size = torch.full_like(loss, 2.0) * threat.sizes(loss)
         self.rises, last = torch.zeros_like(loss), 0
         self.loss_before, self.size_before = self.best_loss.clone(), torch.full_like(loss, torch.inf)
         images = before = start

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from sim.robustness.attacks.libraries import Planar, load, own_randomness
-from sim.robustness.attacks.search import Adversarial, Kind, Model, Search, Threat, generator_of, norm_of, per_image
+from sim.robustness.attacks.search import Adversarial, Kind, Model, Search, generator_of
+from sim.robustness.attacks.threats import Threat, norm_of, per_image
 
 FURTHER = (1.5, 2.0, 3.0, 5.0)  # times the change that other attacks found: where the label turns beyond the threat
 

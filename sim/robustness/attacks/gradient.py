@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from neuro.base.checks import Range
 from sim.robustness.attacks.losses import get_loss
-from sim.robustness.attacks.search import (
-    Adversarial,
-    GradientFunction,
-    Kind,
-    Model,
-    Search,
-    Threat,
-    generator_of,
-    per_image,
-)
+from sim.robustness.attacks.search import Adversarial, GradientFunction, Kind, Model, Search, generator_of
+from sim.robustness.attacks.threats import Threat, per_image
 
 RADIUS = 0.5  # of the neighbourhood, in eps
 
@@ -46,6 +39,7 @@ class ProjectedGradient:
     gradient_fn: GradientFunction | None = None
     family: str = "pgd"
     neighbours: int = 0
+    several_sizes: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         Range(0).require(f"attack {self.family}", neighbours=self.neighbours)
@@ -67,12 +61,13 @@ class ProjectedGradient:
 
     def _ascend(self, search: Search, images: Tensor, generator: torch.Generator) -> None:
         """Climb from one start; the search keeps the best iterates."""
-        step = (2.5 / self.steps if self.step is None else self.step) * search.threat.eps
+        step = (2.5 / self.steps if self.step is None else self.step) * search.threat.sizes(images)
+        near = search.threat.scaled(RADIUS)
         velocity = torch.zeros_like(images)
         for i in range(self.steps):
             direction, _ = search.gradient(images, clean=i == 0 and not self.random_start)
             for _ in range(self.neighbours):
-                around = Threat(search.threat.norm, RADIUS * search.threat.eps).random_start(images, generator)
+                around = near.random_start(images, generator)
                 direction = direction + search.gradient(search.threat.project(around, search.clean))[0]
             if self.momentum:
                 length = direction.flatten(1).abs().sum(1).clamp(min=1e-38)

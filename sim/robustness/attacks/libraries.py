@@ -11,13 +11,14 @@ import logging
 import math
 import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from neuro.base.errors import UserError
-from sim.robustness.attacks.search import Adversarial, Kind, Model, Search, Threat, norm_of, per_image
+from sim.robustness.attacks.search import Adversarial, Kind, Model, Search
+from sim.robustness.attacks.threats import Threat, norm_of, per_image
 
 
 def load(name: str) -> Any:
@@ -58,10 +59,14 @@ class Planar(nn.Module):
 
 
 def finish(search: Search, found: Tensor) -> Adversarial:
-    """Offer what a library found, projected, and stretched to the full eps; measure gradients at the clean images."""
-    change = (found.to(search.clean) - search.clean).nan_to_num(0.0, 0.0, 0.0)
+    """Offer what a library found, projected, and stretched to the full eps; measure gradients at the clean images.
+
+    found: for every image of `search.first`; under several sizes the same serves all.
+    """
+    found = found.to(search.clean).repeat(search.threat.copies, *[1] * (found.dim() - 1))
+    change = (found - search.clean).nan_to_num(0.0, 0.0, 0.0)
     length = norm_of(change, search.threat.norm).clamp(min=1e-12)
-    for factor in (torch.ones_like(length), search.threat.eps / length):
+    for factor in (torch.ones_like(length), search.threat.sizes(length) / length):
         search.offer(search.threat.project(search.clean + per_image(factor, change) * change, search.clean))
     search.gradient(search.clean, clean=True)
     return search.result()
@@ -72,6 +77,7 @@ class DeepFool:
     """Smallest change by repeated linearisation, cut or stretched to eps. Source: Moosavi-Dezfooli et al. 2016."""
 
     steps: int = 50
+    several_sizes: ClassVar[bool] = True
     kind: Kind = "minimal-norm"
     family: str = "deepfool"
 
@@ -84,14 +90,18 @@ class DeepFool:
 
 
 def run_foolbox(attack: Any, search: Search, eps: float | None) -> Tensor:
-    """Run an attack of foolbox; eps None for minimal-norm ones. Returns images [B, *shape], clean where it failed."""
+    """Run an attack of foolbox on `search.first`; eps None for minimal-norm ones.
+
+    Returns: images [B, *shape], clean where it failed.
+    """
     foolbox = load("foolbox")
-    planar = Planar(search.model, search.clean.shape[1:]).eval()
-    network = foolbox.PyTorchModel(planar, bounds=(0, 1), device=search.clean.device)
-    criterion = foolbox.criteria.Misclassification(search.labels)
+    clean = search.first
+    planar = Planar(search.model, clean.shape[1:]).eval()
+    network = foolbox.PyTorchModel(planar, bounds=(0, 1), device=clean.device)
+    criterion = foolbox.criteria.Misclassification(search.labels[: len(clean)])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = attack.run(network, planar.to_planes(search.clean), criterion, **({"epsilon": eps} if eps else {}))
+        found = attack.run(network, planar.to_planes(clean), criterion, **({"epsilon": eps} if eps else {}))
     return planar.to_images(found)
 
 
@@ -105,6 +115,7 @@ class FastAdaptiveBoundary:
 
     steps: int = 50
     targeted: bool = False
+    several_sizes: ClassVar[bool] = True
     kind: Kind = "minimal-norm"
     family: str = "fab"
 
@@ -118,7 +129,7 @@ class FastAdaptiveBoundary:
             n_target_classes=min(9, search.clean_scores.shape[1] - 1),
         )  # fmt: skip
         with own_randomness(images):
-            found = attack.perturb(planar.to_planes(search.clean), search.labels)
+            found = attack.perturb(planar.to_planes(search.first), search.labels[: len(search.first)])
         return finish(search, planar.to_images(found))
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from neuro.base.checks import Range
 from neuro.base.errors import UserError
-from sim.robustness.attacks.search import Adversarial, Kind, Model, Search, Threat, generator_of, norm_of, per_image
+from sim.robustness.attacks.search import Adversarial, Kind, Model, Search, generator_of
+from sim.robustness.attacks.threats import Threat, norm_of, per_image
 
 HALVED_AFTER = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)  # queries of 10,000; Andriushchenko et al. 2020, 4.3
 N_NOISES = 3
@@ -24,6 +26,7 @@ class Noise:
     """
 
     steps: int = 12
+    several_sizes: ClassVar[bool] = True
     kind: Kind = "noise"
     family: str = "noise"
 
@@ -31,20 +34,21 @@ class Noise:
         """Attack; see `attack.Attack`."""
         search = Search(model, images, labels, threat)
         for draw in range(self.steps):
-            generator = generator_of(seed, draw)
-            if draw % N_NOISES == 0:
-                noisy = threat.random_start(search.clean, generator)
-            else:
-                noise = torch.randn(images.shape, generator=generator).to(images)
-                noise = noise if draw % N_NOISES == 1 else noise.sign()
-                length = 3.0 if threat.norm == "linf" else norm_of(noise, "l2")  # linf: eps is three deviations
-                length = torch.as_tensor(1.0 if threat.norm == "linf" and draw % N_NOISES == 2 else length)
-                scale = threat.eps / length.to(images)
-                noisy = threat.project(
-                    search.clean + noise * (per_image(scale, noise) if scale.dim() else scale), images
-                )
-            search.offer(noisy)
+            search.offer(_noisy(threat, search.clean, draw % N_NOISES, generator_of(seed, draw)))
         return search.result()
+
+
+def _noisy(threat: Threat, clean: Tensor, which: int, generator: torch.Generator) -> Tensor:
+    if which == 0:
+        return threat.random_start(clean, generator)
+    shape = clean.shape[1:]
+    noise = threat.drawn(lambda n: torch.randn((n, *shape), generator=generator), len(clean)).to(clean)
+    noise = noise if which == 1 else noise.sign()
+    if threat.norm == "l2":
+        noise = noise / per_image(norm_of(noise, "l2"), noise)
+    elif which == 1:
+        noise = noise / 3.0  # eps is three deviations
+    return threat.project(clean + threat.sizes(clean) * noise, clean)
 
 
 def window_share(query: int, n_queries: int, first: float = 0.8) -> float:
@@ -89,6 +93,7 @@ class Square:
 
     steps: int = 5000
     stop_when_fooled: bool = True
+    several_sizes: ClassVar[bool] = True
     kind: Kind = "query"
     family: str = "square"
 
@@ -143,31 +148,33 @@ class _Windows:
         """The start: vertical stripes of +-eps (linf), a grid of bumps (l2)."""
         clean, threat = self.clean, self.search.threat
         if threat.norm == "linf":
-            return self._within(clean + threat.eps * self._signs(len(clean), 1, clean.shape[2]), clean)
+            return threat.project(clean + threat.sizes(clean) * self._signs(clean.shape[2]), clean)
         height, width = clean.shape[1:3]
         rows, columns = max(height // 5, 1), max(width // 5, 1)
         change = torch.zeros_like(clean)
         for top in range(0, height - rows + 1, rows):
             for left in range(0, width - columns + 1, columns):
-                window = bump(rows, columns, clean)[None, :, :, None] * self._signs(len(clean), 1, 1)
+                window = bump(rows, columns, clean)[None, :, :, None] * self._signs()
                 change[:, top : top + rows, left : left + columns] += window
-        return self._within(clean + threat.eps * threat.steepest(change), clean)
+        return threat.project(clean + threat.sizes(clean) * threat.steepest(change), clean)
 
     def changed(self, current: Tensor, active: Tensor, share: float) -> Tensor:
         """`current` with one more window changed, in a share `share` of the pixels."""
-        clean = self.clean[active]
+        clean, threat, signs = self.clean[active], self.search.threat.among(active), self._signs()[active]
         _, height, width, _ = clean.shape
         rows = min(max(round(math.sqrt(share * height * width)), 1), height)
         columns = min(max(round(share * height * width / rows), 1), width)
-        if self.search.threat.norm == "l2":
-            return self._moved_mass(current, clean, rows, columns)
+        if threat.norm == "l2":
+            return self._moved_mass(current, clean, threat, signs, rows, columns)
         top, left = self._corner(height - rows), self._corner(width - columns)
         area = (slice(None), slice(top, top + rows), slice(left, left + columns))
         changed = current.clone()
-        changed[area] = clean[area] + self.search.threat.eps * self._signs(len(clean), 1, 1)
-        return self._within(changed, clean)
+        changed[area] = clean[area] + threat.sizes(clean) * signs
+        return threat.project(changed, clean)
 
-    def _moved_mass(self, current: Tensor, clean: Tensor, rows: int, columns: int) -> Tensor:
+    def _moved_mass(
+        self, current: Tensor, clean: Tensor, threat: Threat, signs: Tensor, rows: int, columns: int
+    ) -> Tensor:
         """Empty one window and give its length to a bump in another (algorithm 3)."""
         _, height, width, channels = clean.shape
         rows, columns = min(max(rows, 3), height), min(max(columns, 3), width)
@@ -178,23 +185,25 @@ class _Windows:
         for area in areas:
             mask[area] = 1.0
         freed = (change * mask).square().sum((1, 2), keepdim=True)
-        unused = (self.search.threat.eps**2 - change.square().sum((1, 2, 3), keepdim=True)).clamp(min=0.0) / channels
+        used = change.square().sum((1, 2, 3), keepdim=True)
+        unused = (threat.sizes(clean) ** 2 - used).clamp(min=0.0) / channels
         old = change[areas[0]]
         window = bump(rows, columns, clean)
         window = window.T if rows == columns and self._corner(1) else window
-        new = window[None, :, :, None] * self._signs(len(clean), 1, 1)
+        new = window[None, :, :, None] * signs
         new = new + old / old.square().sum((1, 2), keepdim=True).sqrt().clamp(min=1e-12)
         new = new / new.square().sum((1, 2), keepdim=True).sqrt().clamp(min=1e-12) * (freed + unused).sqrt()
         change[areas[1]] = 0.0
         change[areas[0]] = new
-        return self._within(clean + self.search.threat.eps * self.search.threat.steepest(change), clean)
+        return threat.project(clean + threat.sizes(clean) * threat.steepest(change), clean)
 
-    def _within(self, values: Tensor, clean: Tensor) -> Tensor:
-        return self.search.threat.project(values, clean)
-
-    def _signs(self, n: int, rows: int, columns: int) -> Tensor:
-        shape = (n, rows, columns, self.clean.shape[3])
-        return torch.randint(0, 2, shape, generator=self.generator).to(self.clean) * 2 - 1
+    def _signs(self, columns: int = 1) -> Tensor:
+        """Signs of every image, of shape [B, 1, columns, c]."""
+        shape = (1, columns, self.clean.shape[3])
+        drawn = self.search.threat.drawn(
+            lambda n: torch.randint(0, 2, (n, *shape), generator=self.generator), len(self.clean)
+        )
+        return drawn.to(self.clean) * 2 - 1
 
     def _corner(self, limit: int) -> int:
         return int(torch.randint(0, limit + 1, (1,), generator=self.generator))

@@ -1,4 +1,4 @@
-"""What an attack is: what it may change (`Threat`), what it hands back (`Adversarial`), and the search they all share.
+"""What an attack is: what it hands back (`Adversarial`), and the search they all share.
 
 Libraries return the CLEAN image wherever the attacked model was not fooled. That is fatal when another model is
 scored (here: the deployed integers), so every attack of this package hands back, for each image, the iterate with the
@@ -15,74 +15,15 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
-from neuro.base.checks import Range, require_choice
+from neuro.base.checks import Range
 from neuro.base.errors import UserError
 from sim.robustness.attacks.losses import Loss, margin
+from sim.robustness.attacks.threats import Threat, per_image
 
 Model = Callable[[Tensor], Tensor]  # images [B, *shape] in 0..1 -> scores [B, K], differentiable
 GradientFunction = Callable[[Tensor, Tensor], Tensor]  # images, labels [B] -> direction of rising loss [B, *shape]
 Kind = Literal["noise", "single-step", "iterative", "minimal-norm", "query", "transfer", "ensemble", "decision"]
 WHITE_BOX: tuple[Kind, ...] = ("single-step", "iterative", "minimal-norm")
-NORMS = ("linf", "l2")
-TOLERANCE = 1e-5  # of distances, in 32-bit floats
-
-
-def per_image(values: Tensor, like: Tensor) -> Tensor:
-    """`values` of shape [B] as [B, 1, ...], to be broadcast against `like` of shape [B, *shape]."""
-    return values.reshape(-1, *[1] * (like.dim() - 1))
-
-
-def norm_of(changes: Tensor, norm: str) -> Tensor:
-    """The norm ("linf" or "l2") of every image of `changes` [B, *shape], of shape [B]."""
-    flat = changes.flatten(1)
-    return flat.abs().amax(1) if norm == "linf" else flat.norm(dim=1)
-
-
-@dataclass(frozen=True)
-class Threat:
-    """What the attacker may do: move an image by at most `eps` in `norm`, within 0..1.
-
-    norm: "linf" (largest change of a pixel) or "l2" (Euclidean). eps: in units of the pixel range 0..1.
-    Raises: UserError if the norm is unknown, or eps is not positive, or above 1 for linf.
-    """
-
-    norm: str
-    eps: float
-
-    def __post_init__(self) -> None:
-        require_choice("threat: norm", self.norm, NORMS)
-        limit = 1.0 if self.norm == "linf" else math.inf
-        if not 0 < self.eps <= limit or math.isinf(self.eps):
-            allowed = "0 < eps <= 1, the range of a pixel" if self.norm == "linf" else "a finite eps > 0"
-            raise UserError(f"threat: eps {self.eps} is outside the limits of {self.norm}; give {allowed}")
-
-    def __str__(self) -> str:
-        return f"{self.norm} {self.eps:g}"
-
-    def project(self, images: Tensor, clean: Tensor) -> Tensor:
-        """The images moved into the allowed set around `clean` (both of shape [B, *shape])."""
-        if self.norm == "linf":
-            return images.clamp(clean - self.eps, clean + self.eps).clamp(0.0, 1.0)
-        change = images - clean
-        factor = (self.eps / norm_of(change, "l2").clamp(min=1e-12)).clamp(max=1.0)
-        return (clean + change * per_image(factor, change)).clamp(0.0, 1.0)  # the box holds clean: nothing grows
-
-    def steepest(self, gradient: Tensor) -> Tensor:
-        """The change of norm 1 along which a linear loss rises fastest, per image; zero where there is none."""
-        if self.norm == "linf":
-            return gradient.sign()
-        scaled = gradient / per_image(norm_of(gradient, "linf").clamp(min=1e-38), gradient)  # squares must not vanish
-        return scaled / per_image(norm_of(scaled, "l2").clamp(min=1e-12), scaled)
-
-    def random_start(self, clean: Tensor, generator: torch.Generator) -> Tensor:
-        """A random image of the allowed set: uniform in the linf ball, or in the l2 ball, clipped to 0..1."""
-        if self.norm == "linf":
-            change = torch.rand(clean.shape, generator=generator) * 2 - 1
-        else:
-            change = self.steepest(torch.randn(clean.shape, generator=generator))
-            radius = torch.rand(len(clean), generator=generator) ** (1.0 / clean[0].numel())
-            change = change * per_image(radius, change)
-        return self.project(clean + self.eps * change.to(clean), clean)
 
 
 @dataclass(frozen=True)
@@ -104,22 +45,38 @@ class Adversarial:
 
     images of shape [B, *shape], float32 in 0..1, within the threat. margin [B]: the largest margin (`losses.margin`)
     over all iterates on the attacked model, > 0 where it is fooled. returned_clean [B]: nothing raised the margin.
-    zero_gradient: None for attacks that use no gradient.
+    zero_gradients: one for each size of the threat; none for attacks that use no gradient.
     """
 
     images: Tensor
     margin: Tensor
     returned_clean: Tensor
-    zero_gradient: ZeroGradient | None = None
+    zero_gradients: tuple[ZeroGradient, ...] = ()
+
+    @property
+    def zero_gradient(self) -> ZeroGradient | None:
+        """That of the first size; None for attacks that use no gradient."""
+        return self.zero_gradients[0] if self.zero_gradients else None
 
     @property
     def zero_gradient_share(self) -> float:
         """Share of exactly zero entries of the input gradient at the clean images; NaN if none was taken."""
         return self.zero_gradient.clean_entries if self.zero_gradient else math.nan
 
+    def by_size(self, copies: int) -> list[Adversarial]:
+        """What was found under each of so many sizes that were attacked at once (`threats.Threats`)."""
+        parts = (values.chunk(copies) for values in (self.images, self.margin, self.returned_clean))
+        return [
+            Adversarial(images, margins, clean, self.zero_gradients[size : size + 1])
+            for size, (images, margins, clean) in enumerate(zip(*parts, strict=True))
+        ]
+
 
 class Attack(Protocol):
-    """An attack. family and steps name its strength: two members of a family differ in steps alone."""
+    """An attack. family and steps name its strength: two members of a family differ in steps alone.
+
+    Those with a true `several_sizes` take `threats.Threats`, too.
+    """
 
     @property
     def family(self) -> str: ...  # noqa: D102
@@ -154,7 +111,14 @@ class Search:
         self.clean_scores = self.scores(self.clean)
         self.best_margin = self.clean_margin = margin(self.clean_scores, self.labels)
         self._took_gradient = False
-        self._zero: dict[bool, list[tuple[float, float]]] = {True: [], False: []}
+        self._zero: dict[bool, list[list[tuple[float, float]]]] = {
+            clean: [[] for _ in range(threat.copies)] for clean in (True, False)
+        }
+
+    @property
+    def first(self) -> Tensor:
+        """The clean images, once."""
+        return self.clean[: len(self.clean) // self.threat.copies]
 
     def scores(self, images: Tensor) -> Tensor:
         """The scores [B, K] without gradient."""
@@ -183,25 +147,31 @@ class Search:
         else:  # something on the way has no gradient at all
             gradient = torch.zeros_like(images)
         gradient, self._took_gradient = gradient.detach().nan_to_num(0.0, 0.0, 0.0), True
-        zero = (gradient == 0).flatten(1)
-        zero = zero if clean else zero[self.best_margin <= 0]
-        if len(zero):
-            self._zero[clean].append((float(zero.float().mean()), float(zero.all(1).float().mean())))
+        self._count_zeros(gradient, clean)
         self.offer(images.detach(), scores.detach())
         return gradient, loss.detach()
 
     def result(self) -> Adversarial:
         """The best iterates, once more projected; gradients at the clean images are measured if not yet."""
-        if self._took_gradient and not self._zero[True]:
+        if self._took_gradient and not self._zero[True][0]:
             self.gradient(self.clean, clean=True)
         images = self.threat.project(self.best_images, self.clean)
-        return Adversarial(images, self.best_margin, self.best_margin <= self.clean_margin, self._zero_gradient())
+        zeros = tuple(self._zero_gradient(size) for size in range(self.threat.copies if self._zero[True][0] else 0))
+        return Adversarial(images, self.best_margin, self.best_margin <= self.clean_margin, zeros)
 
-    def _zero_gradient(self) -> ZeroGradient | None:
-        if not self._zero[True]:
-            return None
-        clean = self._zero[True][0]
-        iterates = self._zero[False] or [clean]
+    def _count_zeros(self, gradient: Tensor, clean: bool) -> None:
+        """Add the shares of zeros, by size: of all images if they are clean, else of those not yet fooled."""
+        zero = (gradient == 0).flatten(1)
+        entries, whole = zero.float().mean(1), zero.all(1).float()
+        counted = torch.ones_like(whole) if clean else (self.best_margin <= 0).to(whole)
+        stacked = (torch.stack([entries, whole, torch.ones_like(whole)]) * counted).reshape(3, self.threat.copies, -1)
+        for size, (of_entries, of_images, n) in enumerate(stacked.sum(2).T.tolist()):
+            if n:
+                self._zero[clean][size].append((of_entries / n, of_images / n))
+
+    def _zero_gradient(self, size: int) -> ZeroGradient:
+        clean = self._zero[True][size][0]
+        iterates = self._zero[False][size] or [clean]
         entries, images = (sum(share[part] for share in iterates) / len(iterates) for part in (0, 1))
         return ZeroGradient(*clean, entries, images)
 

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from sim.robustness.attacks.gradient import ProjectedGradient
 from sim.robustness.attacks.losses import margin
-from sim.robustness.attacks.search import Adversarial, Attack, Kind, Model, Search, Threat
+from sim.robustness.attacks.search import Adversarial, Attack, Kind, Model, Search
+from sim.robustness.attacks.threats import Threat
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +26,11 @@ class Transfer:
     kind: Kind = "transfer"
 
     @property
+    def several_sizes(self) -> bool:
+        """Whether the attack on the source takes several sizes at once."""
+        return getattr(self.attack, "several_sizes", False)
+
+    @property
     def family(self) -> str:
         """Names the source."""
         return self.name
@@ -39,4 +45,4 @@ class Transfer:
         adversarial = self.attack(self.source, images, labels, threat, seed)
         search = Search(model, images, labels, threat)
         margins = margin(search.scores(adversarial.images), search.labels)
-        return Adversarial(adversarial.images, margins, adversarial.returned_clean, None)
+        return Adversarial(adversarial.images, margins, adversarial.returned_clean)

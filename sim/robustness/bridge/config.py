@@ -10,7 +10,7 @@ from neuro.base.errors import UserError
 from neuro.base.options import SEED, check_options, fill, option
 
 if TYPE_CHECKING:
-    from sim.robustness.attacks.search import Threat
+    from sim.robustness.attacks.threats import Threat
 
 EPS = {"linf": (0.05, 0.1, 0.2, 0.3), "l2": (0.5, 1.0, 2.0, 3.0)}
 NORMS = {"linf": "largest change of a pixel", "l2": "Euclidean"}
@@ -54,7 +54,7 @@ class AttackConfig:
     @property
     def threats(self) -> tuple[Threat, ...]:
         """The threats, in order of eps."""
-        from sim.robustness.attacks.search import Threat
+        from sim.robustness.attacks.threats import Threat
 
         return tuple(Threat(self.norm, eps) for eps in sorted(self.eps))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from neuro.base.files import array_bytes, write_atomically
-from sim.robustness.attacks.search import Threat
+from sim.robustness.attacks.threats import Threat
 
 
 class Examples:

@@ -8,7 +8,7 @@ from typing import Any
 
 from neuro.base.arrays import Array
 from neuro.front_ends.pixels import PixelEncoder
-from sim.robustness.attacks.search import Threat
+from sim.robustness.attacks.threats import Threat
 from sim.robustness.judging.constancy import constant, payload_unit
 
 

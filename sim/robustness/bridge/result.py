@@ -10,7 +10,7 @@ from typing import Any
 from neuro.base.metrics import Accuracy
 from neuro.base.shown import Lines, Shown
 from sim.robustness.analysis.subject import Analysis
-from sim.robustness.attacks.search import Threat
+from sim.robustness.attacks.threats import Threat
 from sim.robustness.bridge.config import AttackConfig
 from sim.robustness.bridge.grid import Grid
 from sim.robustness.judging.table import RobustnessTable

@@ -43,8 +43,9 @@ SHARD_IMAGES = 100
 ATTACKS = "attacks"  # folder within a run
 SOURCE = "perceptron"
 RESULT = "attack.json"
-TABLE = 2  # number of the form of tables: what shards of another one measured is not comparable
+TABLE = 3  # number of the form of tables: what shards of another one measured is not comparable
 LABELS_TOO = "standard"  # the suite with an attack that sees labels alone
+STATES = 1 << 23  # of neurons, images and steps that one gradient goes through
 FEW_ITERATES = 4  # scored of every attack, where an inference is long
 
 
@@ -139,6 +140,7 @@ class AttackRun:
             stage.models, scorer, stage.attacks, images, labels, stage.threats, (self.config.seed,),
             batch_size=SHARD_IMAGES, first_index=first, device=self.config.device, progress=progress,
             on_images=found.keep, n_passes=self.config.passes, iterates=self._iterates(),
+            sizes_at_once=self._sizes_at_once(),
         )  # fmt: skip
 
     def _by_labels(self, scorer: Scorer, found: Found) -> Stage:
@@ -150,6 +152,12 @@ class AttackRun:
         model = by_labels(labels_of, self.dataset.n_classes)
         walk = HopSkipJump(found.starts, steps=20 if self.artifact.spec.free_steps <= LONG else 6)
         return Stage({"deployed labels": model}, {"hop-skip-jump": walk}, self.config.threats)
+
+    def _sizes_at_once(self) -> int:
+        """How many sizes share a batch: as many as fit into the memory that states of an inference may take."""
+        spec = self.artifact.spec
+        neurons = sum(population.size for population in spec.moving)
+        return max(STATES // (SHARD_IMAGES * neurons * spec.free_steps), 1)
 
     def _iterates(self) -> int:
         """How many images on the way of an attack are scored, too: none where one takes long."""

@@ -11,8 +11,9 @@ from neuro.base.errors import UserError
 from neuro.spec.network import Network
 from sim.families import of_kind
 from sim.robustness.attacks.gradient import ProjectedGradient, fast_gradient
-from sim.robustness.attacks.search import Attack, Model, Threat
+from sim.robustness.attacks.search import Attack, Model
 from sim.robustness.attacks.suites import SUITES, build_attacks
+from sim.robustness.attacks.threats import Threat
 from sim.robustness.judging.comparison import with_grey
 from sim.twins.base import Twin
 from sim.twins.gradients import implicit_gradient, local_gradient

@@ -9,7 +9,7 @@ import numpy as np
 from neuro.base.errors import UserError
 from neuro.data.rescaling import BYTE
 from neuro.data.sets import Dataset
-from sim.robustness.attacks.search import Threat
+from sim.robustness.attacks.threats import Threat
 from sim.robustness.bridge.config import AttackConfig, default_images
 
 SHOWN = 4  # features

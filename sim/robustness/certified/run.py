@@ -26,7 +26,7 @@ from neuro.data.sets import Dataset, require_test_images
 from sim.backends.protocol import get_backend
 from sim.backends.session import AnySession
 from sim.evaluate import data_of, is_coder, load_run
-from sim.robustness.attacks.search import Threat
+from sim.robustness.attacks.threats import Threat
 from sim.robustness.bridge.units import own_units
 from sim.robustness.certified.config import IMAGES, SIGMAS, STEP, CertifyConfig
 from sim.robustness.certified.result import Certificate, CertifyResult, Constancy, Cost, ImageVotes

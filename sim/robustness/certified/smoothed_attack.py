@@ -10,7 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sim.robustness.attacks.search import Model, norm_of, per_image
+from sim.robustness.attacks.search import Model
+from sim.robustness.attacks.threats import norm_of, per_image
 
 STEPS, COPIES, STEP_SHARE = 20, 8, 0.2  # a step is this share of the radius
 

@@ -13,7 +13,8 @@ from dataclasses import replace
 import torch
 
 from neuro.base.arrays import Int64
-from sim.robustness.attacks.search import Attack, Threat
+from sim.robustness.attacks.search import Attack
+from sim.robustness.attacks.threats import Threat
 from sim.training.trainer import Trainer
 from sim.training.tune import Trial
 from sim.training.watcher import Watcher

@@ -29,7 +29,8 @@ from neuro.base.metrics import Accuracy
 from neuro.data.sets import Dataset, split_validation
 from neuro.equilibrium.design import EquilibriumDesign, design_for
 from sim.robustness.attacks.gradient import ProjectedGradient
-from sim.robustness.attacks.search import Attack, Threat
+from sim.robustness.attacks.search import Attack
+from sim.robustness.attacks.threats import Threat
 
 SMALL = 10_000  # training images; below, smaller batches and more epochs
 CHUNK = 1000

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from neuro.base.arrays import Bools
 from neuro.base.metrics import Accuracy
-from sim.robustness.attacks.search import Threat, ZeroGradient
+from sim.robustness.attacks.search import ZeroGradient
+from sim.robustness.attacks.threats import Threat
 from sim.robustness.judging.table import Outcome, RobustnessTable
 
 NOT_MEASURED = "not measured"

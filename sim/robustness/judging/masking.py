@@ -11,7 +11,8 @@ import numpy as np
 
 from neuro.base.arrays import Bools
 from neuro.base.metrics import Accuracy
-from sim.robustness.attacks.search import WHITE_BOX, Kind, Threat
+from sim.robustness.attacks.search import WHITE_BOX, Kind
+from sim.robustness.attacks.threats import Threat
 from sim.robustness.judging.comparison import (
     Check,
     Limits,

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,7 +14,8 @@ from torch import Tensor
 
 from neuro.base.arrays import Bools, Float32, Int64, Integers
 from neuro.base.errors import UserError
-from sim.robustness.attacks.search import Adversarial, Attack, Kind, Model, Threat, ZeroGradient, expectation
+from sim.robustness.attacks.search import Adversarial, Attack, Kind, Model, ZeroGradient, expectation
+from sim.robustness.attacks.threats import Threat, Threats
 from sim.robustness.judging.table import Outcome, RobustnessTable, Scorer
 from sim.robustness.judging.watched import Path, Watched
 
@@ -29,7 +31,7 @@ def evaluate_robustness(
     images: Float32 | Tensor, labels: Integers | Tensor,
     threats: Sequence[Threat], seeds: Sequence[int] = (0,), *, n_passes: int = 1, batch_size: int = 250,
     first_index: int = 0, device: str = "cpu", progress: Callable[[str], None] | None = None,
-    on_images: OnImages | None = None, iterates: int = ITERATES,
+    on_images: OnImages | None = None, iterates: int = ITERATES, sizes_at_once: int = 8,
 ) -> RobustnessTable:  # fmt: skip
     """Attack every model with every attack; score the adversarial images on the deployed model.
 
@@ -39,7 +41,8 @@ def evaluate_robustness(
              n_passes: average the scores of the attacked models over so many passes. first_index: of the first image,
              part of the seed of every batch, so that shards of whole batches repeat the whole. progress, on_images:
              told of every attack before, and of its images after. iterates: so many images of the path of every
-             attack, spread over it, are scored too (up to twice as many); the worst counts.
+             attack, spread over it, are scored too (up to twice as many); the worst counts. sizes_at_once: threats of
+             one norm that share a batch, where an attack can do that; what is found is the same but for rounding.
     Raises:  UserError if there are no models, attacks, threats, seeds or images, or images are outside 0..1.
     """
     for name, given in (("models", models), ("attacks", attacks), ("threats", threats), ("seeds", seeds)):
@@ -51,15 +54,22 @@ def evaluate_robustness(
     y = torch.as_tensor(labels, dtype=torch.int64).to(device)
     attacked = {name: expectation(model, n_passes) if n_passes > 1 else model for name, model in models.items()}
     table = _clean_table(attacked, scorer, x, y, n_passes, batch_size)
-    for threat in threats:
-        for name, attack in attacks.items():
+    for name, attack in attacks.items():
+        for group in _grouped(threats, sizes_at_once if getattr(attack, "several_sizes", False) else 1):
             for twin, model in list(attacked.items())[: 1 if runs_once(attack) else None]:
                 for seed in seeds:
                     if progress:
-                        progress(f"{threat}: {name} on {twin}, seed {seed}")
-                    run = _Run(twin, model, name, attack, threat, seed, scorer, first_index, on_images, iterates)
-                    table.outcomes.append(run.over(x, y, batch_size))
+                        progress(f"{', '.join(map(str, group))}: {name} on {twin}, seed {seed}")
+                    run = _Run(twin, model, name, attack, group, seed, scorer, first_index, on_images, iterates)
+                    table.outcomes.extend(run.over(x, y, batch_size))
     return table
+
+
+def _grouped(threats: Sequence[Threat], at_once: int) -> list[tuple[Threat, ...]]:
+    """The threats in groups of one norm, of at most so many."""
+    norms = dict.fromkeys(threat.norm for threat in threats)
+    same = [[threat for threat in threats if threat.norm == norm] for norm in norms]
+    return [tuple(of[start : start + at_once]) for of in same for start in range(0, len(of), at_once)]
 
 
 def runs_once(attack: Attack) -> bool:
@@ -98,23 +108,33 @@ def _labels(scorer: Scorer, images: Tensor, batch_size: int) -> Int64:
     )
 
 
+class _Batch(NamedTuple):
+    """What one threat did to one batch, see `table.Outcome`."""
+
+    found: Adversarial
+    path: Path
+    correct: Bools
+    model_correct: Bools
+    agree: Bools
+
+
 @dataclass(frozen=True)
 class _Run:
-    """One attack on one model, over batches."""
+    """One attack on one model under threats of one norm, over batches."""
 
     twin: str
     model: Model
     name: str
     attack: Attack
-    threat: Threat
+    threats: tuple[Threat, ...]
     seed: int
     scorer: Scorer
     first_index: int
     on_images: OnImages | None
     iterates: int
 
-    def over(self, images: Tensor, labels: Tensor, batch_size: int) -> Outcome:
-        """The outcome over all images."""
+    def over(self, images: Tensor, labels: Tensor, batch_size: int) -> list[Outcome]:
+        """The outcomes over all images, one for each threat; they share the time."""
         began = time.process_time()
         batches = [
             self._batch(
@@ -122,29 +142,40 @@ class _Run:
             )
             for start in range(0, len(images), batch_size)
         ]
-        correct, model_correct, agree = (np.concatenate([batch[i] for batch in batches]) for i in (2, 3, 4))
-        adversarials, paths = [batch[0] for batch in batches], [batch[1] for batch in batches]
-        conflict, jump, rose = (
-            np.concatenate([getattr(p, name) for p in paths]) for name in ("conflict", "jump", "rose")
-        )
+        cpu_s = (time.process_time() - began) / len(self.threats)
+        return [self._outcome(threat, list(of), cpu_s)
+                for threat, of in zip(self.threats, zip(*batches, strict=True), strict=True)]  # fmt: skip
+
+    def _outcome(self, threat: Threat, batches: list[_Batch], cpu_s: float) -> Outcome:
+        found = [batch.found for batch in batches]
+        joined = {name: np.concatenate([getattr(b, name) for b in batches]) for name in _Batch._fields[2:]}
+        of_paths = {name: np.concatenate([getattr(b.path, name) for b in batches]) for name in Path._fields[1:]}
         return Outcome(
-            self.twin, self.name, self.attack.family, self.attack.kind, self.attack.steps, self.threat, self.seed,
-            correct, model_correct, agree, torch.cat([f.returned_clean for f in adversarials]).cpu().numpy(),
-            torch.cat([f.margin for f in adversarials]).float().cpu().numpy(), conflict, jump, rose,
-            _mean_zero(adversarials), time.process_time() - began,
+            self.twin, self.name, self.attack.family, self.attack.kind, self.attack.steps, threat, self.seed,
+            **joined, **of_paths, returned_clean=torch.cat([f.returned_clean for f in found]).cpu().numpy(),
+            margin=torch.cat([f.margin for f in found]).float().cpu().numpy(),
+            zero_gradient=_mean_zero(found), cpu_s=cpu_s,
         )  # fmt: skip
 
-    def _batch(self, images: Tensor, labels: Tensor, index: int) -> tuple[Adversarial, Path, Bools, Bools, Bools]:
-        """Attack one batch; return its adversarial images, the path to them, and the flags of an outcome."""
-        watched = Watched(self.model, images, labels, self.iterates)
-        adversarial = self.attack(watched, images, labels, self.threat, self.seed * 1_000_003 + index)
+    def _batch(self, images: Tensor, labels: Tensor, index: int) -> list[_Batch]:
+        """Attack one batch: for each threat its adversarial images, the path to them, and the flags of an outcome."""
+        copies, n = len(self.threats), len(images)
+        threat = self.threats[0] if copies == 1 else Threats.of(self.threats, n, images.device)
+        images, labels = images.repeat(copies, *[1] * (images.dim() - 1)), labels.repeat(copies)
+        once = self.attack.kind == "minimal-norm"
+        watched = Watched(self.model, images, labels, self.iterates, copies, once)
+        adversarial = self.attack(watched, images, labels, threat, self.seed * 1_000_003 + index)
+        found = adversarial.by_size(copies)
         if self.on_images:
-            self.on_images(self.twin, self.name, self.threat, self.seed, index, adversarial.images)
+            for single, part in zip(self.threats, found, strict=True):
+                self.on_images(self.twin, self.name, single, self.seed, index, part.images)
         with torch.no_grad():
             guessed = self.model(adversarial.images).argmax(1).cpu().numpy()
         deployed, truth = self._deployed(adversarial.images), labels.cpu().numpy()
-        path = watched.path(self.threat, lambda kept: self._deployed(kept) == np.tile(truth, len(kept) // len(truth)))
-        return adversarial, path, (deployed == truth) & path.correct, guessed == truth, guessed == deployed
+        paths = watched.paths(threat, lambda kept: self._deployed(kept) == np.tile(truth, len(kept) // len(truth)))
+        flags = (np.split(values, copies) for values in (deployed == truth, guessed == truth, guessed == deployed))
+        return [_Batch(part, path, correct & path.correct, model_correct, agree)
+                for part, path, correct, model_correct, agree in zip(found, paths, *flags, strict=True)]  # fmt: skip
 
     def _deployed(self, images: Tensor) -> Int64:
         return np.asarray(self.scorer(images.cpu().numpy()), np.int64)

@@ -12,7 +12,8 @@ import numpy as np
 from neuro.base.arrays import Array, Reals
 from neuro.base.errors import UserError
 from neuro.base.files import array_bytes, parse_arrays, parse_json, read_bytes, write_atomically
-from sim.robustness.attacks.search import Threat, ZeroGradient
+from sim.robustness.attacks.search import ZeroGradient
+from sim.robustness.attacks.threats import Threat
 from sim.robustness.judging.table import Outcome, RobustnessTable
 
 META = "meta"

@@ -10,7 +10,8 @@ import numpy as np
 
 from neuro.base.arrays import Bools, Float32, Int64, Integers
 from neuro.base.metrics import Accuracy
-from sim.robustness.attacks.search import WHITE_BOX, Kind, Threat, ZeroGradient
+from sim.robustness.attacks.search import WHITE_BOX, Kind, ZeroGradient
+from sim.robustness.attacks.threats import Threat
 
 Scorer = Callable[[Float32], Integers]  # images [B, *shape] -> labels [B]
 

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from neuro.base.arrays import Bools, Float32
 from sim.robustness.attacks.losses import margin
-from sim.robustness.attacks.search import Model, Threat
+from sim.robustness.attacks.search import Model
+from sim.robustness.attacks.threats import Threat
 
 FEWEST = 8  # calls, to say whether a loss rises
 
@@ -40,21 +41,30 @@ class Path(NamedTuple):
 class Watched:
     """A model that remembers what it was asked, if that was the whole batch. keep: iterates to keep, up to twice that.
 
-    The first call is that of the clean images (`attack.Search` makes it).
+    The first call is that of the clean images (`attack.Search` makes it). copies: the batch holds its images so many
+    times (`threats.Threats`). once: what is asked of the images themselves is meant for all their copies.
     """
 
-    def __init__(self, model: Model, images: Tensor, labels: Tensor, keep: int) -> None:
+    def __init__(
+        self, model: Model, images: Tensor, labels: Tensor, keep: int, copies: int = 1, once: bool = False
+    ) -> None:
         self.model, self.clean, self.labels, self.keep = model, images, labels.to(images.device, torch.int64), keep
+        self.copies = copies
         self.margins: list[Tensor] = []
+        self._shapes = {images.shape, images[: len(images) // copies].shape} if once else {images.shape}
         self._kept: dict[int, Tensor] = {}
         self._stride = 1
 
     def __call__(self, images: Tensor) -> Tensor:
         """The scores."""
         scores = self.model(images)
-        if images.shape == self.clean.shape:
-            self._see(images, margin(scores.detach(), self.labels))
+        if images.shape in self._shapes:
+            self._see(images, self._of_all(margin(scores.detach(), self.labels[: len(images)])))
         return scores
+
+    def _of_all(self, values: Tensor) -> Tensor:
+        times = len(self.clean) // max(len(values), 1)
+        return values.repeat(times, *[1] * (values.dim() - 1)) if times > 1 else values
 
     def _see(self, images: Tensor, margins: Tensor) -> None:
         call = len(self.margins)
@@ -65,6 +75,11 @@ class Watched:
             self._stride *= 2
             self._kept = {call: kept for call, kept in self._kept.items() if call % self._stride == 0}
 
+    def paths(self, threat: Threat, right: Callable[[Tensor], Bools]) -> list[Path]:
+        """What `path` knows, for each copy of the images."""
+        parts = zip(*(np.split(values, self.copies) for values in self.path(threat, right)), strict=True)
+        return [Path(*part) for part in parts]
+
     def path(self, threat: Threat, right: Callable[[Tensor], Bools]) -> Path:
         """What is known of the way. right: whether the deployed model is right on images, repeats of the batch."""
         n = len(self.clean)
@@ -73,7 +88,7 @@ class Watched:
         )
         correct, conflict = np.ones(n, np.bool_), np.full(n, np.nan, np.float32)
         if self._kept:
-            images = torch.cat([threat.project(kept, self.clean) for kept in self._kept.values()])
+            images = torch.cat([threat.project(self._of_all(kept), self.clean) for kept in self._kept.values()])
             flags = right(images).reshape(-1, n)
             correct, conflict = flags.all(axis=0), conflicts(margins[list(self._kept)] <= 0, flags)
         return Path(correct, conflict, jumps(margins), rises(margins))

@@ -29,7 +29,7 @@ from sim.robustness.analysis.perturbation import perturbation_ratios, ratio_of, 
 from sim.robustness.analysis.subject import ADVERSARIAL, NETWORK, RANDOM, Subject, analyse
 from sim.robustness.analysis.surface import random_images, walk
 from sim.robustness.analysis.transfer_matrix import scorer_of_model, transfer_matrix
-from sim.robustness.attacks.search import Threat, norm_of
+from sim.robustness.attacks.threats import Threat, norm_of
 from sim.robustness.bridge.config import AttackConfig
 from sim.robustness.bridge.run import AttackRun, attack
 

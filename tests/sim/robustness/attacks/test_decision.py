@@ -6,7 +6,7 @@ import torch
 
 from sim.robustness.attacks.decision import HopSkipJump, by_labels
 from sim.robustness.attacks.gradient import fast_gradient
-from sim.robustness.attacks.search import Threat, norm_of
+from sim.robustness.attacks.threats import Threat, norm_of
 
 
 def labels_of(model):

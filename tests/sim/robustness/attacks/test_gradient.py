@@ -12,7 +12,8 @@ from sim.robustness.attacks.auto_gradient import AutoGradient, checkpoints
 from sim.robustness.attacks.gradient import ProjectedGradient, fast_gradient, momentum_gradient
 from sim.robustness.attacks.libraries import AutoAttack, load, run_foolbox
 from sim.robustness.attacks.losses import cross_entropy, margin
-from sim.robustness.attacks.search import Search, Threat, norm_of
+from sim.robustness.attacks.search import Search
+from sim.robustness.attacks.threats import Threat, norm_of
 from sim.robustness.defences.baselines import real_images
 
 POINT = 0.01

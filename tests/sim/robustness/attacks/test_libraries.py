@@ -8,7 +8,8 @@ import torch
 from neuro.base.errors import UserError
 from sim.robustness.attacks import libraries
 from sim.robustness.attacks.libraries import AutoAttack, DeepFool, FastAdaptiveBoundary, finish, load
-from sim.robustness.attacks.search import Search, Threat
+from sim.robustness.attacks.search import Search
+from sim.robustness.attacks.threats import Threat
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from neuro.base.errors import UserError
 from sim.robustness.attacks.libraries import load
 from sim.robustness.attacks.losses import margin
 from sim.robustness.attacks.query import Noise, Square, bump, window_share
-from sim.robustness.attacks.search import Threat
+from sim.robustness.attacks.threats import Threat
 
 
 @pytest.mark.parametrize(("norm", "eps"), [("linf", 0.1), ("l2", 0.8)])

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from neuro.base.errors import UserError
 from sim.robustness.attacks.losses import LOSSES, dlr, dlr_targeted, get_loss, margin
-from sim.robustness.attacks.search import TOLERANCE, Search, Threat, expectation, norm_of
+from sim.robustness.attacks.search import Search, expectation
 from sim.robustness.attacks.suites import ATTACKS, build_attacks
+from sim.robustness.attacks.threats import TOLERANCE, Threat, norm_of
 
 THREATS = st.one_of(
     st.builds(Threat, st.just("linf"), st.floats(1e-4, 1.0)), st.builds(Threat, st.just("l2"), st.floats(1e-4, 20.0))

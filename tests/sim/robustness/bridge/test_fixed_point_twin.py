@@ -18,7 +18,7 @@ from neuro.spec.stack import stack
 from sim.backends.protocol import get_backend
 from sim.contract.sigma_delta import random_spec
 from sim.robustness.attacks.losses import margin
-from sim.robustness.attacks.search import Threat
+from sim.robustness.attacks.threats import Threat
 from sim.robustness.bridge.fixed_point_twin import FixedPointTwin
 from sim.robustness.bridge.stages import LONG, attack_stages, main_twins, scouts
 from sim.twins import adjoint as module

@@ -7,7 +7,7 @@ import pytest
 
 from neuro.front_ends.pixels import PixelEncoder
 from neuro.front_ends.whitening import Transform
-from sim.robustness.attacks.search import Threat
+from sim.robustness.attacks.threats import Threat
 from sim.robustness.bridge.grid import grid_of
 
 ON_THE_GRID = np.random.default_rng(0).integers(0, 17, (40, 4, 4)) / 16.0

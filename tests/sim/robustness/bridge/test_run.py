@@ -15,7 +15,7 @@ from shared_keys import ATTACK_KEYS
 
 from neuro.base.errors import UserError
 from sim.evaluate import load_run
-from sim.robustness.attacks.search import Threat
+from sim.robustness.attacks.threats import Threat
 from sim.robustness.bridge import run as bridge
 from sim.robustness.bridge.config import AttackConfig
 from sim.robustness.bridge.run import AttackRun, attack

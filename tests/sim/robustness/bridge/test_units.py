@@ -11,7 +11,7 @@ import settle
 from neuro.base.errors import UserError
 from neuro.data.raw import RawData
 from neuro.data.sets import prepare
-from sim.robustness.attacks.search import Threat
+from sim.robustness.attacks.threats import Threat
 from sim.robustness.bridge.config import AttackConfig
 from sim.robustness.bridge.run import AttackRun
 from sim.robustness.bridge.units import own_units, resolved

@@ -20,7 +20,7 @@ from neuro.data.sets import Dataset
 from sim.backends.protocol import get_backend
 from sim.evaluate import data_of, load_run
 from sim.reports.priced import PRICES
-from sim.robustness.attacks.search import norm_of
+from sim.robustness.attacks.threats import norm_of
 from sim.robustness.certified import run as certified
 from sim.robustness.certified.config import CertifyConfig
 from sim.robustness.certified.result import CertifyResult

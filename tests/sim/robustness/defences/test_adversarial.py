@@ -13,7 +13,7 @@ import torch
 from neuro.artifact.run_folder import load_artifact
 from neuro.data.sets import Dataset, split_validation
 from sim.robustness.attacks.gradient import ProjectedGradient
-from sim.robustness.attacks.search import Threat
+from sim.robustness.attacks.threats import Threat
 from sim.robustness.defences.adversarial import AdversarialTraining
 from sim.robustness.defences.baselines import real_images
 from sim.training.config import TrainConfig

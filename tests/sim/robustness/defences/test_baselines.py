@@ -12,7 +12,7 @@ from neuro.equilibrium.design import design_for
 from neuro.equilibrium.sigma_delta import build_equilibrium
 from sim.oracles.equilibrium import RateNetwork
 from sim.robustness.attacks.gradient import ProjectedGradient
-from sim.robustness.attacks.search import Threat
+from sim.robustness.attacks.threats import Threat
 from sim.robustness.defences.baselines import (
     Recipe,
     Relaxation,

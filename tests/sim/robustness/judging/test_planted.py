@@ -6,8 +6,8 @@ import pytest
 import shared_planted as plants
 import torch
 
-from sim.robustness.attacks.search import Threat
 from sim.robustness.attacks.suites import build_attacks
+from sim.robustness.attacks.threats import Threat
 from sim.robustness.defences.baselines import Recipe, real_images, train_baseline
 from sim.robustness.judging.scoring import evaluate_robustness
 from sim.robustness.judging.verdict import judge

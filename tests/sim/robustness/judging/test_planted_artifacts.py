@@ -17,7 +17,7 @@ from neuro.spec.graph import Population
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.protocol import get_backend
 from sim.robustness.analysis.subject import scorer_of
-from sim.robustness.attacks.search import Threat
+from sim.robustness.attacks.threats import Threat
 from sim.robustness.bridge.run import together
 from sim.robustness.bridge.stages import attack_stages
 from sim.robustness.judging.scoring import evaluate_robustness

@@ -11,8 +11,8 @@ import torch
 from neuro.base.errors import UserError
 from sim.robustness.attacks.gradient import ProjectedGradient, fast_gradient
 from sim.robustness.attacks.query import Noise
-from sim.robustness.attacks.search import Threat
 from sim.robustness.attacks.suites import build_attacks
+from sim.robustness.attacks.threats import Threat
 from sim.robustness.attacks.transfer import Transfer
 from sim.robustness.judging.scoring import evaluate_robustness
 from sim.robustness.judging.table import worst_case
@@ -45,6 +45,19 @@ def test_worst_case_is_taken_image_by_image(digits):
         assert table.robust(threat).n_correct == expected.sum()
         assert table.robust(threat).value <= min(a.value for a in table.by_attack(threat).values())
     assert worst_case([]) is None
+
+
+def test_sizes_share_batches_and_nothing_else(digits):
+    threats = [Threat("linf", 0.05), Threat("l2", 0.5), Threat("linf", 0.3)]
+    said = []
+    joined, alone = (run(digits, threats=threats, sizes_at_once=n, progress=said.append) for n in (2, 1))
+    assert len(said) == 3 * 2 + 3 * 3
+    assert "linf 0.05, linf 0.3: pgd on twin, seed 0" in said
+    for threat in threats:
+        for first, second in zip(joined.select(threat), alone.select(threat), strict=True):
+            assert (first.attack, first.threat) == (second.attack, second.threat)
+            np.testing.assert_allclose(first.margin, second.margin, atol=0.05)
+            assert np.array_equal(first.correct, second.correct)
 
 
 def test_what_counts_is_the_deployed_model(digits):

@@ -9,8 +9,9 @@ from shared_masked import Before, ClippedState, SaturatedSigmoid, Scaled
 
 from sim.robustness.attacks.gradient import ProjectedGradient, fast_gradient
 from sim.robustness.attacks.query import Noise, Square
-from sim.robustness.attacks.search import Threat, ZeroGradient
+from sim.robustness.attacks.search import ZeroGradient
 from sim.robustness.attacks.suites import build_attacks
+from sim.robustness.attacks.threats import Threat
 from sim.robustness.defences.baselines import Recipe, real_images, train_baseline
 from sim.robustness.judging.comparison import Limits, excess, resolution, tail, with_grey
 from sim.robustness.judging.scoring import evaluate_robustness

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 
 from sim.robustness.attacks.gradient import ProjectedGradient
-from sim.robustness.attacks.search import Threat
+from sim.robustness.attacks.libraries import DeepFool
+from sim.robustness.attacks.threats import Threat, Threats
 from sim.robustness.judging.watched import FEWEST, Watched, conflicts, jumps, rises
 
 THREAT = Threat("linf", 0.1)
@@ -83,3 +84,25 @@ def test_calls_of_a_part_of_the_batch_are_not_seen(digits):
         watched(digits.images)
         watched(digits.images[:7])
     assert len(watched.margins) == 1
+
+
+def test_an_attack_that_serves_all_sizes_is_seen_by_all(digits):
+    """One run without a size: its iterates are cut to each; those of a part of the batch are not taken for it."""
+    threats = [Threat("linf", eps) for eps in (0.02, 0.3)]
+    joined = Threats.of(threats, len(digits.images), digits.images.device)
+    images, labels = digits.images.repeat(2, 1, 1), digits.labels.repeat(2)
+    seen = []
+
+    def right(kept):
+        seen.append(kept)
+        return digits.perceptron(kept).argmax(1).eq(labels.repeat(len(kept) // len(labels))).numpy()
+
+    for once in (True, False):
+        watched = Watched(digits.perceptron, images, labels, 3, 2, once)
+        DeepFool(steps=10)(watched, images, labels, joined, 0)
+        small, large = watched.paths(joined, right)
+        if once:
+            assert small.correct.mean() > large.correct.mean() + 0.3
+            assert float((seen[0][: len(digits.images)] - digits.images).abs().max()) <= 0.02 + 1e-6
+        else:
+            assert len(watched.margins) < 6  # clean, and what was found at the end
