@@ -34,8 +34,10 @@ from sim.backends.stock.emulator import emulate
 from sim.contract.stock import count_stock_differences
 from sim.oracles.equilibrium import RateNetwork
 from sim.training.config import TrainConfig
+from sim.training.rates import squared_length
 from sim.training.recipe import build_network
-from sim.training.trainer import USUAL, Choices, Trainer, TrainingSet, squared_length
+from sim.training.trainer import USUAL, Choices, Trainer
+from sim.training.training_set import TrainingSet
 
 UPPER = 8.0  # states of trained networks stay below 6
 LONGEST = 60  # steps after which a network counts as settled

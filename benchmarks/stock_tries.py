@@ -23,9 +23,11 @@ from neuro.data.sets import Dataset, Split, load_dataset, split_validation
 from neuro.equilibrium.lif import StockDesign, build_stock_network
 from sim.backends.stock.backend import EmulatorSession
 from sim.training.config import TrainConfig
+from sim.training.rates import squared_length
 from sim.training.recipe import build_network
 from sim.training.stock_recipe import StockTrainer, stock_choices
-from sim.training.trainer import Choices, TrainingSet, squared_length
+from sim.training.trainer import Choices
+from sim.training.training_set import TrainingSet
 
 HIDDEN, VALIDATION = (128,), 0.2
 TRIES: dict[str, dict[str, Any]] = {

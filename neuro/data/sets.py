@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neuro.base.arrays import Array, Images, Int64, Labels
+from neuro.base.arrays import Array, Images, Int64, Labels, Reals
 from neuro.base.checks import Range
 from neuro.data.options import DEFAULTS, DataOptions
 from neuro.data.preparation import IDENTITY, Preparation, stratified_sample
@@ -28,6 +28,7 @@ class Dataset:
     source:      what `load_dataset` finds it by again.
     preparation: what was done to the source, and is done to every later image.
     notes:       what a user should know of that, one line each.
+    recordings:  what neurons answered to the training images, of shape [n, units], NaN where missing; None: not known.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Dataset:
     source: str = ""
     preparation: Preparation = IDENTITY
     notes: tuple[str, ...] = ()
+    recordings: Reals | None = None
 
     @property
     def image_shape(self) -> tuple[int, ...]:

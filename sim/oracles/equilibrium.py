@@ -3,7 +3,7 @@
 Same graph, same order of updates, same phases as the integer network, but states, weights and messages are real:
 
     I_l = b_l + sum of W^T s over incoming projections + nudge (target - s_L) at the output
-          (a constant force: s_L of the free phase)
+          (a constant force: s_L of the free phase) + nudge f of a layer with a cost of its own, f of the free phase
     s_l = clip(s_l + step (I_l - s_l), lower, upper)          which descends E + nudge * C
     (`neuro.equilibrium.sigma_delta`)
 
@@ -13,7 +13,7 @@ backpropagation through time computes), and the local contrastive update as nudg
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -99,16 +99,17 @@ class RateNetwork:
 
     def relax(
         self, sources: States, steps: int, target: Tensor | None = None, nudge: float = 0.0,
-        start: States | None = None, step_size: float | None = None,
+        start: States | None = None, step_size: float | None = None, forces: States | None = None,
     ) -> Relaxed:  # fmt: skip
         """Relax for `steps` steps, populations in turn where the schedule says so: the first step is an odd one.
 
         Args:    sources from `sources`; target of shape [B, K] and nudge (signed), for a nudged phase; start, states to
-                 go on from (default: all zero); step_size, default that of each population.
+                 go on from (default: all zero); step_size, default that of each population; forces by population, of
+                 shape [B, N], to be held, nudge times.
         """
-        force = None
+        pushes = {name: nudge * force for name, force in (forces or {}).items()}
         if target is not None and start is not None and self.spec.schedule.force == CONSTANT:
-            force, target = nudge * (target - start[self.spec.output]), None
+            pushes[self.spec.output], target = nudge * (target - start[self.spec.output]), None
         moving, matrices = self.spec.moving, self.matrices()
         drive = self._constant_drive(sources, matrices)
         batch = len(next(iter(sources.values())))
@@ -120,7 +121,7 @@ class RateNetwork:
         for step in range(1, steps + 1):
             before = states
             states = before | {
-                p.name: self._moved(p.name, before, matrices, drive, target, nudge, step_size, force)
+                p.name: self._moved(p.name, before, matrices, drive, target, nudge, step_size, pushes)
                 for p in moving
                 if self.spec.parity[p.name] != 1 - step % 2
             }
@@ -140,7 +141,7 @@ class RateNetwork:
 
     def _moved(
         self, name: str, states: States, matrices: States, drive: States, target: Tensor | None, nudge: float,
-        step_size: float | None, force: Tensor | None,
+        step_size: float | None, pushes: States,
     ) -> Tensor:  # fmt: skip
         """One step of population `name` from the present states of all."""
         neuron = self.spec.unit(name)
@@ -154,28 +155,37 @@ class RateNetwork:
                 total = total + states[projection.source] @ weights
         if target is not None and nudge and name == self.spec.output:
             total = total + nudge * (target - state)
-        if force is not None and name == self.spec.output:
-            total = total + force
+        if name in pushes:
+            total = total + pushes[name]
         step = neuron.step_multiplier / 2**neuron.step_shift if step_size is None else step_size
         return torch.clamp(state + step * (total - state), neuron.lower / neuron.one, neuron.upper / neuron.one)
 
-    def autograd_update(self, payloads: Tensor, target: Tensor, steps: int | None = None) -> States:
-        """-dC/dW by plastic projection, summed over the batch, by autograd through the unrolled free phase."""
+    def autograd_update(
+        self, payloads: Tensor, target: Tensor, steps: int | None = None,
+        cost_of: Callable[[States], Tensor] | None = None,
+    ) -> States:  # fmt: skip
+        """-dC/dW by plastic projection, summed over the batch, by autograd through the unrolled free phase.
+
+        cost_of: what is added to C, of the free states.
+        """
         weights = {name: value.clone().requires_grad_(True) for name, value in self.weights.items()}
         network = self._with(weights)
         steps = self.spec.schedule.phases[0].steps if steps is None else steps
-        output = network.relax(network.sources(payloads), steps).states[self.spec.output]
-        cost = 0.5 * (target.to(self.dtype) - output).square().sum()
+        states = network.relax(network.sources(payloads), steps).states
+        cost = 0.5 * (target.to(self.dtype) - states[self.spec.output]).square().sum()
+        if cost_of is not None:
+            cost = cost + cost_of(states)
         gradients = torch.autograd.grad(cost, list(weights.values()))
         return {name: -gradient for name, gradient in zip(weights, gradients, strict=True)}
 
     def contrastive_update(
         self, payloads: Tensor, target: Tensor, nudge: float, free_steps: int | None = None,
-        nudged_steps: int | None = None,
+        nudged_steps: int | None = None, forces_of: Callable[[States], States] | None = None,
     ) -> States:  # fmt: skip
         """The centred EP update, summed over the batch: (s+ s+^T - s- s-^T) / (2 nudge), by projection.
 
-        Both nudged phases start from the free equilibrium. Raises: ValueError if nudge is 0.
+        forces_of: the forces on hidden layers, of the free states. Both nudged phases start from the free equilibrium.
+        Raises: ValueError if nudge is 0.
         """
         if nudge == 0:
             raise ValueError("contrastive_update: nudge must not be 0")
@@ -184,8 +194,9 @@ class RateNetwork:
         free = self.relax(sources, phases[0].steps if free_steps is None else free_steps).states
         steps = phases[1].steps if nudged_steps is None else nudged_steps
         goal = target.to(self.dtype)
-        plus = self.relax(sources, steps, goal, nudge, start=free).states
-        minus = self.relax(sources, steps, goal, -nudge, start=free).states
+        forces = {} if forces_of is None else forces_of(free)
+        plus = self.relax(sources, steps, goal, nudge, start=free, forces=forces).states
+        minus = self.relax(sources, steps, goal, -nudge, start=free, forces=forces).states
         updates = {}
         for name in self.weights:
             pre, post = self.spec.projection(name).source, self.spec.projection(name).target

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from neuro.base.checks import Range
+from neuro.base.checks import Range, require_choice
 from neuro.base.errors import UserError
 from neuro.base.options import SEED, THREADS, Option, check_options, fill, option
 from neuro.spec.schedule import CONSTANT, EVEN_ODD, PARALLEL, RELAXING
@@ -14,12 +14,15 @@ if TYPE_CHECKING:
     from neuro.spec.layers import Layer
 
 FEATURE_BITS = 7  # of a payload, the unit in which a feature of a table is presented; pixels have 5
+RECORDED, NO_CONTROL = "recorded", "none"  # what guides: the recordings, or, to compare with, nothing
 GRADED = "graded"  # the rule that trains GradedRelu networks, by the sigma-delta rule with open boxes
 
 HIDDEN = (256,)
 RULES = {"sigma-delta": "event", "stock": "R7"}  # of each family, unless another is asked for
 EPOCHS = Option("Passes over the training set.", Range(1, 10_000), "from its size")
 SHADOW_BITS = Option("Accumulator bits below the weight while learning.", Range(0, 8))
+GUIDED = {"guide_loss": "cka", "guide_weight": 1.0, "guide_layer": "hidden1", "guide_control": RECORDED}
+BATCHED, FEWEST = ("cka", "pairs"), 8  # losses over a batch, and its smallest size
 AS_EVER = {"schedule": PARALLEL, "output_force": RELAXING, "until_silent": False}
 TUNED = "chosen on a validation split"
 SETTLING = "as suits the network"
@@ -36,7 +39,8 @@ class TrainConfig:
     weight_bits are of `neuro.equilibrium.design.EquilibriumDesign`; layers: text as `neuro.spec.layers` reads it;
     draws (its noise), weight_lsb: of `neuro.stock.processes.StockProjection`; learning_rate, output_share, centred and
     exponent_offset: of `sim.training.trainer.Choices`, tuned where None; shift, flip: see `sim.training.shift`; noise:
-    `sim.training.noise`; schedule, output_force: order and force of `neuro.spec.schedule.Schedule`.
+    `sim.training.noise`; schedule, output_force: order and force of `neuro.spec.schedule.Schedule`; guide and what
+    begins like it: `sim.training.guided`; guide_sha256: of the content of its file.
 
     front_end, code_bits: SHA-256 of the manifest of the coder in front ("": none), payload bits of its codes
                           (`sim.training.front_end.behind`); without it, of features that are no pixels (0: pixels).
@@ -97,11 +101,28 @@ class TrainConfig:
     noise: float = option(
         0.0, "Gaussian noise on training images, fresh each time: its deviation, of pixels in 0..1.", Range(0.0, 10.0)
     )
+    guide: str = option("", "Recordings that guide a hidden layer: FILE.npz with responses, and stimuli.")
+    guide_loss: str | None = option(
+        None, "What the layer is guided by", unset="cka",
+        choices={
+            "cka": "alignment over a batch", "pairs": "how alike two images are", "readout": "what is read out of it"
+        },
+    )  # fmt: skip
+    guide_weight: float | None = option(None, "Weight of the guide beside the task.", Range(0.0, 1e3), unset="1")
+    guide_layer: str | None = option(None, "Layer that is guided.", unset="hidden1")
+    guide_control: str | None = option(
+        None, "Guide by", unset=RECORDED,
+        choices={
+            RECORDED: "what was", "shuffled": "the same, of other images", "random": "noise", NO_CONTROL: "nothing"
+        },
+    )  # fmt: skip
+    guide_sha256: str = ""
 
     def __post_init__(self) -> None:
         fill(self, hidden=() if self.layers else HIDDEN, rule=RULES.get(self.family, "event"))
         check_options(self)
         self._check_layers()
+        self._check_guide()
         self._check_settling()
         if self.shift and (self.front_end or self.family != "sigma-delta"):
             raise UserError(f"shift {self.shift}: images are shifted for the sigma-delta family without a front end")
@@ -117,6 +138,23 @@ class TrainConfig:
             check_stock_config(self)
         else:
             _check_design(self)
+
+    def _check_guide(self) -> None:
+        """Raise UserError where recordings cannot guide the training as asked for."""
+        asked = [name for name in GUIDED if getattr(self, name) is not None]
+        if not self.guide:
+            if asked:
+                raise UserError(f"{asked[0]}: nothing guides the training; give guide, a file of recordings, too")
+            return
+        fill(self, **GUIDED)
+        if self.family != "sigma-delta":
+            raise UserError("guide: of the sigma-delta family only; leave it out for stock networks")
+        require_choice("guide_layer", self.guide_layer, [f"hidden{i + 1}" for i in range(len(self.hidden_layers))])
+        if self.guide_loss in BATCHED and self.batch_size < FEWEST:
+            raise UserError(
+                f"guide_loss {self.guide_loss}: compares the images of a batch, and of {self.batch_size} there is "
+                f"little to compare; give batch_size 32, or at least {FEWEST}"
+            )
 
     def _check_settling(self) -> None:
         """Raise UserError where the network cannot settle as asked for."""

@@ -26,6 +26,7 @@ from sim.training.checkpoint import State, require_like, restored
 from sim.training.compute import NATIVE, Compute
 from sim.training.config import TrainConfig, learns_on_chip
 from sim.training.front_end import Front
+from sim.training.guided import with_recordings
 from sim.training.loop import CHECKPOINT_EVERY_S, run_learner
 from sim.training.recipe import (
     behind,
@@ -68,6 +69,7 @@ def train_ep(
     Raises: UserError if `folder` holds another run, or a checkpoint of another configuration or data set.
     """
     config = (suited(config, dataset) if front is None else behind(config, front)).settled(dataset.image_shape)
+    dataset, config = with_recordings(dataset, config)
     learner = EquilibriumLearner(dataset, config, front, compute)
     artifact = run_learner(learner, folder, watcher, resume=resume, checkpoint_every_s=checkpoint_every_s)
     return result_of(folder, artifact)

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 UNSTATED = {
     "layers": "", "shift": 0, "flip": False, "noise": 0.0, "whiten": False, "normalise_contrast": False,
     "family": "sigma-delta", "form": None, "solver": "lca", "schedule": "parallel", "output_force": "relaxing",
-    "until_silent": False,
+    "until_silent": False, "guide_loss": None, "guide_weight": None, "guide_layer": None, "guide_control": None,
+    "guide_sha256": "",
 }  # fmt: skip
 
 
@@ -28,9 +29,10 @@ def settings(config: DataclassInstance) -> dict[str, Any]:
 
 
 def identity(kind: str, config: DataclassInstance, dataset: Dataset) -> dict[str, Any]:
-    """All that decides the weights of a training: its kind, configuration (but for the threads) and data."""
+    """All that decides the weights of a training: kind, configuration (but threads and paths) and data."""
     content = {"kind": kind, **settings(config), "data_sha256": dataset.sha256()}
-    content.pop("threads", None)
+    for name in ("threads", "guide"):  # of recordings the content counts
+        content.pop(name, None)
     return {key: value for key, value in content.items() if key not in UNSTATED or value != UNSTATED[key]}
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +25,7 @@ from sim.backends.protocol import one_hot_targets
 from sim.backends.session import AnySession
 from sim.training.compute import NATIVE, Compute
 from sim.training.config import FEATURE_BITS, TrainConfig, learns_on_chip
+from sim.training.guided import GuidedTrainer, guide_for
 from sim.training.noise import drawn_once, noise_of, payloads_once
 from sim.training.pace import Pace
 from sim.training.rates import squared_length
@@ -34,7 +37,8 @@ from sim.training.stock_recipe import (
     stock_choices,
     stock_epochs,
 )
-from sim.training.trainer import USUAL, Choices, Trainer, TrainingSet
+from sim.training.trainer import USUAL, Choices, Trainer
+from sim.training.training_set import TrainingSet
 
 if TYPE_CHECKING:
     from sim.training.front_end import Front
@@ -205,7 +209,10 @@ def make_trainer(
     def opened(network: Network) -> AnySession:
         return compute.open(network, config.threads, config.batch_size)
 
-    kind = StockTrainer if learns_on_chip(config) else Trainer
+    guide = guide_for(dataset, config, spec, used)
+    kind: Callable[..., Trainer] = StockTrainer if learns_on_chip(config) else Trainer
+    if guide is not None:
+        kind = partial(GuidedTrainer, guide=guide)
     pace = pace_for(config, epochs * len(split.train))
     reopen = opened if config.in_turn else None
     return kind(opened(spec), data, choices, epochs, config.seed, config.batch_size, pace, reopen)

@@ -18,20 +18,17 @@ from neuro.base.arrays import Int16, Int32, Int64, Integers
 from neuro.base.errors import UserError
 from neuro.base.metrics import accuracy
 from neuro.base.schema import Count
-from neuro.data.sets import Split
-from neuro.spec.network import Network
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.presentation import nudge_signs
 from sim.backends.protocol import one_hot_targets
 from sim.backends.record import LearningOutcome
 from sim.backends.session import AnySession, Rates
 from sim.training.checkpoint import require_like, restored
-from sim.training.noise import TrainingNoise
 from sim.training.pace import Mean, Pace
-from sim.training.rates import projection_rates, squared_length
+from sim.training.rates import projection_rates
 from sim.training.settling import MET, SOFTEST, Settled, Tally, share_at_limit, softened
-from sim.training.shift import Shift
 from sim.training.stepwise import Stepwise
+from sim.training.training_set import TrainingSet
 
 CHUNK = 2048  # images between two looks at the clock, the keyboard and the progress bar
 MEAN, SEEN = "mean of ", "images in the mean"  # in a checkpoint
@@ -98,25 +95,6 @@ class Progress:
             raise UserError(f"progress: {len(self.history)} epochs told of {self.epoch}, the best {self.best_epoch}")
 
 
-@dataclass(frozen=True, eq=False)
-class TrainingSet:
-    """Encoded images of shape [n, N], labels of shape [n], and the split into training and validation.
-
-    shift, noise: how training images are moved, or made noisy, when they are learned; None: not at all. Payloads of
-                  noisy trainings are of images made noisy once: they are for validation and for measuring.
-    """
-
-    payloads: Int16
-    labels: Int32
-    split: Split
-    shift: Shift | None = None
-    noise: TrainingNoise | None = None
-
-    def squared_length(self, spec: Network) -> float:
-        """The `squared_length` of about 4096 training images."""
-        return squared_length(spec.encoder, self.payloads[self.split.train[:: max(1, len(self.split.train) // 4096)]])
-
-
 class Trainer(Stepwise):
     """One training of a network by its local rule, in chunks through a session; the best validated epoch is kept."""
 
@@ -180,7 +158,7 @@ class Trainer(Stepwise):
         start, cpu_start = time.perf_counter(), time.process_time()
         targets = one_hot_targets(self.session.spec, labels)
         first = self.progress.epoch * self.n_images + self.progress.position
-        outcome = self.session.learn(self._presented(chosen), targets, rates, seed=self.seed, first_image=first)
+        outcome = self._taught(chosen, targets, rates, first)
         if outcome.settling is not None:
             signs = nudge_signs(self._network, self.seed, first, len(labels))
             met = self.progress.settling.add(self._network, outcome.settling, targets, signs)
@@ -189,6 +167,10 @@ class Trainer(Stepwise):
         if self.pace.averaged:
             self.mean.add(self.session.full_weights(), len(labels))
         self._count(outcome, labels, time.perf_counter() - start, time.process_time() - cpu_start)
+
+    def _taught(self, chosen: Int64, targets: Int32, rates: Rates, first: int) -> LearningOutcome:
+        """Let the session learn the `chosen` images; first: presentations so far."""
+        return self.session.learn(self._presented(chosen), targets, rates, seed=self.seed, first_image=first)
 
     def _soften(self, times: int = 1) -> None:
         """Halve the nudge from now on; the session is opened anew with its weights."""

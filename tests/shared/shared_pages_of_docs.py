@@ -22,6 +22,7 @@ EXEMPT = {
     r"^settle train ep .*--backend lava": "tests/test_stock_command_line.py",
     r"^settle export": "tests/hardware/export",
     r"^settle bench": "tests/benchmarks/bench",
+    r" --guide ": "needs recordings; tests/sim/training/test_guided.py",
 }
 SHORTER = (
     (r"--data (digits|mnist|fashion-mnist|cifar10)", "--data small.npz"),

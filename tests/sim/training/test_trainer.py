@@ -12,7 +12,8 @@ from neuro.data.sets import Dataset, Split, split_validation
 from sim.training.config import TrainConfig
 from sim.training.pace import Mean
 from sim.training.recipe import make_trainer
-from sim.training.trainer import USUAL, Choices, Progress, Trainer, TrainingSet
+from sim.training.trainer import USUAL, Choices, Progress, Trainer
+from sim.training.training_set import TrainingSet
 
 EPOCHS = 3
 

@@ -1,0 +1,1 @@
+"""Networks beside neurons: recordings as teachers, and how like them a network answers."""
