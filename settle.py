@@ -183,7 +183,7 @@ def command_line() -> typer.Typer:
 
     from benchmarks.bench import command
     from hardware.commands import compile, demo, export, import_nir
-    from sim.commands import attack, certify, evaluate, report, train, version
+    from sim.commands import attack, certify, evaluate, perturb, report, train, version
 
     app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
     app.callback(invoke_without_command=True)(version.version_command)
@@ -192,6 +192,7 @@ def command_line() -> typer.Typer:
     app.command("evaluate")(evaluate.evaluate_command)
     app.command("attack")(attack.attack_command)
     app.command("certify")(certify.certify_command)
+    app.command("perturb")(perturb.perturb_command)
     app.command("compile")(compile.compile_command)
     app.command("bench")(command.bench_command)
     app.command("export")(export.export_command)

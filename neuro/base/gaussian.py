@@ -42,21 +42,29 @@ def standard_normal(seed: int, stream: int, first: int, count: int, width: int) 
 
     Args:   seed in 0..2**63 - 1; stream in 0..2**64 - 1: streams of one seed are independent; first: a row from 0.
     """
-    halves = _halves(seed, stream, first, count, width)
+    counters = -(-width // HALVES)
+    halves = _halves(seed, stream, first * counters, count * counters).reshape(count, -1)[:, :width]
     rows, step = np.empty((count, width)), max(1, VALUES // max(width, 1))
     for start in range(0, count, step):
-        shares = halves[start : start + step].astype(np.float64)
-        shares += 0.5
-        shares *= 2.0**-32
-        rows[start : start + step] = quantiles(shares)
+        rows[start : start + step] = quantiles(_shares(halves[start : start + step]))
     return rows
 
 
-def _halves(seed: int, stream: int, first: int, count: int, width: int) -> UInt32:
-    counters = -(-width // HALVES)
-    generator = np.random.Philox(key=np.array([seed, stream], dtype=np.uint64), counter=first * counters)
-    words = generator.random_raw(count * counters * HALVES // 2).astype("<u8", copy=False)
-    return words.view("<u4").reshape(count, counters * HALVES)[:, :width]
+def uniform(seed: int, stream: int, counter: int, n: int) -> Reals:
+    """Independent numbers, uniform in (0, 1), of shape [n], from a counter of a stream on; HALVES a counter."""
+    return _shares(_halves(seed, stream, counter, -(-n // HALVES))[:n])
+
+
+def _shares(halves: UInt32) -> Reals:
+    shares: Reals = halves.astype(np.float64)
+    shares += 0.5
+    shares *= 2.0**-32
+    return shares
+
+
+def _halves(seed: int, stream: int, counter: int, counters: int) -> UInt32:
+    generator = np.random.Philox(key=np.array([seed, stream], dtype=np.uint64), counter=counter)
+    return generator.random_raw(counters * HALVES // 2).astype("<u8", copy=False).view("<u4")
 
 
 def quantiles(shares: Reals) -> Reals:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shutil
 import weakref
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from neuro.base.errors import UserError
-from neuro.base.shown import Lines, Shown
+from neuro.base.shown import Lines
+from sim.face.measures import Measures
 
 if TYPE_CHECKING:
     from neuro.artifact.run_folder import Artifact
@@ -21,15 +21,13 @@ if TYPE_CHECKING:
     from sim.coding.training import CoderResult
     from sim.evaluate import Evaluation
     from sim.face.data import Data
-    from sim.robustness.bridge.result import AttackResult
-    from sim.robustness.certified.result import CertifyResult
     from sim.training.results import TrainResult
 
 AnyRun = TypeVar("AnyRun", bound="Run")
 SLOW_BACKENDS = {"lava": 100, "reference": 1000, "loihi2": 100}  # images they evaluate by default
 
 
-class Run(Shown):
+class Run(Measures):
     """A finished training: a network of integers and the manifest of how it came to be.
 
     artifact: both.  folder: where it lies, None for a run in memory (`save` writes it).  dataset: what it was trained
@@ -192,57 +190,6 @@ class Run(Shown):
         from sim.face.data import dataset_of
 
         return dataset_of(data, self.manifest["seed"], like=self.preparation, shape=self.spec.image_shape)
-
-    def attack(
-        self,
-        attacks: str = "quick",
-        *,
-        eps: Sequence[float] | float | None = None,
-        norm: str = "linf",
-        images: int | None = None,
-        workers: int | None = None,
-        against: Sequence[str | Path | Run] = (),
-        progress: bool = True,
-        **options: Any,
-    ) -> AttackResult:
-        """Robust accuracy, measured on the deployed integers, and whether it can be trusted.
-
-        Args:   attacks: quick, standard, or names separated by commas; eps: sizes, None for the usual ones of the norm;
-                images: test images, from the first; workers: processes, None for one a core; against: other runs on the
-                same data, for the transfer matrix; options: further ones of `AttackConfig` (score, seed, device,
-                passes).
-        Raises: UserError if an option is out of range, or the run has no classes.
-        Writes: shards and a page below the folder of the run; a later call with the same options finds them.
-        """
-        from neuro.base.options import configured
-        from sim.face.attack import conclude, do
-        from sim.robustness.bridge.config import AttackConfig
-        from sim.robustness.bridge.run import AttackRun
-
-        given = {"attacks": attacks, "norm": norm, "eps": eps, "images": images, **options}
-        job = AttackRun(self.on_disk(), configured(AttackConfig, given), [Run.of(other).on_disk() for other in against])
-        do(job, None, workers, progress)
-        return conclude(job)[0]
-
-    def certify(
-        self, sigma: Sequence[float] | float | None = None, *, workers: int | None = None, progress: bool = True,
-        **options: Any,
-    ) -> CertifyResult:  # fmt: skip
-        """Certified accuracy, by randomised smoothing of the deployed integers: bounds of the smoothed classifier.
-
-        Args:   sigma: deviation of the noise in pixels of 0..1, None for that of the training; workers: processes, None
-                for one a core; options: norm, samples, images, radii, alpha, ...: those of `CertifyConfig`.
-        Raises: UserError if an option is out of range, or the run has no classes.
-        Writes: votes below the folder of the run; a later call finds them.
-        """
-        from neuro.base.options import configured
-        from sim.face.certify import conclude, do
-        from sim.robustness.certified.config import CertifyConfig
-        from sim.robustness.certified.run import CertifyRun
-
-        job = CertifyRun(self.on_disk(), configured(CertifyConfig, {"sigma": sigma, **options}))
-        do(job, None, workers, progress)
-        return conclude(job)
 
     def report(self, out: str | Path | None = None, *others: Run) -> Path:
         """Write one self-contained HTML page about this run and `others`; default report.html in its folder.

@@ -15,6 +15,7 @@ from sim.reports.compare import comparison_section, contestants
 from sim.reports.document import document
 from sim.reports.kinds import subject_of
 from sim.reports.panels import latest
+from sim.reports.perturbed import perturbations_of
 from sim.reports.section import Section
 from sim.reports.subject import Subject
 
@@ -41,7 +42,10 @@ def write_report(folders: Sequence[Path], path: Path) -> Path:
 
 def _section(folder: Path, subject: Subject[Any], path: Path) -> Section:
     artifact = subject.artifact
-    asides = attacks_of(folder, artifact, path), certificates_of(folder, artifact), chip_of(folder, artifact, path)
+    asides = (
+        attacks_of(folder, artifact, path), certificates_of(folder, artifact),
+        perturbations_of(folder, artifact, subject.dataset), chip_of(folder, artifact, path),
+    )  # fmt: skip
     beside = [aside for aside in asides if aside is not None]
     section = subject.section(str(folder), latest(read_results(folder, artifact)), [aside.box for aside in beside])
     return replace(

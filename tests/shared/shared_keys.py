@@ -25,3 +25,7 @@ CODER_KEYS = [
     "run", "objective_gap", "readout_accuracy", "spikes_per_image", "active", "converged", "images_per_s",
     "sparsity_threshold",
 ]  # fmt: skip
+PERTURB_KEYS = [
+    "run", "set", "table", "n", "seed", "clean", "accuracy", "mean_accuracy", "mce", "relative_mce", "interval",
+    "corruption_errors", "baseline", "identical", "notes",
+]  # fmt: skip

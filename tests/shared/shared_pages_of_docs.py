@@ -45,6 +45,7 @@ GIVEN = {  # what is else chosen by short trainings
     "settle train lca": "--epochs 1 --atoms 16 --threshold 0.3",
     "settle attack": "--eps 0.1 --workers 1",
     "settle certify": "--samples 100 --images 5 --workers 1",
+    "settle perturb": "--kinds fog,contrast --severities 5 --images 5 --workers 1",
 }
 SHORTER_PYTHON = (
     (

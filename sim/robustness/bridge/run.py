@@ -19,8 +19,7 @@ import torch
 from neuro.artifact.run_folder import Artifact
 from neuro.base.arrays import Float32, Int32
 from neuro.base.errors import UserError
-from neuro.base.files import array_bytes, json_bytes, parse_arrays, read_bytes, sha256, write_atomically
-from neuro.spec.layers import parse_layers
+from neuro.base.files import json_bytes, parse_arrays, read_bytes, sha256, write_atomically
 from sim.backends.protocol import get_backend
 from sim.evaluate import data_of, is_coder, load_run
 from sim.robustness.analysis.subject import Analysis, Subject, analyse, scorer_of
@@ -33,7 +32,8 @@ from sim.robustness.bridge.grid import grid_of
 from sim.robustness.bridge.result import AttackResult
 from sim.robustness.bridge.stages import LONG, Stage, attack_stages
 from sim.robustness.bridge.units import own_units, resolved
-from sim.robustness.defences.baselines import build_baseline, real_images, train_baseline
+from sim.robustness.defences.baselines import real_images
+from sim.robustness.defences.same_shape import PERCEPTRON, perceptron_of
 from sim.robustness.judging.scoring import ITERATES, evaluate_robustness
 from sim.robustness.judging.shards import load_table, merge, save_table
 from sim.robustness.judging.table import RobustnessTable, Scorer
@@ -41,7 +41,6 @@ from sim.robustness.judging.verdict import judge
 
 SHARD_IMAGES = 100
 ATTACKS = "attacks"  # folder within a run
-SOURCE = "perceptron"
 RESULT = "attack.json"
 TABLE = 3  # number of the form of tables: what shards of another one measured is not comparable
 LABELS_TOO = "standard"  # the suite with an attack that sees labels alone
@@ -97,7 +96,11 @@ class AttackRun:
         images = real_images(self.dataset.x_test[first : min(first + SHARD_IMAGES, self.n_images)])
         labels = self.dataset.y_test[first : first + len(images)]
         stages = attack_stages(
-            self.artifact.spec, self.config.attacks, self.config.threats, {SOURCE: self._source()}, self.config.device
+            self.artifact.spec,
+            self.config.attacks,
+            self.config.threats,
+            {PERCEPTRON: self._source()},
+            self.config.device,
         )
         examples = Examples(self._examples_path(), images) if shard == 1 else None
         found = Found(examples)
@@ -166,24 +169,15 @@ class AttackRun:
         return ITERATES if self.artifact.spec.free_steps <= LONG else FEW_ITERATES
 
     def _source(self) -> Model:
-        """A perceptron of the same shape: trained once for a run, kept as plain arrays."""
-        path = self.run / ATTACKS / f"{SOURCE}.npz"
-        hidden = sizes_of(self.artifact.manifest["config"])
-        model = build_baseline(SOURCE, self.dataset.image_shape, hidden, self.dataset.n_classes)
-        if path.is_file():
-            arrays = parse_arrays(read_bytes(path), path)
-            model.load_state_dict({name: torch.tensor(values) for name, values in arrays.items()})
-            return model.eval().to(self.config.device)
-        trained = train_baseline(SOURCE, self.dataset, hidden, self.artifact.manifest["seed"]).model.eval()
-        write_atomically(path, array_bytes({k: v.numpy() for k, v in trained.state_dict().items()}))
-        return trained.to(self.config.device)
+        """A perceptron of the same shape, trained once for a run."""
+        return perceptron_of(self.run, self.artifact, self.dataset).to(self.config.device)
 
     def analyse(self) -> Analysis:
         """Measure, on the images of the first shard, what the report shows beside accuracies."""
         torch.set_num_threads(1)
         examples = self.examples()
         labels = self.dataset.y_test[: len(examples.get("clean", ()))]
-        models = {SOURCE: self._source()}
+        models = {PERCEPTRON: self._source()}
         config = self.config
         return analyse(Subject(self.artifact.spec, examples, labels, config.threats, models, self.against, config.seed,
                                config.device))  # fmt: skip
@@ -222,13 +216,6 @@ def load_classifier(run: Path) -> Artifact:
     if is_coder(artifact):
         raise UserError(f"run {run}: a sparse coder has no classes to defend; attack a classifier behind it")
     return artifact
-
-
-def sizes_of(config: Mapping[str, Any]) -> tuple[int, ...]:
-    """The hidden sizes of the perceptron whose attacks are transferred; of maps, the number of features."""
-    if not config.get("layers"):
-        return tuple(config["hidden"])
-    return tuple(layer if isinstance(layer, int) else layer.features for layer in parse_layers(config["layers"]))
 
 
 def _same_data(other: Artifact, artifact: Artifact, run: Path) -> Artifact:
