@@ -39,6 +39,11 @@ CHECKS = (
     "may have failed, not the network withstood. Limits allow for the sampling error of so few images."
 )
 ATTACKS = "Accuracy under each attack alone, the worst over twins, image by image. Measured on the deployed integers."
+SMALLEST = (
+    "Share of {n} test images whose label no change of that size was found to turn: the smallest changes (FMN, DDN) on "
+    "every twin, each iterate scored on the deployed integers. In linf it falls in steps where the encoder's grid has "
+    "them. Measured, at most: other attacks may find smaller ones."
+)
 EXAMPLES = "Top row: clean. Below: the same images under a gradient attack, by size."
 SHOWN, FEW_ROWS = 8, 2  # attacked images, half as many if there is room for larger ones
 LABELS = 0.7  # inches
@@ -117,6 +122,10 @@ def _panels(job: AttackRun, result: AttackResult) -> list[Panel]:
     curves = render(figures.robust_curves, result.config.norm, result.clean, result.by_attack, result.robust, intervals,
                     size=TALL)  # fmt: skip
     panels = [Panel("Robust accuracy", curves, CURVES.format(n=n))]
+    if result.smallest:
+        by_norm = {norm: found["curve"] for norm, found in result.smallest.items()}
+        drawn = render_grid(lambda grid: figures.smallest_changes(grid, by_norm, result.clean), TALL, 2, 2, sharey=True)
+        panels.append(Panel("The smallest change that turns a label", drawn, SMALLEST.format(n=n)))
     examples = job.examples()
     if examples:
         names = ["clean", *(str(threat) for threat in result.config.threats if str(threat) in examples)]

@@ -12,6 +12,7 @@ ATTACK_KEYS = [
     "zero_gradient_share",
     "fidelity",
     "grid",
+    "smallest",
     "verdict",
     "reasons",
     "note",

@@ -20,6 +20,8 @@ NARROW_COLUMNS = 5  # of matrices, in half a page
 SIZES = {
     "linf": "largest change of a pixel (linf eps)",
     "l2": "length of the change (l2 eps)",
+    "l1": "sum of all changes (l1 eps)",
+    "l0": "number of pixels changed (l0)",
 }
 BySize = Mapping[float, float]  # accuracy by eps
 Intervals = Mapping[float, tuple[float, float]]  # low and high end by eps
@@ -42,6 +44,16 @@ def robust_curves(
     robust_curve(axes, norm, clean, robust, intervals, "worst of all attacks")
     columns = 1 if not by_attack else 2
     axes.legend(loc="upper center", bbox_to_anchor=(0.46, -0.2), ncols=columns, handlelength=3)
+
+
+def smallest_changes(grid: Grid, curves: Mapping[str, Sequence[tuple[float, float]]], clean: float) -> None:
+    """Draw accuracy against size, one picture for each norm: it falls where the label of an image turns."""
+    for index, (axes, (norm, points)) in enumerate(zip(grid.flat, curves.items(), strict=True)):
+        sizes, accuracies = [0.0, *(size for size, _ in points)], [clean, *(accuracy for _, accuracy in points)]
+        axes.step(sizes, accuracies, where="post", color=INK, linewidth=1.8)
+        axes.set(xlabel=SIZES[norm], ylim=(-0.02, 1.02))
+        if index % grid.shape[1] == 0:
+            axes.set_ylabel("accuracy, at most")
 
 
 def robust_curve(

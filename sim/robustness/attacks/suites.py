@@ -40,11 +40,12 @@ ATTACKS: dict[str, Callable[[], Attack]] = {
     "autoattack": AutoAttack,
 }
 TRANSFER = "transfer"  # one for each source model
+MINIMAL = "min-norm"  # asks the deployed network, see `sim.robustness.bridge.minimal`
 SUITES: dict[str, tuple[str, ...]] = {
     "quick": ("noise", "fgsm", "pgd-20", "pgd-40", "averaged-20", "apgd-dlr", "square-500", TRANSFER),
     "standard": (
         "noise", "fgsm", "pgd-10", "pgd-20", "pgd-50x5", "pgd-100x5", "averaged-20", "mi-fgsm", "apgd-ce", "apgd-dlr",
-        "apgd-dlr-t", "fab", "deepfool", "square", TRANSFER,
+        "apgd-dlr-t", "fab", "deepfool", "square", TRANSFER, MINIMAL,
     ),
 }  # fmt: skip
 
@@ -54,11 +55,17 @@ def suite_of(names: str) -> str:
     return names.strip() if names.strip() in SUITES else ""
 
 
+def members_of(names: str) -> tuple[str, ...]:
+    """The attacks that `names` mean, suites spelled out."""
+    given = (name.strip() for name in names.split(","))
+    return tuple(member for name in given for member in SUITES.get(name, (name,)))
+
+
 def build_attacks(
     names: str | Sequence[str],
     sources: Mapping[str, Model] | None = None,
 ) -> dict[str, Attack]:
-    """Build attacks by name.
+    """Build attacks by name, MINIMAL left out.
 
     Args:    names: a suite ("quick", "standard"), names separated by commas, or a list of both; sources: models by
              name, for the transfer attack. A suite without sources goes without it (its report is then not trusted).
@@ -68,12 +75,14 @@ def build_attacks(
     attacks: dict[str, Attack] = {}
     for name in given:
         for member in SUITES.get(name, (name,)):
+            if member == MINIMAL:
+                continue
             if member == TRANSFER:
                 if not sources and name == TRANSFER:
                     raise UserError("attack transfer: no source model; give one, e.g. a perceptron of the same shape")
                 attacks |= {f"{TRANSFER} from {s}": Transfer(model, f"{TRANSFER} from {s}")
                           for s, model in (sources or {}).items()}  # fmt: skip
             else:
-                require_choice("attack", member, [*SUITES, *ATTACKS, TRANSFER])
+                require_choice("attack", member, [*SUITES, *ATTACKS, TRANSFER, MINIMAL])
                 attacks[member] = ATTACKS[member]()
     return attacks

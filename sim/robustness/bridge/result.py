@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from neuro.base.metrics import Accuracy
 from neuro.base.shown import Lines, Shown
@@ -13,6 +16,7 @@ from sim.robustness.analysis.subject import Analysis
 from sim.robustness.attacks.threats import Threat
 from sim.robustness.bridge.config import AttackConfig
 from sim.robustness.bridge.grid import Grid
+from sim.robustness.bridge.minimal import curve_of
 from sim.robustness.judging.table import RobustnessTable
 from sim.robustness.judging.verdict import Verdict
 
@@ -57,6 +61,19 @@ class AttackResult(Shown):
                 accuracies.setdefault(name, {})[threat.eps] = accuracy.value
         return accuracies
 
+    @property
+    def smallest(self) -> dict[str, dict[str, Any]] | None:
+        """By norm, the median smallest change that turns the deployed label, the share of images it was found for, and
+        accuracy against size; None if they were not looked for.
+        """
+        if not self.table.smallest:
+            return None
+        return {
+            norm: {"median": _finite(float(np.median(sizes))), "found": float(np.isfinite(sizes).mean()),
+                   "curve": [list(point) for point in curve_of(sizes)]}
+            for norm, sizes in self.table.smallest.items()
+        }  # fmt: skip
+
     def lines(self) -> Lines:
         """See `Shown`: one line for each size, then the verdict and what speaks against it."""
         table = self.table
@@ -69,6 +86,9 @@ class AttackResult(Shown):
             rows.append((f"robust, {threat}", f"{worst} {by_attack[strongest].value:.4f}"))
             if self.units.get(threat):
                 rows.append(("", f"{threat.eps:g} is {self.units[threat]}"))
+        if self.smallest:
+            medians = [f"{norm} {found['median'] or math.inf:.3g}" for norm, found in self.smallest.items()]
+            rows.append(("smallest change, median", f"at most {', '.join(medians)}"))
         rows += self.grid.lines() if self.grid else []
         notes = [*self.verdict.reasons, *([self.verdict.note] if self.verdict.note else [])]
         return [*rows, ("verdict", str(self.verdict)), *(("", note) for note in notes)]
@@ -87,5 +107,11 @@ class AttackResult(Shown):
             "zero_gradient_share": min(zero) if zero else None,
             "fidelity": next(iter(table.clean_agreement.values())),
             "grid": self.grid.to_json() if self.grid else None,
+            "smallest": self.smallest,
             **self.verdict.to_json(),
         }
+
+
+def _finite(value: float) -> float | None:
+    """None where there is no end."""
+    return value if math.isfinite(value) else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,13 +24,15 @@ from sim.backends.protocol import get_backend
 from sim.evaluate import data_of, is_coder, load_run
 from sim.robustness.analysis.subject import Analysis, Subject, analyse, scorer_of
 from sim.robustness.attacks.decision import HopSkipJump, by_labels
+from sim.robustness.attacks.minimal import Smallest
 from sim.robustness.attacks.search import Model
-from sim.robustness.attacks.suites import suite_of
+from sim.robustness.attacks.suites import MINIMAL, members_of, suite_of
 from sim.robustness.bridge.config import AttackConfig
 from sim.robustness.bridge.examples import Examples, Found
 from sim.robustness.bridge.grid import grid_of
+from sim.robustness.bridge.minimal import FEW_STEPS, STEPS, smallest_changes, stage_of
 from sim.robustness.bridge.result import AttackResult
-from sim.robustness.bridge.stages import LONG, Stage, attack_stages
+from sim.robustness.bridge.stages import LONG, Stage, attack_stages, main_twins, scouts
 from sim.robustness.bridge.units import own_units, resolved
 from sim.robustness.defences.baselines import real_images
 from sim.robustness.defences.same_shape import PERCEPTRON, perceptron_of
@@ -38,11 +40,12 @@ from sim.robustness.judging.scoring import ITERATES, evaluate_robustness
 from sim.robustness.judging.shards import load_table, merge, save_table
 from sim.robustness.judging.table import RobustnessTable, Scorer
 from sim.robustness.judging.verdict import judge
+from sim.twins.make import make_twin
 
 SHARD_IMAGES = 100
 ATTACKS = "attacks"  # folder within a run
 RESULT = "attack.json"
-TABLE = 3  # number of the form of tables: what shards of another one measured is not comparable
+TABLE = 4  # number of the form of tables: what shards of another one measured is not comparable
 LABELS_TOO = "standard"  # the suite with an attack that sees labels alone
 STATES = 1 << 23  # of neurons, images and steps that one gradient goes through
 FEW_ITERATES = 4  # scored of every attack, where an inference is long
@@ -106,12 +109,16 @@ class AttackRun:
         found = Found(examples)
         with get_backend(self.scorer).open(self.artifact.spec) as session:
             scorer = scorer_of(self.artifact.spec, session)
+            smallest = self._smallest(scorer, images, labels, progress)
+            if self.config.norm in smallest:
+                stages.append(stage_of(smallest[self.config.norm], self._usual(), self.config.threats))
             if self.config.attacks == LABELS_TOO and self._iterates():
                 stages.append(self._by_labels(scorer, found))
             tables = [self._stage(stage, scorer, images, labels, first, progress, found) for stage in stages]
         if examples:
             examples.save()
-        save_table(self.path(shard), together(tables))
+        sizes = {norm: found.sizes.float().cpu().numpy() for norm, found in smallest.items()}
+        save_table(self.path(shard), replace(together(tables), smallest=sizes))
 
     def _examples_path(self) -> Path:
         return self.folder / "examples.npz"
@@ -155,6 +162,23 @@ class AttackRun:
         model = by_labels(labels_of, self.dataset.n_classes)
         walk = HopSkipJump(found.starts, steps=20 if self.artifact.spec.free_steps <= LONG else 6)
         return Stage({"deployed labels": model}, {"hop-skip-jump": walk}, self.config.threats)
+
+    def _smallest(
+        self, scorer: Scorer, images: torch.Tensor, labels: Int32, progress: Callable[[str], None] | None
+    ) -> dict[str, Smallest]:
+        """The smallest changes, by norm, if they are among the attacks, and the scorer repeats itself and is fast."""
+        if MINIMAL not in members_of(self.config.attacks) or not self._iterates():
+            return {}
+        spec, place = self.artifact.spec, self.config.device
+        exact = make_twin(spec, device=place)
+        twins = {**main_twins(spec, exact, place), **scouts(spec, exact, place)}
+        truth = torch.as_tensor(labels, dtype=torch.int64).to(place)
+        steps = STEPS if spec.free_steps <= LONG else FEW_STEPS
+        return smallest_changes(twins, scorer, images.to(place), truth, steps, progress)
+
+    def _usual(self) -> tuple[str, Model]:
+        twin = make_twin(self.artifact.spec, device=self.config.device)
+        return twin.surrogate.name, twin
 
     def _sizes_at_once(self) -> int:
         """How many sizes share a batch: as many as fit into the memory that states of an inference may take."""

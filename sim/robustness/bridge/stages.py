@@ -12,7 +12,7 @@ from neuro.spec.network import Network
 from sim.families import of_kind
 from sim.robustness.attacks.gradient import ProjectedGradient, fast_gradient
 from sim.robustness.attacks.search import Attack, Model
-from sim.robustness.attacks.suites import SUITES, build_attacks
+from sim.robustness.attacks.suites import SUITES, build_attacks, members_of
 from sim.robustness.attacks.threats import Threat
 from sim.robustness.judging.comparison import with_grey
 from sim.twins.base import Twin
@@ -123,7 +123,7 @@ def _sweep(spec: Network, exact: Twin, device: str) -> dict[str, Model]:
 
 def check_names(names: str) -> None:
     """Raise UserError if an attack a user asked for is unknown, or none was asked for."""
-    members = [member for name in names.split(",") for member in SUITES.get(name.strip(), (name.strip(),))]
+    members = members_of(names)
     build_attacks([name for name in members if name != "transfer"] or [SWEPT])
     if not members:
         raise UserError("attacks: none; give a suite or names separated by commas")

@@ -16,13 +16,14 @@ from sim.robustness.attacks.search import ZeroGradient
 from sim.robustness.attacks.threats import Threat
 from sim.robustness.judging.table import Outcome, RobustnessTable
 
-META = "meta"
+META, SMALLEST = "meta", "smallest."
 PER_IMAGE = ("correct", "model_correct", "agree", "returned_clean", "margin", "conflict", "jump", "rose")
 
 
 def save_table(path: Path, table: RobustnessTable) -> None:
     """Write a table, per-image arrays and all, to a file that `load_table` reads."""
     arrays: dict[str, Array] = {"labels": table.labels, "clean": table.clean}
+    arrays.update({SMALLEST + norm: sizes for norm, sizes in table.smallest.items()})
     outcomes = []
     for index, outcome in enumerate(table.outcomes):
         arrays.update({f"{index}.{name}": getattr(outcome, name) for name in PER_IMAGE})
@@ -52,7 +53,12 @@ def load_table(path: Path) -> RobustnessTable:
         meta = parse_json(arrays[META].tobytes(), path)
         outcomes = [_outcome(arrays, index, line) for index, line in enumerate(meta.pop("outcomes"))]
         labels, clean = arrays["labels"].astype(np.int64), arrays["clean"].astype(np.bool_)
-        return RobustnessTable(labels=labels, clean=clean, outcomes=outcomes, **meta)
+        smallest = {
+            name[len(SMALLEST) :]: sizes.astype(np.float32)
+            for name, sizes in arrays.items()
+            if name.startswith(SMALLEST)
+        }
+        return RobustnessTable(labels=labels, clean=clean, outcomes=outcomes, smallest=smallest, **meta)
     except (KeyError, TypeError) as error:
         raise UserError(f"{path}: damaged ({error}); delete it and run the attack again") from error
 
@@ -90,6 +96,7 @@ def merge(tables: list[RobustnessTable]) -> RobustnessTable:
         first.n_classes,
         first.n_inputs,
         outcomes,
+        {norm: np.concatenate([table.smallest[norm] for table in tables]) for norm in first.smallest},
     )
 
 

@@ -86,6 +86,7 @@ class RobustnessTable:
     labels [n]; clean [n]: right on the clean image. clean_agreement: per attacked model, share of clean images with the
     deployed label. unrepeatable: share of images on which two equal calls differ (labels of the deployed model, scores
     of an attacked one). n_passes: scores were averaged over so many (EoT). n_inputs: pixels of an image.
+    smallest [n], by norm: the size of the smallest change found that turns the deployed label, infinite where none was.
     """
 
     labels: Int64
@@ -96,6 +97,7 @@ class RobustnessTable:
     n_classes: int
     n_inputs: int
     outcomes: list[Outcome] = field(default_factory=list)
+    smallest: dict[str, Float32] = field(default_factory=dict)
 
     @property
     def threats(self) -> list[Threat]:

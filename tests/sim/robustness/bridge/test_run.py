@@ -15,6 +15,7 @@ from shared_keys import ATTACK_KEYS
 
 from neuro.base.errors import UserError
 from sim.evaluate import load_run
+from sim.reports.attack import write_attack_report
 from sim.robustness.attacks.threats import Threat
 from sim.robustness.bridge import run as bridge
 from sim.robustness.bridge.config import AttackConfig
@@ -85,6 +86,24 @@ def test_attacks_on_the_deployed_integers(run: Path) -> None:
     assert set(result.table.threats) == {Threat("linf", 0.1), Threat("linf", 0.3), Threat("linf", 0.5)}
 
 
+def test_the_smallest_changes_are_those_of_all_shards_and_are_drawn(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bridge, "STEPS", 5)
+    job = AttackRun(run, AttackConfig(attacks="min-norm", eps=(0.5,), images=30))
+    result = attack(run, job.config)
+    assert set(result.table.smallest) == {"linf", "l2", "l1", "l0"}
+    assert result.smallest is not None
+    for norm, sizes in result.table.smallest.items():
+        assert sizes.shape == (30,)
+        assert np.array_equal(sizes == 0, ~result.table.clean)
+        found = np.isfinite(sizes).mean()
+        assert result.smallest[norm]["found"] == found > 0.5
+        assert result.smallest[norm]["curve"][-1][1] == pytest.approx(1 - found)
+    own = [o for o in result.table.outcomes if o.attack == "min-norm"]
+    assert np.array_equal(own[0].correct, result.table.smallest["linf"] > 0.5)
+    assert "smallest change, median" in str(result)
+    assert "The smallest change that turns a label" in write_attack_report(job, result).read_text()
+
+
 def test_a_shard_at_a_time_is_the_whole(run: Path, tmp_path: Path) -> None:
     job = AttackRun(run, SHARDED)
     assert (job.n_shards, job.missing()) == (3, [1, 2, 3])
@@ -140,9 +159,12 @@ def test_other_weights_make_another_folder(run: Path) -> None:
 
 
 def test_tables_survive_the_disk(run: Path, tmp_path: Path) -> None:
-    table = attack(run, replace(SHARDED, images=20)).table
+    result = attack(run, replace(SHARDED, images=20))
+    assert result.smallest is None
+    table = replace(result.table, smallest={"l0": np.array([1.0, np.inf], np.float32)})
     save_table(tmp_path / "table.npz", table)
     assert same(load_table(tmp_path / "table.npz"), table)
+    assert load_table(tmp_path / "table.npz").smallest["l0"].tolist() == [1.0, np.inf]
     (tmp_path / "table.npz").write_bytes((tmp_path / "table.npz").read_bytes()[:-40])
     with pytest.raises(UserError, match=r"table\.npz"):
         load_table(tmp_path / "table.npz")
