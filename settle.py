@@ -110,8 +110,9 @@ def train(
     """Train an equilibrium propagation network by its local rule; in memory, unless `out` names a folder.
 
     Args:   data: a name, a file, a folder, arrays, a frame, a Dataset (docs/guides/data-sources.md); front_end: a
-            sparse coder before the network; backend: events or torch, which learn equal weights; device: of torch;
-            resume: go on from the checkpoint in `out`; options: hidden, layers, epochs, seed, rule, family, ...: those
+            sparse coder before the network, or a fixed front end by name, e.g. "v1:window=4"; backend: events or torch,
+            which learn equal weights; device: of torch; resume: go on from the checkpoint in `out`; options: hidden,
+            layers, epochs, seed, rule, family, ...: those
             of `sim.training.config.TrainConfig`; rescale, channels: of `neuro.data.options.DataOptions`.
     Raises: UserError naming the object, the limit and the remedy.
 

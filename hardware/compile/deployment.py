@@ -7,13 +7,14 @@ from typing import Any
 
 from hardware.chip.blocks import KERNEL, SPARSE, Blocks, Deployable, SynapseBlock
 from hardware.chip.families import of_kind
+from hardware.chip.front_ends import NO_GENERATOR, front_notes, generator_program
 from hardware.chip.microcode import Nudge, program, tally
 from hardware.placement.placement import Placement
 from neuro.base.shown import Lines, Shown
 from neuro.coding.chain import PREFIX, Chain
 from neuro.equilibrium.graded_relu import GradedNetwork
 from neuro.spec.graph import Population
-from neuro.spec.neurons import SigmaDelta, Source
+from neuro.spec.neurons import Generator, SigmaDelta, Source
 from neuro.spec.parity import EVERY_STEP
 from neuro.spec.schedule import CONSTANT, EVEN_ODD
 from neuro.spec.sigma_delta import NetworkSpec
@@ -164,6 +165,10 @@ def _plan_stock(population: StockPopulation) -> PopulationPlan:
 
 def _plan(spec: NetworkSpec, population: Population) -> PopulationPlan:
     neuron = population.neuron
+    if isinstance(neuron, Generator):
+        steps = generator_program()
+        return PopulationPlan(population.name, population.size, "generator neuron (ours)", False, NO_GENERATOR,
+                              tally(steps), tuple(map(str, steps)))  # fmt: skip
     if isinstance(neuron, Source):
         return PopulationPlan(population.name, population.size, HOST, True, EVIDENCE[HOST])
     schedule = spec.schedule
@@ -210,6 +215,8 @@ def sigma_delta_notes(network: NetworkSpec, learns: bool) -> list[str]:
             "learning: the rule multiplies graded payloads, which two-factor rules cannot (they see binary spikes);"
             " it needs a third factor from the neuron's microcode"
         )
+    if network.encoder.fixed is not None:
+        notes += front_notes(network.encoder.fixed)
     coder = any(isinstance(p.neuron, SigmaDelta) and p.neuron.threshold for p in network.populations)
     advice = "neuro.coding.graded_relu.sparse_coder" if coder else "train with --family stock"
     return [*notes, f"for a network of processes that Lava ships: {advice}"]

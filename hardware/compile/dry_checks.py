@@ -83,8 +83,8 @@ def sigma_delta_job(folder: Path, network: NetworkSpec, blocks: Blocks, learns: 
     """Write the job that builds a network of sigma-delta units."""
     nudged = any(phase.nudge for phase in network.schedule.phases)
     targets = np.zeros((1, network.n_classes), dtype=np.int32) if nudged else None
-    payloads = np.zeros((1, network.n_inputs), dtype=np.int32)
-    save_job(folder, network, payloads, targets, np.ones(1, dtype=np.int32))
+    payloads = np.zeros((1, network.population(network.input).size), dtype=np.int32)
+    save_job(folder, network, payloads, targets, np.ones(1, dtype=np.int32), np.zeros(1, dtype=np.uint32))
 
 
 def stock_job(folder: Path, network: StockFamily | StockSpec, blocks: Blocks, learns: bool) -> None:

@@ -11,16 +11,21 @@ import numpy as np
 from neuro.base.arrays import Array, NamedArrays
 from neuro.base.convolution import Convolution
 from neuro.base.errors import UserError
+from neuro.front_ends.named import front_arrays, front_from_json, front_to_json
 from neuro.front_ends.pixels import PixelEncoder
 from neuro.front_ends.whitening import Transform
 from neuro.spec.graph import Population
-from neuro.spec.neurons import NeuronModel, SigmaDelta, Source
+from neuro.spec.neurons import Generator, NeuronModel, SigmaDelta, Source
 from neuro.spec.plasticity import LearningRule, learning_rule
 from neuro.spec.projection import Projection
 from neuro.spec.schedule import PARALLEL, RELAXING, Phase, Schedule
 from neuro.spec.sigma_delta import NetworkSpec
 
-NEURONS: dict[str, type[Source] | type[SigmaDelta]] = {"Source": Source, "SigmaDelta": SigmaDelta}
+NEURONS: dict[str, type[Source] | type[SigmaDelta]] = {
+    "Source": Source,
+    "Generator": Generator,
+    "SigmaDelta": SigmaDelta,
+}
 OFFSET_KEY, WHITENING_KEY = "encoder.offset", "encoder.whitening"
 WEIGHTS_PREFIX = "weights."
 
@@ -57,12 +62,14 @@ def spec_arrays(spec: NetworkSpec) -> dict[str, Array]:
 
 
 def encoder_arrays(encoder: PixelEncoder) -> dict[str, Array]:
-    """The arrays of an encoder: its offset and whitening, if any."""
+    """The arrays of an encoder: its offset, its whitening, those of its front end, if any."""
     arrays: dict[str, Array] = {}
     if encoder.offset is not None:
         arrays[OFFSET_KEY] = encoder.offset
     if encoder.transform is not None and encoder.transform.whitening is not None:
         arrays[WHITENING_KEY] = encoder.transform.whitening
+    if encoder.fixed is not None:
+        arrays |= front_arrays(encoder.fixed)
     return arrays
 
 
@@ -106,6 +113,8 @@ def encoder_to_json(encoder: PixelEncoder) -> dict[str, Any]:
             "whitened": encoder.transform.whitening is not None,
             "exponent": encoder.transform.exponent,
         }
+    if encoder.fixed is not None:
+        content["fixed"] = front_to_json(encoder.fixed)
     return content
 
 
@@ -117,7 +126,8 @@ def encoder_from_json(content: Mapping[str, Any], arrays: NamedArrays) -> PixelE
         fields = dict(content["transform"])
         whitening: Any = arrays[WHITENING_KEY] if fields.pop("whitened") else None
         transform = Transform(**fields, whitening=whitening)
-    return PixelEncoder(content["activation_bits"], offset, content["gain_bits"], transform)
+    fixed = None if content.get("fixed") is None else front_from_json(content["fixed"], arrays)
+    return PixelEncoder(content["activation_bits"], offset, content["gain_bits"], transform, fixed)
 
 
 def _neuron_to_json(neuron: NeuronModel) -> dict[str, Any]:

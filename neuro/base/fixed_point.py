@@ -96,6 +96,8 @@ def synapse_bits(stream: Any, index: Any) -> Any:
     return mix32(np.uint32(stream + np.uint32(index)))
 
 
+GENERATOR_STREAM = 1 << 16  # from here on streams of an image key draw the spikes of an input, one stream a step
+CHANCE_BITS = 15  # of the chance of such a spike
 NUDGE_STREAM = 0xFFFF  # the stream of an image key that draws the sign of its first nudge
 
 

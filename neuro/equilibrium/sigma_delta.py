@@ -21,7 +21,7 @@ from neuro.base.scales import exponent_for, glorot_bound
 from neuro.equilibrium.design import EquilibriumDesign
 from neuro.spec.graph import Population
 from neuro.spec.layers import Layer, convolution_of, shapes_of
-from neuro.spec.neurons import SigmaDelta, Source
+from neuro.spec.neurons import Generator, SigmaDelta, Source
 from neuro.spec.plasticity import learning_rule
 from neuro.spec.projection import Projection
 from neuro.spec.schedule import Phase, Schedule
@@ -118,7 +118,10 @@ def _bias(design: EquilibriumDesign, post: str, shape: tuple[int, ...]) -> Proje
 
 def _populations(design: EquilibriumDesign, names: list[str], shapes: list[tuple[int, ...]]) -> tuple[Population, ...]:
     one = 1 << design.encoder.activation_bits
+    fixed = design.encoder.fixed
     pixels = Source(design.encoder.activation_bits, design.encoder.payload_limit)
+    if fixed is not None and fixed.window:
+        pixels = Generator(design.encoder.activation_bits, fixed.window)
     always_on = Source(design.encoder.activation_bits, one, constant=one)
     populations = [Population("input", design.input_shape, pixels), Population("bias", (1,), always_on)]
     for name, shape in zip(names, shapes, strict=True):
@@ -139,7 +142,7 @@ def _populations(design: EquilibriumDesign, names: list[str], shapes: list[tuple
 
 def _schedule(design: EquilibriumDesign) -> Schedule:
     phases = (
-        Phase("free", design.free_steps),
+        Phase("free", design.free_steps + (0 if design.encoder.fixed is None else design.encoder.fixed.window)),
         Phase("first nudge", design.nudged_steps, +1),
         Phase("second nudge", design.nudged_steps, -1),
     )

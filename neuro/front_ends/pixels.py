@@ -12,6 +12,7 @@ import numpy.typing as npt
 from neuro.base.arrays import Array, Int16, Integers, Payloads, Reals
 from neuro.base.checks import Range, require_integers
 from neuro.base.errors import UserError
+from neuro.front_ends.fixed import FixedFront
 from neuro.front_ends.whitening import FINE_BITS, Transform, floor_units, limit_of, whitening_of
 
 MAX_ACTIVATION_BITS, MAX_GAIN_BITS = 12, 8
@@ -27,6 +28,8 @@ class PixelEncoder:
     offset:          integers of shape [N] in payload units (usually the mean training image), or None for none.
                      Centring removes the large common part of natural images; it costs more input spikes.
     gain_bits:       brightens dark images, whose pixels would else share a few payloads; see `gain_bits_for`.
+    fixed:           a front end without learning, which takes pixels and gives the payloads, in place of all the rest:
+                     see `neuro.front_ends.fixed`. None for none.
     transform:       what is done to pixels - offset, taken at FINE_BITS, to give the payload: divisive normalisation,
                      whitening, see `neuro.front_ends.whitening`. None for nothing.
     """
@@ -35,11 +38,16 @@ class PixelEncoder:
     offset: Int16 | None = None
     gain_bits: int = 0
     transform: Transform | None = None
+    fixed: FixedFront | None = None
 
     def __post_init__(self) -> None:
         require_integers("encoder", activation_bits=self.activation_bits, gain_bits=self.gain_bits)
         Range(0, MAX_ACTIVATION_BITS).require("encoder", activation_bits=self.activation_bits)
         Range(0, MAX_GAIN_BITS).require("encoder", gain_bits=self.gain_bits)
+        if self.fixed is not None and not (self.offset is None and self.transform is None and self.gain_bits == 0):
+            raise UserError(
+                f"encoder: front end {self.fixed.kind} takes pixels as they are; drop offset, gain, transform"
+            )
         if self.offset is not None and self.offset.ndim != 1:
             raise UserError(f"encoder: its offset has shape {self.offset.shape}, needs one value per pixel in one row")
         if self.transform is not None and self.offset is not None:
@@ -49,6 +57,27 @@ class PixelEncoder:
             if self.transform.whitening is not None:
                 self.transform.check_size(self.offset.size)
 
+    @staticmethod
+    def of(fixed: FixedFront) -> PixelEncoder:
+        """The encoder that a front end is."""
+        return PixelEncoder(fixed.activation_bits, fixed=fixed)
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """Shape of the images that a front end takes; () without one: that of the input population."""
+        return () if self.fixed is None else self.fixed.image_shape
+
+    def squares(self, payloads: Integers) -> Reals:
+        """The mean squares, in real units, of what payloads [B, N] give a receiver: chances of spikes vary."""
+        if self.fixed is not None:
+            return self.fixed.squares(payloads)
+        return np.asarray(np.square(payloads * 2.0**-self.activation_bits))
+
+    @property
+    def by_pixel(self) -> bool:
+        """Whether each payload belongs to one pixel."""
+        return self.transform is None and self.fixed is None
+
     @property
     def signed(self) -> bool:
         """Whether payloads may be negative."""
@@ -57,6 +86,8 @@ class PixelEncoder:
     @property
     def payload_limit(self) -> int:
         """Largest |payload| of any image in [0, 1]."""
+        if self.fixed is not None:
+            return self.fixed.limit
         if self.transform is not None:
             return self.transform.limit
         one = 1 << self.activation_bits
@@ -71,6 +102,8 @@ class PixelEncoder:
         Args:   images of shape [B, ...] with N values each: uint8 (0..255 means 0..1) or float in [0, 1].
         Raises: UserError if the number of values per image is not that of `offset`.
         """
+        if self.fixed is not None:
+            return self.fixed.encode(images)
         if self.transform is None:
             return np.ascontiguousarray(self._centred(images, self.activation_bits), dtype=np.int16)
         self.transform.check_size(math.prod(images.shape[1:]))

@@ -57,6 +57,11 @@ class Network(ABC):
         return math.prod(self.image_shape)
 
     @property
+    def stochastic(self) -> bool:
+        """Whether an answer depends on the seed: the input draws spikes."""
+        return False
+
+    @property
     def n_classes(self) -> int:
         """Number of output neurons."""
         return self.population(self.output).size

@@ -10,7 +10,7 @@ from typing import Any
 
 from neuro.base.checks import Range, require_choice, require_integers, require_ranges
 from neuro.base.errors import UserError
-from neuro.base.fixed_point import round_shift, shrink
+from neuro.base.fixed_point import CHANCE_BITS, GENERATOR_STREAM, round_shift, shrink, stream_key, synapse_bits
 
 THRESHOLD_KINDS = ("soft", "hard")
 MAX_STATE_BITS = 22  # one = 2**22 leaves a sign and a factor 2 of headroom in the chip's 24-bit state
@@ -41,6 +41,60 @@ class Source:
         require_ranges("Source", vars(self), activation_bits=Range(0, 12), payload_limit=Range(1, 2**15 - 1))
         if abs(constant) > self.payload_limit:
             raise UserError(f"Source: constant {constant} exceeds payload_limit {self.payload_limit}; raise the limit")
+
+    @property
+    def input_limit(self) -> int:
+        """Largest |payload| that comes with an image."""
+        return self.payload_limit
+
+    @property
+    def window(self) -> int:
+        """The last step at which neurons send: 0, the presentation."""
+        return 0
+
+
+@dataclass(frozen=True)
+class Generator(Source):
+    """Input neurons that send Bernoulli spikes, each with the chance that the image gives it.
+
+    At each step t = 1 .. window, with c the payload that comes with the image (chance 2**-CHANCE_BITS each):
+
+        s = 1 if bits(unit, t, image, seed) >> (32 - CHANCE_BITS) < c, else 0
+
+    bits are counter-based: a pure function of unit, step, image and seed, so that every backend, whatever the order,
+    sends the same spikes. Receivers accumulate, so after the window the value in force is the count of spikes, of mean
+    window c and Fano factor 1 - c (c as a chance). Nothing is sent at the presentation, or after the window.
+
+    payload_limit: steps of the window, the largest count. activation_bits: the real value 1 is 2**activation_bits
+    spikes.  constant: None.
+
+    Source: Dapello et al. 2020 (noise of a V1 front end whose variance is its mean); spikes in its place: ours.
+    """
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.constant is not None:
+            raise UserError("Generator: takes its chances from the image; drop the constant")
+
+    @property
+    def input_limit(self) -> int:
+        """The largest chance, in units of 2**-CHANCE_BITS: just below 1."""
+        return (1 << CHANCE_BITS) - 1
+
+    @property
+    def window(self) -> int:
+        """The steps of the window."""
+        return self.payload_limit
+
+
+def generated(chances: Any, keys: Any, units: Any, step: int) -> Any:
+    """The spikes, 0 or 1, that generators send at `step`; all arguments broadcast.
+
+    Args: chances, payloads of the input; keys, uint32, of the images (`neuro.base.fixed_point.image_keys`); units,
+    indices of the neurons.
+    """
+    bits = synapse_bits(stream_key(keys, GENERATOR_STREAM + step), units)
+    return (bits >> (32 - CHANCE_BITS)) < chances
 
 
 @dataclass(frozen=True)

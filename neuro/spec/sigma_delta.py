@@ -20,6 +20,7 @@ from neuro.base.arrays import Int64
 from neuro.front_ends.pixels import PixelEncoder
 from neuro.spec.graph import Graph
 from neuro.spec.network import Network
+from neuro.spec.neurons import Source
 from neuro.spec.parity import EVERY_STEP, parities
 from neuro.spec.projection import Projection
 from neuro.spec.schedule import PARALLEL, Schedule
@@ -51,7 +52,7 @@ class NetworkSpec(Graph, Network):
     @property
     def image_shape(self) -> tuple[int, ...]:
         """Shape of an image."""
-        return self.population(self.input).shape
+        return self.encoder.image_shape or self.population(self.input).shape
 
     @property
     def free_steps(self) -> int:
@@ -62,6 +63,23 @@ class NetworkSpec(Graph, Network):
     def one(self) -> int:
         """The real value 1 in state units of the output."""
         return self.unit(self.output).one
+
+    @property
+    def entry(self) -> Source:
+        """The model of the input population."""
+        neuron = self.population(self.input).neuron
+        assert isinstance(neuron, Source)  # check_spec
+        return neuron
+
+    @property
+    def window(self) -> int:
+        """The last step at which the input sends: 0, the presentation, unless it generates spikes."""
+        return self.entry.window
+
+    @property
+    def stochastic(self) -> bool:
+        """See `Network.stochastic`."""
+        return self.window > 0
 
     @cached_property
     def parity(self) -> dict[str, int]:

@@ -28,7 +28,7 @@ def stack(front: NetworkSpec, back: NetworkSpec) -> NetworkSpec:
     code = front.population(front.output)
     if back.n_inputs != code.size:
         raise UserError(f"stack: {code.name} has {code.size} neurons, the network behind it takes {back.n_inputs}")
-    if back.encoder.offset is not None or back.encoder.transform is not None:
+    if back.encoder.offset is not None or not back.encoder.by_pixel:
         raise UserError(
             "stack: the network behind subtracts an offset from its input, normalises or whitens it, spikes cannot; "
             "train uncentred, on the codes as they are"

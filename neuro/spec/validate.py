@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import takewhile
 
 import numpy as np
 
@@ -27,14 +28,14 @@ def check_spec(graph: Graph, schedule: Schedule, input: str, output: str, encode
     check_unique("spec", "population", names)
     check_unique("spec", "projection", [projection.name for projection in graph.projections])
     check_unique("spec", "phase", [phase.name for phase in schedule.phases])
-    _check_ends(graph, input, output, encoder)
+    _check_ends(graph, schedule, input, output, encoder)
     for projection in graph.projections:
         _check_projection(graph, projection)
     check_connected(names, graph.projections, input)
     _check_range(graph, schedule, output)
 
 
-def _check_ends(graph: Graph, input: str, output: str, encoder: PixelEncoder) -> None:
+def _check_ends(graph: Graph, schedule: Schedule, input: str, output: str, encoder: PixelEncoder) -> None:
     for role, name in (("input", input), ("output", output)):
         require_choice(f"spec: {role}", name, graph.population_index)
     source = graph.population(input).neuron
@@ -42,6 +43,12 @@ def _check_ends(graph: Graph, input: str, output: str, encoder: PixelEncoder) ->
         raise UserError(f"spec: input {input!r} must be a Source without a constant")
     if not isinstance(graph.population(output).neuron, SigmaDelta):
         raise UserError(f"spec: output {output!r} must be a SigmaDelta population")
+    free = sum(phase.steps for phase in takewhile(lambda phase: not phase.nudge, schedule.phases))
+    if source.window >= free:
+        raise UserError(
+            f"spec: input {input!r} sends for {source.window} steps, the free phase lasts {free}; give it more, so "
+            "that the network can settle"
+        )
     others = [
         p.name
         for p in graph.populations
@@ -54,6 +61,7 @@ def _check_ends(graph: Graph, input: str, output: str, encoder: PixelEncoder) ->
             f"spec: encoder has {encoder.activation_bits} activation bits, "
             f"input {input!r} has {source.activation_bits}; make them equal"
         )
+    _check_front(graph.population(input), encoder)
     offset, n_inputs = encoder.offset, graph.population(input).size
     if offset is not None and offset.size != n_inputs:
         raise UserError(
@@ -62,10 +70,28 @@ def _check_ends(graph: Graph, input: str, output: str, encoder: PixelEncoder) ->
         )
     if encoder.transform is not None:
         encoder.transform.check_size(n_inputs)
-    if encoder.payload_limit > source.payload_limit:
+    if encoder.payload_limit > source.input_limit:
         raise UserError(
             f"spec: encoder sends payloads up to {encoder.payload_limit}, "
-            f"input {input!r} allows {source.payload_limit}; raise payload_limit"
+            f"input {input!r} allows {source.input_limit}; raise payload_limit"
+        )
+
+
+def _check_front(population: Population, encoder: PixelEncoder) -> None:
+    """Raise UserError unless the input population is what the front end of the encoder, if any, feeds."""
+    fixed = encoder.fixed
+    if fixed is None:
+        return
+    if fixed.shape != population.shape:
+        raise UserError(
+            f"spec: front end {fixed.text} gives {fixed.shape}, input {population.name!r} has shape "
+            f"{population.shape}; make them equal"
+        )
+    window = population.neuron.window if isinstance(population.neuron, Source) else 0
+    if window != fixed.window:
+        raise UserError(
+            f"spec: input {population.name!r} generates spikes for {window} steps, front end {fixed.text} gives "
+            f"chances for {fixed.window}; build both from one front end"
         )
 
 

@@ -22,8 +22,8 @@ def check_payloads(spec: NetworkSpec, payloads: Integers, targets: Integers | No
     source = spec.population(spec.input)
     if payloads.ndim != 2 or payloads.shape[1] != source.size:
         raise UserError(f"payloads of shape {payloads.shape}: the input population needs [B, {source.size}]")
-    if payloads.size and max(-int(payloads.min()), int(payloads.max())) > source.neuron.payload_limit:
-        raise UserError(f"payloads exceed the limit {source.neuron.payload_limit} of population {source.name}")
+    if payloads.size and max(-int(payloads.min()), int(payloads.max())) > spec.entry.input_limit:
+        raise UserError(f"payloads exceed the limit {spec.entry.input_limit} of population {source.name}")
     if targets is not None and targets.shape != (len(payloads), spec.n_classes):
         raise UserError(f"targets of shape {targets.shape}: {len(payloads)} images need [B, {spec.n_classes}]")
     one = spec.unit(spec.output).one

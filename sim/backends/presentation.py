@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from neuro.base.arrays import Int64, Integers
+from neuro.base.arrays import Int64, Integers, UInt32
 from neuro.base.fixed_point import image_keys, nudge_sign
 from neuro.spec.sigma_delta import NetworkSpec
 
@@ -58,6 +58,11 @@ class Lesson(Presentation):
     """Images to be learned in the order given. first_image: presentations so far."""
 
     targets: Integers
+
+
+def keys_of(shown: Presentation) -> UInt32:
+    """The random key of each image, of shape [B]."""
+    return image_keys(shown.seed, shown.first_image, len(shown))
 
 
 def nudge_signs(spec: NetworkSpec, seed: int, first_image: int, count: int) -> Int64:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from neuro.base.arrays import Int8, Int16, Int64, Integers
+from neuro.base.arrays import Int8, Int16, Int64, Integers, UInt32
 from neuro.base.fixed_point import (
     image_keys,
     round_shift,
@@ -20,13 +20,13 @@ from neuro.base.fixed_point import (
 )
 from neuro.coding.chain import is_chain
 from neuro.spec.network import Network
-from neuro.spec.neurons import Source
+from neuro.spec.neurons import Source, generated
 from neuro.spec.plasticity import NeuronTrace, Rate, evaluate
 from neuro.spec.schedule import CONSTANT
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.chain import ChainSession, open_chain
 from sim.backends.checks import check_learning
-from sim.backends.presentation import Lesson, Presentation
+from sim.backends.presentation import Lesson, Presentation, keys_of
 from sim.backends.protocol import Backend, Capabilities
 from sim.backends.record import LearningOutcome, Record, record_from_history, settling_of
 from sim.backends.session import Rates, SigmaDeltaSession
@@ -35,8 +35,8 @@ from sim.backends.session import Rates, SigmaDeltaSession
 class Relaxation:
     """State of all populations for B images at once, advanced step by step."""
 
-    def __init__(self, spec: NetworkSpec, weights: Mapping[str, Int64], payloads: Integers) -> None:
-        self.spec = spec
+    def __init__(self, spec: NetworkSpec, weights: Mapping[str, Int64], payloads: Integers, keys: UInt32) -> None:
+        self.spec, self.chances, self.keys = spec, payloads, keys[:, None]
         self.weights = {p.name: spec.matrix_of(p, weights[spec.original_of(p).name]) for p in spec.projections}
         shape = {p.name: (len(payloads), p.size) for p in spec.populations}
         self.accumulated = {name: np.zeros(shape[name], dtype=np.int64) for name in shape}
@@ -46,7 +46,8 @@ class Relaxation:
         for population in spec.populations:
             if isinstance(population.neuron, Source):
                 constant = population.neuron.constant
-                value = payloads if constant is None else np.full(shape[population.name], constant)
+                given = payloads if population.neuron.window == 0 else np.zeros_like(payloads)
+                value = given if constant is None else np.full(shape[population.name], constant)
                 self.spike[population.name] = value.astype(np.int64)
                 self.sent[population.name] = value.astype(np.int64)
 
@@ -65,6 +66,11 @@ class Relaxation:
             self.accumulated[projection.target] += payload @ self.weights[projection.name]
         for population in self.spec.populations:
             neuron, name = population.neuron, population.name
+            if isinstance(neuron, Source) and time <= neuron.window:
+                units = np.arange(population.size, dtype=np.uint32)
+                self.spike[name] = generated(self.chances, self.keys, units, time).astype(np.int64)
+                self.sent[name] = self.sent[name] + self.spike[name]
+                continue
             if isinstance(neuron, Source) or self.spec.parity[name] == 1 - time % 2:
                 self.spike[name] = np.zeros_like(self.spike[name])
                 continue
@@ -99,7 +105,7 @@ class ReferenceSession(SigmaDeltaSession):
     def _history(self, shown: Presentation) -> dict[str, dict[str, Int64]]:
         """By population: spikes and states of shape [B, 1 + steps, N]."""
         spec, schedule, signs = self.spec, self.spec.schedule, self._signs(shown)
-        network = Relaxation(spec, self._effective(), shown.payloads)
+        network = Relaxation(spec, self._effective(), shown.payloads, keys_of(shown))
         goal = None if shown.targets is None else shown.targets.astype(np.int64)
         phases = schedule.phase_of_step() if goal is not None else schedule.phase_of_step()[: schedule.ends[0] + 1]
         spikes = {p.name: [network.spike[p.name]] for p in spec.populations}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,7 @@ from sim.commands.options import (
     CheckpointEveryS,
     Data,
     Device,
+    FrontEnd,
     FrontEndRun,
     Json,
     Resume,
@@ -49,7 +51,7 @@ def train_ep_command(
     device: Device = "cpu",
     images: Annotated[int | None, typer.Option(help="Training images to learn inside Lava.")] = None,
     stall_s: StallS = 120.0,
-    front_end: FrontEndRun = None,
+    front_end: FrontEnd = None,
     seeds: Annotated[
         int | None, typer.Option(help="Train so many seeds from --seed on, each in a folder of its own.")
     ] = None,
@@ -68,8 +70,12 @@ def train_ep_command(
     if learns_on_chip(config) and backend in ("events", "torch"):
         raise UserError(f"--backend {backend}: it runs no stock networks; leave it out, or give lava")
     kind = "ep" if config.family == "sigma-delta" else f"ep-{config.family}-{config.rule}"
-    if front_end is not None:
-        kind = f"{front_end.name}-{kind}"
+    from neuro.front_ends.named import is_fixed
+
+    if front_end is not None and is_fixed(front_end):
+        kind, config, front_end = f"{front_end.partition(':')[0]}-{kind}", replace(config, fixed_front=front_end), None
+    elif front_end is not None:
+        kind = f"{Path(front_end).name}-{kind}"
     last = f"seed{config.seed}" if seeds is None else f"{seeds}-seeds"
     sizes = re.sub(r"[^a-z0-9]+", "-", config.layers) or "-".join(map(str, config.hidden))
     from neuro.data.sources import stem_of
@@ -78,8 +84,8 @@ def train_ep_command(
     if seeds is not None or slurm is not None:
         from sim.training.parallel.sweep import Sweep
 
-        sweep = Sweep(data, config, folder, 1 if seeds is None else seeds, backend or "", device, front_end,
-                      options)  # fmt: skip
+        sweep = Sweep(data, config, folder, 1 if seeds is None else seeds, backend or "", device,
+                      Path(front_end) if front_end else None, options)  # fmt: skip
         _train_seeds(sweep, slurm, as_json)
     elif backend == "lava":
         _train_in_lava(data, options, config, folder, IMAGES_IN_LAVA if images is None else images, stall_s, resume,

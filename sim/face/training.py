@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from neuro.base.errors import UserError
 from neuro.data.options import DEFAULTS, DataOptions
 from neuro.data.sets import Dataset
+from neuro.front_ends.named import is_fixed
 from sim.coding.training import CoderResult, train_lca
 from sim.face.data import dataset_of, keep_arrays
 from sim.face.run import Run
@@ -51,6 +53,8 @@ def train_network(
 ) -> Trained[TrainResult]:
     """Train an EP network, in memory if `out` is None; all processes that torchrun started share every batch."""
     dataset, folder = _placed(data, config.seed, out, options)
+    if isinstance(front_end, str) and is_fixed(front_end):
+        config, front_end = replace(config, fixed_front=front_end), None
     front = _front(front_end, dataset)
     with joined(backend, device) as compute, contextlib.ExitStack() as stack:
         own = None if folder is None else stack.enter_context(own_folder(compute, folder))
@@ -91,4 +95,8 @@ def _placed(data: Data, seed: int, out: str | Path | None, options: DataOptions)
 def _front(front_end: str | Path | Run | None, dataset: Dataset) -> Front | None:
     if front_end is None:
         return None
+    if isinstance(front_end, str | Path) and is_fixed(str(front_end)):
+        raise UserError(
+            f"front end {front_end}: stands before a network that learns labels; a coder takes images, codes"
+        )
     return load_front_end(front_end.on_disk() if isinstance(front_end, Run) else Path(front_end), dataset)

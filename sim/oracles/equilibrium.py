@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from neuro.base.errors import UserError
+from neuro.base.fixed_point import CHANCE_BITS
 from neuro.equilibrium.sigma_delta import real_energy
 from neuro.spec.neurons import Source
 from neuro.spec.schedule import CONSTANT
@@ -71,6 +72,8 @@ class RateNetwork:
                 scale = 2.0**-population.neuron.activation_bits
                 constant = population.neuron.constant
                 given = payloads.to(self.dtype)
+                if population.neuron.window:  # the mean count of its spikes
+                    given = given * (population.neuron.window * 2.0**-CHANCE_BITS)
                 if constant is not None:
                     given = torch.full((len(payloads), population.size), float(constant), dtype=self.dtype)
                 values[population.name] = given * scale

@@ -44,6 +44,7 @@ class TrainConfig:
 
     front_end, code_bits: SHA-256 of the manifest of the coder in front ("": none), payload bits of its codes
                           (`sim.training.front_end.behind`); without it, of features that are no pixels (0: pixels).
+    fixed_front:          a front end that does not learn, as `neuro.front_ends.named` reads it ("": none).
     """
 
     seed: int = SEED.default(0)
@@ -78,6 +79,7 @@ class TrainConfig:
     )
     front_end: str = ""
     code_bits: int = 0
+    fixed_front: str = ""
     layers: str = option("", "In place of --hidden, with kernels (features x extent): conv:32x5,pool:2,dense:128.")
     shift: int | None = option(
         None, "Shift training images at random by up to so many pixels each time they are learned.",
@@ -124,6 +126,7 @@ class TrainConfig:
         self._check_layers()
         self._check_guide()
         self._check_settling()
+        self._check_fixed_front()
         if self.shift and (self.front_end or self.family != "sigma-delta"):
             raise UserError(f"shift {self.shift}: images are shifted for the sigma-delta family without a front end")
         if self.flip and (self.front_end or self.family != "sigma-delta" or self.code_bits):
@@ -156,6 +159,23 @@ class TrainConfig:
                 f"little to compare; give batch_size 32, or at least {FEWEST}"
             )
 
+    def _check_fixed_front(self) -> None:
+        """State every choice of a fixed front end. Raises: UserError if it does not go with the rest."""
+        if not self.fixed_front:
+            return
+        from neuro.front_ends.named import stated
+
+        object.__setattr__(self, "fixed_front", stated(self.fixed_front))
+        object.__setattr__(self, "centred", self.centred or False)
+        name = self.fixed_front.partition(":")[0]
+        asked = {"a second front end": self.front_end, "centred": self.centred, "shift": self.shift, "flip": self.flip,
+                 "code_bits": self.code_bits}  # fmt: skip
+        given = [word for word, value in asked.items() if value]
+        if given:
+            raise UserError(f"front end {name}: not together with {given[0]}; drop one of them")
+        if self.family != "sigma-delta":
+            raise UserError(f"front end {name}: feeds networks of the sigma-delta family; drop --family {self.family}")
+
     def _check_settling(self) -> None:
         """Raise UserError where the network cannot settle as asked for."""
         asked = [name for name, usual in AS_EVER.items() if getattr(self, name) not in (None, usual)]
@@ -175,7 +195,9 @@ class TrainConfig:
         """
         if self.schedule is not None:
             return self.schedule == EVEN_ODD
-        plain = self.family == "sigma-delta" and not (self.front_end or self.code_bits or self.noise)
+        plain = self.family == "sigma-delta" and not (
+            self.front_end or self.code_bits or self.noise or self.fixed_front
+        )
         return plain and len(self.hidden_layers) > 1
 
     def settled(self, shape: tuple[int, ...]) -> TrainConfig:
@@ -207,7 +229,7 @@ class TrainConfig:
         if self.shift is not None:
             return self.shift
         large = len(shape) > 1 and min(shape[:2]) >= SHIFTED_FROM
-        return int(large and self.convolutional and self.in_turn and not self.noise)
+        return int(large and self.convolutional and self.in_turn and not (self.noise or self.fixed_front))
 
     def _check_layers(self) -> None:
         if not self.layers:

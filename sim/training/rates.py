@@ -41,5 +41,4 @@ def projection_rates(
 
 def squared_length(encoder: PixelEncoder, payloads: Integers) -> float:
     """The mean over images of |x|^2 in real units, plus 1 for the bias: the scale of learning rates."""
-    real = payloads.astype(np.float64) / float(1 << encoder.activation_bits)
-    return 1.0 + float(np.mean(np.sum(np.square(real), axis=1)))
+    return 1.0 + float(np.mean(np.sum(encoder.squares(payloads), axis=1)))

@@ -17,6 +17,7 @@ from neuro.data.sets import Dataset, Split
 from neuro.equilibrium.design import design_for
 from neuro.equilibrium.graded_relu import GradedDesign, GradedNetwork, open_boxes
 from neuro.equilibrium.sigma_delta import build_equilibrium
+from neuro.front_ends.named import fixed_front
 from neuro.front_ends.pixels import PixelEncoder, gain_bits_for
 from neuro.spec.layers import shapes_of
 from neuro.spec.network import Network
@@ -83,15 +84,19 @@ def build_network(dataset: Dataset, config: TrainConfig, choices: Choices, split
         return build_stock(dataset, config, split)
     images = dataset.x_train[split.train]
     encoder, more = PixelEncoder(gain_bits=gain_bits_for(images)), {}
-    if config.front_end or config.code_bits:
+    shape = dataset.image_shape
+    if config.fixed_front:
+        fixed = fixed_front(config.fixed_front, shape, config.seed)
+        encoder, shape = PixelEncoder.of(fixed), fixed.shape
+    elif config.front_end or config.code_bits:
         encoder = PixelEncoder(activation_bits=config.code_bits)
     if choices.centred:
         encoder = encoder.centred_on(drawn_once(images[:SAMPLE], config.noise, config.seed) if config.noise else images)
-    if config.front_end or config.code_bits:
-        n_first = math.prod(shapes_of(dataset.image_shape, config.hidden_layers)[0])
+    if config.fixed_front or config.front_end or config.code_bits:
+        n_first = math.prod(shapes_of(shape, config.hidden_layers)[0])
         more["hidden_gain"] = gain_for(encoder.encode(images[:SAMPLE]), encoder, n_first)
     design = design_for(
-        dataset.image_shape,
+        shape,
         dataset.n_classes,
         config.hidden_layers,
         rule=config.sigma_delta_rule,
@@ -131,7 +136,11 @@ def suited(config: TrainConfig, dataset: Dataset) -> TrainConfig:
     Few features carry little each: iris is read at .983 with 7 bits, at .950 with 5 (10 splits, first guesses of the
     rates); against other classifiers: `benchmarks.strangers`.
     """
-    table = is_table(dataset) and config.family == "sigma-delta" and not (config.front_end or config.code_bits)
+    table = (
+        is_table(dataset)
+        and config.family == "sigma-delta"
+        and not (config.front_end or config.code_bits or config.fixed_front)
+    )
     return replace(config, code_bits=FEATURE_BITS) if table else config
 
 
@@ -169,7 +178,9 @@ def check_rates(dataset: Dataset, config: TrainConfig, split: Split) -> None:
     if learns_on_chip(config):
         build_stock(dataset, config, split)
     else:
-        shapes_of(dataset.image_shape, config.hidden_layers)
+        shape = dataset.image_shape
+        maps = fixed_front(config.fixed_front, shape, config.seed).shape if config.fixed_front else shape
+        shapes_of(maps, config.hidden_layers)
         check_shift(config.pixels_shifted(dataset.image_shape), dataset.image_shape, config.flip)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import ClassVar, NamedTuple
 
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from neuro.base.errors import UserError
 from neuro.spec.network import Network
 from sim.twins.encoder import encode
+from sim.twins.fixed import fixed_twin
 from sim.twins.surrogates import Firing, Surrogate
 from sim.twins.units import straight
 
@@ -57,6 +59,7 @@ class Twin(nn.Module, ABC):
         offset = spec.encoder.offset
         self.register_buffer("offset", None if offset is None else torch.tensor(offset, dtype=torch.float64))
         whitening = None if spec.encoder.transform is None else spec.encoder.transform.whitening
+        self.fixed = fixed_twin(spec.encoder.fixed)
         self.register_buffer("whitening", None if whitening is None else torch.tensor(whitening, dtype=torch.float64))
 
     @property
@@ -102,6 +105,10 @@ class Twin(nn.Module, ABC):
     def payloads(self, images: Tensor) -> Tensor:
         """The input payloads of shape [B, N], float64, differentiable: the network's own encoder."""
         slope = self.surrogate.box_slope
+        if self.fixed is not None:
+            flat = images.reshape(len(images), math.prod(images.shape[1:])).to(torch.float64)
+            found: Tensor = self.fixed(flat, self.rounds, slope)
+            return found
         return encode(images, self.spec.encoder, self.offset, self.whitening, self.rounds, slope)
 
     def forget(self) -> None:

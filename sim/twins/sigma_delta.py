@@ -19,6 +19,7 @@ from torch import Tensor
 from neuro.spec.parity import skips_silence
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.twins.base import Twin, TwinOutputs, carry
+from sim.twins.fixed import SPIKES, drawn
 from sim.twins.settling import settled
 from sim.twins.sigma_delta_graph import SigmaDeltaGraph
 from sim.twins.surrogates import Surrogate
@@ -50,6 +51,8 @@ class SigmaDeltaTwin(Twin):
 
     a is that of the last step, which decides the state of the output at that step. "rate": the float relaxation.
     dtype: of a relaxed twin; integers choose their own.
+    noise: of an input that generates spikes, one of `sim.twins.fixed.NOISES`. The twin is given the counts of the whole
+    window at once, and unrolls the steps after it: the network comes to rest then.
     """
 
     spec: NetworkSpec
@@ -59,9 +62,10 @@ class SigmaDeltaTwin(Twin):
         self, spec: NetworkSpec, surrogate: Surrogate, mode: str, steps: int | None, every: int,
         dtype: torch.dtype = torch.float32,
     ) -> None:  # fmt: skip
-        super().__init__(spec, surrogate, mode, spec.free_steps, steps, every)
+        super().__init__(spec, surrogate, mode, spec.free_steps - spec.window, steps, every)
         dtype = exact_dtype(spec) if self.rounds else dtype
         self.graph = SigmaDeltaGraph(spec, self.firing, self.rounds, dtype)
+        self.noise, self._passes = SPIKES, 0
         self.unit = float(self.graph.units[spec.output].one)
 
     @property
@@ -73,6 +77,15 @@ class SigmaDeltaTwin(Twin):
     def payload_bits(self) -> int:
         """See `Twin.payload_bits`."""
         return min(super().payload_bits, *(unit.activation_bits for unit in self.graph.units.values()))
+
+    def payloads(self, images: Tensor) -> Tensor:
+        """See `Twin.payloads`; of an input that generates spikes their counts, drawn anew in every pass."""
+        given = super().payloads(images)
+        if not self.spec.window:
+            return given
+        self._passes += 1
+        generator = torch.Generator(device=given.device).manual_seed(self._passes)
+        return drawn(given, self.spec.window, self.noise, generator)
 
     def run(self, payloads: Tensor, steps: int) -> TwinOutputs:
         """See `Twin.run`."""

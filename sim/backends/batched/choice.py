@@ -49,6 +49,8 @@ def reason(spec: NetworkSpec, device: torch.device, shared: bool) -> str:
 
 def _kernels(spec: NetworkSpec) -> tuple[str, str]:
     """The network class that runs `spec`, and why none does; "" if one does."""
+    if spec.window:
+        return "", f"population {spec.input} generates spikes"
     for name, plan in KERNELS.items():
         why_not: str = named(f"{plan}:refusal")(spec)
         if not why_not:

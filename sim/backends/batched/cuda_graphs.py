@@ -67,7 +67,7 @@ class Graphs(Generic[Result]):
                 self._seen.add(size)
                 return self._function(batch)
             targets = None if batch.targets is None else batch.targets.clone()
-            inputs = Batch(batch.payloads.clone(), targets, batch.signs.clone())
+            inputs = Batch(batch.payloads.clone(), targets, batch.signs.clone(), batch.streams.clone())
             self._captured[size] = (inputs, *self._capture(lambda: self._function(inputs)))
         inputs, graph, result = self._captured[size]
         for into, values in zip(inputs, batch, strict=True):

@@ -15,11 +15,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from neuro.base.fixed_point import round_shift
+from neuro.base.fixed_point import CHANCE_BITS, round_shift
 from neuro.spec.neurons import SigmaDelta, Source
 from neuro.spec.parity import skips_silence
 from neuro.spec.schedule import CONSTANT
 from neuro.spec.sigma_delta import NetworkSpec
+from sim.backends.batched.random_bits import random_bits
 from sim.backends.batched.synapses import Synapses, make_synapses
 
 Populations = dict[str, Tensor]
@@ -28,12 +29,14 @@ Populations = dict[str, Tensor]
 class Batch(NamedTuple):
     """What to run: payloads int32 [B, N], targets int32 [B, K] or None for the free phase, signs int32 [B].
 
-    currents: by population int32 [B, N], or None.
+    streams: int32 [B, window], of the spikes that the input generates at each step of its window. currents: by population
+    int32 [B, N], or None.
     """
 
     payloads: Tensor
     targets: Tensor | None
     signs: Tensor
+    streams: Tensor
     currents: Populations | None = None
 
 
@@ -43,7 +46,7 @@ class Moment(NamedTuple):
     step: int
     state: Populations  # u of moving populations
     sent: Populations  # s_hat of all
-    spikes: Populations  # payloads sent at this step; sources at step 0 only
+    spikes: Populations  # payloads sent at this step; sources at step 0 only, unless they generate spikes
 
 
 class _Link(NamedTuple):
@@ -85,7 +88,7 @@ class TorchNetwork:
         for population in self.spec.populations:
             neuron = population.neuron
             if isinstance(neuron, Source):
-                sent[population.name] = payloads
+                sent[population.name] = payloads if neuron.window == 0 else torch.zeros_like(payloads)
                 if neuron.constant is not None:
                     sent[population.name] = payloads.new_full((1, population.size), neuron.constant)
         return sent
@@ -101,6 +104,7 @@ class TorchNetwork:
         state, sent = zeros, {**sources, **zeros}
         yield Moment(0, state, sent, dict(sources))
         drive = zeros | self._arrived(self._feeding, sent, {})
+        entry, window = self.spec.input, batch.streams.shape[1]
         phases = self.spec.schedule.phase_of_step()
         schedule, parity, held = self.spec.schedule, self.spec.parity, None
         quiet, silent_until = 0, 0
@@ -116,13 +120,27 @@ class TorchNetwork:
             }
             if schedule.force == CONSTANT and batch.targets is not None and step == schedule.ends[0]:
                 held = self._pull(state, batch.targets)
+            if step <= window:
+                drawn = self._generated(batch, step)
+                sources = {**sources, entry: sources[entry] + drawn}
             spikes = {name: values[name] - sent[name] for name in values}
+            if step <= window:
+                spikes[entry] = drawn
             yield Moment(step, state, {**sources, **values}, spikes)
             sent = {**sources, **values}
-            if skip and self.skips:
+            if step <= window:
+                drive = zeros | self._arrived(self._feeding, sent, {})
+            elif skip and self.skips:
                 quiet = 0 if any(bool(part.any()) for part in spikes.values()) else quiet + 1
                 end = schedule.ends[phases[step]]
                 quiet, silent_until = (0, 0) if step == end else (quiet, end if quiet >= 2 else 0)
+
+    def _generated(self, batch: Batch, step: int) -> Tensor:
+        """The spikes, 0 or 1, of shape [B, N], that the input generates: `neuro.spec.neurons.Generator`."""
+        units = torch.arange(batch.payloads.shape[1], dtype=torch.int32, device=batch.payloads.device)
+        bits = random_bits(batch.streams[:, step - 1, None], units)
+        drawn = (bits >> (32 - CHANCE_BITS)) & ((1 << CHANCE_BITS) - 1)  # int32: the shift repeats the sign
+        return (drawn < batch.payloads).to(batch.payloads.dtype)
 
     def _arrived(self, links: list[_Link], sent: Populations, drive: Populations) -> Populations:
         """The sum of `drive` and what `links` deliver."""

@@ -1,6 +1,6 @@
 """Local rules in torch: the exact change of every weight for every image, rounded stochastically, added up saturating.
 
-Random bits are those of `neuro.base.fixed_point`, in 32-bit integers that wrap. Every rule is evaluated in its
+Every rule is evaluated in its
 end-point form, to which the event form telescopes. The images of a batch move a weight one after the other, each move
 saturated:
 
@@ -18,35 +18,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neuro.base.arrays import Int32, Integers, UInt32
+from neuro.base.arrays import Integers, UInt32
 from neuro.base.fixed_point import round_shift, stream_key
 from neuro.spec.neurons import Source
 from neuro.spec.plasticity import Rate
 from neuro.spec.projection import Projection
 from neuro.spec.sigma_delta import NetworkSpec
+from sim.backends.batched.random_bits import random_bits, signed32
 from sim.backends.batched.record import Equilibria
 from sim.backends.batched.synapses import DenseSynapses, Synapses
 from sim.backends.protocol import Workers
-
-
-def mix32(x: Tensor) -> Tensor:
-    """`neuro.base.fixed_point.mix32` of int32 tensors, whose products wrap, in place."""
-    x ^= (x >> 16) & 0xFFFF
-    x *= 0x7FEB352D
-    x ^= (x >> 15) & 0x1FFFF
-    x *= 0x846CA68B - (1 << 32)
-    x ^= (x >> 16) & 0xFFFF
-    return x
-
-
-def signed32(values: UInt32) -> Int32:
-    """The int32 with the same bits."""
-    return np.ascontiguousarray(values).view(np.int32)
-
-
-def random_bits(streams: Tensor, index: Tensor) -> Tensor:
-    """`fixed_point.synapse_bits` of each weight of `index` under each key; int32, shapes broadcast."""
-    return mix32(streams + index)
 
 
 class Register(NamedTuple):

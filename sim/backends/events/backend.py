@@ -14,8 +14,8 @@ from functools import partial
 
 import numpy as np
 
-from neuro.base.arrays import AnyArray, Int8, Int16, Int32, Integers, UInt32
-from neuro.base.fixed_point import image_keys, round_shift
+from neuro.base.arrays import AnyArray, Int8, Int16, Int32, Integers
+from neuro.base.fixed_point import round_shift
 from neuro.coding.chain import is_chain
 from neuro.spec.network import Network
 from neuro.spec.sigma_delta import NetworkSpec
@@ -25,7 +25,7 @@ from sim.backends.events.image_loop import Images, Span, run_images
 from sim.backends.events.layout import flatten_full, full_weights, make_plan, make_weights, unpad
 from sim.backends.events.space import Outputs, Scratch, make_scratch, make_trace
 from sim.backends.events.synapse_kernels import NO_WORKSPACE, Synapses, make_workspace
-from sim.backends.presentation import Lesson, Presentation
+from sim.backends.presentation import Lesson, Presentation, keys_of
 from sim.backends.protocol import Backend, Capabilities
 from sim.backends.record import LearningOutcome, Record, Settling, SpikeTable
 from sim.backends.session import Rates, SigmaDeltaSession
@@ -84,14 +84,14 @@ class EventsSession(SigmaDeltaSession):
             spikes=SpikeTable.from_rows(np.concatenate(rows)) if shown.keep_spikes else None,
         )
 
-    def _images(self, shown: Presentation, keys: UInt32 | None = None) -> Images:
+    def _images(self, shown: Presentation) -> Images:
         """The images as the kernels take them."""
         goal = np.zeros((len(shown), self.spec.n_classes), np.int32) if shown.targets is None else shown.targets
         return Images(
             np.ascontiguousarray(shown.payloads, dtype=np.int16),
             np.ascontiguousarray(goal, dtype=np.int32),
             self._signs(shown).astype(np.int32),
-            np.zeros(0, dtype=np.uint32) if keys is None else keys,
+            keys_of(shown),
             self._currents(shown),
         )
 
@@ -145,8 +145,7 @@ class EventsSession(SigmaDeltaSession):
             np.array([rate.mantissa for rate in chosen], dtype=np.int64),
             np.array([rate.exponent for rate in chosen], dtype=np.int64),
         )
-        keys = image_keys(lesson.seed, lesson.first_image, len(lesson))
-        self._train(synapses, self._images(lesson, keys), out)
+        self._train(synapses, self._images(lesson), out)
         counts = {p.name: out.counts[:, i].sum(axis=0) for i, p in enumerate(self.spec.populations)}
         return LearningOutcome(
             out.predictions, counts, Settling(out.settled, out.last_spike, out.output_states, out.nudged)

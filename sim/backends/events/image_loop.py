@@ -25,7 +25,7 @@ class Images(NamedTuple):
     payloads: Int16  # [B, N]
     targets: Int32  # [B, K]
     signs: Int32  # [B] of the first nudge
-    keys: UInt32  # [B] of the random bits that round the changes; empty unless they learn
+    keys: UInt32  # [B] of the random bits that round changes and draw the spikes of an input
     currents: Int32  # [B, N] of every neuron, padding included; [1, 0] if there are none
 
 
@@ -58,7 +58,7 @@ def run_images(
                 current = images.currents[min(image, images.currents.shape[0] - 1)]
                 n_spikes = simulate(
                     plan, synapses, images.payloads[image], images.targets[image], current, images.signs[image],
-                    span.last_step, scratch, image, out, trace, slot, span.keeps_trace, n_spikes,
+                    images.keys[image], span.last_step, scratch, image, out, trace, slot, span.keeps_trace, n_spikes,
                 )  # fmt: skip
         if span.commits:
             for slot in range(count):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from neuro.base.arrays import Index, Int16, Int32
+from sim.backends.events.generator_kernels import generate, keep_generated
 from sim.backends.events.layout import Plan
 from sim.backends.events.map_kernels import convolve
 from sim.backends.events.maps import DENSE
@@ -53,7 +54,9 @@ def present(plan: Plan, payload: Int16, scratch: Scratch) -> None:
         count = 0
         if plan.static[population]:
             sent = scratch.payload[first:last]
-            if population == plan.input:
+            if population == plan.input and plan.window > 0:
+                sent[:] = 0
+            elif population == plan.input:
                 copy(payload, sent)
                 sent[payload.shape[0] :] = 0
             else:
@@ -228,8 +231,8 @@ def keep_spikes(plan: Plan, scratch: Scratch, image: int, step: Index, spikes: I
 
 @inlined
 def simulate(
-    plan: Plan, weights: Synapses, payload: Int16, target: Int32, current: Int32, sign: np.int32, last_step: int,
-    scratch: Scratch, image: int, out: Outputs, trace: Trace, slot: int, learning: bool, n_spikes: int,
+    plan: Plan, weights: Synapses, payload: Int16, target: Int32, current: Int32, sign: np.int32, key: np.uint32,
+    last_step: int, scratch: Scratch, image: int, out: Outputs, trace: Trace, slot: int, learning: bool, n_spikes: int,
 ) -> int:  # fmt: skip
     """Run one image to `last_step`; returns the length of the spike table.
 
@@ -241,6 +244,8 @@ def simulate(
         if step > 0:
             deliver(plan, weights, scratch)
             advance(plan, target, current, sign * plan.nudge[step], step, scratch)
+            if step <= plan.window:
+                generate(plan, payload, key, step, scratch)
         n_sent = np.int64(0)
         for population in range(plan.static.shape[0]):
             out.counts[image, population, plan.phase[step]] += scratch.n_events[population]
@@ -251,7 +256,9 @@ def simulate(
             n_spikes = keep_spikes(plan, scratch, image, step, out.spikes, n_spikes)
         if learning and step == 0:
             keep_input(plan, scratch, trace, slot)
-        quiet = quiet + 1 if step > 0 and n_sent == 0 else 0
+        if learning and step > 0 and step == plan.window:
+            keep_generated(plan, scratch, trace, slot)
+        quiet = quiet + 1 if step > 0 and step >= plan.window and n_sent == 0 else 0
         if quiet >= 2 and plan.skips:
             step = plan.ends[plan.phase[step] - 1]
         if step > 0 and step == plan.ends[plan.phase[step] - 1]:

@@ -76,6 +76,7 @@ class Plan(NamedTuple):
     near_channel: Int64  # weights from one channel to the next
     outgoing: Int64  # [R] projections ordered by source population
     outgoing_start: Int64  # [P + 1] range of `outgoing` per population
+    window: int  # last step at which the input sends, 0: at the presentation only
     input: int  # population indices
     output: int
     nudge_multiplier: np.int32
@@ -146,6 +147,7 @@ def _populations(spec: NetworkSpec, padded: list[int]) -> dict[str, Any]:
         "send_shift": _int32(u.send_shift for u in units),
         "threshold": _int32(u.threshold for u in units),
         "hard": np.array([u.hard for u in units]),
+        "window": spec.window,
         "input": spec.population_index[spec.input],
         "output": spec.population_index[spec.output],
         "keeps_state": np.array([_keeps_state(spec, population.name) for population in spec.populations]),

@@ -12,12 +12,12 @@ import torch
 
 from neuro.base.arrays import Int32, Int64, Integers
 from neuro.spec.network import Network
-from neuro.spec.neurons import SigmaDelta, Source
+from neuro.spec.neurons import SigmaDelta, Source, generated
 from neuro.spec.schedule import CONSTANT
 from neuro.spec.sigma_delta import NetworkSpec
 from neuro.stock.family import StockFamily
 from neuro.stock.processes import LIF, SpikeInput, StockSpec
-from sim.backends.presentation import Presentation
+from sim.backends.presentation import Presentation, keys_of
 from sim.backends.protocol import Backend, Capabilities
 from sim.backends.record import Record, record_from_history
 from sim.backends.session import SigmaDeltaSession
@@ -56,8 +56,10 @@ class SigmaDeltaTorchSession(SigmaDeltaSession):
         """By population: spikes and states of shape [B, 1 + steps, N]."""
         schedule, graph, signs = self.spec.schedule, self._graph, self._signs(shown)
         goal = None if shown.targets is None else torch.tensor(np.asarray(shown.targets, dtype=np.float64))
-        drive = graph.drive(torch.tensor(np.asarray(shown.payloads, dtype=np.float64)))
+        sent = self._sent_by_input(shown)
         steps = schedule.ends[0] if goal is None else schedule.last_step
+        counts = torch.tensor(sent.cumsum(axis=1).astype(np.float64))
+        drive = graph.drive(counts[:, 0])
         states, held = [graph.rest(drive)], None
         for time, phase in enumerate(schedule.phase_of_step()[1 : steps + 1]):
             nudge = schedule.phases[phase].nudge
@@ -65,26 +67,39 @@ class SigmaDeltaTorchSession(SigmaDeltaSession):
             if goal is not None and nudge:
                 pull = self._pull(states[-1], goal) if held is None else held
                 force = torch.tensor(nudge * signs)[:, None] * pull
+            if 0 < time <= self.spec.window:
+                drive = graph.drive(counts[:, time])
             states.append(graph.step(states[-1], drive, time, force))
             if schedule.force == CONSTANT and goal is not None and len(states) == schedule.ends[0] + 1:
                 held = self._pull(states[-1], goal)
-        return {p.name: self._of_population(p.name, shown.payloads, states) for p in self.spec.populations}
+        return {p.name: self._of_population(p.name, sent, states) for p in self.spec.populations}
+
+    def _sent_by_input(self, shown: Presentation) -> Int64:
+        """What the input sends at the presentation and at the steps of its window, of shape [B, 1 + window, N]."""
+        payloads: Int64 = shown.payloads.astype(np.int64)[:, None]
+        if self.spec.window == 0:
+            return payloads
+        keys = keys_of(shown)[:, None]
+        units = np.arange(payloads.shape[2], dtype=np.uint32)
+        drawn = [generated(shown.payloads, keys, units, step) for step in range(1, self.spec.window + 1)]
+        sent: Int64 = np.stack([np.zeros_like(shown.payloads), *drawn], axis=1).astype(np.int64)
+        return sent
 
     def _pull(self, state: State, goal: torch.Tensor) -> torch.Tensor:
         """The force of a nudge on the output in `state`, of shape [B, K], in state units."""
         strength = self.spec.schedule.nudge_multiplier / 2**self.spec.schedule.nudge_shift
         return torch.floor((goal - state[f"u {self.spec.output}"]) * strength)
 
-    def _of_population(self, name: str, payloads: Integers, states: list[State]) -> dict[str, Int64]:
+    def _of_population(self, name: str, given: Int64, states: list[State]) -> dict[str, Int64]:
         population, length = self.spec.population(name), len(states)
         if isinstance(population.neuron, SigmaDelta):
             u, sent = (np.stack([s[f"{kind} {name}"].numpy() for s in states], axis=1) for kind in "us")
             return {"spikes": np.diff(sent, axis=1, prepend=0).astype(np.int64), "states": u.astype(np.int64)}
         assert isinstance(population.neuron, Source)
         constant = population.neuron.constant
-        sent = payloads if constant is None else np.full((len(payloads), population.size), constant)
-        spikes = np.zeros((len(payloads), length, population.size), dtype=np.int64)
-        spikes[:, 0] = sent
+        sent = given if constant is None else np.full((len(given), 1, population.size), constant)
+        spikes = np.zeros((len(given), length, population.size), dtype=np.int64)
+        spikes[:, : sent.shape[1]] = sent
         return {"spikes": spikes, "states": spikes.cumsum(axis=1)}
 
 

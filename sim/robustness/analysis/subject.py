@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
@@ -136,10 +137,12 @@ def transfer_of(subject: Subject) -> TransferMatrix:
 
 
 def scorer_of(network: Network, session: AnySession) -> Scorer:
-    """The deployed network as a function images [B, *shape] -> labels [B]."""
+    """The deployed network as a function images [B, *shape] -> labels [B]; one that draws spikes draws them anew."""
+    calls = itertools.count()
 
     def score(images: Float32) -> Int32:
-        return session.run(network.encoder.encode(images)).predictions
+        seed = next(calls) if network.stochastic else 0
+        return session.run(network.encoder.encode(images), seed=seed).predictions
 
     return score
 

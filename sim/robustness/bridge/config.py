@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from neuro.base.checks import Range
@@ -10,12 +10,14 @@ from neuro.base.errors import UserError
 from neuro.base.options import SEED, check_options, fill, option
 
 if TYPE_CHECKING:
+    from neuro.spec.network import Network
     from sim.robustness.attacks.threats import Threat
 
 EPS = {"linf": (0.05, 0.1, 0.2, 0.3), "l2": (0.5, 1.0, 2.0, 3.0)}
 NORMS = {"linf": "largest change of a pixel", "l2": "Euclidean"}
 UNITS = {"pixel": "0..1 is the whole range", "data": "the units of the data as they came"}
 IMAGES, LAVA_IMAGES = 200, 10
+FEWEST_PASSES = 10  # over networks that draw spikes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +59,21 @@ class AttackConfig:
         from sim.robustness.attacks.threats import Threat
 
         return tuple(Threat(self.norm, eps) for eps in sorted(self.eps))
+
+
+def averaged(config: AttackConfig, spec: Network) -> AttackConfig:
+    """The configuration for a network; of one that draws spikes attacks average over FEWEST_PASSES passes at least.
+
+    Raises: UserError if fewer were asked for.
+    """
+    if not spec.stochastic or config.passes >= FEWEST_PASSES:
+        return config
+    if config.passes > 1:
+        raise UserError(
+            f"passes {config.passes}: the input draws spikes, gradients are averaged over {FEWEST_PASSES} passes at "
+            "least (EoT); give that, or leave it out"
+        )
+    return replace(config, passes=FEWEST_PASSES)
 
 
 def default_images(scorer: str) -> int:

@@ -36,11 +36,11 @@ class Grid:
 
 
 def grid_of(encoder: PixelEncoder, images: Array, threats: tuple[Threat, ...]) -> Grid | None:
-    """How threats lie on the grid; None of an encoder that normalises or whitens: no payload belongs to one pixel.
+    """How threats lie on the grid; None where no payload of the encoder belongs to one pixel.
 
     Args: images of shape [B, ...], uint8 or float in [0, 1]; threats of one norm, in order of eps.
     """
-    if encoder.transform is not None:
+    if not encoder.by_pixel:
         return None
     unit = payload_unit(encoder)
     shares = {f"{t.eps:g}": float(constant(encoder, images, min(t.eps, 1.0)).mean()) for t in threats}

@@ -27,7 +27,7 @@ from sim.robustness.attacks.decision import HopSkipJump, by_labels
 from sim.robustness.attacks.minimal import Smallest
 from sim.robustness.attacks.search import Model
 from sim.robustness.attacks.suites import MINIMAL, members_of, suite_of
-from sim.robustness.bridge.config import AttackConfig
+from sim.robustness.bridge.config import AttackConfig, averaged
 from sim.robustness.bridge.examples import Examples, Found
 from sim.robustness.bridge.grid import grid_of
 from sim.robustness.bridge.minimal import FEW_STEPS, STEPS, smallest_changes, stage_of
@@ -61,7 +61,7 @@ class AttackRun:
         self.artifact = load_classifier(run)
         self.against = {str(other): _same_data(load_classifier(other), self.artifact, other).spec for other in against}
         self.dataset = data_of(self.artifact)
-        self.config = resolved(config, self.dataset)
+        self.config = averaged(resolved(config, self.dataset), self.artifact.spec)
         self.n_images = self.config.images or 0
         if self.n_images > len(self.dataset.y_test):
             raise UserError(

@@ -16,8 +16,10 @@ from sim.robustness.attacks.suites import SUITES, build_attacks, members_of
 from sim.robustness.attacks.threats import Threat
 from sim.robustness.judging.comparison import with_grey
 from sim.twins.base import Twin
+from sim.twins.fixed import GAUSSIAN, MEAN
 from sim.twins.gradients import implicit_gradient, local_gradient
 from sim.twins.make import make_twin
+from sim.twins.sigma_delta import SigmaDeltaTwin
 from sim.twins.surrogates import band_sweep, surrogate_sweep
 
 LOCAL_NUDGE = 1.0  # constant output force of the local attack (SCIENCE: 1 to 2)
@@ -49,6 +51,8 @@ def attack_stages(
     gradients, the float relaxation, and a twin unrolled for twice the steps of an inference. All end with an eps at
     which every image can be grey: there an honest attack reaches chance.
 
+    A network that draws spikes is attacked through drawn ones, through Gaussian numbers in their place, and without.
+
     Where an inference takes more than LONG steps (behind a sparse coder), both twins take the gradient of the fixed
     point, at a thirtieth of the cost, and the unrolled one is attacked by SWEPT, to see that it finds nothing more.
     """
@@ -60,6 +64,8 @@ def attack_stages(
     stages = [Stage(twins, attacks, threats), Stage({usual: exact}, own, threats)]
     if names in SUITES:
         stages.append(Stage(scouts(spec, exact, device), build_attacks(SCOUTED), threats))
+    if isinstance(exact, SigmaDeltaTwin) and spec.stochastic:
+        stages.append(Stage(without_draws(spec, device), attacks, threats))
     if "standard" in names:
         stages.append(Stage(_sweep(spec, exact, device), build_attacks(SWEPT), threats))
     grey = tuple(with_grey(threats, exact.spec.n_inputs)[len(threats) :])
@@ -75,9 +81,20 @@ def main_twins(spec: Network, exact: Twin, device: str = "cpu") -> dict[str, Mod
     if exact.has_thresholds:
         others["below thresholds"] = exact.surrogate.below_thresholds
     at_rest = of_kind("fixed-point twin", spec)
-    if at_rest is not None and exact.inference_steps > LONG:
+    if at_rest is not None and exact.inference_steps > LONG and not spec.stochastic:
         return {"fixed point": at_rest(spec, device=device), **{k: at_rest(spec, s, device) for k, s in others.items()}}
     return {exact.surrogate.name: exact, **{k: make_twin(spec, s, device=device) for k, s in others.items()}}
+
+
+def without_draws(spec: Network, device: str = "cpu") -> dict[str, Model]:
+    """Twins by name of a network that draws spikes, whose gradients see no draw: all are scored on drawn spikes."""
+    twins: dict[str, Model] = {}
+    for name, noise in (("noise-free", MEAN), ("gaussian noise", GAUSSIAN)):
+        twin = make_twin(spec, device=device)
+        assert isinstance(twin, SigmaDeltaTwin)  # the only family that draws
+        twin.noise = noise
+        twins[name] = twin
+    return twins
 
 
 def scouts(spec: Network, exact: Twin, device: str = "cpu") -> dict[str, Model]:

@@ -30,10 +30,12 @@ def constancy_radii(encoder: PixelEncoder, images: Array) -> Reals:
     """Of each image, the largest eps below which no change of its pixels within 0..1 changes a payload; shape [B].
 
     Args:   images of shape [B, ...], uint8 or float in [0, 1].
-    Raises: UserError if the encoder normalises or whitens: every payload then depends on many pixels.
+    Raises: UserError if the encoder filters, normalises or whitens: every payload then depends on many pixels.
     """
-    if encoder.transform is not None:
-        raise UserError("constancy: the encoder normalises or whitens, so that no payload belongs to one pixel")
+    if not encoder.by_pixel:
+        raise UserError(
+            "constancy: the encoder filters, normalises or whitens, so that no payload belongs to one pixel"
+        )
     pixels, unit = _pixels(images), payload_unit(encoder)
     payloads = np.floor(np.minimum(pixels / unit, float(1 << encoder.activation_bits)) + 0.5)
     below = np.where(payloads > 0, pixels - (payloads - 0.5) * unit, np.inf)
@@ -48,7 +50,7 @@ def constant(encoder: PixelEncoder, images: Array, eps: float) -> Bools:
 
     Raises: UserError as `constancy_radii`.
     """
-    if encoder.transform is not None:
+    if not encoder.by_pixel:
         constancy_radii(encoder, images)
     pixels = _pixels(images)
     low, high = (encoder.encode(np.clip(pixels + change, 0.0, 1.0)) for change in (-eps, eps))

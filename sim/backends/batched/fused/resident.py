@@ -20,7 +20,8 @@ from neuro.spec.plasticity import Rate
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.batched.cuda_graphs import MOST
 from sim.backends.batched.fused.limits import NARROW
-from sim.backends.batched.plasticity import Learner, signed32
+from sim.backends.batched.plasticity import Learner
+from sim.backends.batched.random_bits import signed32
 from sim.backends.batched.record import Outcome
 
 

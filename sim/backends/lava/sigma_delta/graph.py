@@ -11,14 +11,14 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.proc.dense.process import Dense
 from lava.utils.weightutils import SignMode
 
-from neuro.base.arrays import Int32
+from neuro.base.arrays import Int32, UInt32
 from neuro.base.fixed_point import WEIGHT_BITS, weight_limit
 from neuro.spec.graph import Population
 from neuro.spec.neurons import SigmaDelta, Source
 from neuro.spec.projection import Projection
 from neuro.spec.schedule import CONSTANT
 from neuro.spec.sigma_delta import NetworkSpec
-from sim.backends.lava.units.processes import Recorder, Sender, SigmaDeltaUnit
+from sim.backends.lava.units.processes import Recorder, Sender, SigmaDeltaUnit, SpikeGenerator
 
 MESSAGE_BITS = 24  # width of a graded payload
 LARGEST = weight_limit(WEIGHT_BITS)
@@ -26,7 +26,8 @@ LARGEST = weight_limit(WEIGHT_BITS)
 
 @dataclass(frozen=True)
 class Job:
-    """What to run. payloads [B, N]; targets [B, K] or None for the free phase only; signs [B] of the first nudge.
+    """What to run. payloads [B, N]; targets [B, K] or None for the free phase only; signs [B] of the first nudge; keys
+    [B] of the images, for the spikes that an input generates.
 
     currents: by population [B, N], what is added to its input in nudged phases, with the sign of the nudge.
     """
@@ -35,6 +36,7 @@ class Job:
     payloads: Int32
     targets: Int32 | None
     signs: Int32
+    keys: UInt32
     currents: Mapping[str, Int32] = field(default_factory=dict)
 
     @property
@@ -95,6 +97,10 @@ def _hold(job: Job, name: str) -> int:
 def _neurons(job: Job, population: Population) -> AbstractProcess:
     neuron, schedule = population.neuron, job.spec.schedule
     if isinstance(neuron, Source):
+        if neuron.window:
+            return SpikeGenerator(
+                chances=job.payloads, keys=job.keys, window=neuron.window, period=job.period, name=population.name
+            )
         shape = (len(job.payloads), population.size)
         data = job.payloads if neuron.constant is None else np.full(shape, neuron.constant)
         return Sender(data=data, period=job.period, name=population.name)

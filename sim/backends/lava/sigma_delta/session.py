@@ -14,7 +14,7 @@ from neuro.spec.neurons import Source
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.lava.sigma_delta.jobs import save_job
 from sim.backends.lava.worker.watch import run_worker
-from sim.backends.presentation import Presentation
+from sim.backends.presentation import Presentation, keys_of
 from sim.backends.record import Record, record_from_history
 from sim.backends.session import SigmaDeltaSession
 
@@ -34,7 +34,8 @@ class LavaSession(SigmaDeltaSession):
 
     def _present(self, shown: Presentation) -> Record:
         with scratch("lava") as folder:
-            save_job(folder, self.spec, shown.payloads, shown.targets, self._signs(shown), shown.currents)
+            signs, keys = self._signs(shown), keys_of(shown)
+            save_job(folder, self.spec, shown.payloads, shown.targets, signs, keys, shown.currents)
             run_worker(WORKER, folder, len(shown), "image", self.stall_s, self.on_image)
             return record_from_history(self.spec, self.backend, shown, self._history(folder))
 

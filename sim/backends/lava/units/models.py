@@ -15,7 +15,8 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from neuro.base.arrays import Int32
 from neuro.base.fixed_point import round_shift, shrink
-from sim.backends.lava.units.processes import Recorder, Sender, SigmaDeltaUnit
+from neuro.spec.neurons import generated
+from sim.backends.lava.units.processes import Recorder, Sender, SigmaDeltaUnit, SpikeGenerator
 
 
 @implements(proc=Sender, protocol=LoihiProtocol)
@@ -36,6 +37,29 @@ class PySenderModel(PyLoihiProcessModel):
         """Send one row per image."""
         image, step = divmod(self.time_step - 1, self.period)
         self.s_out.send(self.data[image] if step == 0 else self.silence)
+
+
+@implements(proc=SpikeGenerator, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class PySpikeGeneratorModel(PyLoihiProcessModel):
+    """The generator neurons of an input."""
+
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+
+    def __init__(self, proc_params: ProcessParameters) -> None:
+        super().__init__(proc_params)
+        self.chances, self.keys = proc_params["chances"], proc_params["keys"]
+        self.window, self.period = proc_params["window"], proc_params["period"]
+        self.units = np.arange(self.chances.shape[1], dtype=np.uint32)
+
+    def run_spk(self) -> None:
+        """Draw the spikes of one step."""
+        image, step = divmod(self.time_step - 1, self.period)
+        spikes = np.zeros(len(self.units), dtype=np.int32)
+        if 1 <= step <= self.window:
+            spikes[:] = generated(self.chances[image], self.keys[image : image + 1], self.units, step)
+        self.s_out.send(spikes)
 
 
 @implements(proc=SigmaDeltaUnit, protocol=LoihiProtocol)

@@ -23,6 +23,17 @@ class Sender(AbstractProcess):
         self.s_out = OutPort(shape=(data.shape[1],))
 
 
+class SpikeGenerator(AbstractProcess):
+    """Sends Bernoulli spikes at steps 1..window of each image; see `neuro.spec.neurons.Generator`.
+
+    chances of shape [B, N], integers; keys of shape [B], of the images; period: steps per image.
+    """
+
+    def __init__(self, *, chances: Integers, keys: Integers, window: int, period: int, name: str) -> None:
+        super().__init__(chances=chances.astype(np.int32), keys=keys, window=window, period=period, name=name)
+        self.s_out = OutPort(shape=(chances.shape[1],))
+
+
 class SigmaDeltaUnit(AbstractProcess):
     """A sigma-delta population; equations and symbols in `neuro.spec.neurons.SigmaDelta`.
 

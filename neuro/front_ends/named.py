@@ -1,0 +1,87 @@
+"""Fixed front ends by name: "v1:channels=32+32,stride=4,window=4" to what it stands for, and back from files."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from neuro.base.arrays import Array, NamedArrays
+from neuro.base.checks import require_choice
+from neuro.base.errors import UserError
+from neuro.front_ends.fixed import FixedFront
+from neuro.front_ends.v1 import GaborBank, V1Choices, gabor_bank
+
+ARRAY_PREFIX = "encoder.fixed."
+CHOICES: dict[str, tuple[Callable[..., Any], Callable[[Any, tuple[int, ...]], FixedFront]]] = {
+    "v1": (V1Choices, gabor_bank),
+}
+KINDS: dict[str, type[FixedFront]] = {"v1": GaborBank}
+
+
+def is_fixed(text: str) -> bool:
+    """Whether a text names a fixed front end, and no folder."""
+    return text.partition(":")[0] in CHOICES
+
+
+def stated(text: str) -> str:
+    """A front end as asked for with every choice stated.
+
+    Raises: UserError if a choice is unknown, or out of range.
+    """
+    return str(_parsed(text)[1].text)
+
+
+def fixed_front(text: str, image_shape: tuple[int, ...], seed: int = 0) -> FixedFront:
+    """The front end that a text asks for, for images of a shape. seed: of what is drawn, unless the text gives one.
+
+    Raises: UserError if a choice is unknown, out of range, or does not fit the images.
+    """
+    name, choices = _parsed(text)
+    if getattr(choices, "seed", 0) < 0:
+        choices = dataclasses.replace(choices, seed=seed)
+    return CHOICES[name][1](choices, image_shape)
+
+
+def _parsed(text: str) -> tuple[str, Any]:
+    name, _, rest = text.partition(":")
+    require_choice("front end", name, CHOICES)
+    kind: Any = CHOICES[name][0]
+    fields = {field.name: field.default for field in dataclasses.fields(kind)}
+    given: dict[str, Any] = {}
+    for part in filter(None, rest.split(",")):
+        key, equals, value = part.partition("=")
+        require_choice(f"front end {name}: choice", key, fields)
+        given[key] = _value(f"front end {name}: {key}", value if equals else "", fields[key])
+    return name, kind(**given)
+
+
+def _value(owner: str, text: str, like: Any) -> Any:
+    """A value in the form of its default: a text, a whole number, or two of them."""
+    if isinstance(like, str):
+        return text
+    parts = text.split("+")
+    if not all(part.isdigit() for part in parts) or len(parts) != (len(like) if isinstance(like, tuple) else 1):
+        example = "+".join(map(str, like)) if isinstance(like, tuple) else like
+        raise UserError(f"{owner} {text!r}: give {'whole numbers' if isinstance(like, tuple) else 'a whole number'}, "
+                        f"e.g. {example}")  # fmt: skip
+    return tuple(map(int, parts)) if isinstance(like, tuple) else int(text)
+
+
+def front_to_json(front: FixedFront) -> dict[str, Any]:
+    """All of a front end but its arrays."""
+    return {"kind": front.kind, **front.to_json()}
+
+
+def front_arrays(front: FixedFront) -> dict[str, Array]:
+    """The arrays of a front end, by name in a file."""
+    return {ARRAY_PREFIX + name: values for name, values in front.arrays().items()}
+
+
+def front_from_json(content: Mapping[str, Any], arrays: NamedArrays) -> FixedFront:
+    """Rebuild a front end. Raises: UserError of an unknown kind; KeyError, TypeError, ... of what is no front end."""
+    fields = dict(content)
+    kind = str(fields.pop("kind"))
+    require_choice("encoder: front end", kind, KINDS)
+    own = {name.removeprefix(ARRAY_PREFIX): a for name, a in arrays.items() if name.startswith(ARRAY_PREFIX)}
+    return KINDS[kind].from_json(fields, own)
