@@ -76,9 +76,9 @@ def draw_gabors(n: int, pixels_per_degree: float, seed: int) -> Gabors:
     joint = np.array(SIZE_SHARES, dtype=np.float64)
     log_x = histogram_quantiles(SIZE_EDGES, joint.sum(axis=1), with_frequency)
     rows = np.minimum(np.searchsorted(SIZE_EDGES, log_x, side="right") - 1, int(np.flatnonzero(joint.sum(axis=1))[-1]))
-    log_y = np.array(
-        [histogram_quantiles(SIZE_EDGES, joint[row], u) for row, u in zip(rows, shares[:, 2], strict=True)]
-    )
+    log_y = np.empty(n)
+    for row in np.unique(rows):
+        log_y[rows == row] = histogram_quantiles(SIZE_EDGES, joint[row], shares[rows == row, 2])
     per_pixel = frequency / pixels_per_degree
     turn = histogram_quantiles(ORIENTATION_EDGES, ORIENTATION_SHARES, shares[:, 3]) % 180.0
     return Gabors(

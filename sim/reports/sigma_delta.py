@@ -37,6 +37,10 @@ FIELDS_BEHIND = (
     "Weights of the hidden neurons with the largest ones, drawn in the image: each code they read as its atom, times "
     "the weight (red positive, blue negative)."
 )
+FIELDS_FILTERED = (
+    "Weights of the hidden neurons with the largest ones, drawn in the image through the front end {front}: what each "
+    "unit that they read takes of it, times the weight (red positive, blue negative)."
+)
 SETTLING = (
     "Energy of the network in the free phase, per test image, relative to all states at zero: it falls, then stays. "
     "Dashed: accuracy if the output were read at that step. Line: median of {n} test "
@@ -110,6 +114,8 @@ class SigmaDeltaSubject(Subject[NetworkSpec]):
         """How it learns and settles, its spikes, fields and errors."""
         activity, n = self.activity, self.activity.n_images
         caption = FIELDS_BEHIND if self.behind else FIELDS
+        if self.network.encoder.fixed is not None:
+            caption = FIELDS_FILTERED.format(front=self.network.encoder.fixed.text)
         return [
             panels.learning(self.draw_learning, HELD_OUT),
             panels.settling(self.draw_settling, SETTLING.format(n=len(self.relaxation.energy))),
@@ -134,6 +140,8 @@ def fields(spec: NetworkSpec) -> Reals:
     """The weights of the first layer, [pixels, hidden]; behind a front end through its atoms, into pixels."""
     front, back = unstack(spec)
     weights = back.weights_of(next(p for p in back.projections if p.source == back.input)).astype(np.float64)
+    if spec.encoder.fixed is not None:
+        return spec.encoder.fixed.fields @ weights
     return weights if front is None else lone_coder(front).images @ weights
 
 
@@ -155,6 +163,7 @@ def _population_row(spec: NetworkSpec, name: str, activity: Activity) -> tuple[C
     unit = power(-neuron.activation_bits)
     if isinstance(neuron, Source):
         kind = "source" if neuron.constant is None else f"always on, payload {neuron.constant}"
+        kind = f"generator, {neuron.window} steps" if neuron.window else kind
         return name, _times(population.shape), kind, unit, "", ""
     kind = "sigma-delta"
     if neuron.threshold:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from neuro.base.fixed_point import image_keys
 from neuro.equilibrium.sigma_delta import energy
 from neuro.spec.neurons import SigmaDelta
 from neuro.spec.schedule import CONSTANT, RELAXING, Phase
@@ -44,7 +45,7 @@ def test_energy_never_rises_and_every_phase_falls_silent(seed):
     spec = held(layered_spec(seed, learns=False), 1)
     payloads, targets = random_images(spec, seed, 2)
     network = Relaxation(spec, {p.name: p.weights.astype(np.int64) for p in spec.projections if p.weights is not None},
-                         payloads)  # fmt: skip
+                         payloads, image_keys(0, 0, 2))  # fmt: skip
     time, pull = 0, None
     for sign in (0, 1, -1):
         force = None if pull is None else sign * pull

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from neuro.base.arrays import Int8, Int16, Int64, Integers, UInt32
 from neuro.base.errors import UserError
-from neuro.base.fixed_point import GENERATOR_STREAM, image_keys, stream_key
+from neuro.base.fixed_point import image_keys
 from neuro.spec.network import Network
 from neuro.spec.plasticity import Rate
 from neuro.spec.sigma_delta import NetworkSpec
@@ -26,7 +26,7 @@ from sim.backends.batched.cuda_graphs import Graphs, wanted
 from sim.backends.batched.memory import room
 from sim.backends.batched.network import Batch, TorchNetwork
 from sim.backends.batched.plasticity import Learner, Move
-from sim.backends.batched.random_bits import signed32
+from sim.backends.batched.random_bits import spike_streams
 from sim.backends.batched.record import Equilibria, Outcome, bytes_per_image, history, infer, settle
 from sim.backends.batched.synapses import exact_products
 from sim.backends.checks import check_learning
@@ -93,12 +93,8 @@ class TorchSession(SigmaDeltaSession):
 
         targets = None if shown.targets is None else whole(shown.targets)
         currents = {name: whole(values) for name, values in (shown.currents or {}).items()}
-        keys, window = keys_of(shown)[:, None], np.arange(1, 1 + self.spec.window)
-        streams = stream_key(keys, GENERATOR_STREAM + window) if self.spec.window else np.zeros((len(shown), 0))
-        return Batch(
-            whole(shown.payloads), targets, whole(self._signs(shown)),
-            torch.from_numpy(signed32(streams.astype(np.uint32))).to(self.device), currents or None,
-        )  # fmt: skip
+        streams = torch.from_numpy(spike_streams(keys_of(shown), self.spec.window)).to(self.device)
+        return Batch(whole(shown.payloads), targets, whole(self._signs(shown)), streams, currents or None)
 
     def _kernels_for(self, shown: Presentation) -> FusedNetwork | None:
         """The Triton kernels, which add no currents; None where torch runs the images, with the weights of now."""

@@ -29,8 +29,8 @@ Populations = dict[str, Tensor]
 class Batch(NamedTuple):
     """What to run: payloads int32 [B, N], targets int32 [B, K] or None for the free phase, signs int32 [B].
 
-    streams: int32 [B, window], of the spikes that the input generates at each step of its window. currents: by population
-    int32 [B, N], or None.
+    streams: int32 [B, window], of the spikes that the input draws (`spike_streams`). currents: by population int32
+    [B, N], or None.
     """
 
     payloads: Tensor

@@ -6,6 +6,7 @@ import numpy as np
 from torch import Tensor
 
 from neuro.base.arrays import Int32, UInt32
+from neuro.base.fixed_point import GENERATOR_STREAM, stream_key
 
 
 def mix32(x: Tensor) -> Tensor:
@@ -26,3 +27,9 @@ def signed32(values: UInt32) -> Int32:
 def random_bits(streams: Tensor, index: Tensor) -> Tensor:
     """`fixed_point.synapse_bits` of each weight of `index` under each key; int32, shapes broadcast."""
     return mix32(streams + index)
+
+
+def spike_streams(keys: UInt32, window: int) -> Int32:
+    """The keys, of images [B], under which an input draws its spikes at steps 1..window; of shape [B, window]."""
+    steps = GENERATOR_STREAM + np.arange(1, 1 + window)
+    return signed32(np.asarray(stream_key(keys[:, None], steps), dtype=np.uint32))

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hardware.chip.microcode import PUSH, STATE, TURN, Nudge, execute, program, tally
+from neuro.base.fixed_point import image_keys
 from neuro.spec.neurons import SigmaDelta
 from neuro.spec.schedule import CONSTANT
 from sim.backends.presentation import nudge_signs
@@ -18,7 +19,8 @@ from sim.contract.sigma_delta import layered_spec, random_images, random_spec
 def test_microcode_and_reference_agree_in_every_register(draw, seed):
     spec = draw(seed)
     payloads, targets = random_images(spec, seed, 3)
-    network = Relaxation(spec, {p.name: p.weights for p in spec.projections if p.weights is not None}, payloads)
+    weights = {p.name: p.weights for p in spec.projections if p.weights is not None}
+    network = Relaxation(spec, weights, payloads, image_keys(seed, 0, 3))
     signs, schedule = nudge_signs(spec, seed, 0, 3), spec.schedule
     nudge = Nudge(schedule.nudge_multiplier, schedule.nudge_shift, schedule.force == CONSTANT)
     programs = {
