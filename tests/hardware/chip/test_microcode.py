@@ -35,7 +35,7 @@ def test_microcode_and_reference_agree_in_every_register(draw, seed):
     for time, phase in enumerate(schedule.phase_of_step()[1:], 1):
         force = schedule.phases[phase].nudge * signs[:, None]
         before = {name: values.copy() for name, values in network.accumulated.items()}
-        network.step(time, force * (network.pull(targets) if pull is None else pull))
+        network.step(time, {spec.output: force * (network.pull(targets) if pull is None else pull)})
         if nudge.held and time == schedule.ends[0]:
             pull = network.pull(targets)
         more = {"target": targets, "force": force, "hold": np.int64(time == schedule.ends[0])}
