@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from benchmarks.bench.run import Bench
     from benchmarks.bench.sweep import Sweep
+    from sim.brain.comparison import Comparison
     from sim.estimators import EPClassifier as EPClassifier
     from sim.estimators import SparseCoder as SparseCoder
     from sim.face.data import Data
@@ -94,6 +95,19 @@ class Run(DeployableRun):
             train=train, constants=constants, slayer=slayer, threads=threads,
         )  # fmt: skip
         return bench(self.on_disk(), config, path, thresholds, progress)
+
+    def compare(self, recordings: str | Path, **options: Any) -> Comparison:
+        """How like recorded neurons its layers answer: alignment, geometry, predictivity, with intervals and ceilings.
+
+        Args:   recordings: an .npz file with responses and stimuli (docs/guides/compare.md); options: measures, step,
+                seed, threads: those of `sim.brain.config.CompareConfig`.
+        Raises: UserError if the file is none, or its stimuli are no images for the network.
+        """
+        from neuro.base.options import configured
+        from sim.brain.config import CompareConfig
+        from sim.face.compare import compare_run
+
+        return compare_run(self, recordings, configured(CompareConfig, options))
 
 
 def train(
@@ -184,7 +198,7 @@ def command_line() -> typer.Typer:
 
     from benchmarks.bench import command
     from hardware.commands import compile, demo, export, import_nir
-    from sim.commands import attack, certify, evaluate, perturb, report, train, version
+    from sim.commands import attack, certify, compare, evaluate, perturb, report, train, version
 
     app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
     app.callback(invoke_without_command=True)(version.version_command)
@@ -194,6 +208,7 @@ def command_line() -> typer.Typer:
     app.command("attack")(attack.attack_command)
     app.command("certify")(certify.certify_command)
     app.command("perturb")(perturb.perturb_command)
+    app.command("compare")(compare.compare_command)
     app.command("compile")(compile.compile_command)
     app.command("bench")(command.bench_command)
     app.command("export")(export.export_command)

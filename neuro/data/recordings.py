@@ -1,8 +1,8 @@
 """Recordings: what neurons answered to images, from a file of the user.
 
 A FILE.npz holds `responses` of shape [images, units] or [images, units, repeats], NaN where nothing was recorded; and,
-if it can, `stimuli` (or `images`), the images themselves, and `regions`, a name for each unit. The teacher of a
-training and what a finished network is compared with are the same file.
+if it can, `stimuli` (or `images`), the images themselves, and `regions` and `subjects`, a name for each unit. The
+teacher of a training and what a finished network is compared with are the same file.
 """
 
 from __future__ import annotations
@@ -19,19 +19,21 @@ from neuro.base.files import parse_arrays, read_bytes, sha256, shown
 
 FORM = "give `responses` of shape [images, units] or [images, units, repeats], and `stimuli`"
 LEVELS = 1020  # four to a grey level: images whose pixels all round to the same are the same
-WHOLE = "all"  # the region of units that are given none
+WHOLE = "all"  # the region, and the subject, of units that are given none
 
 
 @dataclass(frozen=True, eq=False)
 class Recordings:
     """Responses of shape [n, units, repeats], NaN where missing, to stimuli of shape [n, ...], None if not given.
 
-    regions: the name of the region of each unit.  owner: names the file in errors.  sha256: of its bytes.
+    regions, subjects: the name of the region, and of the animal or person, of each unit.
+    owner: names the file in errors.  sha256: of its bytes.
     """
 
     responses: Reals
     stimuli: Images | None
     regions: tuple[str, ...]
+    subjects: tuple[str, ...]
     owner: str
     sha256: str = ""
 
@@ -50,9 +52,9 @@ class Recordings:
 
     def units_of(self, region: str) -> Recordings:
         """The units of one region."""
-        chosen = np.array(self.regions) == region
-        names = tuple(name for name in self.regions if name == region)
-        return Recordings(self.responses[:, chosen], self.stimuli, names, self.owner, self.sha256)
+        chosen = np.flatnonzero(np.array(self.regions) == region)
+        names, subjects = (tuple(each[unit] for unit in chosen) for each in (self.regions, self.subjects))
+        return Recordings(self.responses[:, chosen], self.stimuli, names, subjects, self.owner, self.sha256)
 
     def means_for(self, images: Images, name: str) -> Reals:
         """The mean responses to each of `images` of shape [m, ...], of shape [m, units]; NaN where there are none.
@@ -93,10 +95,15 @@ def load_recordings(path: str | Path) -> Recordings:
                 f"{owner}: stimuli of shape {stimuli.shape} and responses of shape {responses.shape}; give as many "
                 "stimuli as responses"
             )
-    names = arrays.get("regions", np.full(responses.shape[1], WHOLE))
-    if names.dtype.kind != "U" or names.shape != (responses.shape[1],):
-        raise UserError(f"{owner}: regions of shape {names.shape}; give a name for each of {responses.shape[1]} units")
-    return Recordings(responses, stimuli, tuple(map(str, names)), owner, sha256(content))
+    regions, subjects = (_names(arrays, key, responses.shape[1], owner) for key in ("regions", "subjects"))
+    return Recordings(responses, stimuli, regions, subjects, owner, sha256(content))
+
+
+def _names(arrays: Arrays, key: str, n_units: int, owner: str) -> tuple[str, ...]:
+    names = arrays.get(key, np.full(n_units, WHOLE))
+    if names.dtype.kind != "U" or names.shape != (n_units,):
+        raise UserError(f"{owner}: {key} of shape {names.shape}; give a name, a text, for each of {n_units} units")
+    return tuple(map(str, names))
 
 
 def _responses(arrays: Arrays, owner: str) -> Reals:

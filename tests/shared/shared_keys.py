@@ -1,5 +1,6 @@
 """The keys that commands print with --json: the contract for scripts."""
 
+COMPARE_KEYS = ["run", "n", "n_missing", "step", "regions"]
 TRAIN_KEYS = ["run", "val_accuracy", "test_accuracy", "n_test", "train_cpu_s", "images_per_s", "spikes_per_inference"]
 EVALUATE_KEYS = ["run", "backend", "accuracy", "n", "spikes_per_inference", "differences"]
 ATTACK_KEYS = [

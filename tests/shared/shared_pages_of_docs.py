@@ -23,6 +23,7 @@ EXEMPT = {
     r"^settle export": "tests/hardware/export",
     r"^settle bench": "tests/benchmarks/bench",
     r" --guide ": "needs recordings; tests/sim/training/test_guided.py",
+    r" --recordings ": "needs recordings; tests/sim/brain/test_comparison.py",
 }
 SHORTER = (
     (r"--data (digits|mnist|fashion-mnist|cifar10)", "--data small.npz"),

@@ -63,7 +63,7 @@ def test_regions_are_chosen_by_name(saved):
         ({"responses": np.array([[np.nan, 1.0]])}, "1 of 2 units have no response at all"),
         ({"responses": np.zeros((2, 3)), "stimuli": np.zeros((3, 4))}, "as many stimuli as responses"),
         ({"responses": np.zeros((2, 3)), "stimuli": np.array([["a"], ["b"]])}, "give numbers"),
-        ({"responses": np.zeros((2, 3)), "regions": ["V1"]}, "a name for each of 3 units"),
+        ({"responses": np.zeros((2, 3)), "regions": ["V1"]}, "a name, a text, for each of 3 units"),
     ],
 )
 def test_a_file_that_is_none_is_refused_in_one_line(saved, arrays, said):
