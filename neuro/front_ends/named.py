@@ -1,4 +1,7 @@
-"""Fixed front ends by name: "v1:channels=32+32,stride=4,window=4" to what it stands for, and back from files."""
+"""Front ends that do not learn by name: "v1:channels=32+32,window=4" to what it stands for, and back from files.
+
+Some are part of the encoder (`neuro.front_ends.fixed`), others networks of their own (`neuro.coding.fixed`).
+"""
 
 from __future__ import annotations
 
@@ -10,18 +13,28 @@ from neuro.base.arrays import Array, NamedArrays
 from neuro.base.checks import require_choice
 from neuro.base.errors import UserError
 from neuro.front_ends.fixed import FixedFront
+from neuro.front_ends.fovea import FoveaChoices
 from neuro.front_ends.v1 import GaborBank, V1Choices, gabor_bank
 
 ARRAY_PREFIX = "encoder.fixed."
-CHOICES: dict[str, tuple[Callable[..., Any], Callable[[Any, tuple[int, ...]], FixedFront]]] = {
-    "v1": (V1Choices, gabor_bank),
-}
+CHOICES: dict[str, Callable[..., Any]] = {"v1": V1Choices, "fovea": FoveaChoices}  # what may be asked for, by name
+ENCODERS: dict[str, Callable[[Any, tuple[int, ...]], FixedFront]] = {"v1": gabor_bank}
 KINDS: dict[str, type[FixedFront]] = {"v1": GaborBank}
 
 
+def is_named(text: str) -> bool:
+    """Whether a text names a front end that does not learn, and no folder."""
+    return name_of(text) in CHOICES
+
+
 def is_fixed(text: str) -> bool:
-    """Whether a text names a fixed front end, and no folder."""
-    return text.partition(":")[0] in CHOICES
+    """Whether a text names a front end that is part of the encoder."""
+    return name_of(text) in ENCODERS
+
+
+def name_of(text: str) -> str:
+    """The name, without choices."""
+    return text.partition(":")[0]
 
 
 def stated(text: str) -> str:
@@ -29,7 +42,7 @@ def stated(text: str) -> str:
 
     Raises: UserError if a choice is unknown, or out of range.
     """
-    return str(_parsed(text)[1].text)
+    return str(choices_of(text).text)
 
 
 def fixed_front(text: str, image_shape: tuple[int, ...], seed: int = 0) -> FixedFront:
@@ -37,23 +50,24 @@ def fixed_front(text: str, image_shape: tuple[int, ...], seed: int = 0) -> Fixed
 
     Raises: UserError if a choice is unknown, out of range, or does not fit the images.
     """
-    name, choices = _parsed(text)
+    choices = choices_of(text)
     if getattr(choices, "seed", 0) < 0:
         choices = dataclasses.replace(choices, seed=seed)
-    return CHOICES[name][1](choices, image_shape)
+    return ENCODERS[name_of(text)](choices, image_shape)
 
 
-def _parsed(text: str) -> tuple[str, Any]:
+def choices_of(text: str) -> Any:
+    """What is asked for. Raises: UserError if the name or a choice is unknown, or out of range."""
     name, _, rest = text.partition(":")
     require_choice("front end", name, CHOICES)
-    kind: Any = CHOICES[name][0]
+    kind: Any = CHOICES[name]
     fields = {field.name: field.default for field in dataclasses.fields(kind)}
     given: dict[str, Any] = {}
     for part in filter(None, rest.split(",")):
         key, equals, value = part.partition("=")
         require_choice(f"front end {name}: choice", key, fields)
         given[key] = _value(f"front end {name}: {key}", value if equals else "", fields[key])
-    return name, kind(**given)
+    return kind(**given)
 
 
 def _value(owner: str, text: str, like: Any) -> Any:

@@ -85,8 +85,8 @@ class GaborBank(FixedFront):
 
     @property
     def limit(self) -> int:
-        """See `FixedFront.limit`: a mean of STEPS spikes in a window."""
-        return (1 << CHANCE_BITS) - 1 if self.window else (2 << QUIET_BITS) - 1
+        """See `FixedFront.limit`: a mean of STEPS spikes in a window; of 8 without noise."""
+        return (1 << CHANCE_BITS) - 1 if self.window else (1 << QUIET_BITS) - 1
 
     @property
     def all_planes(self) -> Int8:

@@ -25,12 +25,11 @@ Threads = Annotated[int | None, typer.Option(help=THREADS.help, show_default=THR
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")]
 CheckpointEveryS = Annotated[float, typer.Option(help="Seconds between checkpoints.")]
 Device = Annotated[str, typer.Option(help="Where backend torch computes: cpu, cuda, cuda:N.")]
-FrontEndRun = Annotated[Path | None, typer.Option(help="A finished sparse coder whose codes are the input.")]
 FrontEnd = Annotated[
     str | None,
     typer.Option(
-        help="What stands before the network: a finished sparse coder (its folder), or v1[:channels=32+32,stride=4,"
-        "window=4] (Gabor cells and drawn spikes as in V1)."
+        help="What stands before the network: a finished sparse coder (its folder), fovea[:fixations=5,scales=3] "
+        "(retinal samples), or before ep v1[:channels=32+32,stride=4,window=4] (Gabor cells, drawn spikes as in V1)."
     ),
 ]
 StallS = Annotated[float, typer.Option(help="End a Lava run that finishes no image for so many seconds.")]

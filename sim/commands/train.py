@@ -18,7 +18,6 @@ from sim.commands.options import (
     Data,
     Device,
     FrontEnd,
-    FrontEndRun,
     Json,
     Resume,
     StallS,
@@ -70,12 +69,12 @@ def train_ep_command(
     if learns_on_chip(config) and backend in ("events", "torch"):
         raise UserError(f"--backend {backend}: it runs no stock networks; leave it out, or give lava")
     kind = "ep" if config.family == "sigma-delta" else f"ep-{config.family}-{config.rule}"
-    from neuro.front_ends.named import is_fixed
+    from neuro.front_ends.named import is_fixed, name_of
 
     if front_end is not None and is_fixed(front_end):
-        kind, config, front_end = f"{front_end.partition(':')[0]}-{kind}", replace(config, fixed_front=front_end), None
+        kind, config, front_end = f"{name_of(front_end)}-{kind}", replace(config, fixed_front=front_end), None
     elif front_end is not None:
-        kind = f"{Path(front_end).name}-{kind}"
+        kind = f"{name_of(Path(front_end).name)}-{kind}"
     last = f"seed{config.seed}" if seeds is None else f"{seeds}-seeds"
     sizes = re.sub(r"[^a-z0-9]+", "-", config.layers) or "-".join(map(str, config.hidden))
     from neuro.data.sources import stem_of
@@ -139,7 +138,7 @@ def train_lca_command(
     *,
     options: DataOptions,
     config: LcaConfig,
-    front_end: FrontEndRun = None,
+    front_end: FrontEnd = None,
     resume: Resume = False,
     checkpoint_every_s: CheckpointEveryS = 5.0,
     as_json: Json = False,
@@ -148,7 +147,9 @@ def train_lca_command(
     from sim.face.training import train_sparse_coder
 
     kind = f"lca-stock-{config.form}" if config.stock else "lca"
-    kind = kind if front_end is None else f"{front_end.name}-{kind}"
+    from neuro.front_ends.named import name_of
+
+    kind = kind if front_end is None else f"{name_of(Path(front_end).name)}-{kind}"
     patch = config.patch and f"{config.patch}x{config.patch}"
     from neuro.data.sources import stem_of
 

@@ -9,6 +9,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 
 from neuro.base.arrays import Reals
+from neuro.coding.fixed import is_linear
 from neuro.spec.neurons import Source
 from neuro.spec.projection import Projection
 from neuro.spec.sigma_delta import NetworkSpec
@@ -54,6 +55,7 @@ STACKED = (
     "Behind a sparse coder, as one network: the coder settles first, the network behind it receives its spikes. The "
     "coder's atoms are fixed; only the network behind it learned from labels."
 )
+RESAMPLED = "Behind samples of the image that do not learn, as one network: a population sends them once."
 OPERATIONS = "Synaptic operations: synapses that spikes reached, mean per test image. "
 POPULATIONS = ("population", "neurons", "model", "payload unit", "box of the state", "spikes per inference")
 PROJECTIONS = (
@@ -96,6 +98,9 @@ class SigmaDeltaSubject(Subject[NetworkSpec]):
 
     def intro(self) -> str:
         """That there is a coder in front, if so."""
+        front = unstack(self.network)[0]
+        if front is not None and is_linear(front):
+            return RESAMPLED
         return STACKED if self.behind else ""
 
     def facts(self) -> list[Fact]:
@@ -142,6 +147,9 @@ def fields(spec: NetworkSpec) -> Reals:
     weights = back.weights_of(next(p for p in back.projections if p.source == back.input)).astype(np.float64)
     if spec.encoder.fixed is not None:
         return spec.encoder.fixed.fields @ weights
+    if front is not None and is_linear(front):
+        first = front.projections[0]
+        return front.weights_of(first) * 2.0**-first.exponent @ weights
     return weights if front is None else lone_coder(front).images @ weights
 
 

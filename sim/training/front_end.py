@@ -20,7 +20,9 @@ from neuro.base.arrays import Array, Int16, Int32
 from neuro.base.errors import UserError
 from neuro.coding.chain import Chain, shown
 from neuro.coding.coder import StockCoder
+from neuro.coding.fixed import NETWORKS, fixed_network
 from neuro.data.sets import Dataset
+from neuro.front_ends.named import name_of, stated
 from neuro.front_ends.pixels import MAX_ACTIVATION_BITS, PixelEncoder
 from neuro.spec.network import Network
 from neuro.spec.sigma_delta import NetworkSpec
@@ -71,7 +73,7 @@ class Front(ABC):
 
 @dataclass(frozen=True, eq=False)
 class FrontEnd(Front):
-    """A coder of sigma-delta units."""
+    """A coder of sigma-delta units, or a front end that does not learn: then its name, stated, is what names it."""
 
     spec: NetworkSpec
     sha256: str = ""
@@ -164,11 +166,13 @@ def _scores(spec: StockCoder, images: Array, threads: int | None) -> Int32:
 
 
 def load_front_end(folder: Path, dataset: Dataset) -> Front:
-    """The coder of a finished run, to be put in front of a network that is trained on `dataset`.
+    """The coder of a finished run, or what a name stands for, to be put in front of a network trained on `dataset`.
 
     Raises: UserError if it is none, or learned from other images of the same name: its training images may be test
     images here.
     """
+    if name_of(str(folder)) in NETWORKS:
+        return FrontEnd(fixed_network(str(folder), dataset.image_shape), stated(str(folder)))
     artifact = load_artifact(folder)
     if artifact.manifest.get("kind") != "lca":
         raise UserError(f"front end {folder}: is no sparse coder; train one with settle train lca")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,10 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neuro.base.arrays import Integers
+from neuro.base.errors import UserError
 from neuro.base.scales import glorot_bound
 from neuro.data.rescaling import PIXEL_COLUMNS
 from neuro.data.sets import Dataset, Split
-from neuro.equilibrium.design import design_for
+from neuro.equilibrium.design import EquilibriumDesign, design_for
 from neuro.equilibrium.graded_relu import GradedDesign, GradedNetwork, open_boxes
 from neuro.equilibrium.sigma_delta import build_equilibrium
 from neuro.front_ends.named import fixed_front
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
 
 IMAGES_TO_SEE = 720_000  # presentations of a default training: 12 epochs of 60,000 images
 FEWEST_EPOCHS, MOST_EPOCHS, FEWEST_KERNEL_EPOCHS = 12, 40, 8
+FEWEST_STATE_BITS = 13  # behind a fixed front end
 GRADED_FREE_STEPS = 15  # as many as digits and MNIST need on a validation split (benchmarks.stock_graded)
 DRIVE, MOST_GAIN = 0.4, 100.0  # 0.4: of MNIST images
 SAMPLE = 4096
@@ -107,8 +110,19 @@ def build_network(dataset: Dataset, config: TrainConfig, choices: Choices, split
         **config.settling,
         **more,
     )
-    spec = build_equilibrium(design, config.seed)
+    spec = _within_32_bits(design, config.seed) if config.fixed_front else build_equilibrium(design, config.seed)
     return open_boxes(spec, UPPER) if config.graded else spec
+
+
+def _within_32_bits(design: EquilibriumDesign, seed: int) -> NetworkSpec:
+    """The network of a design with as many state bits as leave its sums 32 bits: many cells may send much at once.
+
+    Raises: UserError if FEWEST_STATE_BITS are too many.
+    """
+    for bits in range(design.state_bits, FEWEST_STATE_BITS, -1):
+        with contextlib.suppress(UserError):
+            return build_equilibrium(replace(design, state_bits=bits), seed)
+    return build_equilibrium(replace(design, state_bits=FEWEST_STATE_BITS), seed)
 
 
 def pace_for(config: TrainConfig, presentations: int) -> Pace:

@@ -47,6 +47,7 @@ def test_without_a_window_the_bank_is_free_of_noise():
     quiet, drawn = bank(SMALL.replace("window=2", "window=0")), bank(SMALL.replace("window=2", "window=1"))
     assert quiet.window == 0
     pixels = images(5, 12, 10)
+    assert quiet.limit == 127
     np.testing.assert_allclose(quiet.encode(pixels), (drawn.encode(pixels) - BASELINE) / 128, atol=0.51)
 
 

@@ -16,6 +16,7 @@ from neuro.base.errors import UserError
 from neuro.data.sets import Dataset, split_validation
 from neuro.equilibrium.sigma_delta import energy
 from neuro.spec.neurons import Generator
+from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.protocol import get_backend
 from sim.evaluate import evaluate
 from sim.reports.sigma_delta import fields
@@ -94,6 +95,15 @@ def test_attacks_average_over_draws_and_see_the_bank_without_noise(behind: Path,
 def test_what_does_not_go_with_it_is_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         TrainConfig(fixed_front=DRAWN, **options)
+
+
+def test_networks_behind_many_cells_stay_within_32_bits(blob_data: Dataset) -> None:
+    rng, n = np.random.default_rng(0), 20
+    faint = replace(blob_data, x_train=rng.integers(0, 40, (n, 28, 28), dtype=np.uint8), y_train=np.arange(n) % 3)
+    config = TrainConfig(fixed_front="v1:window=0,filters=random", hidden=(8,))
+    spec = build_network(faint, config, Choices(), split_validation(faint.y_train, 0))
+    assert isinstance(spec, NetworkSpec)
+    assert 13 <= spec.unit("hidden1").state_bits <= 15
 
 
 def test_filters_are_those_of_the_seed(blob_data: Dataset) -> None:
