@@ -1,6 +1,6 @@
 """What are front ends that do not learn worth, each beside its controls?
 
-    python -m benchmarks.front_ends --data mnist --hidden 256 --images 4000 --epochs 4 --seeds 3
+    python -m benchmarks.front_ends --data mnist --hidden 256 --images 6000 --epochs 4 --seeds 3
     python -m benchmarks.front_ends --data digits --hidden 32 --fronts pixels --images 300 --epochs 2 --seeds 1
 
 One EP network behind each, on the same images: the first so many training images, the first so many test images, which
@@ -64,7 +64,7 @@ def main() -> None:
     """Entry point."""
     arguments = parser(__doc__ or "", "front_ends", data="mnist", hidden=(256,), epochs=4, seeds=3)
     arguments.add_argument("--fronts", default="; ".join(FRONTS), help="names separated by semicolons")
-    arguments.add_argument("--images", type=int, default=4000, help="training images")
+    arguments.add_argument("--images", type=int, default=6000, help="training images")
     arguments.add_argument("--test-images", type=int, default=2000)
     options = arguments.parse_args()
     content: dict[str, Any] = {
