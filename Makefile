@@ -19,7 +19,7 @@ demo: install
 	$(BIN)/settle demo
 
 test: install
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 test-slow: install
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile -m slow

@@ -26,17 +26,20 @@ from neuro.front_ends.pixels import PixelEncoder
 from neuro.spec.sigma_delta import NetworkSpec
 from neuro.stock.feed_forward import FeedForwardNetwork, feed_forward_graph
 from neuro.stock.processes import LIF
+from sim.backends.jit import CACHE_FOLDER
 from sim.coding.stock import FORMS, stock_coder_of
 from sim.coding.training import train_lca
 from sim.training.config import TrainConfig
 from sim.training.equilibrium import TrainResult, infer, train_ep
 from sim.training.front_end import load_front_end
+from sim.training.recipe import compile_kernels
 
 settings.register_profile("any machine", deadline=None)  # a slow machine fails no law
 settings.load_profile("any machine")
 torch.set_num_threads(1)  # products are small here: threads would only wait for each other
 ROOT = Path(__file__).parents[1]
 Arrays = dict[str, np.ndarray]
+FIRST_OF = {"gw0": "sigma-delta", "gw1": "stock"}  # family whose kernels a worker compiles first, for the others, too
 TIMED = ("images_per_s", "train_cpu_s", "manifest_sha256")  # the last is a hash of the others too
 
 
@@ -50,6 +53,13 @@ def _blobs(
     images = centres[labels] + generator.normal(0.0, noise, (n + n_test, *shape))
     images = np.clip(images, 0.0, 1.0).astype(np.float32)
     return {"x_train": images[:n], "y_train": labels[:n], "x_test": images[n:], "y_test": labels[n:]}
+
+
+def pytest_sessionstart() -> None:
+    """Compile in a worker what else all would compile at once, if nothing is compiled yet."""
+    family = FIRST_OF.get(os.environ.get("PYTEST_XDIST_WORKER", ""))
+    if family and not any(CACHE_FOLDER.rglob("*.nbi")):
+        compile_kernels(Dataset("blobs", **_blobs()), TrainConfig(hidden=(8,), family=family))
 
 
 @pytest.fixture(scope="session")

@@ -21,11 +21,17 @@ HOMES = {
         "sim/backends/snn/",
         "sim/robustness/defences/perceptron.py",
         "benchmarks/tools/nir_readers_worker.py",
+        "benchmarks/tools/stranger.py",
     ),
     "foolbox": ("sim/robustness/attacks/",),
     "pyautoattack": ("sim/robustness/attacks/",),
     "submitit": ("sim/training/parallel/cluster.py",),
-    "nir": ("neuro/artifact/nir_", "sim/backends/snn/nir_reader.py", "benchmarks/tools/nir_readers_worker.py"),
+    "nir": (
+        "neuro/artifact/nir_",
+        "sim/backends/snn/nir_reader.py",
+        "benchmarks/tools/nir_readers_worker.py",
+        "benchmarks/tools/stranger.py",
+    ),
     "norse": ("benchmarks/tools/nir_readers_worker.py",),  # a program of its own, in an environment of its own
     "rockpool": ("benchmarks/tools/nir_readers_worker.py",),
     "sinabs": ("benchmarks/tools/nir_readers_worker.py",),

@@ -42,7 +42,7 @@ def test_the_page_holds_every_kind_and_nothing_from_elsewhere(bench, tmp_path):
 
 def test_the_command_answers_in_json_and_leaves_two_files(finished, command, tmp_path):
     out = tmp_path / "found" / "b.json"
-    words = ("--seconds", 0.02, "--no-train", "--images", 30, "--slayer", "none")
+    words = ("--seconds", 0.02, "--no-train", "--images", 30, "--slayer", "none", "--threads", 1)
     answer = command("bench", finished, *words, "--out", out, "--json")
     assert answer.code == 0
     for row in answer.json["rows"]:
@@ -61,7 +61,7 @@ def test_an_interruption_leaves_nothing(finished, command, tmp_path, monkeypatch
 
     place = "benchmarks.bench.page" if when == "write_bench_page" else "benchmarks.bench.run"
     monkeypatch.setattr(sys.modules[place], when, interrupt)
-    words = ("--seconds", 0.02, "--no-train", "--images", 9, "--devices", "cpu", "--slayer", "none")
+    words = ("--seconds", 0.02, "--no-train", "--images", 9, "--devices", "cpu", "--slayer", "none", "--threads", 1)
     answer = command("bench", finished, *words, "--out", tmp_path / "o" / "b.json")
     assert answer.code == 130
     assert not (tmp_path / "o").exists()

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from shared_strangers import STEPS, counts, trained, trains_of, write_nir
 
+from benchmarks.tools.stranger import STEPS, counts, trained, trains_of, write_nir
 from hardware.export.import_config import ImportConfig
 from hardware.export.imported import import_nir
 from neuro.artifact.run_folder import load_artifact

@@ -80,10 +80,12 @@ def children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs Linux")
 def test_a_worker_is_killed_and_the_run_ends_as_that_of_one_process(
     environment: dict[str, str], blobs: Callable[..., Any], tmp_path: Path, command: Command
 ) -> None:
+    """Slow: kills of trainings in one process are held by shorter tests, and so is what three processes learn."""
     np.savez(tmp_path / "blobs.npz", **blobs((5, 5), 3, 300, 60, noise=0.5))
     words = ["train", "ep", "--data", tmp_path / "blobs.npz", "--hidden", 16, "--epochs", 4, "--batch-size", 24,
              "--learning-rate", 0.7, "--output-share", 0.125, "--no-refit", "--json"]  # fmt: skip

@@ -45,10 +45,10 @@ def counts(network: torch.nn.Sequential, trains: torch.Tensor) -> torch.Tensor:
     return sum(network(step)[0] for step in trains)
 
 
-def trained(images: np.ndarray, labels: np.ndarray, n_classes: int, epochs: int) -> torch.nn.Sequential:
+def trained(images: np.ndarray, labels: np.ndarray, n_classes: int, epochs: int, seed: int = 0) -> torch.nn.Sequential:
     """A network trained by backpropagation through time in snnTorch."""
     flat = images.reshape(len(images), -1)
-    network = snntorch_network(flat.shape[1], n_classes)
+    network = snntorch_network(flat.shape[1], n_classes, seed)
     trains, targets = trains_of(images), torch.tensor(labels.astype(np.int64))
     optimizer = torch.optim.Adam(network.parameters(), 1e-2)
     for _ in range(epochs):
