@@ -7,9 +7,6 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from sim.robustness.attacks.losses import margin
-from sim.robustness.attacks.threats import Threat
-
 Model = Callable[[Tensor], Tensor]
 
 
@@ -141,20 +138,3 @@ def squashed(plain: Model, gain: float = 3.0) -> Model:
 
 def before(plain: Model, step: Callable[[Tensor], Tensor]) -> Model:
     return lambda images: plain(step(images))
-
-
-def withstood(
-    smooth: Model, right: Callable[[Tensor], Tensor], images: Tensor, labels: Tensor, threat: Threat, seed: int,
-    steps: int = 50, every: int = 2,
-) -> Tensor:  # fmt: skip
-    """Whether images stay `right` on a momentum ascent on a stand-in, every so many iterates scored; of shape [B]."""
-    moved, velocity = threat.random_start(images, torch.Generator().manual_seed(seed)), torch.zeros(())
-    flags = torch.ones(len(images), dtype=torch.bool)
-    for step in range(1, steps + 1):
-        moved = moved.detach().requires_grad_(True)
-        (gradient,) = torch.autograd.grad(margin(smooth(moved), labels).sum(), moved)
-        velocity = 0.75 * velocity + gradient / gradient.abs().flatten(1).sum(1).clamp(min=1e-30)[:, None, None]
-        moved = threat.project(moved + 0.1 * threat.eps * velocity.sign(), images)
-        if step % every == 0:
-            flags &= right(moved.detach())
-    return flags

@@ -6,6 +6,7 @@ import pytest
 import shared_planted as plants
 import torch
 
+from benchmarks.tools.adaptive import withstood
 from sim.robustness.attacks.suites import build_attacks
 from sim.robustness.attacks.threats import Threat
 from sim.robustness.defences.baselines import Recipe, real_images, train_baseline
@@ -37,7 +38,7 @@ def adaptive(model, smooth, digits, threat, restarts=2):
         with torch.no_grad():
             return model(images).argmax(1) == digits.labels
 
-    ascents = (plants.withstood(smooth, right, digits.images, digits.labels, threat, 100 + r) for r in range(restarts))
+    ascents = (withstood(smooth, right, digits.images, digits.labels, threat, 100 + r) for r in range(restarts))
     return float(torch.stack(list(ascents)).all(0).float().mean())
 
 

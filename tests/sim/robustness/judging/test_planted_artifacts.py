@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from shared_planted import withstood
 
+from benchmarks.tools.adaptive import withstood
 from neuro.artifact.run_folder import load_artifact, save_artifact
 from neuro.spec.graph import Population
 from neuro.spec.sigma_delta import NetworkSpec
