@@ -13,6 +13,9 @@ that a sweep compares shapes, not sizes:
     assg               a / (2 (1 + (pi a x / 2)^2)),  a = (2 tan(.4 pi) / pi) / (M + 1.5 D + 1e-4), M the running mean
                        of |x| (from 1), D that of ||x| - M| (from 0), decay .9: kept for every neuron and time step and
                        updated at every iteration of an attack (arXiv 2512.22522)
+    pdsg               a bell of area 1, exp(-(x - d / 2)^2 / (2 d^2)) / (d sqrt(2 pi)), d the standard deviation of x
+                       over the neurons of a population, for every image and time step (Lun et al. 2025, arXiv
+                       2503.03272; there over images and earlier steps, too, so that images would depend on each other)
 
 A state beyond its box passes nothing back; `Surrogate.box_slope` lets a gradient through, everywhere or, with
 `box_band`, near the box alone: networks whose neurons rest at an end of the box (those settled layer by layer until
@@ -32,6 +35,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from snntorch import surrogate as library
@@ -42,7 +46,7 @@ from neuro.base.errors import UserError
 
 Shape = Callable[[Tensor], Tensor]
 SHAPES = ("atan", "sigmoid", "fast-sigmoid", "triangular")
-WITHOUT_WIDTH = ("straight-through", "rate", "assg")
+WITHOUT_WIDTH = ("straight-through", "rate", "assg", "pdsg")
 DECAY, SPREAD, FLOOR = 0.9, 1.5, 1e-4  # ASSG
 REACH = 2.0 * math.tan(0.4 * math.pi) / math.pi  # ASSG: a * (M + 1.5 D)
 SIGMOID_REACH = 10.0  # beyond it the slope is below 1e-16; snnTorch's formula gives NaN further out
@@ -125,6 +129,32 @@ def band_sweep(usual: Surrogate) -> dict[str, Surrogate]:
     return {**boxes, **below}
 
 
+class _Bell(torch.autograd.Function):
+    """The step H(x) with the slope of PDSG."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, spread: Tensor) -> Tensor:
+        ctx.save_for_backward(x, spread)
+        return (x > 0).to(x.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        x, spread = ctx.saved_tensors
+        bell = torch.exp(-(((x - spread / 2) / spread) ** 2) / 2) / (math.sqrt(2 * math.pi) * spread)
+        return gradient * bell, None
+
+
+def _bell(x: Tensor, spread: Tensor) -> Tensor:
+    spikes: Tensor = _Bell.apply(x, spread)
+    return spikes
+
+
+def _spread(x: Tensor) -> Tensor:
+    """The standard deviation over neurons, of shape [B, 1]; 1 where there is none."""
+    found = x.detach().flatten(1).std(1, correction=0, keepdim=True)
+    return torch.where(found > 0, found, torch.ones_like(found))
+
+
 class Firing:
     """A surrogate at work: thresholds and staircases for autograd, with the statistics that ASSG keeps.
 
@@ -159,6 +189,8 @@ class Firing:
         if self.surrogate.name == "assg" and torch.is_grad_enabled():
             x = x / scale
             return self._adaptive(x, self._sharpness(x.detach(), key))
+        if self.surrogate.name == "pdsg":
+            return _bell(x / scale, _spread(x / scale))
         return self._unit(x * (1.0 / (scale * self.surrogate.width))).to(x.dtype)
 
     def staircase(self, x: Tensor, key: Hashable = None) -> Tensor:
@@ -172,6 +204,9 @@ class Firing:
         if self.surrogate.name == "assg" and torch.is_grad_enabled():
             sharpness = self._sharpness(distance.detach(), key)
             return sum((self._adaptive(distance - k, sharpness) for k in NEAREST), torch.zeros_like(x))
+        if self.surrogate.name == "pdsg":
+            spread = _spread(distance)
+            return sum((_bell(distance - k, spread) for k in NEAREST), torch.zeros_like(x))
         return sum((self.spike(distance - k) for k in NEAREST), torch.zeros_like(x))
 
     def _adaptive(self, x: Tensor, sharpness: Tensor) -> Tensor:

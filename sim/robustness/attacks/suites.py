@@ -1,4 +1,4 @@
-"""Every attack by its name, and two suites of names: quick and standard."""
+"""Every attack by its name, and suites of names: quick, standard, and exhaustive, with runs of 1,000 steps."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from neuro.base.checks import require_choice
 from neuro.base.errors import UserError
+from sim.robustness.attacks.adaptive_steps import StableAdaptive
 from sim.robustness.attacks.auto_gradient import TARGETED, AutoGradient
 from sim.robustness.attacks.gradient import ProjectedGradient, averaged_gradient, fast_gradient, momentum_gradient
 from sim.robustness.attacks.libraries import AutoAttack, DeepFool, FastAdaptiveBoundary
@@ -21,10 +22,14 @@ def _pgd(steps: int, restarts: int = 1, loss: str = "margin") -> Callable[[], At
     return lambda: ProjectedGradient(steps, restarts, loss, family=family)
 
 
+def _stable(steps: int) -> Callable[[], Attack]:
+    return lambda: StableAdaptive(steps)
+
+
 ATTACKS: dict[str, Callable[[], Attack]] = {
     "noise": Noise,
     "fgsm": fast_gradient,
-    **{f"pgd-{steps}": _pgd(steps) for steps in (10, 20, 40, 50, 100)},
+    **{f"pgd-{steps}": _pgd(steps) for steps in (10, 20, 40, 50, 100, 1000)},
     **{f"pgd-{steps}x{RESTARTS}": _pgd(steps, RESTARTS) for steps in (50, 100)},
     "pgd-40-ce": _pgd(40, loss="cross-entropy"),
     "mi-fgsm": momentum_gradient,
@@ -32,6 +37,8 @@ ATTACKS: dict[str, Callable[[], Attack]] = {
     "apgd-ce": lambda: AutoGradient(100, loss="cross-entropy"),
     "apgd-dlr": lambda: AutoGradient(100, loss="dlr"),
     "apgd-dlr-t": lambda: AutoGradient(100, restarts=9, loss=TARGETED),
+    "apgd-dlr-1000": lambda: AutoGradient(1000, loss="dlr"),
+    **{f"sa-pgd-{steps}": _stable(steps) for steps in (20, 100, 1000)},
     "square": lambda: Square(5000),
     "square-500": lambda: Square(500),
     "fab": FastAdaptiveBoundary,
@@ -41,13 +48,16 @@ ATTACKS: dict[str, Callable[[], Attack]] = {
 }
 TRANSFER = "transfer"  # one for each source model
 MINIMAL = "min-norm"  # asks the deployed network, see `sim.robustness.bridge.minimal`
+_STANDARD = (
+    "noise", "fgsm", "pgd-10", "pgd-20", "pgd-50x5", "pgd-100x5", "averaged-20", "mi-fgsm", "sa-pgd-100", "apgd-ce",
+    "apgd-dlr", "apgd-dlr-t", "fab", "deepfool", "square", TRANSFER, MINIMAL,
+)  # fmt: skip
 SUITES: dict[str, tuple[str, ...]] = {
     "quick": ("noise", "fgsm", "pgd-20", "pgd-40", "averaged-20", "apgd-dlr", "square-500", TRANSFER),
-    "standard": (
-        "noise", "fgsm", "pgd-10", "pgd-20", "pgd-50x5", "pgd-100x5", "averaged-20", "mi-fgsm", "apgd-ce", "apgd-dlr",
-        "apgd-dlr-t", "fab", "deepfool", "square", TRANSFER, MINIMAL,
-    ),
-}  # fmt: skip
+    "standard": _STANDARD,
+    "exhaustive": (*_STANDARD, "pgd-1000", "sa-pgd-1000", "apgd-dlr-1000"),
+}
+THOROUGH = ("standard", "exhaustive")  # suites with sweeps, and with attacks on the deployed labels
 
 
 def suite_of(names: str) -> str:
@@ -67,7 +77,7 @@ def build_attacks(
 ) -> dict[str, Attack]:
     """Build attacks by name, MINIMAL left out.
 
-    Args:    names: a suite ("quick", "standard"), names separated by commas, or a list of both; sources: models by
+    Args:    names: a suite, names separated by commas, or a list of both; sources: models by
              name, for the transfer attack. A suite without sources goes without it (its report is then not trusted).
     Raises:  UserError if a name is unknown, or transfer is asked for without a source.
     """

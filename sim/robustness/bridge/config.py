@@ -28,7 +28,7 @@ class AttackConfig:
     `sim.robustness.bridge.units`.
     """
 
-    attacks: str = option("quick", "quick, standard, min-norm, or names of attacks separated by commas.")
+    attacks: str = option("quick", "quick, standard, exhaustive, min-norm, or names of attacks separated by commas.")
     norm: str = option("linf", "Size of a change", choices=NORMS)
     eps: tuple[float, ...] = option(None, "Sizes, separated by commas, e.g. 8/255.", unset=".05,.1,.2,.3; l2: tenfold")
     eps_units: str = option("pixel", "What --eps is in", choices=UNITS)

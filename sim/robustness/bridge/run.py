@@ -26,7 +26,7 @@ from sim.robustness.analysis.subject import Analysis, Subject, analyse, scorer_o
 from sim.robustness.attacks.decision import HopSkipJump, by_labels
 from sim.robustness.attacks.minimal import Smallest
 from sim.robustness.attacks.search import Model
-from sim.robustness.attacks.suites import MINIMAL, members_of, suite_of
+from sim.robustness.attacks.suites import MINIMAL, THOROUGH, members_of, suite_of
 from sim.robustness.bridge.config import AttackConfig, averaged
 from sim.robustness.bridge.examples import Examples, Found
 from sim.robustness.bridge.grid import grid_of
@@ -45,8 +45,7 @@ from sim.twins.make import make_twin
 SHARD_IMAGES = 100
 ATTACKS = "attacks"  # folder within a run
 RESULT = "attack.json"
-TABLE = 4  # number of the form of tables: what shards of another one measured is not comparable
-LABELS_TOO = "standard"  # the suite with an attack that sees labels alone
+TABLE = 5  # number of the form of tables: what shards of another one measured is not comparable
 STATES = 1 << 23  # of neurons, images and steps that one gradient goes through
 FEW_ITERATES = 4  # scored of every attack, where an inference is long
 
@@ -112,7 +111,7 @@ class AttackRun:
             smallest = self._smallest(scorer, images, labels, progress)
             if self.config.norm in smallest:
                 stages.append(stage_of(smallest[self.config.norm], self._usual(), self.config.threats))
-            if self.config.attacks == LABELS_TOO and self._iterates():
+            if self.config.attacks in THOROUGH and self._iterates():
                 stages.append(self._by_labels(scorer, found))
             tables = [self._stage(stage, scorer, images, labels, first, progress, found) for stage in stages]
         if examples:

@@ -12,7 +12,7 @@ from neuro.spec.network import Network
 from sim.families import of_kind
 from sim.robustness.attacks.gradient import ProjectedGradient, fast_gradient
 from sim.robustness.attacks.search import Attack, Model
-from sim.robustness.attacks.suites import SUITES, build_attacks, members_of
+from sim.robustness.attacks.suites import SUITES, THOROUGH, build_attacks, members_of
 from sim.robustness.attacks.threats import Threat
 from sim.robustness.judging.comparison import with_grey
 from sim.twins.base import Twin
@@ -20,12 +20,13 @@ from sim.twins.fixed import GAUSSIAN, MEAN
 from sim.twins.gradients import implicit_gradient, local_gradient
 from sim.twins.make import make_twin
 from sim.twins.sigma_delta import SigmaDeltaTwin
-from sim.twins.surrogates import band_sweep, surrogate_sweep
+from sim.twins.surrogates import Surrogate, band_sweep, surrogate_sweep
 
 LOCAL_NUDGE = 1.0  # constant output force of the local attack (SCIENCE: 1 to 2)
 LONG = 64  # steps of an inference
 SWEPT = "pgd-20"
 SCOUTED = "pgd-40,apgd-dlr"
+STEADY, ADAPTIVE = "sa-pgd-100", ("assg", "pdsg")  # attacks on twins whose surrogates follow the potentials
 COARSE = 3  # bits of a payload: rounding hides most of a change
 
 
@@ -47,9 +48,9 @@ def attack_stages(
     whose spikes have the derivative of an arctangent); of a network with sparsity thresholds a third one, which sees
     the neurons below them. SCOUTED tries the twins that see the neurons near their box and, where payloads are coarse,
     the float relaxation. The suites follow the implicit gradient of sigma-delta networks (of a sparse coder: the
-    derivative of the LASSO solution), and the local one of those with an energy; "standard" adds a sweep of surrogate
-    gradients, the float relaxation, and a twin unrolled for twice the steps of an inference. All end with an eps at
-    which every image can be grey: there an honest attack reaches chance.
+    derivative of the LASSO solution), and the local one of those with an energy; those that are THOROUGH add a sweep of
+    surrogate gradients, ADAPTIVE ones attacked by STEADY, the float relaxation, and a twin unrolled for twice the steps
+    of an inference. All end with an eps at which every image can be grey: there an honest attack reaches chance.
 
     A network that draws spikes is attacked through drawn ones, through Gaussian numbers in their place, and without.
 
@@ -66,7 +67,9 @@ def attack_stages(
         stages.append(Stage(scouts(spec, exact, device), build_attacks(SCOUTED), threats))
     if isinstance(exact, SigmaDeltaTwin) and spec.stochastic:
         stages.append(Stage(without_draws(spec, device), attacks, threats))
-    if "standard" in names:
+    if names in THOROUGH:
+        adaptive = {name: make_twin(spec, Surrogate(name), device=device) for name in ADAPTIVE}
+        stages.append(Stage(adaptive, build_attacks(STEADY), threats))
         stages.append(Stage(_sweep(spec, exact, device), build_attacks(SWEPT), threats))
     grey = tuple(with_grey(threats, exact.spec.n_inputs)[len(threats) :])
     if grey:

@@ -125,7 +125,7 @@ def test_gradients_of_relaxed_twins_are_finite_differences(seed):
     torch.testing.assert_close((found * direction).flatten(1).sum(dim=1), rise, rtol=1e-5, atol=1e-8)
 
 
-@pytest.mark.parametrize("name", [*SHAPES, "straight-through", "assg", "rate"])
+@pytest.mark.parametrize("name", [*SHAPES, "straight-through", "assg", "pdsg", "rate"])
 def test_gradients_through_integers_point_where_those_of_the_relaxation_do(name):
     spec = small((24,), activation_bits=7)
     images = some_images(spec, 1)

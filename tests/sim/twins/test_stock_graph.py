@@ -73,7 +73,7 @@ def test_relaxed_twins_stay_close_to_the_chip(network):
     assert bool((exact.scores != relaxed.scores).any())
 
 
-@pytest.mark.parametrize("name", [*SHAPES, "straight-through", "assg", "rate"])
+@pytest.mark.parametrize("name", [*SHAPES, "straight-through", "assg", "pdsg", "rate"])
 @pytest.mark.parametrize("forward", ["integer", "relaxed"])
 def test_every_surrogate_gives_a_finite_gradient_that_is_not_zero(name, forward):
     found = gradient(make_twin(lif(), Surrogate(name), forward), some_images(2))

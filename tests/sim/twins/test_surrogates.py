@@ -73,6 +73,19 @@ def test_assg_follows_its_formula_through_the_iterations_of_an_attack():
             torch.testing.assert_close(slope(firing, x, key=("hidden", 3)), wanted, rtol=1e-5, atol=0)
 
 
+def test_pdsg_is_a_bell_as_wide_as_the_potentials_of_an_image():
+    x = torch.randn(4, 30, generator=torch.Generator().manual_seed(1), dtype=torch.float64) * torch.tensor(
+        [[0.1], [1.0], [5.0], [1.0]], dtype=torch.float64
+    )
+    firing, spread = Firing(Surrogate("pdsg")), x.std(1, correction=0, keepdim=True)
+    normal = torch.distributions.Normal(spread / 2, spread)
+    torch.testing.assert_close(slope(firing, x), normal.log_prob(x).exp())
+    assert torch.equal(firing.spike(x), (x > 0).double())
+    alone = slope(firing, x[2:3])
+    torch.testing.assert_close(slope(firing, x)[2:3], alone)  # whatever images stand beside it
+    assert bool(torch.isfinite(slope(firing, torch.zeros(2, 3))).all())
+
+
 def test_assg_keeps_statistics_by_key_and_forgets_them():
     firing, x = Firing(Surrogate("assg")), torch.full((2, 2), 3.0)
     fresh = slope(firing, x, key="a")
