@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -24,6 +24,7 @@ from neuro.base.arrays import Bools, Int64, Reals
 
 FEWEST = 4  # images with recordings that a batch is compared by
 READOUT_BITS = 24  # of the fraction of a readout weight: integers, as all that a checkpoint holds
+HEAD_SHARE = 0.5  # deviation of what a head is nudged to, mean over units, of a real value of 1
 READOUT_RATE = 0.5  # of the readout, in units of 1 / |s|^2
 
 
@@ -165,6 +166,26 @@ class Readout(Cost):
         self._weights = arrays["readout"].astype(np.int64)
 
 
+class Head(Cost):
+    """One more output population, which the layer feeds and which feeds back, is nudged to the recordings.
+
+    A = 1/2 sum_i |r_i - s_i|^2, of its own states s;  f_i = r_i - s_i, 0 where missing
+
+    Nothing in it is new to the network (`neuro.equilibrium.head`), and all is local. r is scaled to a
+    deviation of one half. Source: Safarani et al. 2021 (learning labels and recordings together).
+    """
+
+    def __init__(self, n_recorded: int) -> None:
+        self.scale = HEAD_SHARE * math.sqrt(n_recorded)
+
+    def value(self, states: Reals, responses: Reals) -> float:
+        """See `Cost`."""
+        return 0.5 * float(np.sum(np.square(self._force(states, responses))))
+
+    def _force(self, states: Reals, responses: Reals) -> Reals:
+        return np.nan_to_num(self.scale * responses - states, nan=0.0)
+
+
 def recorded(responses: Reals) -> Bools:
     """Which rows of [B, M] hold a recording, of shape [B]."""
     there: Bools = np.isfinite(responses).any(axis=1)
@@ -229,7 +250,11 @@ def _biased(states: Reals) -> Reals:
 
 def cost_of(name: str, n_units: int, n_recorded: int) -> Cost:
     """The cost called `name`, on a layer of so many units with recordings of so many neurons."""
-    return {"cka": Alignment, "pairs": Pairs}[name]() if name != "readout" else Readout(n_units, n_recorded)
+    makers: dict[str, Callable[[], Cost]] = {
+        "cka": Alignment, "pairs": Pairs, "readout": lambda: Readout(n_units, n_recorded),
+        "head": lambda: Head(n_recorded),
+    }  # fmt: skip
+    return makers[name]()
 
 
 def controlled(responses: Reals, control: str, seed: int) -> Reals:

@@ -107,7 +107,8 @@ class TrainConfig:
     guide_loss: str | None = option(
         None, "What the layer is guided by", unset="cka",
         choices={
-            "cka": "alignment over a batch", "pairs": "how alike two images are", "readout": "what is read out of it"
+            "cka": "alignment over a batch", "pairs": "how alike two images are", "readout": "what is read out of it",
+            "head": "one more output, nudged to them",
         },
     )  # fmt: skip
     guide_weight: float | None = option(None, "Weight of the guide beside the task.", Range(0.0, 1e3), unset="1")

@@ -17,6 +17,7 @@ from neuro.base.arrays import Int32, Int64, Integers, Reals
 from neuro.base.errors import UserError
 from neuro.data.recordings import load_recordings
 from neuro.data.sets import Dataset
+from neuro.equilibrium.head import HEAD, with_head
 from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.checks import largest_current
 from sim.backends.record import LearningOutcome
@@ -65,7 +66,16 @@ def guide_for(dataset: Dataset, config: TrainConfig, spec: Any, used: Int64) -> 
     if dataset.recordings is None or control == NO_CONTROL or layer is None or loss is None or weight is None:
         return None
     responses = normalised(controlled(dataset.recordings, control or RECORDED, config.seed))[used]
-    return Guide(responses, layer, cost_of(loss, spec.population(layer).size, responses.shape[1]), weight)
+    place = HEAD if loss == "head" else layer
+    return Guide(responses, place, cost_of(loss, spec.population(place).size, responses.shape[1]), weight)
+
+
+def guided_network(spec: NetworkSpec, dataset: Dataset, config: TrainConfig) -> NetworkSpec:
+    """The network with a head for the recordings, where it is that which guides."""
+    layer, responses = config.guide_layer, dataset.recordings
+    if responses is None or layer is None or config.guide_loss != "head" or config.guide_control == NO_CONTROL:
+        return spec
+    return with_head(spec, layer, responses.shape[1], config.seed)
 
 
 def with_recordings(dataset: Dataset, config: TrainConfig) -> tuple[Dataset, TrainConfig]:

@@ -28,7 +28,7 @@ from sim.backends.protocol import one_hot_targets
 from sim.backends.session import AnySession
 from sim.training.compute import NATIVE, Compute
 from sim.training.config import FEATURE_BITS, TrainConfig, learns_on_chip
-from sim.training.guided import GuidedTrainer, guide_for
+from sim.training.guided import GuidedTrainer, guide_for, guided_network
 from sim.training.noise import drawn_once, noise_of, payloads_once
 from sim.training.pace import Pace
 from sim.training.rates import squared_length
@@ -111,6 +111,7 @@ def build_network(dataset: Dataset, config: TrainConfig, choices: Choices, split
         **more,
     )
     spec = _within_32_bits(design, config.seed) if config.fixed_front else build_equilibrium(design, config.seed)
+    spec = guided_network(spec, dataset, config)
     return open_boxes(spec, UPPER) if config.graded else spec
 
 

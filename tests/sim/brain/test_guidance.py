@@ -64,6 +64,17 @@ def test_what_does_not_vary_pulls_nowhere(name, states, responses):
     assert np.isfinite(learned(name, states, 0 * responses).force(states, 0 * responses)).all()
 
 
+def test_a_head_is_pulled_to_the_recordings_and_nowhere_where_there_are_none(states, responses):
+    cost = cost_of("head", 5, 5)
+    responses[2, 3] = np.nan
+    force = cost.force(states[:, :5], responses)
+    assert force[2, 3] == 0
+    expected = cost.scale * responses - states[:, :5]
+    np.testing.assert_array_equal(force[np.isfinite(responses)], expected[np.isfinite(responses)])
+    assert np.nanstd(cost.scale * responses) == pytest.approx(0.5, rel=0.1)
+    assert cost.value(states[:, :5], responses) == pytest.approx(0.5 * np.sum(np.square(force)))
+
+
 def test_a_readout_learns_a_linear_code_and_then_says_so():
     generator = np.random.default_rng(3)
     states = generator.random((200, 6))
