@@ -46,7 +46,12 @@ class AttackConfig:
         from sim.robustness.bridge.stages import check_names
         from sim.twins.make import checked_device
 
+        object.__setattr__(self, "attacks", listed(self.attacks))
         check_names(self.attacks)
+        if self.score:
+            from sim.backends.protocol import get_backend
+
+            get_backend(self.score)
         if not self.eps or len(set(self.eps)) != len(self.eps):
             raise UserError(f"eps {self.eps}: give one or more different values")
         if self.eps_units == "pixel":
@@ -59,6 +64,17 @@ class AttackConfig:
         from sim.robustness.attacks.threats import Threat
 
         return tuple(Threat(self.norm, eps) for eps in sorted(self.eps))
+
+
+def listed(names: str) -> str:
+    """The names without blanks and repeats, so that a suite is known as such.
+
+    Raises: UserError if one is missing.
+    """
+    parts = [part.strip() for part in names.split(",")]
+    if "" in parts:
+        raise UserError(f"attacks {names!r}: a name is missing before, between or after the commas; give names alone")
+    return ",".join(dict.fromkeys(parts))
 
 
 def averaged(config: AttackConfig, spec: Network) -> AttackConfig:

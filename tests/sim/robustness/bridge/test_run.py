@@ -199,6 +199,10 @@ def test_stock_networks_are_attacked_through_their_twins(finished_stock: Path, t
         ({"eps": ()}, "eps"),
         ({"norm": "l1"}, "l1"),
         ({"attacks": "magic"}, "magic"),
+        ({"attacks": "pgd-20,"}, "'pgd-20,': a name is missing"),
+        ({"attacks": ""}, "a name is missing"),
+        ({"score": "nope"}, "nope"),
+        ({"seed": -1}, "seed -1"),
         ({"images": 0}, "images 0"),
         ({"device": "tpu"}, "tpu"),
     ],
@@ -206,6 +210,13 @@ def test_stock_networks_are_attacked_through_their_twins(finished_stock: Path, t
 def test_impossible_attacks_are_refused(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(UserError, match=words):
         replace(FEW, **changes)
+
+
+def test_a_suite_is_known_however_it_is_written() -> None:
+    """Not as one of other attacks, without what the suite adds, and told as the suite in the verdict."""
+    assert replace(FEW, attacks=" quick ").attacks == "quick"
+    assert replace(FEW, attacks="standard, standard").attacks == "standard"
+    assert replace(FEW, attacks="pgd-20 ,fgsm").attacks == "pgd-20,fgsm"
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
