@@ -196,6 +196,7 @@ def command_line() -> typer.Typer:
     """All commands."""
     import typer
 
+    from benchmarks.atlas import command as atlas
     from benchmarks.bench import command
     from hardware.commands import compile, demo, export, import_nir
     from sim.commands import attack, certify, compare, evaluate, perturb, report, train, version
@@ -213,6 +214,7 @@ def command_line() -> typer.Typer:
     app.command("bench")(command.bench_command)
     app.command("export")(export.export_command)
     app.command("import")(import_nir.import_command)
+    app.command("atlas")(atlas.atlas_command)
     app.command("report")(report.report_command)
     app.command("demo")(demo.demo_command)
     return app

@@ -17,7 +17,13 @@ from sim.training.interrupt import Terminated, terminable
 INTERRUPTED = 130
 MISTAKE, NO_READER = 2, 1
 SAME = "the same command goes on"
-AGAIN = {"train": "a training goes on with --resume", "attack": SAME, "certify": SAME, "perturb": SAME}  # of what can
+AGAIN = {
+    "train": "a training goes on with --resume",
+    "attack": SAME,
+    "certify": SAME,
+    "perturb": SAME,
+    "atlas": SAME,
+}  # of what can
 
 
 def exit_code(command: Callable[[], object], words: Sequence[str]) -> int:

@@ -9,7 +9,16 @@ from pathlib import Path
 from urllib.parse import urldefrag
 
 import pytest
-from shared_keys import ATTACK_KEYS, CERTIFY_KEYS, CODER_KEYS, COMPARE_KEYS, EVALUATE_KEYS, PERTURB_KEYS, TRAIN_KEYS
+from shared_keys import (
+    ATLAS_KEYS,
+    ATTACK_KEYS,
+    CERTIFY_KEYS,
+    CODER_KEYS,
+    COMPARE_KEYS,
+    EVALUATE_KEYS,
+    PERTURB_KEYS,
+    TRAIN_KEYS,
+)
 from shared_pages_of_docs import ROOT
 
 from benchmarks.figures.shown import render
@@ -90,6 +99,7 @@ def test_json_keys_are_those_of_the_commands():
         ("`certify`", CERTIFY_KEYS),
         ("`perturb`", PERTURB_KEYS),
         ("`compare`", COMPARE_KEYS),
+        ("`atlas`", ATLAS_KEYS),
     ):  # fmt: skip
         (row,) = [line for line in rows if line.startswith(f"| {command}")]
         found = re.sub(r"\([^)]*\)", "", row.split("|")[2])

@@ -31,3 +31,8 @@ PERTURB_KEYS = [
     "run", "set", "table", "n", "seed", "clean", "accuracy", "mean_accuracy", "mce", "relative_mce", "interval",
     "corruption_errors", "baseline", "identical", "notes",
 ]  # fmt: skip
+ATLAS_KEYS = ["data", "seeds", "quick", "rows", "notes"]
+ATLAS_ENTRY_KEYS = [
+    "mechanism", "measure", "value", "interval", "n", "seeds", "kind", "command", "low", "high", "difference",
+    "difference_interval", "against", "mark", "verdict", "reason", "by_seed",
+]  # fmt: skip

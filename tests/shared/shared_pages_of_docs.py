@@ -22,6 +22,7 @@ EXEMPT = {
     r"^settle train ep .*--backend lava": "tests/test_stock_command_line.py",
     r"^settle export": "tests/hardware/export",
     r"^settle bench": "tests/benchmarks/bench",
+    r"^settle atlas": "tests/benchmarks/atlas",
     r" --guide ": "needs recordings; tests/sim/training/test_guided.py",
     r" --recordings ": "needs recordings; tests/sim/brain/test_comparison.py",
 }

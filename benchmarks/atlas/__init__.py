@@ -1,0 +1,1 @@
+"""Mechanism against measure: the table of `settle atlas`."""
