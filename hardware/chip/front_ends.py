@@ -9,6 +9,7 @@ from __future__ import annotations
 from hardware.chip.microcode import MicroOperation
 from neuro.base.fixed_point import CHANCE_BITS
 from neuro.front_ends.fixed import FixedFront
+from neuro.front_ends.normalisation import FRACTION_BITS, LIMIT
 from neuro.front_ends.v1 import ROOT_HALF, ROOT_HALF_BITS
 
 NO_GENERATOR = (
@@ -51,6 +52,19 @@ def complex_cell_program() -> tuple[MicroOperation, ...]:
     )
 
 
+def division_program() -> tuple[MicroOperation, ...]:
+    """One step of a unit that divides: state `u`, `drive` and `leak`; `bits` of the leak. Leaves the payload in `q`."""
+    return (
+        MicroOperation("mul", "lost", "u", "leak"),
+        MicroOperation("sub", "moved", "drive", "lost"),
+        MicroOperation("shr", "moved", "moved", "bits"),
+        MicroOperation("add", "u", "u", "moved"),
+        MicroOperation("min", "u", "u", LIMIT << FRACTION_BITS),
+        MicroOperation("add", "q", "u", 1 << FRACTION_BITS - 1),
+        MicroOperation("shr", "q", "q", FRACTION_BITS),
+    )
+
+
 def front_notes(front: FixedFront) -> list[str]:
     """What to know of a front end on a board."""
     notes = [f"front end {front.text}: the host computes it, in the integers of the specification"]
@@ -58,5 +72,10 @@ def front_notes(front: FixedFront) -> list[str]:
         notes.append(
             "of it, simple cells are stock (Conv or Dense, then GradedReluVec); complex cells need microcode, "
             f"{len(complex_cell_program())} operations (max, shifts: no stock process takes a root or a maximum)"
+        )
+    if front.kind == "dn":
+        notes.append(
+            f"of it, pools are stock (Dense); a unit that divides takes {len(division_program())} operations of "
+            "microcode a step (a state times a state: no stock process does that)"
         )
     return notes

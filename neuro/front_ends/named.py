@@ -14,12 +14,13 @@ from neuro.base.checks import require_choice
 from neuro.base.errors import UserError
 from neuro.front_ends.fixed import FixedFront
 from neuro.front_ends.fovea import FoveaChoices
+from neuro.front_ends.normalisation import DivisiveNormalisation, DnChoices, divisive_normalisation
 from neuro.front_ends.v1 import GaborBank, V1Choices, gabor_bank
 
 ARRAY_PREFIX = "encoder.fixed."
-CHOICES: dict[str, Callable[..., Any]] = {"v1": V1Choices, "fovea": FoveaChoices}  # what may be asked for, by name
-ENCODERS: dict[str, Callable[[Any, tuple[int, ...]], FixedFront]] = {"v1": gabor_bank}
-KINDS: dict[str, type[FixedFront]] = {"v1": GaborBank}
+CHOICES: dict[str, Callable[..., Any]] = {"v1": V1Choices, "fovea": FoveaChoices, "dn": DnChoices}  # what may be asked
+ENCODERS: dict[str, Callable[[Any, tuple[int, ...]], FixedFront]] = {"v1": gabor_bank, "dn": divisive_normalisation}
+KINDS: dict[str, type[FixedFront]] = {"v1": GaborBank, "dn": DivisiveNormalisation}
 
 
 def is_named(text: str) -> bool:

@@ -7,10 +7,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import unfold
+from torch.nn.functional import avg_pool2d, unfold
 
 from neuro.base.fixed_point import CHANCE_BITS
 from neuro.front_ends.fixed import BYTE, FixedFront
+from neuro.front_ends.normalisation import DivisiveNormalisation
 from neuro.front_ends.v1 import (
     BASELINE,
     DROPPED,
@@ -72,7 +73,27 @@ class V1Twin(nn.Module):
         return (patches.transpose(1, 2) @ kernels).to(torch.float64)
 
 
-TWINS: dict[str, Callable[[Any], nn.Module]] = {"v1": V1Twin}
+class NormalisationTwin(nn.Module):
+    """The payloads of a `DivisiveNormalisation`: its integers, with the slope of the quotient."""
+
+    def __init__(self, front: DivisiveNormalisation) -> None:
+        super().__init__()
+        self.front = front
+
+    def forward(self, images: Tensor, rounds: bool, outside: float) -> Tensor:
+        """See `V1Twin.forward`; outside: the slope beyond the limit."""
+        front = self.front
+        scaled = (floored(images * BYTE + 0.5, rounds) if rounds else images * BYTE).reshape(len(images), *front.planes)
+        mean = avg_pool2d(scaled.mean(dim=3)[:, None], front.pool, 1, front.pool // 2)[:, 0, :, :, None]
+        quotient = (scaled / (front.sigma + mean) * 2.0**front.activation_bits).flatten(1)
+        quotient = clip(quotient, -torch.inf, float(front.limit), outside)
+        if not rounds:
+            return quotient
+        exact = front.apply(scaled.detach().cpu().numpy().astype("int32"))
+        return straight(quotient, torch.from_numpy(exact.astype("float64")).to(images.device))
+
+
+TWINS: dict[str, Callable[[Any], nn.Module]] = {"v1": V1Twin, "dn": NormalisationTwin}
 
 
 def fixed_twin(front: FixedFront | None) -> nn.Module | None:

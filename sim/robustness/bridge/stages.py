@@ -61,7 +61,7 @@ def attack_stages(
     exact = make_twin(spec, device=device)
     usual = exact.surrogate.name
     twins = main_twins(spec, exact, device)
-    own = {SWEPT: build_attacks(SWEPT)[SWEPT]} if usual not in twins else _own_gradients(spec, exact)
+    own = {SWEPT: build_attacks(SWEPT)[SWEPT]} if usual not in twins else _own_gradients(spec, _steady(exact, device))
     stages = [Stage(twins, attacks, threats), Stage({usual: exact}, own, threats)]
     if names in SUITES:
         stages.append(Stage(scouts(spec, exact, device), build_attacks(SCOUTED), threats))
@@ -93,11 +93,20 @@ def without_draws(spec: Network, device: str = "cpu") -> dict[str, Model]:
     """Twins by name of a network that draws spikes, whose gradients see no draw: all are scored on drawn spikes."""
     twins: dict[str, Model] = {}
     for name, noise in (("noise-free", MEAN), ("gaussian noise", GAUSSIAN)):
-        twin = make_twin(spec, device=device)
-        assert isinstance(twin, SigmaDeltaTwin)  # the only family that draws
-        twin.noise = noise
-        twins[name] = twin
+        twins[name] = _with_noise(spec, noise, device)
     return twins
+
+
+def _steady(exact: Twin, device: str) -> Twin:
+    """The twin along whose own gradients attacks go: of a network that draws spikes the one without noise."""
+    return _with_noise(exact.spec, MEAN, device) if exact.spec.stochastic else exact
+
+
+def _with_noise(spec: Network, noise: str, device: str) -> Twin:
+    twin = make_twin(spec, device=device)
+    assert isinstance(twin, SigmaDeltaTwin)  # the only family that draws
+    twin.noise = noise
+    return twin
 
 
 def scouts(spec: Network, exact: Twin, device: str = "cpu") -> dict[str, Model]:
