@@ -2,12 +2,14 @@
 
 A FILE.npz holds `responses` of shape [images, units] or [images, units, repeats], NaN where nothing was recorded; and,
 if it can, `stimuli` (or `images`), the images themselves, and `regions` and `subjects`, a name for each unit. The
-teacher of a training and what a finished network is compared with are the same file.
+teacher of a training and what a finished network is compared with are the same file. In place of responses a file to
+compare with may hold `rdm`: dissimilarities of every two images, of shape [images, images] or [sets, images, images],
+one set for each name of regions and subjects.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -27,7 +29,8 @@ class Recordings:
     """Responses of shape [n, units, repeats], NaN where missing, to stimuli of shape [n, ...], None if not given.
 
     regions, subjects: the name of the region, and of the animal or person, of each unit.
-    owner: names the file in errors.  sha256: of its bytes.
+    geometries: of a file of dissimilarities, of shape [sets, pairs], upper triangles row by row; then responses are [n,
+    0, 1], and names are of sets.  owner: names the file in errors.  sha256: of its bytes.
     """
 
     responses: Reals
@@ -36,6 +39,7 @@ class Recordings:
     subjects: tuple[str, ...]
     owner: str
     sha256: str = ""
+    geometries: Reals | None = None
 
     @cached_property
     def means(self) -> Reals:
@@ -54,7 +58,9 @@ class Recordings:
         """The units of one region."""
         chosen = np.flatnonzero(np.array(self.regions) == region)
         names, subjects = (tuple(each[unit] for unit in chosen) for each in (self.regions, self.subjects))
-        return Recordings(self.responses[:, chosen], self.stimuli, names, subjects, self.owner, self.sha256)
+        if self.geometries is not None:
+            return replace(self, geometries=self.geometries[chosen], regions=names, subjects=subjects)
+        return replace(self, responses=self.responses[:, chosen], regions=names, subjects=subjects)
 
     def means_for(self, images: Images, name: str) -> Reals:
         """The mean responses to each of `images` of shape [m, ...], of shape [m, units]; NaN where there are none.
@@ -62,6 +68,8 @@ class Recordings:
         Found by their pixels; without stimuli the responses are those to the images in their order. name: of the data.
         Raises: UserError if none is found, or if there are no stimuli and the numbers differ.
         """
+        if self.geometries is not None:
+            raise UserError(f"{self.owner}: holds dissimilarities; a training is guided by `responses`")
         if self.stimuli is None:
             if len(self.responses) != len(images):
                 raise UserError(
@@ -85,7 +93,10 @@ def load_recordings(path: str | Path) -> Recordings:
     path = Path(path).expanduser()
     owner, content = f"recordings {shown(path)}", read_bytes(path)
     arrays = parse_arrays(content, path)
-    responses = _responses(arrays, owner)
+    geometries = None if "responses" in arrays or "rdm" not in arrays else _geometries(arrays["rdm"], owner)
+    n_images = 0 if geometries is None else arrays["rdm"].shape[-1]
+    responses = _responses(arrays, owner) if geometries is None else np.zeros((n_images, 0, 1))
+    n_names = responses.shape[1] if geometries is None else len(geometries)
     stimuli = arrays.get("stimuli", arrays.get("images"))
     if stimuli is not None:
         if stimuli.dtype.kind not in "iufb":
@@ -95,8 +106,8 @@ def load_recordings(path: str | Path) -> Recordings:
                 f"{owner}: stimuli of shape {stimuli.shape} and responses of shape {responses.shape}; give as many "
                 "stimuli as responses"
             )
-    regions, subjects = (_names(arrays, key, responses.shape[1], owner) for key in ("regions", "subjects"))
-    return Recordings(responses, stimuli, regions, subjects, owner, sha256(content))
+    regions, subjects = (_names(arrays, key, n_names, owner) for key in ("regions", "subjects"))
+    return Recordings(responses, stimuli, regions, subjects, owner, sha256(content), geometries)
 
 
 def _names(arrays: Arrays, key: str, n_units: int, owner: str) -> tuple[str, ...]:
@@ -104,6 +115,17 @@ def _names(arrays: Arrays, key: str, n_units: int, owner: str) -> tuple[str, ...
     if names.dtype.kind != "U" or names.shape != (n_units,):
         raise UserError(f"{owner}: {key} of shape {names.shape}; give a name, a text, for each of {n_units} units")
     return tuple(map(str, names))
+
+
+def _geometries(raw: Array, owner: str) -> Reals:
+    """The upper triangles of [images, images] or [sets, images, images]."""
+    if raw.dtype.kind not in "iuf" or raw.ndim not in (2, 3) or raw.shape[-1] != raw.shape[-2] or raw.shape[-1] < 2:
+        raise UserError(f"{owner}: rdm of type {raw.dtype} and shape {raw.shape}; give [images, images] of each set")
+    sets: Reals = raw.astype(np.float64).reshape(-1, *raw.shape[-2:])
+    if not np.allclose(sets, sets.swapaxes(1, 2), equal_nan=True):
+        raise UserError(f"{owner}: rdm is not symmetric; give the dissimilarity of every two images, twice")
+    rows, columns = np.triu_indices(raw.shape[-1], 1)
+    return sets[:, rows, columns]
 
 
 def _responses(arrays: Arrays, owner: str) -> Reals:

@@ -18,7 +18,7 @@ from neuro.spec.network import Network
 from sim.backends.protocol import get_backend
 from sim.brain.ceilings import mean_response
 from sim.brain.config import CompareConfig
-from sim.brain.likeness import alignment, geometry
+from sim.brain.likeness import alignment, geometry, likeness_of_geometry
 from sim.brain.measure import Measure
 from sim.brain.predictivity import predictivity
 
@@ -111,7 +111,11 @@ def compare(run: str, layers: Layers, recordings: Recordings, config: CompareCon
 
 
 def _measured(name: str, states: Reals, units: Recordings, responses: Reals, config: CompareConfig) -> Measure:
-    """One measure of states [n, N] with the responses [n, units, repeats] of one region."""
+    """One measure of states [n, N] with the responses [n, units, repeats] of one region, or its dissimilarities."""
+    if units.geometries is not None:
+        if name == "rsa":
+            return likeness_of_geometry(states, units.geometries, config.seed)
+        return Measure(None, n=len(states), reason="of dissimilarities there is rsa only")
     if name == "cka":
         return alignment(states, responses)
     if name == "rsa":

@@ -7,7 +7,7 @@ import numpy as np
 from neuro.base.arrays import Reals
 from sim.brain.ceilings import NO_REPEATS, alignment_ceiling, geometry_ceiling, mean_response, subject_ceiling
 from sim.brain.measure import Interval, Measure
-from sim.brain.similarity import FEWEST_IMAGES, debiased_cka, dissimilarities, rank_correlation
+from sim.brain.similarity import FEWEST_IMAGES, average_ranks, debiased_cka, dissimilarities, rank_correlation
 
 BLOCKS = 10  # of images that the jackknife leaves out in turn
 DRAWS = 200  # of images, for the interval of a geometry
@@ -63,6 +63,23 @@ def geometry(states: Reals, responses: Reals, subjects: tuple[str, ...] = (), se
         return Measure(value, (low, high), lower, n, upper)
     ceiling = geometry_ceiling(responses)
     return Measure(value, (low, high), ceiling, n, reason="" if ceiling is not None else NO_REPEATS)
+
+
+def likeness_of_geometry(states: Reals, geometries: Reals, seed: int = 0) -> Measure:
+    """`geometry` with dissimilarities of shape [sets, pairs] in place of responses, the sets those of subjects.
+
+    Held against the mean of the ranks; the ceiling is that between subjects.
+    """
+    n, own = len(states), dissimilarities(states)
+    ranks = np.array([average_ranks(each) for each in geometries])
+    value = rank_correlation(own, ranks.mean(axis=0))
+    if np.isnan(value):
+        return Measure(None, n=n, reason="patterns do not vary")
+    interval = _bootstrap(own, ranks.mean(axis=0), n, seed)
+    if len(geometries) == 1:
+        return Measure(value, interval, None, n, reason="one set of dissimilarities: no ceiling")
+    lower, upper = subject_ceiling(geometries)
+    return Measure(value, interval, lower, n, upper)
 
 
 def _bootstrap(first: Reals, second: Reals, n: int, seed: int) -> Interval:

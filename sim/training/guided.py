@@ -88,9 +88,10 @@ def with_recordings(dataset: Dataset, config: TrainConfig) -> tuple[Dataset, Tra
     recordings = load_recordings(config.guide)
     responses = recordings.means_for(dataset.x_train, dataset.name)
     n_known, n_missing = int(recorded(responses).sum()), int(np.isnan(responses[recorded(responses)]).sum())
+    control = "" if config.guide_control == RECORDED else f"; control: {config.guide_control}"
     note = (
         f"guided by {responses.shape[1]} neurons recorded for {n_known} of {len(responses)} training images"
-        f"{f', {n_missing} responses missing' if n_missing else ''}"
+        f"{f', {n_missing} responses missing' if n_missing else ''}{control}"
     )
     guided = replace(dataset, recordings=responses, notes=(*dataset.notes, note))
     return guided, replace(config, guide_sha256=recordings.sha256)

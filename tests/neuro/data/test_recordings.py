@@ -52,6 +52,17 @@ def test_regions_are_chosen_by_name(saved):
     assert found.units_of("IT").regions == ("IT",)
 
 
+def test_dissimilarities_stand_in_for_responses(saved, images):
+    squares = np.random.default_rng(1).random((2, 6, 6))
+    squares = squares + squares.swapaxes(1, 2)
+    found = load_recordings(saved(rdm=squares, stimuli=images, regions=["IT", "IT"], subjects=["a", "b"]))
+    np.testing.assert_array_equal(found.geometries[1], squares[1][np.triu_indices(6, 1)])
+    assert found.units_of("IT").geometries.shape == (2, 15)
+    assert (found.responses.shape, found.n_missing) == ((6, 0, 1), 0)
+    with pytest.raises(UserError, match="guided by `responses`"):
+        found.means_for(images, "x")
+
+
 @pytest.mark.parametrize(
     ("arrays", "said"),
     [
@@ -63,6 +74,8 @@ def test_regions_are_chosen_by_name(saved):
         ({"responses": np.array([[np.nan, 1.0]])}, "1 of 2 units have no response at all"),
         ({"responses": np.zeros((2, 3)), "stimuli": np.zeros((3, 4))}, "as many stimuli as responses"),
         ({"responses": np.zeros((2, 3)), "stimuli": np.array([["a"], ["b"]])}, "give numbers"),
+        ({"rdm": np.zeros((2, 3))}, "give .images, images. of each set"),
+        ({"rdm": np.arange(9.0).reshape(3, 3)}, "not symmetric"),
         ({"responses": np.zeros((2, 3)), "regions": ["V1"]}, "a name, a text, for each of 3 units"),
     ],
 )

@@ -16,6 +16,7 @@ from neuro.base.errors import UserError
 from neuro.data.sets import Dataset
 from sim.brain.comparison import PIXELS, layers_of
 from sim.brain.config import CompareConfig
+from sim.brain.similarity import dissimilarities
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +58,19 @@ def test_the_command_answers_with_the_same_keys(finished: Path, planted: Path, c
     assert list(answer.json) == COMPARE_KEYS
     assert answer.json["regions"] == expected["regions"]
     assert expected["regions"]["IT"]["cka"].keys() >= {"value", "interval", "ceiling", "n", "reason", "layer", "layers"}
+
+
+def test_of_dissimilarities_there_is_rsa_only(finished: Path, blob_data: Dataset, tmp_path: Path) -> None:
+    shown = blob_data.x_test[:30]
+    layers = layers_of(load_artifact(finished).spec, shown, CompareConfig())
+    square = np.zeros((30, 30))
+    square[np.triu_indices(30, 1)] = dissimilarities(layers["hidden1"])
+    np.savez(tmp_path / "x.npz", rdm=square + square.T, stimuli=shown)
+    told = settle.load(finished).compare(tmp_path / "x.npz").to_json()["regions"]["all"]
+    assert told["rsa"]["value"] == pytest.approx(1)
+    assert told["rsa"]["layer"] == "hidden1"
+    assert told["cka"]["value"] is None
+    assert told["cka"]["reason"] == "of dissimilarities there is rsa only"
 
 
 def test_at_the_last_step_receivers_know_the_settled_states(finished: Path, blob_data: Dataset) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sim.brain.ceilings import correlations, halves, reliability, subject_ceiling
-from sim.brain.likeness import alignment, geometry
+from sim.brain.likeness import alignment, geometry, likeness_of_geometry
 from sim.brain.similarity import dissimilarities
 
 
@@ -72,6 +72,19 @@ def test_subjects_give_a_ceiling_of_two_ends():
     assert -0.2 < found.ceiling < found.upper < 1
     assert found.to_json()["ceiling_upper"] == found.upper
     assert f"to {found.upper:.3f}" in found.describe()
+
+
+def test_dissimilarities_of_subjects_are_held_against_as_responses_are():
+    signal, responses = recorded()
+    each = np.array([dissimilarities(responses[:, :, repeat]) for repeat in range(3)])
+    found = likeness_of_geometry(signal, each)
+    assert found.value > 0.5
+    assert found.ceiling < found.upper
+    assert found.interval[0] < found.value < found.interval[1]
+    alone = likeness_of_geometry(signal, each[:1])
+    assert alone.value == pytest.approx(geometry(signal, responses[:, :, :1]).value, abs=1e-12)
+    assert alone.reason == "one set of dissimilarities: no ceiling"
+    assert likeness_of_geometry(np.ones((60, 3)), each).value is None
 
 
 @pytest.mark.skipif(importlib.util.find_spec("rsatoolbox") is None, reason="rsatoolbox is of the extra brain")
