@@ -76,7 +76,7 @@ def _finished(folder: Path) -> bool:
     return (folder / MANIFEST).is_file()
 
 
-def _equilibrium(training: Training, front: Path | None = None, **options: Any) -> Subject:
+def _equilibrium(training: Training, front: str | Path | None = None, **options: Any) -> Subject:
     """A network trained by equilibrium propagation."""
     folder = training.folder / "run"
     if not _finished(folder):
@@ -98,6 +98,11 @@ def _maps(training: Training) -> Subject:
 
 def _with_noise(training: Training) -> Subject:
     return _equilibrium(training, noise=training.config.sigma)
+
+
+def _behind(front: str, training: Training) -> Subject:
+    """Equilibrium propagation behind a front end that does not learn."""
+    return _equilibrium(training, front)
 
 
 def _coder(training: Training) -> Path:
@@ -141,6 +146,9 @@ MECHANISMS: dict[str, Mechanism] = {
     "ep-maps": Mechanism("equilibrium propagation, kernels", _maps),
     "ep-noise": Mechanism("equilibrium propagation, noise on training images", _with_noise),
     "ep-adversarial": Mechanism("equilibrium propagation, adversarial training", _adversarial),
+    "v1-ep": Mechanism("filters of V1, equilibrium propagation behind them", partial(_behind, "v1")),
+    "fovea-ep": Mechanism("retinal samples of several fixations, equilibrium propagation", partial(_behind, "fovea")),
+    "dn-ep": Mechanism("divisive normalisation, equilibrium propagation", partial(_behind, "dn")),
     "lca-ep": Mechanism("sparse coder (LCA), equilibrium propagation behind it", _coded),
     "lca-control": Mechanism("its atoms without competition, perceptron behind them", _uncontested),
 }

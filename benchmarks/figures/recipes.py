@@ -38,7 +38,10 @@ class Recipe:
 
     def shown(self) -> list[str]:
         """The commands as one types them: without the file, which is where it is by default."""
-        plain = [command.replace(" --out {out}", "").replace("{runs}", "runs") for command in self.commands]
+        plain = [
+            command.replace(" --out {out}", "").replace(" --result {out}", "").replace("{runs}", "runs")
+            for command in self.commands
+        ]
         return [part for part in dict.fromkeys(plain)]
 
 

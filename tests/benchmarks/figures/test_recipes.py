@@ -27,7 +27,7 @@ def test_its_commands_are_there(entry):
     for command in entry.commands + entry.short:
         words = shlex.split(command)
         if command.startswith(SETTLE):
-            assert words[1] in ("train", "bench")
+            assert words[1] in ("train", "bench", "atlas")
         else:
             assert command.startswith(MODULE)
             assert callable(importlib.import_module(words[2]).main)
