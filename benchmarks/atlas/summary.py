@@ -176,7 +176,7 @@ def _marked(
 ) -> dict[tuple[str, str], Entry]:
     """The best and the worst of a column, if every paired interval says so."""
     better, rows = MEASURES[column].better, [row for row, found in samples.items() if found]
-    if not better or len(rows) < 3:
+    if not better or len(rows) < 3 or all(_is_bare(samples[row]) for row in rows):
         return {}
     order = sorted(rows, key=lambda row: entries[row, column].value or 0.0, reverse=better == "more")
     marked = {}
@@ -186,6 +186,11 @@ def _marked(
         if all((low if towards > 0 else -high) > 0 for low, high in ends):
             marked[row, column] = replace(entries[row, column], mark=mark)
     return marked
+
+
+def _is_bare(samples: Sequence[Sample]) -> bool:
+    """Whether nothing says how sure a figure is: one count under one seed."""
+    return len(samples) == 1 and samples[0].error == 0.0
 
 
 def _command(job: AtlasRun, row: str, column: str, own: Sequence[str]) -> str:

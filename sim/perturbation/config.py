@@ -10,7 +10,7 @@ from neuro.base.options import SEED, check_options, option
 
 IMAGES = 1000
 SMALL = 64  # pixels of the longer side, up to which the constants of CIFAR are taken
-SETS = {"corruptions": "the 19 kinds of Hendrycks and Dietterich"}
+SETS = {"corruptions": "the 19 kinds of Hendrycks and Dietterich", "mnist-c": "the 15 of Mu and Gilmer, one channel"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,14 +28,18 @@ class PerturbConfig:
 
     def __post_init__(self) -> None:
         check_options(self)
-        from sim.perturbation.tables import CIFAR, TABLES
+        from sim.perturbation.tables import CIFAR, MNIST_C, TABLES
+
+        known = MNIST_C if self.set == "mnist-c" else CIFAR
 
         for kind in self.kinds or ():
-            require_choice("kinds", kind, CIFAR)
+            require_choice("kinds", kind, known)
         for name in ("kinds", "severities"):
             values = getattr(self, name)
             if values is not None and (not values or len(set(values)) != len(values)):
                 raise UserError(f"{name} {values}: give one or more different values")
+        if self.set == "mnist-c" and (self.table or self.severities not in (None, (1,))):
+            raise UserError("set mnist-c: has one severity and constants of its own; drop --table and --severities")
         if self.table:
             require_choice("table", self.table, TABLES)
         if self.backend:

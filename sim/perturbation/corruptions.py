@@ -19,11 +19,11 @@ import numpy as np
 from neuro.base.arrays import Array, Reals, UInt8
 from neuro.base.checks import Range, require_choice
 from neuro.base.errors import UserError
-from sim.perturbation import blur, digital, noise, weather
+from sim.perturbation import blur, digital, mnist_c, noise, weather
 from sim.perturbation.draws import Draws, stream_of
 from sim.perturbation.frost import SHRUNK, frost, photographed
 from sim.perturbation.levels import levels_of, nearest_levels
-from sim.perturbation.tables import SEVERITIES, TABLES
+from sim.perturbation.tables import ALL_TABLES
 
 Corruption = Callable[..., Reals]  # (pixels, draws, *constants) -> pixels
 
@@ -48,6 +48,20 @@ KINDS: dict[str, Corruption] = {
     "pixelate": digital.pixelate,
     "elastic_transform": digital.elastic_transform,
 }
+OF_MNIST_C: dict[str, Corruption] = {
+    "glass_by_half": mnist_c.glass_by_half,
+    "shear": mnist_c.shear,
+    "scale": mnist_c.scale,
+    "rotate": mnist_c.rotate,
+    "translate": mnist_c.translate,
+    "stripe": mnist_c.stripe,
+    "mud": mnist_c.mud,
+    "dotted_line": mnist_c.dotted_line,
+    "zigzag": mnist_c.zigzag,
+    "canny_edges": mnist_c.canny_edges,
+}
+ALL_KINDS = {**KINDS, **OF_MNIST_C}
+NAMES = {"glass_by_half": "glass blur", "mud": "spatter"}  # as MNIST-C calls them
 SMALLEST, BATCH = 8, 100
 UNTOUCHED = ("saturate",)  # kinds that images of one channel do not feel, by definition
 
@@ -61,23 +75,25 @@ class Corruptor:
     frost: Path | None = None
 
     def __post_init__(self) -> None:
-        require_choice("table", self.table, TABLES)
+        require_choice("table", self.table, ALL_TABLES)
 
     def __call__(self, images: Array, kind: str, severity: int, first: int = 0) -> UInt8:
         """Images of shape [n, h, w] or [n, h, w, c], uint8 or float in 0..1, corrupted; of the same shape.
 
         first: number of the first image.  Raises: UserError if kind, severity or shape cannot be.
         """
-        require_choice("corruption", kind, KINDS)
-        Range(1, len(SEVERITIES)).require(severity=severity)
+        require_choice("corruption", kind, ALL_TABLES[self.table])
+        Range(1, len(ALL_TABLES[self.table][kind])).require(severity=severity)
         require_pictures(images.shape[1:])
+        if kind in OF_MNIST_C and images.ndim == 4 and images.shape[3] != 1:
+            raise UserError(f"{kind}: of images of one channel, these have {images.shape[3]}; take --set corruptions")
         levels = nearest_levels(images).reshape(*images.shape[:3], images.shape[3] if images.ndim == 4 else 1)
         parts = self._parts(levels, kind, severity, first)
         corrupted: UInt8 = np.concatenate([levels[:0], *parts]).reshape(images.shape)
         return corrupted
 
     def _parts(self, levels: UInt8, kind: str, severity: int, first: int) -> Iterator[UInt8]:
-        constants, change = TABLES[self.table][kind][severity - 1], KINDS[kind]
+        constants, change = ALL_TABLES[self.table][kind][severity - 1], ALL_KINDS[kind]
         if kind == "frost" and self.frost is not None:
             change = partial(photographed, folder=self.frost, shrunk=SHRUNK[self.table])
         for start in range(0, len(levels), BATCH):
@@ -87,7 +103,7 @@ class Corruptor:
 
     def name_of(self, kind: str) -> str:
         """The kind as a table names it."""
-        words = kind.replace("_", " ")
+        words = NAMES.get(kind, kind.replace("_", " "))
         return f"{words} (procedural)" if kind == "frost" and self.frost is None else words
 
 

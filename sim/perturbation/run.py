@@ -24,11 +24,12 @@ from sim.evaluate import data_of, is_coder, load_run
 from sim.perturbation.config import IMAGES, SMALL, PerturbConfig
 from sim.perturbation.corruptions import KINDS, Corruptor, meaningful, require_pictures
 from sim.perturbation.result import LOSES_NOTHING, Answers, PerturbResult
-from sim.perturbation.tables import SEVERITIES
+from sim.perturbation.tables import MNIST_C, SEVERITIES
 from sim.robustness.defences.baselines import real_images
 from sim.robustness.defences.same_shape import PERCEPTRON, perceptron_of
 
 PERTURBATIONS, RESULT = "perturbations", "perturbation.json"
+MNIST_SET = "mnist-c"
 REMEDY = "delete the file and perturb again"
 Classify = Callable[[Array], Integers]  # images [n, ...] -> classes [n]
 
@@ -47,7 +48,7 @@ class PerturbRun:
         require_test_images(self.dataset, images)
         self.config = settled(config, self.dataset.image_shape, images)
         frost = Path(self.config.frost) if self.config.frost else None
-        self.corruptor = Corruptor(self.config.table, self.config.seed, frost)
+        self.corruptor = Corruptor(self.config.table or self.config.set, self.config.seed, frost)
         self.other = None if against is None else _classifier(against)
         if self.other and self.other.manifest["data"]["sha256"] != self.artifact.manifest["data"]["sha256"]:
             raise UserError(f"run {against}: its data or their split differ; give a run of the same data and seed")
@@ -161,6 +162,8 @@ class PerturbRun:
 def settled(config: PerturbConfig, shape: tuple[int, ...], images: int) -> PerturbConfig:
     """The configuration with all that follows from the images."""
     table = config.table or ("cifar" if max(shape[:2]) <= SMALL else "imagenet")
+    if config.set == MNIST_SET:
+        return replace(config, images=images, kinds=config.kinds or tuple(MNIST_C), severities=(1,))
     return replace(
         config, table=table, images=images, kinds=config.kinds or tuple(KINDS),
         severities=config.severities or SEVERITIES,

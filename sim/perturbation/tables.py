@@ -73,4 +73,24 @@ IMAGENET: Mapping[str, Constants] = {
     "elastic_transform": ((2, 0.7, 0.1), (2, 0.08, 0.2), (0.05, 0.01, 0.02), (0.07, 0.01, 0.02), (0.12, 0.01, 0.02)),
 }  # fmt: skip
 
-TABLES = {"cifar": CIFAR, "imagenet": IMAGENET}
+# The only severity of each kind in MNIST-C. Source: google-research/mnist-c, corruptions.py and its README.
+MNIST_C: Mapping[str, Constants] = {
+    "shot_noise": _each(3),
+    "impulse_noise": _each(0.17),
+    "glass_by_half": ((0.7, 1, 2),),
+    "motion_blur": ((10, 3),),
+    "shear": _each(0.4),
+    "scale": _each(1 / 0.7),
+    "rotate": _each(0.4),
+    "brightness": _each(0.5),
+    "translate": _each(3),
+    "stripe": ((),),
+    "fog": ((3, 1.4),),
+    "mud": ((0.65, 0.3, 1, 0.65, 1.5),),
+    "dotted_line": ((),),
+    "zigzag": ((),),
+    "canny_edges": ((),),
+}
+
+TABLES = {"cifar": CIFAR, "imagenet": IMAGENET}  # of the 19 kinds
+ALL_TABLES = {**TABLES, "mnist-c": MNIST_C}

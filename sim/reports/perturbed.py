@@ -12,7 +12,7 @@ from neuro.base.errors import UserError
 from neuro.base.files import parse_json, read_bytes, shown
 from neuro.base.schema import Amount, Count, Positive, Share, parsed
 from neuro.data.sets import Dataset
-from sim.perturbation.corruptions import KINDS, Corruptor
+from sim.perturbation.corruptions import ALL_KINDS, Corruptor
 from sim.perturbation.run import PERTURBATIONS, RESULT
 from sim.reports.beside import Beside
 from sim.reports.figures.canvas import render
@@ -50,6 +50,7 @@ class PerturbForm(TypedDict):
     """What a perturbation's file holds."""
 
     n: Positive
+    set: str
     table: str
     seed: Count
     clean: Share
@@ -108,9 +109,9 @@ def _panels(form: PerturbForm, dataset: Dataset) -> list[Panel]:
     severities = [int(severity) for severity in form["accuracy"][kinds[0]]]
     shares = np.array([list(form["accuracy"][kind].values()) for kind in kinds], dtype=np.float64)
     matrix = render(by_kind, shares, names, severities, size=by_kind_size(len(kinds)))
-    caption = CAPTION.format(n=form["n"], table=form["table"], clean=form["clean"])
-    corruptor, worst = Corruptor(form["table"], form["seed"]), max(severities)
-    pictures = {kind: corruptor(dataset.x_test[:1], kind, worst)[0] for kind in kinds if kind in KINDS}
+    caption = CAPTION.format(n=form["n"], table=form["table"] or form["set"], clean=form["clean"])
+    corruptor, worst = Corruptor(form["table"] or form["set"], form["seed"]), max(severities)
+    pictures = {kind: corruptor(dataset.x_test[:1], kind, worst)[0] for kind in kinds if kind in ALL_KINDS}
     size = tiles_size(len(pictures), COLUMNS, WIDTH, dataset.image_shape)
     told = PICTURES.format(severity=worst, kinds=", ".join(kind.replace("_", " ") for kind in pictures))
     return [

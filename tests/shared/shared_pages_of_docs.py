@@ -48,6 +48,7 @@ GIVEN = {  # what is else chosen by short trainings
     "settle attack": "--eps 0.1 --workers 1",
     "settle certify": "--samples 100 --images 5 --workers 1",
     "settle perturb": "--kinds fog,contrast --severities 5 --images 5 --workers 1",
+    "settle perturb runs/mnist --set mnist-c": "--images 5 --workers 1",
 }
 SHORTER_PYTHON = (
     (

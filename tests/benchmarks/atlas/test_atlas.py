@@ -260,6 +260,11 @@ def test_best_and_worst_are_marked_only_where_all_intervals_say_so() -> None:
     assert marks(0.9, 0.8, 0.7) == {"r0": "best", "r2": "worst"}
     assert marks(0.9, 0.9, 0.7) == {"r2": "worst"}
     assert marks(0.9, 0.7) == {}
+    counts = {f"r{k}": [Exact(float(k))] for k in range(3)}
+    entries = {(row, "spikes"): Entry(row, "spikes", "counted", 1, 5, found[0].value) for row, found in counts.items()}
+    assert _marked("spikes", entries, counts) == {}
+    more = {row: found * 2 for row, found in counts.items()}
+    assert _marked("spikes", entries, more)["r0", "spikes"].mark == "best"
 
 
 def test_answers_are_packed_and_cells_read_again() -> None:

@@ -147,6 +147,15 @@ def test_the_page_shows_what_was_found_and_names_damage(run: Path) -> None:
     assert perturbations_of(run, artifact, dataset) is None
 
 
+def test_the_kinds_of_mnist_c_are_measured_and_shown(run: Path) -> None:
+    result = do_all(run, PerturbConfig(set="mnist-c", kinds=("stripe", "shear"), images=10))
+    assert result.accuracy["stripe"].keys() == {1}
+    beside = perturbations_of(run, load_run(run), data_of(load_run(run)))
+    assert beside is not None
+    assert "table mnist-c" in beside.panels[0].caption
+    assert beside.panels[1].caption == "The first test image as severity 1 makes it, row by row: stripe, shear."
+
+
 def test_what_cannot_be_perturbed_is_named(run: Path, finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match="at least 8 pixels a side"):
         PerturbRun(finished, FEW)
