@@ -21,9 +21,9 @@ from sim.backends.protocol import get_backend, one_hot_targets
 from sim.contract.alignment import gradient_cosines
 from sim.oracles.equilibrium import RateNetwork
 from sim.training.config import TrainConfig
-from sim.training.rates import projection_rates
+from sim.training.rates import projection_rates, squared_length
 from sim.training.recipe import build_network
-from sim.training.trainer import Choices, squared_length
+from sim.training.trainer import Choices
 
 NUDGES = (1.0, 0.5, 0.1, 0.01, 0.001)
 LEARNED = 200  # images learned before the comparison

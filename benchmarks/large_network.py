@@ -28,8 +28,8 @@ from neuro.spec.layers import parse_layers
 from sim.backends.protocol import get_backend, one_hot_targets
 from sim.backends.record import Record, compare
 from sim.backends.session import AnySession
-from sim.training.rates import projection_rates
-from sim.training.trainer import Weights, squared_length
+from sim.training.rates import projection_rates, squared_length
+from sim.training.trainer import Weights
 
 LAYERS = "conv:128x3,pool:2,conv:256x3,pool:2,conv:512x3,pool:2,conv:512x3:valid,pool:2"
 LEARNING_RATE, OUTPUT_SHARE, PASSES = 2.0, 0.4, 8

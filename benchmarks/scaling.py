@@ -35,8 +35,7 @@ from neuro.spec.sigma_delta import NetworkSpec
 from sim.backends.protocol import get_backend, one_hot_targets
 from sim.backends.session import AnySession
 from sim.training.parallel.data_parallel import joined, started_by_torchrun
-from sim.training.rates import projection_rates
-from sim.training.trainer import squared_length
+from sim.training.rates import projection_rates, squared_length
 
 HIDDEN, BATCHES = 256, (1, 4, 16, 64, 256, 1024)
 GROWTH = (64, 128, 256, 512, 1024, 2048, 4096)

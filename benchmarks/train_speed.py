@@ -29,8 +29,8 @@ from neuro.data.sets import Dataset, checked_dataset, load_dataset
 from neuro.equilibrium.design import design_for
 from neuro.equilibrium.sigma_delta import build_equilibrium
 from sim.backends.protocol import get_backend, one_hot_targets
-from sim.training.rates import projection_rates
-from sim.training.trainer import CHUNK, Choices, squared_length
+from sim.training.rates import projection_rates, squared_length
+from sim.training.trainer import CHUNK, Choices
 
 SIZES = (784, 512, 10)
 BATCH = 20

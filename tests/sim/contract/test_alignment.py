@@ -7,9 +7,9 @@ from neuro.data.sets import load_dataset, split_validation
 from sim.backends.protocol import get_backend, one_hot_targets
 from sim.contract.alignment import gradient_cosines, integer_update
 from sim.training.config import TrainConfig
-from sim.training.rates import projection_rates
+from sim.training.rates import projection_rates, squared_length
 from sim.training.recipe import build_network
-from sim.training.trainer import Choices, squared_length
+from sim.training.trainer import Choices
 
 
 @pytest.fixture(scope="module")
