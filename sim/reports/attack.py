@@ -124,7 +124,11 @@ def _panels(job: AttackRun, result: AttackResult) -> list[Panel]:
     panels = [Panel("Robust accuracy", curves, CURVES.format(n=n))]
     if result.smallest:
         by_norm = {norm: found["curve"] for norm, found in result.smallest.items()}
-        drawn = render_grid(lambda grid: figures.smallest_changes(grid, by_norm, result.clean), TALL, 2, 2, sharey=True)
+        lines = -(-len(by_norm) // 2)
+        drawn = render_grid(
+            lambda grid: figures.smallest_changes(grid, by_norm, result.clean),
+            (TALL[0], TALL[1] * lines / 2), lines, 2, sharey=True,
+        )  # fmt: skip
         panels.append(Panel("The smallest change that turns a label", drawn, SMALLEST.format(n=n)))
     examples = job.examples()
     if examples:

@@ -62,6 +62,22 @@ class LifTwin(Twin):
         scores = constant[output] + self._currents(rates, set(self.lif))[output]
         return carry(TwinOutputs(scores, rates[output] * steps), exact)
 
+    def scores_of_trains(self, trains: Tensor) -> Tensor:
+        """Scores of shape [B, K] for spikes of the input of shape [B, T, N + 1]; differentiable with respect to them.
+
+        Not of the surrogate "rate", which does not see when a spike comes.
+        """
+        self.firing.start_pass()
+        arriving: State = {}
+        for synapse in self.graph.synapses:
+            if synapse.source == INPUT:
+                arrival = self.graph.transmit(synapse, trains)
+                arriving[synapse.target] = arriving.get(synapse.target, 0.0) + arrival
+        arrivals = {name: arrival.unbind(dim=1) for name, arrival in arriving.items()}
+        rest = self.graph.rest(len(trains), trains.device)
+        steps = trains.shape[1]
+        return self._outputs_of(unroll(partial(_step, self.graph, arrivals), rest, steps, self.every), steps).scores
+
     def _currents(self, rates: State, sources: set[str]) -> State:
         """The mean input of every moving population from `sources`, in thresholds per step."""
         total = {name: torch.zeros_like(rates[name]) for name in self.lif}

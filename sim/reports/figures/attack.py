@@ -22,6 +22,8 @@ SIZES = {
     "l2": "length of the change (l2 eps)",
     "l1": "sum of all changes (l1 eps)",
     "l0": "number of pixels changed (l0)",
+    "events": "spikes inserted or deleted",
+    "moves": "spikes moved in time",
 }
 BySize = Mapping[float, float]  # accuracy by eps
 Intervals = Mapping[float, tuple[float, float]]  # low and high end by eps
@@ -48,7 +50,7 @@ def robust_curves(
 
 def smallest_changes(grid: Grid, curves: Mapping[str, Sequence[tuple[float, float]]], clean: float) -> None:
     """Draw accuracy against size, one picture for each norm: it falls where the label of an image turns."""
-    for index, (axes, (norm, points)) in enumerate(zip(grid.flat, curves.items(), strict=True)):
+    for index, (axes, (norm, points)) in enumerate(zip(grid.flat, curves.items(), strict=False)):
         sizes, accuracies = [0.0, *(size for size, _ in points)], [clean, *(accuracy for _, accuracy in points)]
         axes.step(sizes, accuracies, where="post", color=INK, linewidth=1.8)
         axes.set(xlabel=SIZES[norm], ylim=(-0.02, 1.02))

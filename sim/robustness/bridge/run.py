@@ -24,6 +24,7 @@ from sim.backends.protocol import get_backend
 from sim.evaluate import data_of, is_coder, load_run
 from sim.robustness.analysis.subject import Analysis, Subject, analyse, scorer_of
 from sim.robustness.attacks.decision import HopSkipJump, by_labels
+from sim.robustness.attacks.events import smallest_event_changes
 from sim.robustness.attacks.minimal import Smallest
 from sim.robustness.attacks.search import Model
 from sim.robustness.attacks.suites import MINIMAL, THOROUGH, members_of, suite_of
@@ -116,8 +117,12 @@ class AttackRun:
             tables = [self._stage(stage, scorer, images, labels, first, progress, found) for stage in stages]
         if examples:
             examples.save()
-        sizes = {norm: found.sizes.float().cpu().numpy() for norm, found in smallest.items()}
-        save_table(self.path(shard), replace(together(tables), smallest=sizes))
+        sizes = {norm: found.sizes for norm, found in smallest.items()}
+        if smallest:
+            truth = torch.as_tensor(labels, dtype=torch.int64)
+            sizes |= smallest_event_changes(self.artifact.spec, images, truth, progress=progress)
+        arrays = {kind: found.float().cpu().numpy() for kind, found in sizes.items()}
+        save_table(self.path(shard), replace(together(tables), smallest=arrays))
 
     def _examples_path(self) -> Path:
         return self.folder / "examples.npz"
