@@ -150,6 +150,7 @@ RECIPES: tuple[Recipe, ...] = (
             asked("stock_accuracy --data mnist --hidden 128 --rules R7"),
         ),
     ),
+    Recipe("front_ends-mnist", 25, (asked("front_ends --data mnist --hidden 256 --images 6000 --epochs 4 --seeds 3"),)),
     Recipe("stock_alignment", 5, (asked("stock_alignment"),)),
     Recipe(
         "stock_learning_speed", 3, (asked("stock_learning_speed"),),

@@ -19,6 +19,7 @@ from neuro.front_ends.noise import noisy_payloads
 from sim.backends.session import AnySession
 
 AT_ONCE = 512
+COPY_BITS = 24  # of the number of a copy of an image
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,9 @@ def count_votes(
         payloads = noisy_payloads(
             session.spec.encoder, image[None], noise.sigma, seed=noise.seed, stream=stream, first=start, count=size
         )
-        votes += np.bincount(session.run(payloads).predictions, minlength=len(votes))
+        copy = (stream << COPY_BITS) + start if session.spec.stochastic else 0  # a draw of its own for every copy
+        record = session.run(payloads, seed=noise.seed, first_image=copy)
+        votes += np.bincount(record.predictions, minlength=len(votes))
     return votes
 
 

@@ -23,6 +23,7 @@ from sim.reports.sigma_delta import fields
 from sim.robustness.analysis.subject import scorer_of
 from sim.robustness.bridge.config import AttackConfig, averaged
 from sim.robustness.bridge.stages import attack_stages
+from sim.robustness.certified.votes import Noise, count_votes
 from sim.training.config import TrainConfig
 from sim.training.recipe import build_network
 from sim.training.trainer import Choices
@@ -81,6 +82,14 @@ def test_attacks_average_over_draws_and_see_the_bank_without_noise(behind: Path,
         score, many = scorer_of(spec, session), np.full((200, 4, 4), 0.5, dtype=np.float32)
         first, second = score(many), score(many)
     assert (first != second).any()  # drawn anew in every call
+
+
+def test_every_noisy_copy_draws_its_own_spikes_whatever_the_batches(behind: Path, blob_data: Dataset) -> None:
+    spec, image = load_artifact(behind).spec, blob_data.x_test[0]
+    with get_backend("events").open(spec, threads=1) as session:
+        whole, parts = (count_votes(session, image, Noise(0.3, 5), 2, 0, 90, at_once) for at_once in (90, 7))
+    np.testing.assert_array_equal(whole, parts)
+    assert np.count_nonzero(whole) > 1
 
 
 @pytest.mark.parametrize(
