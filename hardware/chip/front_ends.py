@@ -10,6 +10,7 @@ from hardware.chip.microcode import MicroOperation
 from neuro.base.fixed_point import CHANCE_BITS
 from neuro.front_ends.fixed import FixedFront
 from neuro.front_ends.normalisation import FRACTION_BITS, LIMIT
+from neuro.front_ends.sequence import FrontSequence
 from neuro.front_ends.v1 import ROOT_HALF, ROOT_HALF_BITS
 
 NO_GENERATOR = (
@@ -67,6 +68,8 @@ def division_program() -> tuple[MicroOperation, ...]:
 
 def front_notes(front: FixedFront) -> list[str]:
     """What to know of a front end on a board."""
+    if isinstance(front, FrontSequence):
+        return [note for part in (front.first, front.second) for note in front_notes(part)]
     notes = [f"front end {front.text}: the host computes it, in the integers of the specification"]
     if front.kind == "v1":
         notes.append(

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 
+from neuro.base.errors import UserError
 from neuro.front_ends.fovea import WEIGHT_EXPONENT, FoveaChoices, n_samples, resampling
-from neuro.front_ends.named import choices_of
+from neuro.front_ends.named import choices_of, name_of
 from neuro.front_ends.pixels import PixelEncoder
 from neuro.spec.graph import Population
 from neuro.spec.neurons import SigmaDelta, Source
@@ -26,7 +27,10 @@ def fixed_network(text: str, image_shape: tuple[int, ...]) -> NetworkSpec:
 
     Raises: UserError if the name or a choice is unknown, or does not suit the images.
     """
-    return fovea_network(choices_of(text), image_shape)
+    choices = choices_of(text)
+    if name_of(text) not in NETWORKS:
+        raise UserError(f"front end {text}: stands before a network that learns labels; a coder takes images, codes")
+    return fovea_network(choices, image_shape)
 
 
 def is_linear(spec: NetworkSpec) -> bool:

@@ -5,7 +5,9 @@ Some are part of the encoder (`neuro.front_ends.fixed`), others networks of thei
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,12 +17,13 @@ from neuro.base.errors import UserError
 from neuro.front_ends.fixed import FixedFront
 from neuro.front_ends.fovea import FoveaChoices
 from neuro.front_ends.normalisation import DivisiveNormalisation, DnChoices, divisive_normalisation
+from neuro.front_ends.sequence import FrontSequence
 from neuro.front_ends.v1 import GaborBank, V1Choices, gabor_bank
 
 ARRAY_PREFIX = "encoder.fixed."
 CHOICES: dict[str, Callable[..., Any]] = {"v1": V1Choices, "fovea": FoveaChoices, "dn": DnChoices}  # what may be asked
 ENCODERS: dict[str, Callable[[Any, tuple[int, ...]], FixedFront]] = {"v1": gabor_bank, "dn": divisive_normalisation}
-KINDS: dict[str, type[FixedFront]] = {"v1": GaborBank, "dn": DivisiveNormalisation}
+KINDS: dict[str, type[FixedFront]] = {"v1": GaborBank, "dn": DivisiveNormalisation, "sequence": FrontSequence}
 
 
 def is_named(text: str) -> bool:
@@ -29,13 +32,18 @@ def is_named(text: str) -> bool:
 
 
 def is_fixed(text: str) -> bool:
-    """Whether a text names a front end that is part of the encoder."""
-    return name_of(text) in ENCODERS
+    """Whether a text names a front end that is part of the encoder, or several in a row."""
+    return all(name_of(part) in ENCODERS for part in parts_of(text))
 
 
 def name_of(text: str) -> str:
-    """The name, without choices."""
-    return text.partition(":")[0]
+    """The name, without choices; of several in a row the first one's."""
+    return parts_of(text)[0].partition(":")[0]
+
+
+def parts_of(text: str) -> list[str]:
+    """The front ends in a row that a text names: "dn:pool=3+v1" names two."""
+    return re.split(r"\+(?=[a-z])", text)
 
 
 def stated(text: str) -> str:
@@ -43,7 +51,7 @@ def stated(text: str) -> str:
 
     Raises: UserError if a choice is unknown, or out of range.
     """
-    return str(choices_of(text).text)
+    return "+".join(str(choices_of(part).text) for part in parts_of(text))
 
 
 def fixed_front(text: str, image_shape: tuple[int, ...], seed: int = 0) -> FixedFront:
@@ -51,6 +59,10 @@ def fixed_front(text: str, image_shape: tuple[int, ...], seed: int = 0) -> Fixed
 
     Raises: UserError if a choice is unknown, out of range, or does not fit the images.
     """
+    *before, last = parts_of(text)
+    if before:
+        first = fixed_front("+".join(before), image_shape, seed)
+        return FrontSequence.of(first, fixed_front(last, first.shape, seed))
     choices = choices_of(text)
     if getattr(choices, "seed", 0) < 0:
         choices = dataclasses.replace(choices, seed=seed)
@@ -60,6 +72,8 @@ def fixed_front(text: str, image_shape: tuple[int, ...], seed: int = 0) -> Fixed
 def choices_of(text: str) -> Any:
     """What is asked for. Raises: UserError if the name or a choice is unknown, or out of range."""
     name, _, rest = text.partition(":")
+    if len(parts_of(text)) > 1:
+        raise UserError(f"front end {text}: only {' and '.join(ENCODERS)} go in a row")
     require_choice("front end", name, CHOICES)
     kind: Any = CHOICES[name]
     fields = {field.name: field.default for field in dataclasses.fields(kind)}
@@ -95,8 +109,11 @@ def front_arrays(front: FixedFront) -> dict[str, Array]:
 
 def front_from_json(content: Mapping[str, Any], arrays: NamedArrays) -> FixedFront:
     """Rebuild a front end. Raises: UserError of an unknown kind; KeyError, TypeError, ... of what is no front end."""
-    fields = dict(content)
+    fields = copy.deepcopy(dict(content))
     kind = str(fields.pop("kind"))
     require_choice("encoder: front end", kind, KINDS)
     own = {name.removeprefix(ARRAY_PREFIX): a for name, a in arrays.items() if name.startswith(ARRAY_PREFIX)}
+    for index, part in enumerate(fields.get("parts", ())):
+        mine = {name.removeprefix(f"{index}."): a for name, a in own.items() if name.startswith(f"{index}.")}
+        fields["parts"][index] = front_from_json(part, {ARRAY_PREFIX + name: values for name, values in mine.items()})
     return KINDS[kind].from_json(fields, own)

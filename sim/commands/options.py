@@ -30,7 +30,7 @@ FrontEnd = Annotated[
     typer.Option(
         help="What stands before the network: a finished sparse coder (its folder), fovea[:fixations=5,scales=3] "
         "(retinal samples), or before ep v1[:channels=32+32,stride=4,window=4] (Gabor cells, drawn spikes as in V1), "
-        "dn[:pool=5,sigma=26] (each pixel divided by its neighbourhood)."
+        "dn[:pool=5,sigma=26] (each pixel divided by its neighbourhood), or dn+v1."
     ),
 ]
 StallS = Annotated[float, typer.Option(help="End a Lava run that finishes no image for so many seconds.")]

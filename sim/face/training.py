@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from neuro.base.errors import UserError
 from neuro.data.options import DEFAULTS, DataOptions
 from neuro.data.sets import Dataset
 from neuro.front_ends.named import is_fixed
@@ -95,8 +94,4 @@ def _placed(data: Data, seed: int, out: str | Path | None, options: DataOptions)
 def _front(front_end: str | Path | Run | None, dataset: Dataset) -> Front | None:
     if front_end is None:
         return None
-    if isinstance(front_end, str | Path) and is_fixed(str(front_end)):
-        raise UserError(
-            f"front end {front_end}: stands before a network that learns labels; a coder takes images, codes"
-        )
     return load_front_end(front_end.on_disk() if isinstance(front_end, Run) else Path(front_end), dataset)

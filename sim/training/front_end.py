@@ -20,9 +20,9 @@ from neuro.base.arrays import Array, Int16, Int32
 from neuro.base.errors import UserError
 from neuro.coding.chain import Chain, shown
 from neuro.coding.coder import StockCoder
-from neuro.coding.fixed import NETWORKS, fixed_network
+from neuro.coding.fixed import fixed_network
 from neuro.data.sets import Dataset
-from neuro.front_ends.named import name_of, stated
+from neuro.front_ends.named import is_named, stated
 from neuro.front_ends.pixels import MAX_ACTIVATION_BITS, PixelEncoder
 from neuro.spec.network import Network
 from neuro.spec.sigma_delta import NetworkSpec
@@ -171,7 +171,7 @@ def load_front_end(folder: Path, dataset: Dataset) -> Front:
     Raises: UserError if it is none, or learned from other images of the same name: its training images may be test
     images here.
     """
-    if name_of(str(folder)) in NETWORKS:
+    if is_named(str(folder)):
         return FrontEnd(fixed_network(str(folder), dataset.image_shape), stated(str(folder)))
     artifact = load_artifact(folder)
     if artifact.manifest.get("kind") != "lca":

@@ -12,6 +12,7 @@ from torch.nn.functional import avg_pool2d, unfold
 from neuro.base.fixed_point import CHANCE_BITS
 from neuro.front_ends.fixed import BYTE, FixedFront
 from neuro.front_ends.normalisation import DivisiveNormalisation
+from neuro.front_ends.sequence import FrontSequence
 from neuro.front_ends.v1 import (
     BASELINE,
     DROPPED,
@@ -93,7 +94,22 @@ class NormalisationTwin(nn.Module):
         return straight(quotient, torch.from_numpy(exact.astype("float64")).to(images.device))
 
 
-TWINS: dict[str, Callable[[Any], nn.Module]] = {"v1": V1Twin, "dn": NormalisationTwin}
+class SequenceTwin(nn.Module):
+    """Two front ends in a row."""
+
+    def __init__(self, front: FrontSequence) -> None:
+        super().__init__()
+        self.front = front
+        self.first, self.second = (TWINS[part.kind](part) for part in (front.first, front.second))
+
+    def forward(self, images: Tensor, rounds: bool, outside: float) -> Tensor:
+        """See `V1Twin.forward`."""
+        between = self.first(images, rounds, outside) * (2.0**self.front.shift / BYTE)
+        found: Tensor = self.second(clip(between, 0.0, 1.0, outside), rounds, outside)
+        return found
+
+
+TWINS: dict[str, Callable[[Any], nn.Module]] = {"v1": V1Twin, "dn": NormalisationTwin, "sequence": SequenceTwin}
 
 
 def fixed_twin(front: FixedFront | None) -> nn.Module | None:

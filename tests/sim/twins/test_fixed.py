@@ -17,6 +17,7 @@ from sim.twins.make import make_twin
 
 FRONTS = [
     "v1:channels=6+5,stride=2,kernel=5,window=1", "v1:channels=6+5,stride=2,kernel=5,window=0", "dn:pool=3,sigma=20",
+    "dn:pool=3+v1:channels=4+3,stride=2,kernel=5,window=0",
 ]  # fmt: skip
 
 
