@@ -30,6 +30,7 @@ FRONTS: dict[str, dict[str, Any]] = {
     "v1": {"fixed_front": "v1:window=4"},
     "v1, one window": {"fixed_front": "v1:window=1"},
     "v1, no noise": {"fixed_front": "v1:window=0"},
+    "dn before v1, no noise": {"fixed_front": "dn:pool=5,sigma=26+v1:window=0"},
     "dn": {"fixed_front": "dn:pool=5,sigma=26"},
     "fovea": {"front": "fovea:fixations=5,scales=3"},
     "fovea, equal distances": {"front": "fovea:fixations=5,scales=3,sampling=uniform"},
