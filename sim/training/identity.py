@@ -19,7 +19,7 @@ UNSTATED = {
     "layers": "", "shift": 0, "flip": False, "noise": 0.0, "whiten": False, "normalise_contrast": False,
     "family": "sigma-delta", "form": None, "solver": "lca", "schedule": "parallel", "output_force": "relaxing",
     "until_silent": False, "guide_loss": None, "guide_weight": None, "guide_layer": None, "guide_control": None,
-    "guide_sha256": "",
+    "guide_sha256": "", "fixed_front": "",
 }  # fmt: skip
 
 

@@ -25,6 +25,7 @@ from sim.robustness.bridge.config import AttackConfig, averaged
 from sim.robustness.bridge.stages import attack_stages
 from sim.robustness.certified.votes import Noise, count_votes
 from sim.training.config import TrainConfig
+from sim.training.identity import check_identity, identity
 from sim.training.recipe import build_network
 from sim.training.trainer import Choices
 
@@ -113,6 +114,15 @@ def test_networks_behind_many_cells_stay_within_32_bits(blob_data: Dataset) -> N
     spec = build_network(faint, config, Choices(), split_validation(faint.y_train, 0))
     assert isinstance(spec, NetworkSpec)
     assert 13 <= spec.unit("hidden1").state_bits <= 15
+
+
+def test_runs_of_versions_without_front_ends_are_gone_on_with(blob_data: Dataset, tmp_path: Path) -> None:
+    plain, behind = TrainConfig(), TrainConfig(fixed_front=DRAWN)
+    found = identity("ep", plain, blob_data)
+    assert "fixed_front" not in found
+    check_identity(tmp_path, found, identity("ep", plain, blob_data))
+    with pytest.raises(UserError, match="was made with"):
+        check_identity(tmp_path, found, identity("ep", behind, blob_data))
 
 
 def test_filters_are_those_of_the_seed(blob_data: Dataset) -> None:
