@@ -196,7 +196,7 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe("fuzz", 20, (asked("fuzz"),)),
     Recipe("kills", 12, (asked("kills --kills 60"),)),
     Recipe("fixed_point-mnist", 2, (asked("fixed_point --runs {runs}/robustness"),)),
-    Recipe("guidance", 25, (asked("guidance --part choices --seeds 4"), asked("guidance --seeds 9"))),
+    Recipe("guidance", 25, (asked("guidance --part choices --seeds 4"), asked("guidance --seeds 10"))),
     Recipe(
         "certified", 30,
         (
