@@ -12,6 +12,7 @@ MAPS = "conv:16x5,pool:2,conv:32x5,pool:2"
 WIDER = "conv:32x5,pool:2,conv:64x5,pool:2"
 TWO_MAPS = f"{MNIST} --epochs 8 --not-centred --layers {MAPS}"
 CIFAR10 = "--data cifar10 --layers conv:32x3,pool:2,conv:64x3,pool:2 --images 5000 --epochs 2 --seeds 1"
+ATLAS_ROWS = "cnn,perceptron-noise,perceptron-adversarial,ep,ep-deep,ep-maps,ep-noise,ep-adversarial,lca-ep,lca-control"
 KERNELS = f"{FULL_MNIST} --not-centred --layers conv:64x9:valid"
 
 
@@ -197,6 +198,13 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe("kills", 12, (asked("kills --kills 60"),)),
     Recipe("fixed_point-mnist", 2, (asked("fixed_point --runs {runs}/robustness"),)),
     Recipe("guidance", 25, (asked("guidance --part choices --seeds 4"), asked("guidance --seeds 10"))),
+    Recipe(
+        "atlas-digits", 30,
+        (
+            f"{SETTLE}atlas --data digits --quick --seeds 3 --rows {ATLAS_ROWS} --out {{runs}}/atlas-digits "
+            "--result {out}",
+        ),
+    ),
     Recipe(
         "certified", 30,
         (
