@@ -172,6 +172,7 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe("loihi_model", 3, (asked("loihi_model"),)),
     Recipe("sanafe_oracle", 3, (asked("sanafe_oracle"),)),
     Recipe("nir_readers", 3, (asked("nir_readers"),)),
+    Recipe("imported", 6, (asked("imported"),)),
     Recipe("slayer", 40, (asked("slayer"), asked("slayer_choice"))),
     Recipe(
         "bench-digits", 3,
