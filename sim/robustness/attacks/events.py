@@ -41,17 +41,19 @@ def smallest_event_changes(
 
     Args: images of shape [B, *shape], float in 0..1, labels [B]; on the CPU.
     """
-    if not isinstance(spec, LifNetwork):
+    usual = make_twin(spec)
+    if not isinstance(usual, LifTwin):
         return {}
-    clean = torch.from_numpy(spec.free_inputs(spec.encoder.encode(images.numpy())).astype(np.float64))
+    network = usual.spec
+    clean = torch.from_numpy(network.free_inputs(spec.encoder.encode(images.numpy())).astype(np.float64))
     found = {}
     for kind, choose in ((FLIPS, _flipped), (MOVES, _moved)):
         if progress:
             progress(f"smallest change, {kind}")
         twin = make_twin(spec, SURROGATE)
-        assert isinstance(twin, LifTwin)  # of a LifNetwork
+        assert isinstance(twin, LifTwin)  # as the usual one
         sizes = _climb(twin, clean, labels, choose, most)
-        found[kind] = sizes.masked_fill(torch.from_numpy(_wrong(spec, clean, labels)), 0.0)
+        found[kind] = sizes.masked_fill(torch.from_numpy(_wrong(network, clean, labels)), 0.0)
     return found
 
 
