@@ -22,14 +22,14 @@ from neuro.base.arrays import Images, Int64, Integers
 from neuro.base.errors import UserError
 from neuro.base.metrics import Accuracy
 from neuro.data.sets import Dataset
-from sim.robustness.defences.baselines import SMALL, Recipe, Trained, real_images, train_baseline
+from sim.robustness.defences.baselines import real_images
+from sim.robustness.defences.same_shape import train_tuned
 
 CALIBRATION = 1024  # training images that activations are scaled by
 # Of activations: without VNNI fbgemm adds pairs of products in 16 bits, where 8 bits would saturate.
 LEVELS = 127
 SYMMETRIC = 127
 STEP = 0.01  # learning rate of the training step that is timed
-RATES, RATES_IF_LARGE = (1e-3, 2e-3, 5e-3, 1e-2), (2e-3,)  # tried; a large training set takes too long for several
 
 
 class FloatPerceptron:
@@ -120,13 +120,7 @@ def _scales(layers: Sequence[nn.Linear], images: Tensor) -> list[tuple[float, in
 
 def train_perceptron(dataset: Dataset, hidden: tuple[int, ...], seed: int) -> tuple[nn.Sequential, Accuracy]:
     """A trained float perceptron and its validation accuracy, by which learning rate and epoch are chosen."""
-    rates = RATES if len(dataset.y_train) < SMALL else RATES_IF_LARGE
-    tried = [train_baseline("perceptron", dataset, hidden, seed, Recipe(learning_rate=rate)) for rate in rates]
-
-    def reached(trained: Trained) -> int:
-        return trained.val_accuracy.n_correct
-
-    best = max(tried, key=reached)
+    best = train_tuned(dataset, hidden, seed)
     if not isinstance(best.model, nn.Sequential):
         raise TypeError("train_perceptron: a perceptron is a sequence of layers")
     return best.model, best.val_accuracy

@@ -101,7 +101,7 @@ class PerturbRun:
     def prepare(self) -> None:
         """Train the perceptron, which all shards share."""
         if self.against is None:
-            perceptron_of(self.run, self.artifact, self.dataset)
+            perceptron_of(self.run, self.artifact, self.dataset, tuned=True)
 
     def request(self, shard: int) -> dict[str, Any]:
         """What `do_request` needs to do a shard elsewhere."""
@@ -126,7 +126,7 @@ class PerturbRun:
         network = _deployed(self.artifact, self.backend)
         if self.other is not None:
             return network, _deployed(self.other, self.other.spec.native_backend)
-        return network, _plain(perceptron_of(self.run, self.artifact, self.dataset))
+        return network, _plain(perceptron_of(self.run, self.artifact, self.dataset, tuned=True))
 
     def _right(self, answer: Classify, images: Array) -> Bools:
         right: Bools = answer(images) == self.dataset.y_test[: len(images)]

@@ -2,10 +2,11 @@
 
 import pytest
 
-from benchmarks.bench import perceptron, run, timing
+from benchmarks.bench import run, timing
 from benchmarks.bench.config import BenchConfig
 from benchmarks.bench.run import bench_run
 from neuro.base.quantities import NotMeasurable
+from sim.robustness.defences import same_shape
 
 BRIEF = BenchConfig(seconds=0.02, threads=1, slayer="none")
 
@@ -18,7 +19,7 @@ def hurry():
         patch.setattr(timing, "SWEEP_WARM_UP_S", 0.0)
         patch.setattr(timing, "WARM_UP_S", 0.0)
         patch.setattr(run, "BATCHES", {"cpu": (1, 8), "cuda": (1, 8)})
-        patch.setattr(perceptron, "RATES", (1e-2,))
+        patch.setattr(same_shape, "RATES", (1e-2,))
         patch.setattr(run, "open_counter", lambda device: NotMeasurable("no counter in a test"))
         yield
 

@@ -25,7 +25,7 @@ from sim.perturbation.result import Answers, PerturbResult
 from sim.perturbation.run import PerturbRun, do_request
 from sim.reports.page import write_report
 from sim.reports.perturbed import perturbations_of
-from sim.robustness.defences.same_shape import KEPT
+from sim.robustness.defences.same_shape import KEPT_TUNED
 from sim.training.config import TrainConfig
 
 FEW = PerturbConfig(kinds=("contrast", "saturate", "snow"), severities=(2, 5), images=20)
@@ -63,7 +63,7 @@ def test_answers_are_those_of_the_deployed_network_on_corrupted_images(run: Path
     assert result.accuracy["snow"][5] == right.mean()
     assert result.network.accuracy.value > 0.9
     assert result.identical == ("saturate",)
-    assert (run / KEPT).is_file()
+    assert (run / KEPT_TUNED).is_file()
 
 
 def test_a_later_call_measures_only_what_is_missing_and_shards_are_the_same(run: Path) -> None:
