@@ -37,7 +37,8 @@ class ThresholdedAtoms(nn.Module):
         """Codes of shape [B, K], real units, for images of shape [B, *shape] in 0..1."""
         output = self.twin.spec.output
         drive = self.twin.graph.drive(self.twin.payloads(images))[output] / self.twin.unit
-        return (drive.float() - self.threshold).clamp(min=0.0)
+        codes: Tensor = (drive.float() - self.threshold).clamp(min=0.0)
+        return codes
 
 
 def active_share(coder: NetworkSpec, dataset: Dataset) -> float:
@@ -50,6 +51,8 @@ def active_share(coder: NetworkSpec, dataset: Dataset) -> float:
 def train_without_competition(coder_run: Path, dataset: Dataset, hidden: tuple[int, ...], seed: int) -> nn.Module:
     """The trained network, from images to scores. coder_run: a finished run of a dense coder."""
     coder = load_artifact(coder_run).spec
+    if not isinstance(coder, NetworkSpec):
+        raise TypeError(f"{coder_run}: holds no sparse coder")
     images, labels = real_images(dataset.x_train), torch.tensor(dataset.y_train, dtype=torch.int64)
     atoms = ThresholdedAtoms(coder)
     with torch.no_grad():

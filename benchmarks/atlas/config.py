@@ -61,7 +61,7 @@ class AtlasConfig:
     def words(self, **changed: Any) -> str:
         """The command that asks for the same, but for what is changed, as one types it."""
         words = ["settle atlas"]
-        for setting in settings_of(type(self)):
+        for setting in settings_of(AtlasConfig):
             value = changed.get(setting.name, getattr(self, setting.name))
             if setting.kind is bool:
                 words += [setting.flags[0]] if value else []

@@ -65,7 +65,7 @@ class Share(Sample):
 
     def less(self, other: Share) -> tuple[float, float]:
         """Image by image."""
-        apart = self.right.astype(float) - other.right
+        apart: Reals = self.right.astype(np.float64) - other.right
         return float(apart.mean()), float(apart.std() / math.sqrt(len(apart)))
 
 
