@@ -9,6 +9,7 @@ thresholds that help, not competition.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -50,9 +51,7 @@ def active_share(coder: NetworkSpec, dataset: Dataset) -> float:
 
 def train_without_competition(coder_run: Path, dataset: Dataset, hidden: tuple[int, ...], seed: int) -> nn.Module:
     """The trained network, from images to scores. coder_run: a finished run of a dense coder."""
-    coder = load_artifact(coder_run).spec
-    if not isinstance(coder, NetworkSpec):
-        raise TypeError(f"{coder_run}: holds no sparse coder")
+    coder = cast("NetworkSpec", load_artifact(coder_run).spec)
     images, labels = real_images(dataset.x_train), torch.tensor(dataset.y_train, dtype=torch.int64)
     atoms = ThresholdedAtoms(coder)
     with torch.no_grad():
