@@ -108,6 +108,7 @@ def test_a_stock_coder_is_evaluated_and_compiled(
     command("bench", run).refused("only sigma-delta coders")
 
 
+@pytest.mark.slow
 @pytest.mark.lava
 @pytest.mark.timeout(180)
 def test_a_stock_coder_codes_alike_on_lava(command: Command, coders: dict[str, Path], tmp_path: Path) -> None:

@@ -85,6 +85,7 @@ def test_a_foreign_folder_is_refused_and_untouched(command: Command, tmp_path: P
     assert (tmp_path / "file").read_text() == "a file"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_lava")
 def test_without_lava_the_demo_still_trains_and_reports(
     command: Command, tmp_path: Path, few_attacked: Callable[[], None]

@@ -51,6 +51,7 @@ def test_an_attack_takes_on_what_the_others_left() -> None:
     assert alive.sum() == 240  # the caller's is not touched
 
 
+@pytest.mark.slow
 def test_the_table_of_two_networks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "robustness.json"
     words = ["--data", "digits", "--hidden", "16", "--seeds", "1", "--images", "20", "--models", "ep,perceptron"]

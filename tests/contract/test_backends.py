@@ -54,7 +54,7 @@ def test_events_learns_any_network_as_the_reference_does(seed, threads, batch_si
 @needs_lava
 @pytest.mark.lava
 @pytest.mark.timeout(480)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(SEEDS)
 def test_lava_runs_any_network_as_the_reference_does(seed):
     spec = any_spec(seed)

@@ -4,7 +4,6 @@ import importlib.util
 
 import pytest
 
-from sim.coding.stock import FORMS
 from sim.face.run import Run
 
 pytestmark = [
@@ -14,7 +13,9 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize(("form", "check"), zip(FORMS, ("events", "chip"), strict=True))
+@pytest.mark.parametrize(
+    ("form", "check"), [("spiking", "events"), pytest.param("graded", "chip", marks=pytest.mark.slow)]
+)
 def test_chains_run_as_in_lava(form, check, chains, blob_data):
     run = Run(Run.load(chains[f"behind {form}"]).artifact, dataset=blob_data)
     found = run.evaluate("lava", images=2, check=check, progress=False)

@@ -67,7 +67,10 @@ def test_an_interrupted_run_leaves_no_process_and_no_shared_memory(sign):
 
 @pytest.mark.parametrize(
     ("stall_s", "steps", "words"),
-    [(0.2, [20, 20], "after segment 0; "), (10.0, [5, 5, 10**5], "after segment 2; ")],  # Lava takes seconds to start
+    [
+        (0.2, [20, 20], "after segment 0; "),
+        pytest.param(10.0, [5, 5, 10**5], "after segment 2; ", marks=pytest.mark.slow),
+    ],  # Lava takes seconds to start
 )
 def test_a_stalled_run_says_after_which_segment_and_leaves_no_process(stall_s, steps, words):
     spec, inputs, _ = random_lesson(3, sum(steps))

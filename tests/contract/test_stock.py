@@ -84,7 +84,9 @@ def test_any_stock_network_learns_as_in_lava(seed):
 @needs_lava
 @pytest.mark.lava
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize(("interval", "shared"), [(0, True), (20, True), (17, False)])
+@pytest.mark.parametrize(
+    ("interval", "shared"), [pytest.param(0, True, marks=pytest.mark.slow), (20, True), (17, False)]
+)
 def test_sequences_are_independent_in_lava_whether_or_not_they_share_a_graph(interval, shared):
     spec = random_stock_spec(2)
     populations = tuple(

@@ -33,6 +33,7 @@ def test_any_stock_network_learns_in_segments_as_in_lava(seed):
     assert len(lava.segment_s) == len(segments)
 
 
+@pytest.mark.slow
 @needs_lava
 @pytest.mark.lava
 @pytest.mark.timeout(240)
@@ -55,6 +56,7 @@ def test_a_lesson_goes_on_in_another_graph_as_if_it_had_never_stopped(seed):
     assert count_learning_differences(rest, later) == EQUAL
 
 
+@pytest.mark.slow
 def test_random_lessons_cover_what_they_promise():
     lessons = [random_lesson(seed) for seed in SEEDS]
     segments = [segment for _, _, several in lessons for segment in several]

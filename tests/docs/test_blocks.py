@@ -14,6 +14,7 @@ import pytest
 from shared_pages_of_docs import ROOT, blocks, exempt, short, short_python
 
 from sim.robustness.attacks.suites import ATTACKS
+from sim.robustness.defences import same_shape
 
 PAGES = [ROOT / "README.md", ROOT / "docs" / "start.md", *sorted((ROOT / "docs" / "guides").glob("*.md"))]
 CONTRIBUTORS = sorted((ROOT / "docs" / "contributors").glob("*.md"))
@@ -39,6 +40,7 @@ def page_module(monkeypatch):
     """A module in which the blocks of a page run one after the other."""
     module = types.ModuleType("page_of_docs")
     monkeypatch.setitem(sys.modules, "page_of_docs", module)
+    monkeypatch.setattr(same_shape, "RATES", same_shape.RATES_IF_LARGE)  # a perceptron to compare with, in a moment
     yield module
     matplotlib.pyplot.close("all")
 

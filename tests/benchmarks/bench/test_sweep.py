@@ -32,7 +32,7 @@ def hurry(monkeypatch):
     monkeypatch.setattr(run, "open_counter", lambda device: NotMeasurable("no counter in a test"))
 
 
-@pytest.mark.parametrize("name", ["dense", "kernels"])
+@pytest.mark.parametrize("name", ["dense", pytest.param("kernels", marks=pytest.mark.slow)])
 def test_higher_thresholds_are_sparser_and_never_dearer_on_the_chip(coders, name):
     found = sweep_run(coders[name], BRIEF, (0.05, 0.2, 0.8))
     assert [point.threshold for point in found.points] == pytest.approx([0.05, 0.2, 0.8], rel=1e-3)

@@ -82,6 +82,7 @@ def test_spikes_are_those_of_the_chip_backend(make, taught, board):
     assert not lava_workers()
 
 
+@pytest.mark.slow
 @lava_test
 def test_what_is_learned_is_what_the_chip_backend_learns(board):
     network = lif_network()

@@ -46,6 +46,7 @@ def test_lava_dl_writes_the_neurons_and_weights_that_act():
         assert list(first["shape"][()]) == [9]
 
 
+@pytest.mark.slow
 @lava
 @needs_lava_dl
 def test_lava_runs_synapses_within_a_layer_spike_for_spike(tmp_path):

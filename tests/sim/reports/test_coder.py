@@ -182,7 +182,7 @@ def check_coder_page(page: Page, folder: Path) -> None:
     assert not re.search(r"\b(nan|inf|None)\b", page.text)
 
 
-@pytest.mark.parametrize("name", ["dense", "kernels", "second"])
+@pytest.mark.parametrize("name", ["dense", "kernels", pytest.param("second", marks=pytest.mark.slow)])
 def test_a_coder_has_a_page(name: str, coders: dict[str, Path], blob_data: Dataset, tmp_path: Path) -> None:
     run = Path(shutil.copytree(coders[name], tmp_path / "run"))
     if name != "dense":
@@ -209,6 +209,7 @@ def test_every_kind_of_coder_has_a_page(
     assert ("has no LASSO solution" in page.text) == ("threshold_kind" in options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("shape", "options"), [((12,), {"patch": 4}), ((4, 4, 3), {"patch": 2})], ids=str)
 def test_any_images_have_a_page(
     shape: tuple[int, ...], options: dict[str, Any], blobs: Callable[..., Any], silent: Any, tmp_path: Path
@@ -259,6 +260,7 @@ def test_what_is_watched_fits_in_memory(
     assert len(watch_relaxation(spec, blob_data).energy) == 12
 
 
+@pytest.mark.slow
 def test_families_share_a_page(coders: dict[str, Path], finished: Path, tmp_path: Path) -> None:
     page = Page(write_report([coders["dense"], finished], tmp_path / "page.html"))
     assert page.source.count("<h2 ") == 3

@@ -81,6 +81,7 @@ def test_names_are_as_short_as_they_can_be(tmp_path: Path) -> None:
     assert long == "…" + 21 * "a"
 
 
+@pytest.mark.slow
 @needs_browser
 @pytest.mark.timeout(60)
 def test_nothing_overflows_in_a_browser(page: Path, tmp_path: Path) -> None:

@@ -120,6 +120,7 @@ def test_a_report_is_one_whole_page_and_reproducible(
     assert "equal: 10 images" in page.text
 
 
+@pytest.mark.slow
 def test_families_share_a_page(run: Path, finished: Path, tmp_path: Path) -> None:
     check_page(Page(write_report([run, finished], tmp_path / "page.html")), [run, finished])
 

@@ -60,6 +60,7 @@ def test_three_images_learned_in_lava_are_those_of_the_chip(
     assert artifact.manifest["chosen"]["learning_rate"] == stock_config.learning_rate
 
 
+@pytest.mark.slow
 @needs_lava
 @pytest.mark.lava
 @pytest.mark.timeout(240)

@@ -210,6 +210,7 @@ def test_of_two_trainings_in_one_folder_one_is_refused_and_told_whose_it_is(
     assert json.loads(out)["run"] == str(tmp_path / "run"), errors
 
 
+@pytest.mark.slow
 def test_killed_again_and_again_a_run_resumes_to_the_same_end(
     start: Start, options: list[str], whole: dict[str, Any], outcome: Callable[[Path], Any], tmp_path: Path
 ) -> None:
